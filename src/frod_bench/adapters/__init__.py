@@ -1,0 +1,1 @@
+"""One nn.Module a parametrisation of an adapted linear layer."""

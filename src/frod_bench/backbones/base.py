@@ -1,0 +1,78 @@
+"""What every backbone offers, and the new head that all of them put on in the same way."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+
+class Backbone(Protocol):
+    """A pretrained model by name; loading happens in `build`, so constructing one is free.
+
+    `targets` and `head` are module-name suffixes as PEFT matches them: a module of the name `name` is meant
+    by the suffix `t` when `name == t or name.endswith("." + t)`.
+    """
+
+    name: str
+    targets: list[str]
+    head: list[str]
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer that the pretrained weights were made with."""
+
+    def build(self, num_labels: int, seed: int) -> nn.Module:
+        """Return a sequence-classification model in float32, dropout as in its configuration.
+
+        The head is new: its weights depend on `seed` alone, and the global random state is left as it was.
+        Raises RequestError when the weights are not to be had or do not fit the architecture.
+        """
+
+    def provenance(self) -> dict:
+        """Return where the weights come from: `source` (hub, local, package, random), `id`, and a `revision`
+        (hub) or a `fingerprint` (sha256)."""
+
+
+def belongs(name: str, suffixes: Sequence[str]) -> bool:
+    """Tell whether the module or parameter `name` is, or lies inside, a module that a suffix names."""
+    return any(f".{suffix}." in f".{name}." for suffix in suffixes)
+
+
+def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
+    """Draw the weights of the head anew from `seed`, by the initialisation rule of the model's own library.
+
+    Raises ValueError when no module of the model bears a name in `head`.
+    """
+    modules = [module for name, module in model.named_modules() if belongs(name, head)]
+    if not modules:
+        raise ValueError(f"{type(model).__name__} has no module named {', '.join(head)}")
+    with seeded(seed):
+        for module in modules:
+            for parameter in module.parameters(recurse=False):
+                parameter._is_hf_initialized = False  # else the library takes it for loaded and skips it
+            model._init_weights(module)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from `seed` inside the block and leave the global CPU generator untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep loading reports and progress bars of transformers off the terminal inside the block."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

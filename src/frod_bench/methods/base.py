@@ -1,0 +1,170 @@
+"""What a method is, and the model it has been attached to.
+
+A method is a frozen dataclass in a file of its own: its fields are its options, `attach` puts its adapters
+into a model and names the role of every trainable parameter. A recipe maps roles to learning rates; nothing
+else selects parameters.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from frod_bench.errors import RequestError
+
+FORMATS = ("frod-bench", "peft")
+_WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Method:
+    """Base of all methods. Subclasses add fields and implement the methods below."""
+
+    name: ClassVar[str]
+    roles: ClassVar[tuple[str, ...]]
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> "Adapted":
+        """Adapt the targets, leave the head trainable and freeze the rest, in place.
+
+        Raises RequestError when a target or head name matches nothing, or an option is out of range.
+        """
+        raise NotImplementedError
+
+    def merge(self, adapted: "Adapted") -> None:
+        """Turn every adapter into a plain `nn.Linear` of the same function, in place."""
+        raise NotImplementedError
+
+    def detach(self, adapted: "Adapted") -> None:
+        """Put the base layers back as they were, in place."""
+        raise NotImplementedError
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return how many parameters train for target layers of shapes [(m, n), ...], without the head."""
+        raise NotImplementedError
+
+    def diagnostics(self, adapted: "Adapted") -> dict[str, Any]:
+        """Return what the method can say of its state between epochs; nothing by default."""
+        return {}
+
+    def fingerprint(self, adapted: "Adapted") -> dict[str, Tensor]:
+        """Return small tensors that tell whether saved values mean the same thing in this model."""
+        return {}
+
+    def save_peft(self, adapted: "Adapted", directory: Path) -> None:
+        """Write a checkpoint for `PeftModel.from_pretrained`."""
+        raise RequestError(f"{self.name} has no form in PEFT; save it with format='frod-bench'.")
+
+
+@dataclass
+class Adapted:
+    """A model with a method attached. `roles` holds every trainable parameter in exactly one role."""
+
+    model: nn.Module
+    method: Method
+    roles: dict[str, list[nn.Parameter]]
+    targets: list[str]
+    head: list[str]
+    seed: int
+    facts: dict[str, Any] = field(default_factory=dict)  # of the initialisation, for the record
+    state: Any = None  # the method's own
+
+    def __post_init__(self):
+        listed = [id(p) for parameters in self.roles.values() for p in parameters]
+        trainable = {id(p) for p in self.model.parameters() if p.requires_grad}
+        if len(listed) != len(set(listed)) or set(listed) != trainable:
+            raise AssertionError(f"{self.method.name}: a trainable parameter is not in exactly one role")
+
+    def count(self) -> dict[str, int]:
+        """Return the number of trainable parameters of each role."""
+        return {role: sum(p.numel() for p in parameters) for role, parameters in self.roles.items()}
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return what the method reports of its state, e.g. `tan_alpha` with mean, min, max and per_layer."""
+        return self.method.diagnostics(self)
+
+    def merge(self) -> nn.Module:
+        """Return the model with plain linear layers that compute the same function; ends the adaptation."""
+        self.method.merge(self)
+        return self.model
+
+    def detach(self) -> nn.Module:
+        """Return the model with its base layers back, bit for bit; the head keeps what it has learned."""
+        self.method.detach(self)
+        return self.model
+
+    def trainable_state(self) -> dict[str, Tensor]:
+        """Return the trainable parameters by name; they share memory with the model."""
+        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Copy values into the trainable parameters. Raises RequestError when names or shapes differ."""
+        own = self.trainable_state()
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            what = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which this model has not"
+            raise RequestError(f"The adapter does not fit this model: it {what}.")
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if name not in own:
+                    continue
+                if parameter.shape != state[name].shape:
+                    shapes = f"{list(state[name].shape)}, not {list(parameter.shape)}"
+                    raise RequestError(f"The adapter does not fit this model: {name} is {shapes}.")
+                parameter.copy_(state[name])
+
+    def save(self, directory: str | Path, format: str = "frod-bench") -> Path:
+        """Write the adapter and the head into `directory` and return it.
+
+        `frod-bench` holds the trainable values, the options and the seed; `peft` loads with
+        `PeftModel.from_pretrained`. Raises RequestError for another format or a method PEFT has not.
+        """
+        directory = Path(directory)
+        if format not in FORMATS:
+            raise RequestError(f"format={format!r} is not known. Accepted: {', '.join(FORMATS)}.")
+        directory.mkdir(parents=True, exist_ok=True)
+        if format == "peft":
+            self.method.save_peft(self, directory)
+            return directory
+        tensors = self.trainable_state() | {
+            f"fingerprint.{name}": tensor for name, tensor in self.method.fingerprint(self).items()
+        }
+        config = {"method": self.method.name, "options": asdict(self.method), "targets": self.targets}
+        config |= {"head": self.head, "seed": self.seed}
+        write_checkpoint(directory, tensors, config)
+        return directory
+
+    def load(self, directory: str | Path) -> None:
+        """Read what `save` wrote in its own format. Raises RequestError when it does not fit this model."""
+        weights = Path(directory) / _WEIGHTS
+        if not weights.is_file():
+            raise RequestError(f"There is no {_WEIGHTS} in {directory}.")
+        state = load_file(weights)
+        expected = self.method.fingerprint(self)
+        for name, tensor in expected.items():
+            saved = state.pop(f"fingerprint.{name}", None)
+            if saved is None or saved.shape != tensor.shape or not torch.allclose(saved, tensor, rtol=1e-3, atol=1e-4):
+                raise RequestError(
+                    f"The adapter in {directory} was made for other base weights or options: {name} differs."
+                )
+        self.load_state(state)
+
+
+def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
+    """Write tensors and their configuration side by side, each file whole or absent."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_file(tensors, directory / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
+    (directory / f"{_WEIGHTS}.tmp").replace(directory / _WEIGHTS)
+    (directory / f"{_CONFIG}.tmp").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    (directory / f"{_CONFIG}.tmp").replace(directory / _CONFIG)
+
+
+def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
+    """Return the configuration that `write_checkpoint` wrote. Raises RequestError when there is none."""
+    try:
+        return json.loads((Path(directory) / _CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise RequestError(f"There is no readable {_CONFIG} in {directory}: {error}") from None

@@ -1,0 +1,152 @@
+"""FRoD: full-rank fine-tuning with rotational degrees of freedom (Wan et al., AAAI 2026, arXiv 2512.23485).
+
+Every target layer becomes W' = U (diag(sigma) + S) V^T with U and V from a joint decomposition of all layers
+of its group; sigma and the values of the sparse S train. PEFT's `FrodConfig` is the oracle of this file.
+"""
+
+import re
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.errors import RequestError, nearest
+from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition
+from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.injection import find_targets, replace_module, train_only_head
+from frod_bench.ops.frod_linear import WAYS
+from frod_bench.ops.rotation import random_pattern
+
+BASES = ("category", "global")
+
+
+@dataclass(frozen=True)
+class Frod(Method):
+    """`sparsity` is the density s of S; `basis` says which layers share V; `way` forces how a step computes.
+
+    basis=category: the layers of one kind of module share a basis (the released code).
+    basis=global: all layers with the same number of inputs share one (the paper's text).
+    """
+
+    name: ClassVar[str] = "frod"
+    roles: ClassVar[tuple[str, ...]] = ("diag", "sparse", "head")
+    sparsity: float = 0.02
+    basis: str = "category"
+    pi: float = DEFAULT_PI
+    way: str = "auto"
+
+    def __post_init__(self):
+        if not 0 <= self.sparsity <= 1:
+            raise RequestError(f"method.sparsity={self.sparsity} is not accepted: the density of S lies in [0, 1].")
+        if self.basis not in BASES:
+            raise RequestError(f"method.basis={self.basis} is not known. {nearest(self.basis, BASES)}")
+        if not 0 < self.pi < float("inf"):
+            raise RequestError(f"method.pi={self.pi} is not accepted: the ridge is a number above 0.")
+        if self.way not in (*WAYS, "auto"):
+            raise RequestError(f"method.way={self.way} is not known. {nearest(self.way, (*WAYS, 'auto'))}")
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
+        layers = dict(find_targets(model, targets, head))
+        for name, layer in layers.items():
+            if not torch.isfinite(layer.weight).all():
+                raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
+        error = 0.0
+        for group in self._groups(layers).values():
+            error = max(error, self._adapt_group(model, {name: layers[name] for name in group}, seed))
+        head_parameters = train_only_head(model, head)
+        adapters = [module for _, module in frod_layers(model)]
+        for adapter in adapters:
+            adapter.sigma.requires_grad_(True)
+            adapter.values.requires_grad_(True)
+        roles = {
+            "diag": [a.sigma for a in adapters],
+            "sparse": [a.values for a in adapters],
+            "head": head_parameters,
+        }
+        return Adapted(model, self, roles, targets, head, seed, facts={"max_reconstruction_error": error})
+
+    def _groups(self, layers: dict[str, nn.Linear]) -> dict[str, list[str]]:
+        """Return the names of the layers that share a basis, by the name of the group."""
+        groups: dict[str, list[str]] = {}
+        for name, layer in layers.items():
+            n = layer.in_features
+            key = f"{category(name)}:{n}" if self.basis == "category" else f"inputs:{n}"
+            groups.setdefault(key, []).append(name)
+        return groups
+
+    def _adapt_group(self, model: nn.Module, layers: dict[str, nn.Linear], seed: int) -> float:
+        """Replace the layers of one group; return the largest relative reconstruction error among them."""
+        categories = [category(name) for name in layers]
+        blocks = None if self.basis == "category" else [sorted(set(categories)).index(c) for c in categories]
+        weights = [layer.weight.detach() for layer in layers.values()]
+        factors = joint_decomposition(weights, blocks, self.pi)
+        Vt = factors.V.T.to(weights[0].device, weights[0].dtype).contiguous()  # one storage for all categories
+        bases = {c: FrodBasis(Vt, random_pattern(Vt.shape[0], self.sparsity, seed, c)) for c in set(categories)}
+        error = 0.0
+        for i, (name, layer) in enumerate(layers.items()):
+            rebuilt = (factors.U[i].float() * factors.sigma[i].float()) @ Vt.float()
+            norm = layer.weight.float().norm().clamp_min(torch.finfo(torch.float32).tiny)
+            error = max(error, ((rebuilt - layer.weight.float()).norm() / norm).item())
+            way = None if self.way == "auto" else self.way
+            adapter = FrodLinear(layer, factors.U[i], factors.sigma[i], bases[categories[i]], way)
+            replace_module(model, name, adapter.train(layer.training))
+        return error
+
+    def merge(self, adapted: Adapted) -> None:
+        """See `Method.merge`."""
+        for name, adapter in frod_layers(adapted.model):
+            adapter.base_layer.weight.data = adapter.merged_weight().clone()
+            replace_module(adapted.model, name, adapter.base_layer)
+
+    def detach(self, adapted: Adapted) -> None:
+        """See `Method.detach`."""
+        for name, adapter in frod_layers(adapted.model):
+            replace_module(adapted.model, name, adapter.base_layer)
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return floor(s n^2) + n summed over the target layers."""
+        return sum(min(int(self.sparsity * n * n), n * (n - 1)) + n for _, n in shapes)
+
+    def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
+        """Return tan alpha = ||U S V^T||_F / ||U diag(dsigma) V^T||_F (Corollary 3) over the layers.
+
+        null where neither part has moved or the on-axis part has not; `cosine` is the largest |cosine|
+        between the two parts, which Eq. 15 states to be 0.
+        """
+        per_layer, cosines = {}, []
+        for name, adapter in frod_layers(adapted.model):
+            off, on, cosine = adapter.update_norms()
+            per_layer[name] = off / on if on > 0 else None
+            cosines.append(abs(cosine))
+        known = [value for value in per_layer.values() if value is not None]
+        summary = {"mean": fmean(known), "min": min(known), "max": max(known)} if known else None
+        return {
+            "tan_alpha": {**summary, "per_layer": per_layer} if summary else None,
+            "cosine": max(cosines, default=0.0),
+        }
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """Return, for every basis, V^T on a fixed vector [n]: it tells bases and signs of columns apart."""
+        sketches = {}
+        for name, adapter in frod_layers(adapted.model):
+            Vt = adapter.basis.Vt.double()
+            probe = torch.cos(torch.arange(Vt.shape[0], dtype=torch.float64, device=Vt.device))
+            sketches.setdefault(category(name), (Vt @ probe).float().cpu())
+        return sketches
+
+
+def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:
+    """Return the FRoD layers of a model with their names."""
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, FrodLinear)]
+
+
+def category(name: str) -> str:
+    """Return the kind of module: its dotted name with the layer numbers taken out."""
+    return re.sub(r"\.\d+(?=\.|$)", "", f".{name}").lstrip(".")
+
+
+METHOD = Frod

@@ -1,0 +1,61 @@
+"""Finding modules by name suffix, putting adapters in their place, and what stays trainable."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import nn
+
+from frod_bench.errors import RequestError, nearest
+
+
+def matches(name: str, suffixes: Iterable[str]) -> bool:
+    """Return whether a module name is one of the suffixes or ends with one after a dot, as PEFT matches."""
+    return any(name == s or name.endswith(f".{s}") for s in suffixes)
+
+
+def find_head(model: nn.Module, head: Sequence[str]) -> list[tuple[str, nn.Module]]:
+    """Return the outermost modules named by `head`. Raises RequestError for a name that matches nothing."""
+    found = [(name, module) for name, module in model.named_modules() if matches(name, head)]
+    _require_all("head", head, [name for name, _ in found], model)
+    return [(n, m) for n, m in found if not any(n.startswith(f"{outer}.") for outer, _ in found)]
+
+
+def find_targets(model: nn.Module, targets: Sequence[str], head: Sequence[str]) -> list[tuple[str, nn.Linear]]:
+    """Return the linear layers named by `targets` that are not inside the head, in the model's order.
+
+    Raises RequestError for a name that matches nothing or something that is not a linear layer.
+    """
+    if not targets:
+        raise RequestError("targets is empty: name the linear layers to adapt, e.g. targets=[query,value].")
+    heads = tuple(f"{name}." for name, _ in find_head(model, head)) if head else ()
+    found = [
+        (name, module)
+        for name, module in model.named_modules()
+        if matches(name, targets) and not f"{name}.".startswith(heads or ("\0",))
+    ]
+    _require_all("targets", targets, [name for name, _ in found], model)
+    for name, module in found:
+        if not isinstance(module, nn.Linear):
+            raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
+    return found
+
+
+def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
+    """Put `module` in the place of the submodule called `name`."""
+    parent, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(parent), leaf, module)
+
+
+def train_only_head(model: nn.Module, head: Sequence[str]) -> list[nn.Parameter]:
+    """Freeze every parameter but those of the head, which are returned."""
+    model.requires_grad_(False)
+    parameters = [p for _, module in find_head(model, head) for p in module.parameters()] if head else []
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    return parameters
+
+
+def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn.Module) -> None:
+    for suffix in suffixes:
+        if not any(matches(name, [suffix]) for name in found):
+            linear = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+            raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {nearest(suffix, linear)}")

@@ -1,0 +1,1 @@
+"""Operations: tensors in, tensors out. One folder an operation."""

@@ -1,0 +1,57 @@
+"""The merged way: form W' once, use one dense product, and sample the gradient of S from that of W'."""
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from frod_bench.ops.rotation import Pattern, rotate, sampled_gradient
+
+
+def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
+    """Return W' = W + U ((diag(delta) + S) V^T) [m, n]; bit-equal to W where delta and S are zero."""
+    return weight + U @ rotate(pattern, values.to(U.dtype), delta.to(U.dtype), Vt)
+
+
+class _Merged(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, merged, U, Vt, values, delta, bias, pattern):
+        W = merged.to(x.dtype)
+        ctx.save_for_backward(x, W, U, Vt, values, delta)
+        ctx.pattern = pattern
+        return torch.nn.functional.linear(x, W, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        x, W, U, Vt, values, delta = ctx.saved_tensors
+        grad_x = grad_values = grad_delta = None
+        if ctx.needs_input_grad[0]:
+            grad_x = grad @ W
+        if ctx.needs_input_grad[4] or ctx.needs_input_grad[5]:
+            projected = U.T @ (grad.T @ x).to(U.dtype)  # U^T dW' [n, n]
+            grad_values, grad_delta = sampled_gradient(ctx.pattern, projected, Vt)
+            grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
+        return grad_x, None, None, None, grad_values, grad_delta, None, None
+
+
+def merged_linear(
+    x: Tensor,
+    weight: Tensor,
+    U: Tensor,
+    Vt: Tensor,
+    values: Tensor,
+    delta: Tensor,
+    bias: Tensor | None,
+    pattern: Pattern,
+    merged: Tensor | None = None,
+) -> Tensor:
+    """Return x W'^T + b [T, m] of x [T, n], W [m, n], U [m, n], Vt [n, n], values [nnz] and delta [n].
+
+    `merged` is W' when the caller already has it for these values. W, U, Vt and b are constants; gradients
+    flow to x, values and delta.
+    """
+    if merged is None:
+        with torch.no_grad():
+            merged = merge_weight(weight, U, Vt, values, delta, pattern)
+    bias = None if bias is None else bias.to(x.dtype)
+    return _Merged.apply(x, merged, U, Vt, values, delta, bias, pattern)

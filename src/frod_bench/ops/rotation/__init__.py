@@ -1,0 +1,11 @@
+"""The diagonal-plus-sparse matrix M = diag(d) + S of FRoD (arXiv 2512.23485, Eq. 8) and its products.
+
+S lives on a fixed off-diagonal pattern; only its values change. Activations are kept as columns, [n, T]
+for T tokens, because a sparse row then reads contiguous memory. Costs in multiply-adds: nnz * T for each
+product and for the sampled gradient, against n * n * T for a dense one.
+"""
+
+from frod_bench.ops.rotation.pattern import Pattern, random_pattern
+from frod_bench.ops.rotation.products import rotate, rotate_transposed, sampled_gradient
+
+__all__ = ["Pattern", "random_pattern", "rotate", "rotate_transposed", "sampled_gradient"]

@@ -1,0 +1,16 @@
+"""What a run leaves behind: its record, its metrics a line an epoch, and the directory that holds them."""
+
+from frod_bench.record.environment import environment
+from frod_bench.record.hashing import config_hash
+from frod_bench.record.schema import RunRecord
+from frod_bench.record.store import FoundRuns, RunDirectory, StoredRun, find_records
+
+__all__ = [
+    "FoundRuns",
+    "RunDirectory",
+    "RunRecord",
+    "StoredRun",
+    "config_hash",
+    "environment",
+    "find_records",
+]

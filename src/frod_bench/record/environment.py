@@ -1,0 +1,67 @@
+"""Where a run happened: package versions, device, and the commit of the code."""
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "frod-bench",
+    "torch",
+    "transformers",
+    "peft",
+    "datasets",
+    "accelerate",
+    "evaluate",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "safetensors",
+)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return `{packages, device, commit, dirty}`; never raises.
+
+    `packages` maps a distribution (and `python`) to its version, None where it is not installed. `commit` and
+    `dirty` describe the git checkout that tracks this package, and are None where there is none.
+    """
+    commit, dirty = _checkout(Path(__file__).resolve())
+    packages = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+    return {"packages": packages, "device": device, "commit": commit, "dirty": dirty}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _checkout(source: Path) -> tuple[str | None, bool | None]:
+    """Return the commit and whether it was changed since, of the checkout that tracks the file `source`."""
+    # An installed copy can lie below an unrelated checkout (in its .venv), so the file must be tracked.
+    if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
+        return None, None
+    commit = _git(source.parent, "rev-parse", "HEAD")
+    status = _git(source.parent, "status", "--porcelain")
+    return commit, None if status is None else bool(status)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # GIT_DIR and the like are set inside a git hook and would point elsewhere.
+    outer = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            env=outer | {"GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

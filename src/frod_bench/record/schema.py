@@ -1,0 +1,128 @@
+"""The run record: its keys, what a valid one holds, and its JSON form."""
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from frod_bench.errors import RequestError
+
+SCHEMA = 1
+STATUSES = ("running", "completed", "failed")
+
+_SCORE = ("value", "epoch", "metrics")
+# What each part of a completed record holds at least.
+_PARTS = {
+    "metric": ("name", "higher_is_better"),
+    "best": _SCORE,
+    "final": _SCORE,
+    "params": ("trainable", "head", "total", "pct_of_backbone"),
+    "samples": ("train", "eval"),
+    "time": ("init_s", "train_s", "eval_s"),
+    "memory": ("peak_bytes", "kind"),
+    "environment": ("packages", "device", "commit", "dirty"),
+    "data": ("source",),
+    "initialisation": (),
+}
+_WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "config_hash")
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """One run in figures; the keys of `record.json` are these fields.
+
+    `best` and `final` are `{value, epoch, metrics}`, None before the first evaluation; `value` is the primary
+    metric, a fraction. `params.pct_of_backbone` is a percentage, times end in `_s`, memory is in bytes.
+    `initialisation` holds the facts a method reports about its start. The parts with a default are filled in
+    while a run goes on; a completed record has all of them.
+    """
+
+    method: str
+    task: str
+    backbone: str
+    profile: str
+    protocol: str
+    selection: str
+    seed: int
+    config_hash: str
+    metric: dict[str, Any]
+    status: str = "running"
+    error: str | None = None
+    best: dict[str, Any] | None = None
+    final: dict[str, Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    samples: dict[str, Any] = field(default_factory=dict)
+    time: dict[str, Any] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    initialisation: dict[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """Return the record as strict JSON. Raises ValueError for NaN, infinity or an incomplete record."""
+        content = asdict(self)
+        if problem := _problem(content):
+            raise ValueError(f"the run record is not valid: {problem}")
+        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str = "record.json") -> "RunRecord":
+        """Read a record back; `where` names the file in the RequestError that a broken one raises."""
+        try:
+            content = loads_strict(text)
+            problem = _problem(content)
+        except ValueError as error:
+            problem = f"it is not JSON ({error})"
+        if problem:
+            raise RequestError(f"{where} is not a run record of schema {SCHEMA}: {problem}.")
+        return cls(**content)
+
+
+def loads_strict(text: str) -> Any:
+    """Parse JSON. Raises ValueError also for the NaN and Infinity that Python's parser would accept."""
+
+    def reject(word: str) -> None:
+        raise ValueError(f"{word} is no JSON number")
+
+    return json.loads(text, parse_constant=reject)
+
+
+def _problem(content: Any) -> str | None:
+    """Return what is wrong with the content of a record, or None."""
+    if not isinstance(content, dict):
+        return "it is not a JSON object"
+    if content.get("schema") != SCHEMA:
+        return f"its schema is {content.get('schema')!r}"
+    keys = {entry.name for entry in fields(RunRecord)}
+    if missing := sorted(keys - content.keys()):
+        return f"it lacks {', '.join(missing)}"
+    if unknown := sorted(content.keys() - keys):
+        return f"it has the unknown key {', '.join(unknown)}"
+    if content["status"] not in STATUSES:
+        return f"its status is {content['status']!r}, not one of {', '.join(STATUSES)}"
+    for key in _WORDS:
+        if not isinstance(content[key], str):
+            return f"{key} is {content[key]!r}, not a text"
+    if not _is_number(content["seed"]):
+        return f"seed is {content['seed']!r}, not a number"
+    return _problem_of_parts(content)
+
+
+def _problem_of_parts(content: dict[str, Any]) -> str | None:
+    completed = content["status"] == "completed"
+    for key, required in _PARTS.items():
+        part = content[key]
+        if part is None and key in ("best", "final") and not completed:
+            continue
+        if not isinstance(part, dict):
+            return f"{key} is {part!r}, not an object"
+        missing = [name for name in required if name not in part]
+        if missing and (completed or required is _SCORE or key == "metric"):
+            return f"{key} lacks {', '.join(missing)}"
+        if required is _SCORE and not _is_number(part["value"]):
+            return f"{key}.value is {part['value']!r}, not a number"
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

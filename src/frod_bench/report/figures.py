@@ -1,0 +1,97 @@
+"""Figures from stored runs, readable in print and without colour vision."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from frod_bench.report.summary import Row, Section
+
+# Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Lists of 6, 7 and 5: the same look comes back only after 210 methods.
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+
+def learning_curves(sections: list[Section], path: str | Path) -> None:
+    """Draw score and training loss by epoch, a row of panels a task, into `path` (PNG, or SVG by suffix).
+
+    A curve is the mean over seeds and its band reaches from the lowest to the highest seed.
+    """
+    panels = [(section, task) for section in sections for task in sorted({row.task for row in section.rows})]
+    methods = sorted({row.method for section in sections for row in section.rows})
+    styles = {method: _style(index) for index, method in enumerate(methods)}
+
+    figure = Figure(figsize=(7.2, 2.5 * len(panels) + 0.6), layout="constrained")
+    for axes, (section, task) in zip(figure.subplots(len(panels), 2, squeeze=False), panels, strict=True):
+        rows = [row for row in section.rows if row.task == task]
+        axes[0].set_title(f"{task}\n{', '.join(section.setting)}", loc="left", fontsize=8)
+        _draw(axes[0], rows, styles, f"{rows[0].metric} (%)", _score)
+        _draw(axes[1], rows, styles, "training loss", lambda row, line: line.get("train_loss"))
+    _legend(figure, methods)
+    figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
+    figure.savefig(path, dpi=200)
+
+
+def _score(row: Row, line: dict[str, Any]) -> float | None:
+    value = (line.get("eval") or {}).get(row.metric)
+    return None if value is None else 100 * value
+
+
+def _draw(
+    axes: Axes,
+    rows: list[Row],
+    styles: dict[str, dict[str, Any]],
+    title: str,
+    value: Callable[[Row, dict[str, Any]], float | None],
+) -> None:
+    for row in rows:
+        by_epoch = defaultdict(list)
+        for run in row.runs:
+            for line in run.metrics:
+                if (y := value(row, line)) is not None:
+                    by_epoch[line["epoch"]].append(y)
+        epochs = sorted(by_epoch)
+        style = styles[row.method]
+        axes.plot(epochs, [np.mean(by_epoch[e]) for e in epochs], label=row.method, **style)
+        if row.seeds > 1:
+            low, high = ([edge(by_epoch[e]) for e in epochs] for edge in (min, max))
+            axes.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _style(index: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[index % len(_COLOURS)],
+        "marker": _MARKERS[index % len(_MARKERS)],
+        "linestyle": _LINES[index % len(_LINES)],
+        "linewidth": 1.5,
+        "markersize": 4.5,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+    }
+
+
+def _legend(figure: Figure, methods: list[str]) -> None:
+    named = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        [named[method] for method in methods],
+        methods,
+        loc="outside upper center",
+        ncols=min(len(methods), 4),
+        frameon=False,
+        handlelength=3.2,
+    )

@@ -1,0 +1,155 @@
+"""Stored runs brought together: one row a task and method, over its seeds."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from statistics import fmean, stdev
+from typing import NamedTuple
+
+from frod_bench.errors import RequestError
+from frod_bench.record import StoredRun
+from frod_bench.report.variants import differing, label, settings
+
+
+class Setting(NamedTuple):
+    """What all rows of a table have in common; numbers from different settings never share a table."""
+
+    profile: str
+    protocol: str
+    backbone: str
+    selection: str
+    data: str
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {value}" for name, value in zip(self._fields, self, strict=True))
+
+
+class Spread(NamedTuple):
+    """Mean and sample standard deviation over seeds; `std` is None for a single seed."""
+
+    mean: float
+    std: float | None
+
+    @classmethod
+    def over(cls, values: list[float]) -> "Spread":
+        return cls(fmean(values), stdev(values) if len(values) > 1 else None)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method on one task: scores as fractions, memory in bytes, None for what was not measured."""
+
+    task: str
+    method: str
+    metric: str
+    runs: list[StoredRun]
+    best: Spread
+    final: Spread
+    trainable: int
+    pct_of_backbone: float
+    tan_alpha: float | None
+    s_per_epoch: float | None
+    peak_bytes: int | None
+
+    @property
+    def seeds(self) -> int:
+        return len(self.runs)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table: the rows of one setting, by task and method."""
+
+    setting: Setting
+    rows: list[Row]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the data's source says a reader must know, each remark once."""
+        runs = [run for row in self.rows for run in row.runs]
+        return sorted({run.record.data["note"] for run in runs if run.record.data.get("note")})
+
+
+@dataclass
+class Summary:
+    """All tables, the runs in none of them because they did not complete, and why others were left out."""
+
+    sections: list[Section] = field(default_factory=list)
+    incomplete: list[StoredRun] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def summarise(runs: list[StoredRun]) -> Summary:
+    """Group completed runs by setting, task and method, and aggregate over seeds.
+
+    Runs of one method with different configurations become rows of their own, named by the settings that
+    differ. A second run of the same configuration and seed is left out with a warning.
+    """
+    summary = Summary()
+    sections: dict[Setting, dict[str, list[_Cell]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        record = run.record
+        if record.status != "completed":
+            summary.incomplete.append(run)
+            continue
+        try:
+            variant = settings(run)
+        except RequestError as error:
+            summary.warnings.append(f"Left out: {error}")
+            continue
+        setting = Setting(
+            record.profile, record.protocol, record.backbone, record.selection, str(record.data["source"])
+        )
+        cells = sections[setting][record.method]
+        cell = next((cell for cell in cells if (cell.task, cell.variant) == (record.task, variant)), None)
+        if cell is None:
+            cells.append(_Cell(record.task, variant, {record.seed: run}))
+        elif record.seed in cell.runs:
+            summary.warnings.append(f"Left out: {run.path} repeats {cell.runs[record.seed].path}.")
+        else:
+            cell.runs[record.seed] = run
+    for setting, methods in sorted(sections.items()):
+        rows = [row for method, cells in methods.items() for row in _rows(method, cells)]
+        summary.sections.append(Section(setting, sorted(rows, key=lambda row: (row.task, row.method))))
+    return summary
+
+
+@dataclass
+class _Cell:
+    task: str
+    variant: dict[str, str]
+    runs: dict[int, StoredRun]
+
+
+def _rows(method: str, cells: list[_Cell]) -> list[Row]:
+    # Recipes differ between tasks by design: only what differs within a task sets variants apart.
+    keys = {key for task in {cell.task for cell in cells} for key in _differing_on(task, cells)}
+    return [_row(label(method, cell.variant, keys), list(cell.runs.values())) for cell in cells]
+
+
+def _differing_on(task: str, cells: list[_Cell]) -> set[str]:
+    return differing(cell.variant for cell in cells if cell.task == task)
+
+
+def _row(method: str, runs: list[StoredRun]) -> Row:
+    runs = sorted(runs, key=lambda run: run.record.seed)
+    records = [run.record for run in runs]
+    angles = [run.metrics[-1].get("tan_alpha") for run in runs if run.metrics]
+    seconds = [line["seconds"] for run in runs for line in run.metrics if line.get("seconds") is not None]
+    peaks = [record.memory["peak_bytes"] for record in records if record.memory["peak_bytes"] is not None]
+    return Row(
+        task=records[0].task,
+        method=method,
+        metric=records[0].metric["name"],
+        runs=runs,
+        best=Spread.over([record.best["value"] for record in records]),
+        final=Spread.over([record.final["value"] for record in records]),
+        trainable=records[0].params["trainable"],
+        pct_of_backbone=records[0].params["pct_of_backbone"],
+        tan_alpha=_mean([angle["mean"] for angle in angles if angle and angle["mean"] is not None]),
+        s_per_epoch=_mean(seconds),
+        peak_bytes=max(peaks, default=None),
+    )
+
+
+def _mean(values: list[float]) -> float | None:
+    return fmean(values) if values else None

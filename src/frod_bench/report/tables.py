@@ -1,0 +1,167 @@
+"""A summary as text: for the terminal, as Markdown, and as CSV."""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from textwrap import shorten
+from typing import Literal
+
+from tabulate import tabulate
+
+from frod_bench.record import StoredRun
+from frod_bench.report.summary import Row, Section, Spread, Summary
+
+ABSENT = "—"
+
+Format = Literal["simple", "github"]
+
+_COLUMNS = (
+    "task",
+    "method",
+    "seeds",
+    "best",
+    "final",
+    "trainable",
+    "% of\nbackbone",
+    "tan\nalpha",
+    "s/epoch",
+    "peak memory\n(MiB)",
+)
+_CSV_COLUMNS = (
+    "profile",
+    "protocol",
+    "backbone",
+    "selection",
+    "data",
+    "task",
+    "method",
+    "metric",
+    "seeds",
+    "best_mean",
+    "best_std",
+    "final_mean",
+    "final_std",
+    "trainable",
+    "pct_of_backbone",
+    "tan_alpha",
+    "s_per_epoch",
+    "peak_memory_mib",
+)
+_BEST = {"holdout": "the epoch that is best on held-out training rows"}
+_BEST_DEFAULT = "the best epoch on the evaluation split, which is what the released code reports"
+
+
+def to_text(summary: Summary) -> str:
+    """Return the tables for a terminal."""
+    return _document(summary, "simple", heading="{}".format)
+
+
+def to_markdown(summary: Summary) -> str:
+    """Return the tables as a Markdown page."""
+    return "# Runs\n\n" + _document(summary, "github", heading="## {}".format)
+
+
+def to_csv(summary: Summary) -> str:
+    """Return the rows as CSV: scores in percent, mean and standard deviation apart, absent values empty."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_CSV_COLUMNS)
+    for section in summary.sections:
+        for row in section.rows:
+            writer.writerow([*section.setting, *_csv_cells(row)])
+    return stream.getvalue()
+
+
+def _csv_cells(row: Row) -> list[str | int]:
+    scores = [_percent(value, absent="") for value in (*row.best, *row.final)]
+    measured = (_number(row.tan_alpha, ".4g"), _number(row.s_per_epoch, ".2f"), _mib(row.peak_bytes, ".1f"))
+    plain = ["" if cell == ABSENT else cell for cell in measured]
+    return [row.task, row.method, row.metric, row.seeds, *scores, row.trainable, row.pct_of_backbone, *plain]
+
+
+def _document(summary: Summary, layout: Format, heading: Callable[[object], str]) -> str:
+    blocks = []
+    for section in summary.sections:
+        blocks.append(heading(section.setting))
+        blocks.append(_table(map(_cells, section.rows), _COLUMNS, layout, left=2))
+        if len({row.task for row in section.rows}) > 1:
+            blocks.append("Best, every method on every task:")
+            blocks.append(_matrix(section, layout))
+        blocks.append("\n".join(_legend(section)) if layout == "simple" else "\n\n".join(_legend(section)))
+    if summary.incomplete:
+        blocks.append(heading("Runs that did not complete and are in no table"))
+        columns = ("task", "method", "seed", "status", "epochs", "error", "directory")
+        blocks.append(_table(map(_incomplete_cells, summary.incomplete), columns, layout, left=7))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _table(rows: Iterable[list[str]], headers: Iterable[str], layout: Format, left: int) -> str:
+    """Lay out cells that are already text; the first `left` columns are aligned left, the others right."""
+    headers, rows = list(headers), list(rows)
+    if layout == "github":
+        headers = [header.replace("\n", " ") for header in headers]
+        rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    aligned = ("left",) * left + ("right",) * (len(headers) - left)
+    return tabulate(rows, headers, tablefmt=layout, disable_numparse=True, colalign=aligned)
+
+
+def _cells(row: Row) -> list[str]:
+    return [
+        row.task,
+        row.method,
+        str(row.seeds),
+        _spread(row.best),
+        _spread(row.final),
+        f"{row.trainable:,}",
+        f"{row.pct_of_backbone:.2f}",
+        _number(row.tan_alpha, ".3g"),
+        _number(row.s_per_epoch, ".1f"),
+        _mib(row.peak_bytes, ",.0f"),
+    ]
+
+
+def _incomplete_cells(run: StoredRun) -> list[str]:
+    record = run.record
+    error = shorten(record.error or ABSENT, width=100, placeholder=" …")
+    epochs = str(len(run.metrics))
+    return [record.task, record.method, str(record.seed), record.status, epochs, error, str(run.path)]
+
+
+def _matrix(section: Section, layout: Format) -> str:
+    tasks = list(dict.fromkeys(row.task for row in section.rows))
+    methods = sorted({row.method for row in section.rows})
+    best = {(row.method, row.task): _spread(row.best) for row in section.rows}
+    rows = [[method, *(best.get((method, task), ABSENT) for task in tasks)] for method in methods]
+    return _table(rows, ["method", *tasks], layout, left=1)
+
+
+def _legend(section: Section) -> list[str]:
+    metrics = defaultdict(list)
+    for task, metric in {row.task: row.metric for row in section.rows}.items():
+        metrics[metric].append(task)
+    names = ", ".join(f"{metric} ({', '.join(tasks)})" for metric, tasks in metrics.items())
+    kinds = sorted({str(run.record.memory["kind"]) for row in section.rows for run in row.runs})
+    return [
+        f"Scores: {names} in percent, mean ± sample standard deviation over the seeds.",
+        f"best: {_BEST.get(section.setting.selection, _BEST_DEFAULT)}. final: the last epoch.",
+        f"tan alpha: mean over the layers after the last epoch. peak memory: {', '.join(kinds)}.",
+        *(f"Data: {note}" for note in section.notes),
+    ]
+
+
+def _spread(spread: Spread) -> str:
+    mean = _percent(spread.mean)
+    return mean if spread.std is None else f"{mean} ± {_percent(spread.std)}"
+
+
+def _percent(value: float | None, absent: str = ABSENT) -> str:
+    return absent if value is None else f"{100 * value:.2f}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return ABSENT if value is None else format(value, form)
+
+
+def _mib(size: int | None, form: str) -> str:
+    return ABSENT if size is None else format(size / 2**20, form)

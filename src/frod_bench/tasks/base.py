@@ -1,0 +1,73 @@
+"""What a task, its data and a data source look like from outside."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from datasets import Dataset, Features
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The number a task is reported by."""
+
+    name: str
+    higher_is_better: bool = True
+
+
+@dataclass
+class TaskData:
+    """A task's rows, ready for a data loader, and how its predictions are scored.
+
+    A text task's rows hold `input_ids`, `attention_mask`, (`token_type_ids`), `labels`, and `length`, the row's
+    number of tokens.
+    """
+
+    train: Dataset
+    evaluation: dict[str, Dataset]  # by split name; the first is the reported one
+    holdout: Dataset | None  # carved from the training rows when asked for
+    num_labels: int
+    label_names: list[str]
+    metric: Metric
+    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]  # rows -> tensors [batch, longest row]
+    measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]]  # split, predictions, references
+    samples: dict[str, int]  # "train", "eval" (the reported split), then holdout and further splits by name
+    provenance: dict[str, str]
+
+
+class Source(Protocol):
+    """A place that rows are read from."""
+
+    def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
+        """Return the rows of one split with at least the columns of `schema`.
+
+        Raises `RequestError` when the source does not have them.
+        """
+
+    def provenance(self) -> dict[str, str]:
+        """Return `source`, a `revision` or `fingerprint` of what was read so far, and a `note` if one is due."""
+
+
+class Task(Protocol):
+    """A data set together with its text format and its metrics."""
+
+    name: str
+    suite: str
+    repo: str
+    config: str
+    rows: Mapping[str, int]  # the official size of each split
+
+    def load(
+        self,
+        source: Source,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int,
+        text: str,
+        max_train: int | None,
+        max_eval: int | None,
+        holdout: bool,
+    ) -> TaskData:
+        """Read, check, choose and encode the rows; raises `RequestError` on rows or values that do not fit."""

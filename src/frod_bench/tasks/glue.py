@@ -1,0 +1,111 @@
+"""GLUE's classification tasks (Wang et al., 2019), as the paper's Table 4 uses them."""
+
+from dataclasses import dataclass
+
+from datasets import ClassLabel, Dataset, Features, Value
+from transformers import PreTrainedTokenizerBase
+
+from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.checks import check_rows
+from frod_bench.tasks.metrics import Scorer
+from frod_bench.tasks.selection import carve_holdout, subset
+from frod_bench.tasks.text import PadToLongest, check_text_options, encode
+
+LABEL = "label"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlueTask:
+    """One GLUE task.
+
+    The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size of
+    each split.
+    """
+
+    name: str
+    suite: str
+    repo: str
+    config: str
+    fields: list[str]
+    label_names: list[str]
+    train_split: str
+    eval_splits: list[str]
+    metrics: list[str]
+    instruction: str
+    rows: dict[str, int]
+    version: int
+
+    @property
+    def schema(self) -> Features:
+        """The columns that a source must have."""
+        return Features({**{name: Value("string") for name in self.fields}, LABEL: ClassLabel(names=self.label_names)})
+
+    def load(
+        self,
+        source: Source,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        max_length: int,
+        text: str,
+        max_train: int | None,
+        max_eval: int | None,
+        holdout: bool,
+    ) -> TaskData:
+        """Read, check, choose and encode the rows.
+
+        `text` is "pair" (the tokenizer's own pair format) or "instruction" (one string). `max_train` and `max_eval`
+        keep a fixed part of each split; a holdout is carved from what is left of the training rows.
+        Raises `RequestError` on an option out of range, and on rows that are missing or do not fit the task.
+        """
+        check_text_options(tokenizer, text, max_length)
+        read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
+        chosen = {split: subset(read[split], max_eval, "data.max_eval") for split in self.eval_splits}
+        train = subset(read[self.train_split], max_train, "data.max_train")
+        held = None
+        if holdout:
+            train, held = carve_holdout(train, LABEL)
+
+        def encoded(rows: Dataset, split: str) -> Dataset:
+            return encode(
+                rows,
+                tokenizer,
+                fields=self.fields,
+                label=LABEL,
+                instruction=self.instruction if text == "instruction" else None,
+                max_length=max_length,
+                desc=f"{self.name} {split}",
+            )
+
+        reported, *further = self.eval_splits
+        samples = {"train": len(train), "eval": len(chosen[reported])}
+        samples |= {split: len(chosen[split]) for split in further}
+        if held is not None:
+            samples["holdout"] = len(held)
+        return TaskData(
+            train=encoded(train, self.train_split),
+            evaluation={split: encoded(rows, split) for split, rows in chosen.items()},
+            holdout=None if held is None else encoded(held, "holdout"),
+            num_labels=len(self.label_names),
+            label_names=self.label_names,
+            metric=Metric(self.metrics[0]),
+            collate=PadToLongest(tokenizer),
+            measure=Scorer(self.metrics, reported),
+            samples=samples,
+            provenance=self._provenance(source, read),
+        )
+
+    def _read(self, source: Source, split: str) -> Dataset:
+        rows = source.read(self.repo, self.config, split, self.schema)
+        check_rows(rows, f"{self.repo}/{self.config}/{split}", self.fields, LABEL, self.label_names)
+        return rows
+
+    def _provenance(self, source: Source, read: dict[str, Dataset]) -> dict[str, str]:
+        provenance = source.provenance()
+        sizes = ", ".join(
+            f"{split} {len(rows)} of {self.rows[split]}"
+            for split, rows in read.items()
+            if len(rows) != self.rows[split]
+        )
+        notes = [provenance.get("note"), f"not the official number of rows: {sizes}" if sizes else None]
+        note = "; ".join(filter(None, notes))
+        return {**provenance, "note": note} if note else provenance

@@ -1,0 +1,57 @@
+"""Rows from a directory of parquet files, laid out `<root>/<hub id>/<config>/<split>.parquet`."""
+
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, Features
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.sources.fingerprint import Fingerprint
+
+
+class LocalSource:
+    """Reads parquet files straight into memory, so no cache is written beside or apart from them.
+
+    Raises `RequestError` when `root` is not a directory.
+    """
+
+    def __init__(self, root: str | Path | None):
+        if root is None:
+            raise RequestError("data.source=local needs a directory: type data.root=DIR.")
+        self._root = Path(root).expanduser()
+        if not self._root.is_dir():
+            state = "is not a directory" if self._root.exists() else "does not exist"
+            raise RequestError(
+                f"data.root={root} {state}. Accepted: a directory that holds <hub id>/<config>/<split>.parquet."
+            )
+        self._read = Fingerprint()
+
+    def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
+        """Return the rows of one file, with all of its columns.
+
+        Raises `RequestError` when the path leaves the root, and when the file is missing or not readable parquet.
+        """
+        name = PurePosixPath(repo, config, f"{split}.parquet")
+        if name.is_absolute() or ".." in name.parts:
+            raise RequestError(f"{name} lies outside data.root. Accepted: <hub id>/<config>/<split>, without '..'.")
+        path = self._root / name
+        try:
+            content = path.read_bytes()
+            table = pq.read_table(pa.BufferReader(content))
+        except FileNotFoundError:
+            raise RequestError(self._missing(path)) from None
+        except (OSError, pa.ArrowException) as error:
+            raise RequestError(
+                f"{path} cannot be read as parquet: {str(error).splitlines()[0]} Replace it with a whole copy."
+            ) from error
+        self._read.add(str(name), content)
+        return Dataset(table)
+
+    def provenance(self) -> dict[str, str]:
+        """Return the source and the fingerprint of the files read so far."""
+        return {"source": "local", "fingerprint": self._read.digest()}
+
+    def _missing(self, path: Path) -> str:
+        there = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
+        return f"There is no {path}; the splits there: {there}. Put the file there, or type another data.root=DIR."

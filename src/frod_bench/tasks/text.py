@@ -1,0 +1,59 @@
+"""Text to token ids, and rows of token ids to a padded batch."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from datasets import Dataset
+from torch import Tensor
+from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
+
+from frod_bench.errors import RequestError, nearest
+
+FORMATS = ("pair", "instruction")
+
+
+def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
+    """Raise `RequestError` on an unknown text format, or a length that the tokenizer's model cannot take."""
+    if text not in FORMATS:
+        raise RequestError(f"Unknown text format {text}. {nearest(text, FORMATS)} Accepted: {', '.join(FORMATS)}.")
+    least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
+    if not isinstance(max_length, int) or not least <= max_length <= most:
+        raise RequestError(f"A maximum of {max_length} tokens is not accepted: give a whole number {least} to {most}.")
+
+
+def encode(
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    fields: Sequence[str],
+    label: str,
+    instruction: str | None,
+    max_length: int,
+    desc: str,
+) -> Dataset:
+    """Return `rows` as token ids, cut to `max_length` tokens, with `labels` and `length`; other columns go.
+
+    Without an instruction, one or two fields go to the tokenizer as a single text or a pair, the longer cut first.
+    With one, the row becomes one string: instruction, the fields, "result: ", a line each
+    (the format of GOAT, arXiv 2502.16894).
+    """
+
+    def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        texts = [batch[name] for name in fields]
+        if instruction is not None:
+            texts = [["\n".join((instruction, *row, "result: ")) for row in zip(*texts, strict=True)]]
+        encoded = tokenizer(*texts, truncation=True, max_length=max_length)
+        return {**encoded, "labels": batch[label], "length": [len(ids) for ids in encoded["input_ids"]]}
+
+    return rows.map(encode_batch, batched=True, remove_columns=rows.column_names, desc=desc)
+
+
+class PadToLongest:
+    """Collates rows of token ids: tensors [batch, longest row of the batch], `labels` [batch]."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self._pad = DataCollatorWithPadding(tokenizer)
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        inputs = [{name: value for name, value in row.items() if name != "length"} for row in rows]
+        return dict(self._pad(inputs))

@@ -1,0 +1,33 @@
+"""Which rows make which optimizer step: a pure function of the seed and the epoch."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+_POOL = 50  # batches that are sorted by length together
+
+
+def plan_epoch(
+    lengths: Sequence[int], batch_size: int, accumulate: int, seed: int, epoch: int, group_by_length: bool
+) -> list[list[list[int]]]:
+    """Return the row numbers of one epoch as steps of micro-batches of rows.
+
+    Every row occurs once. With `group_by_length` the shuffled rows are sorted by length within pools of 50
+    batches and the batches shuffled again, so that a batch holds rows of about one length.
+    """
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    rows = torch.randperm(len(lengths), generator=generator).tolist()
+    if group_by_length:
+        pools = chunks(rows, _POOL * batch_size)
+        rows = [row for pool in pools for row in sorted(pool, key=lambda r: lengths[r], reverse=True)]
+    batches = list(chunks(rows, batch_size))
+    if group_by_length:
+        batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
+    micro = -(-batch_size // accumulate)
+    return [list(chunks(batch, micro)) for batch in batches]
+
+
+def chunks(rows: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Cut rows into lists of `size`; the last may be shorter."""
+    for start in range(0, len(rows), size):
+        yield list(rows[start : start + size])

@@ -1,0 +1,29 @@
+"""Peak memory of the process or the device since a run began."""
+
+import resource
+from pathlib import Path
+
+import torch
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def reset_peak() -> None:
+    """Begin a new peak, so that the runs of a multirun do not inherit each other's."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        _CLEAR.write_text("5")  # Linux: resets VmHWM
+    except OSError:
+        pass
+
+
+def peak_memory(device: torch.device) -> tuple[int, str]:
+    """Return the peak in bytes and what it is of: the `device`, or the `process` (resident set)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "device"
+    try:
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024, "process"
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "process"

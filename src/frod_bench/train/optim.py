@@ -1,0 +1,30 @@
+"""The optimizer's groups from the roles of a method, and the schedule."""
+
+import torch
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import get_scheduler
+
+from frod_bench.methods.base import Adapted
+from frod_bench.train.settings import TrainSettings
+
+
+def make_optimizer(adapted: Adapted, settings: TrainSettings) -> torch.optim.AdamW:
+    """Return AdamW with one group a role, at the role's learning rate."""
+    groups = [
+        {"params": parameters, "lr": settings.lr[role], "role": role}
+        for role, parameters in adapted.roles.items()
+        if parameters
+    ]
+    return torch.optim.AdamW(groups, betas=settings.betas, weight_decay=settings.weight_decay)
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> LRScheduler:
+    """Return the schedule over `steps` optimizer steps, with a linear warm-up."""
+    name = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
+    warmup = round(settings.warmup * steps)
+    return get_scheduler(name, optimizer, num_warmup_steps=warmup, num_training_steps=steps)
+
+
+def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
+    """Return the current learning rate of each role."""
+    return {group["role"]: group["lr"] for group in optimizer.param_groups}

@@ -1,0 +1,46 @@
+"""What a person sees of a long run: a bar with an ETA on a terminal, plain lines in a log."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+_LINE_EVERY_S = 30.0
+
+
+class Progress:
+    """Counts optimizer steps of a whole run. On a terminal a bar, elsewhere a line now and then."""
+
+    def __init__(self, total: int, label: str, done: int = 0, quiet: bool = False):
+        self.total, self.label, self.quiet = total, label, quiet
+        self.done = self._first = done
+        self._start = self._last_line = time.monotonic()
+        on_terminal = sys.stderr.isatty() and not quiet
+        self._bar = tqdm(total=total, initial=done, desc=label, unit="step", leave=False) if on_terminal else None
+
+    def step(self, loss: float | None = None) -> None:
+        """Count one step."""
+        self.done += 1
+        if self._bar is not None:
+            if loss is not None:
+                self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self._bar.update()
+        elif not self.quiet and time.monotonic() - self._last_line > _LINE_EVERY_S:
+            self._last_line = time.monotonic()
+            rate = (self._last_line - self._start) / (self.done - self._first)
+            left = rate * (self.total - self.done)
+            print(f"{self.label}: step {self.done}/{self.total}, about {left:.0f} s left", flush=True)
+
+    def say(self, text: str) -> None:
+        """Print a line without breaking the bar."""
+        if self.quiet:
+            return
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stdout)
+        else:
+            print(text, flush=True)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()

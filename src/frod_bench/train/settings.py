@@ -1,0 +1,76 @@
+"""How a model is trained: the values of the `train` part of a configuration, checked."""
+
+import math
+from dataclasses import dataclass, field
+
+from frod_bench.errors import RequestError, nearest
+
+SCHEDULES = ("constant", "linear", "cosine")
+PRECISIONS = ("no", "bf16", "fp16")
+DEVICES = ("auto", "cpu", "cuda")
+SELECTIONS = ("best_on_eval", "last", "holdout")
+
+
+@dataclass
+class TrainSettings:
+    """Raises RequestError, naming the key as the user types it, for a value out of range.
+
+    `batch_size` rows make one optimizer step whatever the hardware; `accumulate` cuts them into that many
+    micro-batches. `warmup` is the fraction of all steps over which the learning rate rises from zero.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: dict[str, float]  # by role
+    accumulate: int = 1
+    weight_decay: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "constant"
+    warmup: float = 0.0
+    clip_norm: float | None = None
+    precision: str = "no"
+    device: str = "auto"
+    group_by_length: bool = False
+    eval_batch_size: int = 64
+    selection: str = "best_on_eval"
+    roles: tuple[str, ...] = field(default=(), repr=False)  # of the method; every one needs a learning rate
+
+    def __post_init__(self):
+        for key in ("epochs", "batch_size", "accumulate", "eval_batch_size"):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise RequestError(f"train.{key}={value} is not accepted: a whole number of 1 or more.")
+        if self.accumulate > self.batch_size:
+            raise RequestError(
+                f"train.accumulate={self.accumulate} is not accepted: a batch of {self.batch_size} rows cannot be cut"
+                " into more parts."
+            )
+        self.lr = dict(self.lr)
+        for role, value in self.lr.items():
+            self._number(f"lr.{role}", value, 0.0, math.inf)
+        for role in self.roles:
+            if role not in self.lr:
+                raise RequestError(f"train.lr.{role} is missing: the method has the roles {', '.join(self.roles)}.")
+        self._number("weight_decay", self.weight_decay, 0.0, math.inf)
+        self._number("warmup", self.warmup, 0.0, 1.0)
+        self.betas = tuple(self.betas)
+        if len(self.betas) != 2:
+            raise RequestError(f"train.betas={list(self.betas)} is not accepted: two numbers in [0, 1).")
+        for value in self.betas:
+            self._number("betas", value, 0.0, 1.0)
+        if self.clip_norm is not None:
+            self._number("clip_norm", self.clip_norm, 0.0, math.inf)
+        for key, accepted in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("device", DEVICES)):
+            if getattr(self, key) not in accepted:
+                raise RequestError(
+                    f"train.{key}={getattr(self, key)} is not known. {nearest(str(getattr(self, key)), accepted)}"
+                )
+        if self.selection not in SELECTIONS:
+            raise RequestError(f"selection={self.selection} is not known. {nearest(str(self.selection), SELECTIONS)}")
+
+    @staticmethod
+    def _number(key: str, value: object, low: float, high: float) -> None:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value) or not low <= value <= high:
+            span = f"in [{low:g}, {high:g}]" if high < math.inf else f"of {low:g} or more"
+            raise RequestError(f"train.{key}={value} is not accepted: a finite number {span}.")

@@ -1,0 +1,61 @@
+"""wandb as a guest: it may watch a run, never break or delay one."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+MODES = ("disabled", "offline", "online")
+_CONNECT_TIMEOUT_S = 3.0
+_INIT_TIMEOUT_S = 30.0
+
+
+class Tracker:
+    """Sends the lines of a run to wandb. Every failure of wandb ends as one printed notice."""
+
+    def __init__(self, mode: str, project: str, name: str, config: dict[str, Any], directory: Path):
+        self._run = None
+        if mode == "disabled":
+            return
+        if mode == "online" and (reason := _why_not_online()):
+            print(f"wandb: {reason}; logging offline. Later: wandb sync {directory / 'wandb'}", flush=True)
+            mode = "offline"
+        with self._guarded("could not start"):
+            import wandb
+
+            settings = wandb.Settings(init_timeout=_INIT_TIMEOUT_S, silent=True, console="off")
+            self._run = wandb.init(
+                mode=mode, project=project, name=name, config=config, dir=str(directory), settings=settings
+            )
+
+    def log(self, line: dict[str, Any]) -> None:
+        """Send one line of `metrics.jsonl`."""
+        if self._run is not None:
+            with self._guarded("could not log"):
+                self._run.log(line, step=line["step"])
+
+    def close(self) -> None:
+        """End the wandb run."""
+        if self._run is not None:
+            with self._guarded("could not finish"):
+                self._run.finish()
+
+    @contextlib.contextmanager
+    def _guarded(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            print(f"wandb {what} ({type(error).__name__}: {error}); the run goes on without it.", flush=True)
+            self._run = None
+
+
+def _why_not_online() -> str | None:
+    try:
+        socket.create_connection(("api.wandb.ai", 443), timeout=_CONNECT_TIMEOUT_S).close()
+    except OSError:
+        return "no network"
+    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
+    logged_in = os.environ.get("WANDB_API_KEY") or (netrc.is_file() and "wandb" in netrc.read_text())
+    return None if logged_in else "not logged in"

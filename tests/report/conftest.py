@@ -1,0 +1,68 @@
+import pytest
+
+from frod_bench.record import RunDirectory, RunRecord, StoredRun, config_hash
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Return a function that writes a run of three epochs as the trainer would and returns it."""
+
+    def write(
+        method="frod",
+        task="glue/rte",
+        seed=0,
+        best=0.62,
+        final=0.61,
+        sparsity=0.02,
+        seconds=20.0,
+        tan_alpha=0.1,
+        folder=None,
+        **changes,
+    ):
+        recipe = {"epochs": {"glue/rte": 3}.get(task, 2)}
+        config = {"method": {"name": method, "sparsity": sparsity}, "recipe": recipe, "seed": seed}
+        path = tmp_path / (folder or f"{task}/{method}-{sparsity}-{len(list(tmp_path.rglob('record.json')))}")
+        directory = RunDirectory(path)
+        text = f"method: {{name: {method}, sparsity: {sparsity}}}\nrecipe: {recipe}\nseed: {seed}\nout: {path}\n"
+        directory.claim(config_hash(config), text)
+        for epoch, score in enumerate((0.55, best, final), start=1):
+            angle = None if tan_alpha is None else {"mean": tan_alpha * epoch, "min": 0.0, "max": 1.0}
+            directory.append_metrics(
+                {
+                    "epoch": epoch,
+                    "step": 44 * epoch,
+                    "train_loss": 0.7 / epoch,
+                    "eval": {"accuracy": score},
+                    "tan_alpha": angle,
+                    "lr": {"head": 1e-3},
+                    "lr_ratio": None,
+                    "seconds": seconds,
+                    "samples_per_second": 35.0,
+                    "peak_memory_bytes": 500 * 2**20,
+                }
+            )
+        content = {
+            "method": method,
+            "task": task,
+            "backbone": "minilm",
+            "profile": "offline",
+            "protocol": "released",
+            "selection": "best_on_eval",
+            "seed": seed,
+            "config_hash": config_hash(config),
+            "metric": {"name": "accuracy", "higher_is_better": True},
+            "status": "completed",
+            "best": {"value": best, "epoch": 2, "metrics": {"accuracy": best}},
+            "final": {"value": final, "epoch": 3, "metrics": {"accuracy": final}},
+            "params": {"trainable": 184_330, "head": 770, "total": 22_897_546, "pct_of_backbone": 0.81},
+            "samples": {"train": 2490, "eval": 277},
+            "time": {"init_s": 1.0, "train_s": 60.0, "eval_s": 3.0},
+            "memory": {"peak_bytes": 500 * 2**20, "kind": "rss"},
+            "environment": {"packages": {}, "device": "cpu", "commit": None, "dirty": None},
+            "data": {"source": "packaged", "fingerprint": "sha256:00"},
+        }
+        record = RunRecord(**content | changes)
+        directory.write_record(record)
+        return StoredRun(path, record, directory.read_metrics())
+
+    return write

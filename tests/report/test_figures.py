@@ -1,0 +1,65 @@
+from xml.etree import ElementTree
+
+import matplotlib.image
+import pytest
+
+from frod_bench.report import figures
+from frod_bench.report.summary import summarise
+
+
+@pytest.fixture
+def sections(store):
+    runs = [store(method, task, seed) for method in ("frod", "lora") for task in ("glue/rte", "glue/sst2")
+            for seed in (0, 1)]  # fmt: skip
+    return summarise(runs).sections
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Keep the figures that are saved."""
+    kept = []
+    save = figures.Figure.savefig
+
+    def keep(figure, *arguments, **options):
+        kept.append(figure)
+        save(figure, *arguments, **options)
+
+    monkeypatch.setattr(figures.Figure, "savefig", keep)
+    return kept
+
+
+def test_curves_are_means_in_percent_with_a_panel_for_every_task(store, tmp_path, drawn):
+    runs = [store(seed=0, best=0.60), store(seed=1, best=0.70), store(task="glue/sst2")]
+    figures.learning_curves(summarise(runs).sections, tmp_path / "curves.png")
+    [figure] = drawn
+    assert len(figure.axes) == 4
+    score, loss = figure.axes[:2]
+    assert "glue/rte" in score.get_title(loc="left")
+    assert (score.get_ylabel(), loss.get_ylabel()) == ("accuracy (%)", "training loss")
+    [curve] = score.lines
+    assert list(curve.get_xdata()) == [1, 2, 3]
+    assert list(curve.get_ydata()) == pytest.approx([55.0, 65.0, 61.0])
+    [band] = score.collections
+    extent = band.get_paths()[0].get_extents()
+    assert (extent.ymin, extent.ymax) == pytest.approx((55.0, 70.0))
+
+
+def test_methods_look_the_same_in_every_panel_and_differ_without_colour(sections, tmp_path, drawn):
+    figures.learning_curves(sections, tmp_path / "curves.png")
+    looks = {
+        (line.get_label(), line.get_color(), line.get_marker(), line.get_linestyle())
+        for axes in drawn[0].axes
+        for line in axes.lines
+    }
+    assert len(looks) == 2
+    assert len({marker for _, _, marker, _ in looks}) == 2
+    assert len({line for *_, line in looks}) == 2
+
+
+def test_the_suffix_chooses_the_format(sections, tmp_path):
+    figures.learning_curves(sections, tmp_path / "curves.png")
+    figures.learning_curves(sections, tmp_path / "curves.svg")
+    height, width, _ = matplotlib.image.imread(tmp_path / "curves.png").shape
+    assert width == 1440
+    assert height > 1000
+    assert ElementTree.parse(tmp_path / "curves.svg").getroot().tag.endswith("svg")

@@ -1,0 +1,45 @@
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.report.variants import differing, label, settings
+
+
+def test_the_seed_and_the_place_are_no_settings(store):
+    assert settings(store(seed=0)) == settings(store(seed=1))
+
+
+def test_other_rows_of_data_are_another_experiment(store):
+    one = settings(store())
+    other = settings(store(data={"source": "packaged", "fingerprint": "sha256:11"}))
+    assert differing([one, other]) == {"data.fingerprint"}
+
+
+def test_what_differs_is_found_also_where_a_key_is_absent():
+    assert differing([{"a": "1", "b": "1"}, {"a": "1", "b": "2"}, {"a": "1", "b": "1", "c": "0"}]) == {
+        "b",
+        "c",
+    }
+    assert differing([{"a": "1"}, {"a": "1"}]) == set()
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ((), "frod"),
+        (("method.sparsity",), "frod, sparsity=0.1"),
+        (("lr.head", "method.sparsity"), "frod, head=1e-3, sparsity=0.1"),
+        (("lr.head", "warmup.head"), "frod, lr.head=1e-3, warmup.head=2"),
+        (("absent",), "frod, absent=unset"),
+    ],
+)
+def test_a_label_is_short_and_clear(keys, expected):
+    variant = {"method.sparsity": "0.1", "lr.head": "1e-3", "warmup.head": "2"}
+    assert label("frod", variant, keys) == expected
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n"])
+def test_a_broken_configuration_is_named(store, text):
+    run = store()
+    (run.path / "config.yaml").write_text(text)
+    with pytest.raises(RequestError, match=r"config\.yaml is broken"):
+        settings(run)

@@ -1,0 +1,72 @@
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.sources import hub
+from frod_bench.tasks.sources.hub import HubSource
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def online(monkeypatch, toy_rows):
+    """A hub that answers; returns the calls of `load_dataset`."""
+    calls = []
+
+    def load_dataset(path, config, *, split, revision):
+        calls.append((path, config, split, revision))
+        return toy_rows(4)
+
+    client = SimpleNamespace(dataset_info=lambda repo, revision, timeout: SimpleNamespace(sha=revision or COMMIT))
+    monkeypatch.setattr(hub, "is_offline_mode", lambda: False)
+    monkeypatch.setattr(hub, "HfApi", lambda: client)
+    monkeypatch.setattr(hub, "load_dataset", load_dataset)
+    return calls
+
+
+def test_all_splits_are_read_at_one_commit(online):
+    source = HubSource()
+    for split in ("train", "validation"):
+        assert len(source.read("nyu-mll/glue", "rte", split, None)) == 4
+    path = "hf://datasets/nyu-mll/glue"
+    assert online == [(path, "rte", "train", COMMIT), (path, "rte", "validation", COMMIT)]
+    assert source.provenance() == {"source": "hub", "revision": COMMIT}
+
+
+def test_a_given_revision_is_kept(online):
+    source = HubSource(revision="f" * 40)
+    source.read("nyu-mll/glue", "rte", "train", None)
+    assert online[0][-1] == source.provenance()["revision"] == "f" * 40
+
+
+def test_no_network_is_told_without_trying_to_download(online, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(hub, "HfApi", lambda: SimpleNamespace(dataset_info=refuse))
+    with pytest.raises(RequestError, match=r"Name or service not known.*data.source=local data.root=DIR.*offline"):
+        HubSource().read("nyu-mll/glue", "rte", "train", None)
+    assert online == []
+
+
+def test_offline_mode_reads_the_cache_and_its_commit(online, monkeypatch, toy_rows):
+    rows = toy_rows(2)
+    rows.info.download_checksums = {f"hf://datasets/nyu-mll/glue@{COMMIT}/rte/train.parquet": {}}
+    monkeypatch.setattr(hub, "is_offline_mode", lambda: True)
+    monkeypatch.setattr(hub, "HfApi", None)
+    monkeypatch.setattr(hub, "load_dataset", lambda *args, **kwargs: rows)
+    source = HubSource()
+    source.read("nyu-mll/glue", "rte", "train", None)
+    assert source.provenance()["revision"] == COMMIT
+
+
+def test_offline_without_a_cache_fails_within_seconds(monkeypatch, tmp_path):
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "is_offline_mode", lambda: True)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    start_s = time.monotonic()
+    with pytest.raises(RequestError, match=r"nyu-mll/glue/rte \(train\) could not be read"):
+        HubSource().read("nyu-mll/glue", "rte", "train", None)
+    assert time.monotonic() - start_s < 5

@@ -1,0 +1,80 @@
+import shutil
+
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.sources.local import LocalSource
+
+
+def read(root, config="toy", split="train"):
+    return LocalSource(root).read("nyu-mll/glue", config, split, None)
+
+
+def test_rows_and_features(data_root):
+    rows = read(data_root)
+    assert len(rows) == 40 and rows[0] == {"left": "one two", "right": "three", "label": 1, "idx": 0}
+    assert rows.features["label"].names == ["no", "yes"]
+
+
+def test_nothing_is_written(data_root, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    rows = read(data_root)
+    rows.map(lambda row: {"more": 1})
+    assert rows.cache_files == [] and sorted(tmp_path.rglob("*")) == before
+
+
+def test_fingerprint_is_of_the_contents_and_not_of_the_place(data_root, tmp_path, toy_rows):
+    def fingerprint(root):
+        source = LocalSource(root)
+        source.read("nyu-mll/glue", "toy", "train", None)
+        return source.provenance()
+
+    copy = shutil.copytree(data_root, tmp_path / "copy")
+    assert fingerprint(copy) == fingerprint(data_root)
+    toy_rows(39).to_parquet(copy / "nyu-mll/glue/toy/train.parquet")
+    assert fingerprint(copy) != fingerprint(data_root)
+
+
+def test_missing_root(tmp_path):
+    with pytest.raises(RequestError, match="nowhere does not exist"):
+        LocalSource(tmp_path / "nowhere")
+
+
+def test_root_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RequestError, match="file is not a directory"):
+        LocalSource(tmp_path / "file")
+
+
+def test_no_root():
+    with pytest.raises(RequestError, match="data.root=DIR"):
+        LocalSource(None)
+
+
+def test_missing_split_names_those_there(data_root):
+    with pytest.raises(RequestError, match="the splits there: train, validation_matched, validation_mismatched"):
+        read(data_root, split="test")
+
+
+def test_missing_config(data_root):
+    with pytest.raises(RequestError, match=r"cola.train\.parquet; the splits there: none"):
+        read(data_root, config="cola")
+
+
+def test_truncated_file(data_root):
+    path = data_root / "nyu-mll/glue/toy/train.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RequestError, match="cannot be read as parquet"):
+        read(data_root)
+
+
+def test_empty_file(data_root):
+    (data_root / "nyu-mll/glue/toy/train.parquet").write_bytes(b"")
+    with pytest.raises(RequestError, match="cannot be read as parquet"):
+        read(data_root)
+
+
+@pytest.mark.parametrize("config", ["../../../other/nyu-mll/glue/toy", "/etc"])
+def test_config_stays_inside_the_root(data_root, config):
+    with pytest.raises(RequestError, match="lies outside data.root"):
+        read(data_root, config=config)

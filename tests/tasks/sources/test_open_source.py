@@ -1,0 +1,23 @@
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.sources import open_source
+from frod_bench.tasks.sources.generated import GeneratedSource
+from frod_bench.tasks.sources.hub import HubSource
+from frod_bench.tasks.sources.local import LocalSource
+
+
+def test_names_open_their_sources(tmp_path):
+    assert isinstance(open_source("hub"), HubSource)
+    assert isinstance(open_source("generated"), GeneratedSource)
+    assert isinstance(open_source("local", tmp_path), LocalSource)
+
+
+def test_unknown_name():
+    with pytest.raises(RequestError, match="data.source=locale. Did you mean local"):
+        open_source("locale")
+
+
+def test_a_root_that_would_not_be_read_is_refused(tmp_path):
+    with pytest.raises(RequestError, match="Type data.source=local"):
+        open_source("hub", tmp_path)

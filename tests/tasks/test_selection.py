@@ -1,0 +1,41 @@
+import pytest
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.selection import carve_holdout, every_nth, subset
+
+
+def test_every_nth_counts_within_each_label():
+    taken, rest = every_nth(["a", "b", "a", "a", "b", "a", "c"], 3)
+    assert taken == [0, 1, 5, 6]
+    assert rest == [2, 3, 4]
+
+
+def test_subset_is_fixed_nested_and_in_file_order(toy_rows):
+    small, large = (list(subset(toy_rows(100), n, "data.max_train")["idx"]) for n in (10, 30))
+    assert len(small) == 10 and set(small) < set(large)
+    assert large == sorted(large) != list(range(30))
+    assert small == list(subset(toy_rows(100), 10, "data.max_train")["idx"])
+
+
+@pytest.mark.parametrize("limit", [None, 5, 6])
+def test_subset_keeps_all_rows(toy_rows, limit):
+    assert list(subset(toy_rows(5), limit, "data.max_eval")["idx"]) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("limit", [0, -3, 1.5, True, "all"])
+def test_subset_refuses(toy_rows, limit):
+    with pytest.raises(RequestError, match=f"data.max_eval={limit}"):
+        subset(toy_rows(5), limit, "data.max_eval")
+
+
+def test_holdout_is_stratified_and_disjoint(toy_rows):
+    rows = toy_rows(90, labels=[0] * 60 + [1] * 30)
+    train, held = carve_holdout(rows, "label")
+    assert list(held["label"]) == [0] * 6 + [1] * 3
+    assert list(held["idx"]) == [0, 10, 20, 30, 40, 50, 60, 70, 80]
+    assert sorted([*train["idx"], *held["idx"]]) == list(range(90))
+
+
+def test_holdout_of_too_few_rows(toy_rows):
+    with pytest.raises(RequestError, match="2 training rows"):
+        carve_holdout(toy_rows(2, labels=[0, 1]), "label")
