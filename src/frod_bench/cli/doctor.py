@@ -117,7 +117,7 @@ def render(facts: dict) -> str:
         "disk free here": f"{facts['disk_free_gib']} GiB",
         "CUDA devices": ", ".join(f"{d['name']} ({d['memory_gib']} GiB)" for d in facts["cuda"]) or "none",
         "hub": "reached" if facts["hub_reachable"] else "not reached",
-        "wandb login": "yes" if facts["wandb_login"] else "no (only wandb in online mode wants one)",
+        "wandb login": "yes" if facts["wandb_login"] else "no (only wandb.mode=online needs one)",
         **{name: f"{folder['path']} ({folder['gib']} GiB)" for name, folder in facts["folders"].items()},
     }
     rows = [(key, value) for key, value in machine.items() if value != ""]
@@ -150,7 +150,8 @@ def _folders() -> dict[str, Path]:
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     datasets = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
-    return {"outputs": Path("outputs").resolve(), "hub cache": hub, "datasets cache": datasets}
+    outputs = Path(os.environ.get("FROD_BENCH_OUT", "outputs")).resolve()
+    return {"outputs": outputs, "hub cache": hub, "datasets cache": datasets}
 
 
 def _size_gib(folder: Path) -> float:

@@ -21,8 +21,8 @@ class Metric:
 class TaskData:
     """A task's rows, ready for a data loader, and how its predictions are scored.
 
-    A text task's rows hold `input_ids`, `attention_mask`, (`token_type_ids`), `labels`, and `length`, the row's
-    number of tokens.
+    A text task's rows hold `input_ids`, `attention_mask`, (`token_type_ids`), `labels`, and `length`, the
+    number of tokens of the row.
     """
 
     train: Dataset
@@ -38,7 +38,7 @@ class TaskData:
 
 
 class Source(Protocol):
-    """A place that rows are read from."""
+    """A place that rows are read from; an instance serves one run."""
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
         """Return the rows of one split with at least the columns of `schema`.
@@ -47,7 +47,7 @@ class Source(Protocol):
         """
 
     def provenance(self) -> dict[str, str]:
-        """Return `source`, a `revision` or `fingerprint` of what was read so far, and a `note` if one is due."""
+        """Return `source`, a `revision` or `fingerprint` of what was read so far, and a `note` if due."""
 
 
 class Task(Protocol):
@@ -70,4 +70,4 @@ class Task(Protocol):
         max_eval: int | None,
         holdout: bool,
     ) -> TaskData:
-        """Read, check, choose and encode the rows; raises `RequestError` on rows or values that do not fit."""
+        """Read, check, choose and encode the rows; raises `RequestError` on what does not fit."""

@@ -15,7 +15,8 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
     """Check that every row has its text columns and a known label.
 
     `where` names the split in messages, as in "nyu-mll/glue/rte/train".
-    Raises `RequestError` on an empty split, a missing or wrongly typed column, a null, or a label out of range.
+    Raises `RequestError` on an empty split, a missing or wrongly typed column, a null, or a label out of
+    range.
     """
     if len(rows) == 0:
         raise RequestError(f"{where} has no rows. Give a split with at least one row.")

@@ -18,8 +18,8 @@ LABEL = "label"
 class GlueTask:
     """One GLUE task.
 
-    The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size of
-    each split.
+    The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official
+    size of each split.
     """
 
     name: str
@@ -38,7 +38,8 @@ class GlueTask:
     @property
     def schema(self) -> Features:
         """The columns that a source must have."""
-        return Features({**{name: Value("string") for name in self.fields}, LABEL: ClassLabel(names=self.label_names)})
+        texts = {name: Value("string") for name in self.fields}
+        return Features({**texts, LABEL: ClassLabel(names=self.label_names)})
 
     def load(
         self,
@@ -53,8 +54,8 @@ class GlueTask:
     ) -> TaskData:
         """Read, check, choose and encode the rows.
 
-        `text` is "pair" (the tokenizer's own pair format) or "instruction" (one string). `max_train` and `max_eval`
-        keep a fixed part of each split; a holdout is carved from what is left of the training rows.
+        `text` is "pair" (the tokenizer's own pair format) or "instruction" (one string). `max_train` and
+        `max_eval` keep a fixed part of each split; a holdout is carved from what is left of the training rows.
         Raises `RequestError` on an option out of range, and on rows that are missing or do not fit the task.
         """
         check_text_options(tokenizer, text, max_length)

@@ -12,7 +12,7 @@ SUBSET_SEED = 0
 
 
 def subset(rows: Dataset, limit: int | None, option: str) -> Dataset:
-    """Return `limit` rows in file order: the first of one fixed shuffle, so a smaller subset lies in a larger.
+    """Return `limit` rows in file order: the first of one fixed shuffle, so subsets lie in each other.
 
     `None`, or a limit above the number of rows, keeps all rows. `option` is what the user typed it as.
     Raises `RequestError` on a limit that is not a whole number above 0.
@@ -20,7 +20,7 @@ def subset(rows: Dataset, limit: int | None, option: str) -> Dataset:
     if limit is None:
         return rows
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise RequestError(f"{option}={limit} is not accepted: give a whole number of rows above 0, or null for all.")
+        raise RequestError(f"{option}={limit} is not accepted: give a whole number above 0, or null for all rows.")
     if limit >= len(rows):
         return rows
     order = list(range(len(rows)))
@@ -29,7 +29,7 @@ def subset(rows: Dataset, limit: int | None, option: str) -> Dataset:
 
 
 def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]:
-    """Return the indices of rows 0, n, 2n, … within each label, in row order, and the indices of all other rows.
+    """Return the indices of rows 0, n, 2n, … within each label, in row order, and those of all other rows.
 
     Stratified by construction: of a label with k rows, ceil(k / n) are taken.
     """

@@ -15,7 +15,7 @@ FORMATS = ("pair", "instruction")
 def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
     """Raise `RequestError` on an unknown text format, or a length that the tokenizer's model cannot take."""
     if text not in FORMATS:
-        raise RequestError(f"Unknown text format {text}. {nearest(text, FORMATS)} Accepted: {', '.join(FORMATS)}.")
+        raise RequestError(f"Unknown text format {text}. {nearest(text, FORMATS)}")
     least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
     if not isinstance(max_length, int) or not least <= max_length <= most:
         raise RequestError(f"A maximum of {max_length} tokens is not accepted: give a whole number {least} to {most}.")
@@ -33,9 +33,9 @@ def encode(
 ) -> Dataset:
     """Return `rows` as token ids, cut to `max_length` tokens, with `labels` and `length`; other columns go.
 
-    Without an instruction, one or two fields go to the tokenizer as a single text or a pair, the longer cut first.
-    With one, the row becomes one string: instruction, the fields, "result: ", a line each
-    (the format of GOAT, arXiv 2502.16894).
+    Without an instruction, one or two fields go to the tokenizer as a single text or a pair, the longer cut
+    first. With one, the row becomes one string: instruction, the fields, "result: ", a line each (the format
+    of GOAT, arXiv 2502.16894).
     """
 
     def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:

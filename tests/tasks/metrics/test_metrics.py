@@ -40,7 +40,7 @@ def test_unequal_lengths_are_refused():
 
 
 def test_unknown_metric():
-    with pytest.raises(RequestError, match="Unknown metric acuracy. Did you mean accuracy"):
+    with pytest.raises(RequestError, match=r"Unknown metric acuracy\. Did you mean accuracy"):
         load_metric("acuracy")
 
 

@@ -13,6 +13,7 @@ def test_order_of_reading_does_not_matter():
 
 
 def test_names_and_contents_matter():
-    digests = {digest(("a", b"1")), digest(("a", b"2")), digest(("b", b"1")), digest(("a", b"1"), ("b", b"1"))}
+    files = [("a", b"1")], [("a", b"2")], [("b", b"1")], [("a", b"1"), ("b", b"1")]
+    digests = {digest(*group) for group in files}
     assert len(digests) == 4
     assert all(len(value) == len("sha256:") + 64 for value in digests)

@@ -14,10 +14,10 @@ def test_names_open_their_sources(tmp_path):
 
 
 def test_unknown_name():
-    with pytest.raises(RequestError, match="data.source=locale. Did you mean local"):
+    with pytest.raises(RequestError, match=r"data\.source=locale\. Did you mean local"):
         open_source("locale")
 
 
 def test_a_root_that_would_not_be_read_is_refused(tmp_path):
-    with pytest.raises(RequestError, match="Type data.source=local"):
+    with pytest.raises(RequestError, match=r"Add data\.source=local"):
         open_source("hub", tmp_path)

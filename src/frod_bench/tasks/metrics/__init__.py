@@ -1,4 +1,4 @@
-"""Metrics: a file each, in the form that `evaluate.load` takes; no network, nothing left in the working directory."""
+"""Metrics: a file each, in the form that `evaluate.load` takes; none of them needs a network."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -25,7 +25,7 @@ class Scorer:
     """Scores a split by every metric of a task.
 
     The reported split's values have the metrics' names; those of any other split carry its name without
-    "validation_" as a suffix, as in `accuracy_mismatched` and `accuracy_holdout`.
+    "validation_" as a suffix, as in `accuracy_mismatched`.
     """
 
     def __init__(self, metrics: Sequence[str], reported: str):

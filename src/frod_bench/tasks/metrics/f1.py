@@ -9,7 +9,8 @@ class F1(evaluate.Metric):
     """2 precision recall / (precision + recall), 0 to 1; 0 when label 1 is neither predicted nor present."""
 
     def _info(self) -> evaluate.MetricInfo:
-        labels = datasets.Features({"predictions": datasets.Value("int32"), "references": datasets.Value("int32")})
+        label = datasets.Value("int32")
+        labels = datasets.Features({"predictions": label, "references": label})
         return evaluate.MetricInfo(description=self.__doc__, citation="", features=labels)
 
     def _compute(self, predictions, references) -> dict[str, float]:

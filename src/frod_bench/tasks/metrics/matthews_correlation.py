@@ -9,7 +9,8 @@ class MatthewsCorrelation(evaluate.Metric):
     """The phi coefficient of predictions and references, -1 to 1; 0 when either is constant."""
 
     def _info(self) -> evaluate.MetricInfo:
-        labels = datasets.Features({"predictions": datasets.Value("int32"), "references": datasets.Value("int32")})
+        label = datasets.Value("int32")
+        labels = datasets.Features({"predictions": label, "references": label})
         return evaluate.MetricInfo(description=self.__doc__, citation="", features=labels)
 
     def _compute(self, predictions, references) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Data sources: hub, a local directory, packaged files, generated rows. All read alike (`tasks.base.Source`)."""
+"""Data sources: hub, a local directory, packaged files, generated rows; all are a `tasks.base.Source`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,9 +24,9 @@ def open_source(name: str, root: str | Path | None = None) -> Source:
     Raises `RequestError` on an unknown name, and on a root that is missing or not used.
     """
     if name not in SOURCES:
-        raise RequestError(f"Unknown data.source={name}. {nearest(name, SOURCES)} Accepted: {', '.join(SOURCES)}.")
+        raise RequestError(f"Unknown data.source={name}. {nearest(name, SOURCES)}")
     if name == "local":
         return LocalSource(root)
     if root is not None:
-        raise RequestError(f"data.root={root} is not read with data.source={name}. Type data.source=local with it.")
+        raise RequestError(f"data.root={root} is not read with data.source={name}. Add data.source=local.")
     return _ROOTLESS[name]()

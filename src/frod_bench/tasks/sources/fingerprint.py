@@ -4,16 +4,16 @@ import hashlib
 
 
 class Fingerprint:
-    """Collects the contents of files; the digest depends on their names and bytes, not on the order of reading."""
+    """Collects files; the digest depends on their names and bytes, not on the order of reading."""
 
     def __init__(self) -> None:
         self._digests: dict[str, str] = {}
 
     def add(self, name: str, content: bytes) -> None:
-        """Take in one file; `name` is its path inside the source, so that where the source lies does not matter."""
+        """Take in one file; `name` is its path inside the source, wherever that lies."""
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
     def digest(self) -> str:
-        """Return "sha256:" and the SHA-256, in hex, over a line "<sha256 of the file>  <name>" for each file."""
+        """Return "sha256:" and the SHA-256, in hex, over a line "<its sha256>  <name>" for each file."""
         lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(self._digests.items()))
         return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"

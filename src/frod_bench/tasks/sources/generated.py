@@ -4,33 +4,15 @@ import random
 
 from datasets import ClassLabel, Dataset, Features
 
-_FILLER = [
-    "the",
-    "a",
-    "this",
-    "that",
-    "one",
-    "there",
-    "here",
-    "some",
-    "very",
-    "quite",
-    "often",
-    "today",
-    "then",
-    "also",
-    "it",
-    "was",
-    "is",
-]
-_CUES = ["good", "bad", "red", "green", "north", "south", "early", "late", "young", "old"]
+_FILLER = ("the", "a", "this", "that", "there", "here", "some", "very", "today", "also", "it", "was", "is")
+_CUES = ("good", "bad", "red", "green", "north", "south", "early", "late", "young", "old")
 
 
 class GeneratedSource:
     """Rows whose texts hold a word that gives the label away; the same rows in every process.
 
-    Labels take turns. Every text is a few filler words around its label's cue, and ends with the row's number, so
-    that no two rows are equal.
+    Labels take turns. Every text is a few filler words around its label's cue, and ends with the row's number,
+    so that no two rows of a split are equal.
     """
 
     def __init__(self, train_rows: int = 64, eval_rows: int = 32):
