@@ -5,7 +5,7 @@ Three ways compute the same function; multiply-adds of one forward and backward 
 
     factored   z = x V, y = U M z                              2 T n^2 + 2 T m n + 3 T nnz
     residual   y = x W^T + U dM z, dM = M - diag(sigma0)       2 T n^2 + 4 T m n + 3 T nnz
-    merged     W' = W + U (dM V^T), y = x W'^T                 3 T m n + 2 m n^2 + 2 n nnz
+    merged     W' = W + U dM V^T, y = x W'^T                 3 T m n + 2 m n^2 + 2 min(m, n) nnz
 
 `factored` does not read W and equals the base layer at initialisation to rounding; the other two equal it
 to the last bit. Each forward pass keeps one [n, T] activation (factored, residual) or one extra copy of

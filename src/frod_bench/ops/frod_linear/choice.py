@@ -17,7 +17,7 @@ def choose_way(tokens: int, m: int, n: int, nnz: int, dtype: torch.dtype) -> str
     exact = dtype in (torch.float32, torch.float64)
     base_reads = 2 if exact else 4
     factored = 2 * tokens * n * n + base_reads * tokens * m * n + 3 * SPARSE_COST * tokens * nnz
-    merged = 3 * tokens * m * n + 2 * m * n * n + 2 * SPARSE_COST * n * nnz
+    merged = 3 * tokens * m * n + 2 * m * n * n + 2 * SPARSE_COST * min(m, n) * nnz
     if merged < factored:
         return "merged"
     return "factored" if exact else "residual"

@@ -4,12 +4,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from frod_bench.ops.rotation import Pattern, rotate, sampled_gradient
+from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_gradient
 
 
 def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
     """Return W' = W + U ((diag(delta) + S) V^T) [m, n]; bit-equal to W where delta and S are zero."""
-    return weight + U @ rotate(pattern, values.to(U.dtype), delta.to(U.dtype), Vt)
+    v, d = values.to(U.dtype), delta.to(U.dtype)
+    if U.shape[0] < U.shape[1]:  # the sparse product goes over the shorter side
+        return weight + rotate_transposed(pattern, v, d, U.T.contiguous()).T @ Vt
+    return weight + U @ rotate(pattern, v, d, Vt)
 
 
 class _Merged(torch.autograd.Function):
@@ -28,8 +31,12 @@ class _Merged(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             grad_x = grad @ W
         if ctx.needs_input_grad[4] or ctx.needs_input_grad[5]:
-            projected = U.T @ (grad.T @ x).to(U.dtype)  # U^T dW' [n, n]
-            grad_values, grad_delta = sampled_gradient(ctx.pattern, projected, Vt)
+            grad_weight = (grad.T @ x).to(U.dtype)  # [m, n]
+            if U.shape[0] < U.shape[1]:
+                h, z = U.T.contiguous(), (grad_weight @ Vt.T).T  # [n, m]
+            else:
+                h, z = U.T @ grad_weight, Vt  # [n, n]
+            grad_values, grad_delta = sampled_gradient(ctx.pattern, h, z)
             grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
         return grad_x, None, None, None, grad_values, grad_delta, None, None
 

@@ -1,0 +1,65 @@
+"""Find the learning rates of `profile=offline`: the same number of trials for every method, on training rows only.
+
+    python scripts/tune_offline.py --root DIR [--out outputs/tune] [--jobs 2]
+
+DIR holds GLUE as `data.root` does. SST-2's training rows are divided: 1,000 train, 1,500 others judge. The
+official validation rows are not read. Prints one table; the winners are copied by hand into recipe/glue.yaml.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+TRAIN_ROWS, JUDGE_ROWS = 1000, 1500
+ROLES = {"full_ft": ("backbone", "head"), "lora": ("adapter", "head"), "frod": ("diag", "sparse", "head")}
+TRIALS = {
+    "full_ft": [(1e-4, 1e-4), (2e-4, 2e-4), (3e-4, 3e-4), (5e-5, 1e-3), (1e-4, 1e-3), (2e-4, 1e-3)],
+    "lora": [(5e-4, 1e-3), (1e-3, 1e-3), (2e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (2e-3, 1e-2)],
+    "frod": [
+        (2e-2, 2e-3, 1e-2), (2e-3, 1e-3, 1e-3), (5e-3, 2e-3, 1e-3),
+        (5e-3, 5e-3, 1e-3), (5e-3, 1e-2, 1e-3), (1e-2, 5e-4, 1e-3),
+    ],
+}  # fmt: skip
+
+
+def divide(root: Path, out: Path) -> Path:
+    """Write the two parts of SST-2's training rows as a data root of its own; return it."""
+    rows = pq.read_table(root / "nyu-mll/glue/sst2/train.parquet")
+    target = out / "data/nyu-mll/glue/sst2"
+    target.mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows.slice(0, TRAIN_ROWS), target / "train.parquet")
+    pq.write_table(rows.slice(TRAIN_ROWS, JUDGE_ROWS), target / "validation.parquet")
+    return out / "data"
+
+
+def main() -> int:
+    """Run all trials, `--jobs` at a time, and print the table of every method."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="data root with nyu-mll/glue/sst2/train.parquet")
+    parser.add_argument("--out", type=Path, default=Path("outputs/tune"))
+    parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with its share of the cores")
+    arguments = parser.parse_args()
+    data = divide(arguments.root, arguments.out)
+    threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
+    environment = os.environ | {"FROD_BENCH_OUT": str(arguments.out / "runs"), "OMP_NUM_THREADS": str(threads)}
+
+    def run(trial: tuple[str, tuple[float, ...]]) -> int:
+        method, rates = trial
+        leaves = [f"train.lr.{role}={rate}" for role, rate in zip(ROLES[method], rates, strict=True)]
+        command = [sys.executable, "-m", "frod_bench", f"method={method}", "task=glue/sst2", "profile=offline"]
+        return subprocess.run([*command, f"data.root={data}", *leaves], env=environment, check=False).returncode
+
+    trials = [(method, rates) for method in reversed(TRIALS) for rates in TRIALS[method]]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        codes = list(pool.map(run, trials))
+    subprocess.run([sys.executable, "-m", "frod_bench", "report", str(arguments.out / "runs")], check=False)
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
