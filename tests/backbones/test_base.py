@@ -4,6 +4,7 @@ from torch import nn
 from transformers.utils import logging
 
 from frod_bench.backbones.base import belongs, quiet, renew_head, seeded
+from frod_bench.errors import RequestError
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_renew_head_follows_the_initializer_range(tiny):
 
 
 def test_renew_head_refuses_an_absent_name(tiny):
-    with pytest.raises(ValueError, match="no module named score"):
+    with pytest.raises(RequestError, match="no such module. Accepted: classifier, roberta"):
         renew_head(tiny.build(2, seed=0), ["score"], seed=0)
 
 

@@ -55,13 +55,13 @@ def test_padding_reaches_the_longest_row_only(tokenizer):
 
 
 def test_unknown_format(tokenizer):
-    with pytest.raises(RequestError, match=r"Unknown text format pairs\. Did you mean pair"):
+    with pytest.raises(RequestError, match=r"text\.format=pairs is not known\. Did you mean pair"):
         check_text_options(tokenizer, "pairs", 16)
 
 
 @pytest.mark.parametrize("max_length", [0, 4, 33, 8.0])
 def test_length_out_of_range(tokenizer, max_length):
-    with pytest.raises(RequestError, match="whole number 5 to 32"):
+    with pytest.raises(RequestError, match="whole number of tokens, 5 to 32"):
         check_text_options(tokenizer, "pair", max_length)
 
 

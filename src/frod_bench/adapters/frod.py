@@ -17,7 +17,7 @@ class FrodBasis(nn.Module):
     def __init__(self, Vt: Tensor, pattern: Pattern):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)
-        self.pattern = pattern
+        self.pattern = pattern.to(Vt.device)
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
@@ -28,9 +28,9 @@ class FrodBasis(nn.Module):
 class FrodLinear(nn.Module):
     """An `nn.Linear` [m, n] adapted by FRoD.
 
-    In training the cheapest way of `ops.frod_linear` is taken unless `way` names one. In evaluation W' is
-    formed once and kept, one extra copy of the weight, until the layer goes back to training; it costs
-    what the base layer costs and equals it to the last bit before the first step.
+    In training the cheapest way of `ops.frod_linear` is taken unless `way` names one. In evaluation without
+    gradients W' is formed once and kept, one extra copy of the weight, until the layer goes back to training;
+    it costs what the base layer costs and equals it to the last bit before the first step.
     """
 
     def __init__(self, base: nn.Linear, U: Tensor, sigma: Tensor, basis: FrodBasis, way: str | None = None):
@@ -84,7 +84,7 @@ class FrodLinear(nn.Module):
                 self.delta(),
                 self.bias,
                 pattern,
-                self.merged_weight(),
+                self._evaluation_weight(),
             )
         m, n = self.weight.shape
         way = self.way or choose_way(x.shape[0], m, n, pattern.nnz, x.dtype)
@@ -104,13 +104,17 @@ class FrodLinear(nn.Module):
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
-        """Return W' [m, n], kept while the parameters stay as they are and the layer is in evaluation."""
+        """Return W' [m, n] as a new tensor."""
+        return merge_weight(self.weight, self.U, self.basis.Vt, self.values, self.delta(), self.basis.pattern)
+
+    def _evaluation_weight(self) -> Tensor:
+        if torch.is_grad_enabled():  # a step may follow, and a fused one leaves the versions as they are
+            self._kept = None
+            return self.merged_weight()
         key = (self.values._version, self.sigma._version, self.values.data_ptr(), self.sigma.data_ptr())
-        if self._kept is not None and self._kept[0] == key:
-            return self._kept[1]
-        merged = merge_weight(self.weight, self.U, self.basis.Vt, self.values, self.delta(), self.basis.pattern)
-        self._kept = None if self.training else (key, merged)
-        return merged
+        if self._kept is None or self._kept[0] != key:
+            self._kept = (key, self.merged_weight())
+        return self._kept[1]
 
     def train(self, mode: bool = True):
         self._kept = None

@@ -9,6 +9,8 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from frod_bench.errors import RequestError, nearest
+
 
 class Backbone(Protocol):
     """A pretrained model by name; loading happens in `build`, so constructing one is free.
@@ -44,11 +46,12 @@ def belongs(name: str, suffixes: Sequence[str]) -> bool:
 def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
     """Draw the weights of the head anew from `seed`, by the initialisation rule of the model's own library.
 
-    Raises ValueError when no module of the model bears a name in `head`.
+    Raises RequestError when no module of the model bears a name in `head`.
     """
     modules = [module for name, module in model.named_modules() if belongs(name, head)]
     if not modules:
-        raise ValueError(f"{type(model).__name__} has no module named {', '.join(head)}")
+        children = [name for name, _ in model.named_children()]
+        raise RequestError(f"backbone.head={head}: the model has no such module. {nearest(head[0], children)}")
     with seeded(seed):
         for module in modules:
             for parameter in module.parameters(recurse=False):

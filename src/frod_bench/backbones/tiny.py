@@ -56,6 +56,7 @@ class TinyBackbone:
             cls_token=SPECIAL["bos_token"],
             sep_token=SPECIAL["eos_token"],
             clean_up_tokenization_spaces=False,
+            model_max_length=self.architecture["max_position_embeddings"] - 2,  # RoBERTa's positions begin at 2
             model_input_names=["input_ids", "attention_mask"],
             **SPECIAL,
         )

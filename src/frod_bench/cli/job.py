@@ -1,29 +1,49 @@
 """One run from a resolved configuration: build, claim the directory, train, write the record."""
 
+import contextlib
 import os
+import sys
 import time
 import traceback
-from dataclasses import fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import datasets
 import torch
 import yaml
+from accelerate import Accelerator
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
-from frod_bench.errors import RequestError, RunFailure, nearest
+from frod_bench.backbones.base import Backbone
+from frod_bench.cli.checks import check_config, check_finite
+from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, config_hash, environment
+from frod_bench.tasks.base import Source, Task
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.fit import fit
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.settings import TrainSettings
-from frod_bench.train.tracker import MODES, Tracker
+from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import Trainer, make_accelerator
 
 _ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
 _NO_EFFECT = ("out", "force", "wandb")  # keys that change no number
+_TRACEBACK = "traceback.txt"
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a configuration describes; making them reads no weights and no rows."""
+
+    method: Method
+    settings: TrainSettings
+    source: Source
+    backbone: Backbone
+    task: Task
 
 
 def run_job(config: dict[str, Any]) -> None:
@@ -31,17 +51,14 @@ def run_job(config: dict[str, Any]) -> None:
 
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
-    _check(config)
-    options = {key: value for key, value in config["method"].items() if key not in _ABOUT}
-    method = make_method(config["method"]["name"], **options)
-    settings = _settings(config, method.roles)
-    source = open_source(config["data"]["source"], config["data"]["root"])
-    accelerator = make_accelerator(settings)
+    parts = _make_parts(config)
+    accelerator = make_accelerator(parts.settings)
+    main = accelerator.is_main_process
     counted = {key: value for key, value in config.items() if key not in _NO_EFFECT}
     identity = config_hash(counted)
     run = RunDirectory(config["out"] or _default_directory(config, identity))
     state = "new"
-    if accelerator.is_main_process:
+    if main:
         state = run.claim(identity, yaml.safe_dump(config, sort_keys=False, allow_unicode=True), config["force"])
     label = (
         f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
@@ -50,49 +67,79 @@ def run_job(config: dict[str, Any]) -> None:
         print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
         return
     accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
+    if main:
         print(f"{label} -> {run.path}", flush=True)
     record = _new_record(config, identity)
     try:
-        _run(config, method, settings, source, accelerator, run, record, resume=state == "resume")
+        _run(config, parts, accelerator, run, record, resume=state == "resume")
     except RequestError:
+        if main and not run.record.exists():
+            _release(run)
         raise
     except Exception as error:
         failure = _failure(error)
-        if accelerator.is_main_process:
+        if main:
             record.status, record.error = "failed", str(failure)
             run.write_record(record)
             if failure is not error:
-                (run.path / "traceback.txt").write_text(traceback.format_exc())
+                (run.path / _TRACEBACK).write_text(traceback.format_exc())
         raise failure from error
 
 
-def _run(config, method, settings, source, accelerator, run, record, resume) -> None:
+def _make_parts(config: dict[str, Any]) -> _Parts:
+    check_config(config)
+    options = {key: value for key, value in config["method"].items() if key not in _ABOUT}
+    method = make_method(config["method"]["name"], **options)
+    settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
+    source = open_source(config["data"]["source"], config["data"]["root"])
+    parts = _Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
+    check_finite(config)
+    return parts
+
+
+def _instantiate(part: dict[str, Any]) -> Any:
+    try:
+        return instantiate(part)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, RequestError):
+            raise error.__cause__ from error
+        raise RequestError(f"{part['name']} cannot be made: {' '.join(str(error).split())}") from error
+
+
+def _run(
+    config: dict[str, Any],
+    parts: _Parts,
+    accelerator: Accelerator,
+    run: RunDirectory,
+    record: RunRecord,
+    resume: bool,
+) -> None:
     """Build the data and the model, train, and print where the result lies."""
+    (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
-    seed, text = config["seed"], config["text"]
-    backbone = instantiate(config["backbone"])
-    task = instantiate(config["task"])
-    data = task.load(
-        source,
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    seed, text, backbone = config["seed"], config["text"], parts.backbone
+    data = parts.task.load(
+        parts.source,
         backbone.tokenizer(),
         max_length=text["max_length"],
         text=text["format"],
         max_train=config["data"]["max_train"],
         max_eval=config["data"]["max_eval"],
-        holdout=settings.selection == "holdout",
+        holdout=parts.settings.selection == "holdout",
     )
     model = backbone.build(data.num_labels, seed)
     total = sum(p.numel() for p in model.parameters())
     model.to(accelerator.device)
-    adapted = method.attach(model, backbone.targets, backbone.head, seed)
+    adapted = parts.method.attach(model, backbone.targets, backbone.head, seed)
     record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
     record.params = _count(adapted, total)
     record.samples, record.data = data.samples, data.provenance
     record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
     record.environment = environment(_device_name(accelerator.device))
-    trainer = Trainer(adapted, data, settings, seed, accelerator)
+    trainer = Trainer(adapted, data, parts.settings, seed, accelerator)
     record.time = {"init_s": time.perf_counter() - start}
     wandb = config["wandb"]
     mode = wandb["mode"] if accelerator.is_main_process else "disabled"
@@ -111,26 +158,6 @@ def _run(config, method, settings, source, accelerator, run, record, resume) -> 
             f" ({record.params['pct_of_backbone']:.3g} % of the backbone) -> {run.path}",
             flush=True,
         )
-
-
-def _check(config: dict[str, Any]) -> None:
-    seed = config["seed"]
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise RequestError(f"seed={seed} is not accepted: a whole number of 0 or more.")
-    mode = config["wandb"]["mode"]
-    if mode not in MODES:
-        raise RequestError(f"wandb.mode={mode} is not known. {nearest(str(mode), MODES)}")
-
-
-def _settings(config: dict[str, Any], roles: tuple[str, ...]) -> TrainSettings:
-    accepted = {field.name for field in fields(TrainSettings)} - {"selection", "roles"}
-    for key in config["train"]:
-        if key not in accepted:
-            raise RequestError(f"There is no key 'train.{key}'. {nearest(key, accepted)}")
-    for role in config["train"]["lr"]:
-        if role not in roles:
-            raise RequestError(f"There is no key 'train.lr.{role}': the method has the roles {', '.join(roles)}.")
-    return TrainSettings(**config["train"], selection=config["selection"], roles=roles)
 
 
 def _new_record(config: dict[str, Any], identity: str) -> RunRecord:
@@ -163,13 +190,20 @@ def _failure(error: Exception) -> RunFailure:
             "There was not enough memory. Use train.accumulate=4, a smaller train.batch_size"
             " or train.eval_batch_size, or train.precision=bf16."
         )
-    return RunFailure(f"{type(error).__name__}: {error} (see traceback.txt in the run's directory)")
+    return RunFailure(f"{type(error).__name__}: {error} (see {_TRACEBACK} in the run's directory)")
 
 
 def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads"
+
+
+def _release(run: RunDirectory) -> None:
+    """Give a directory back that holds nothing yet, so that the corrected request can have it."""
+    run.config.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # somebody else's file is in it
+        run.path.rmdir()
 
 
 def _default_directory(config: dict[str, Any], identity: str) -> Path:

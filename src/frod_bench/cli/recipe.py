@@ -23,7 +23,7 @@ def look_up(key: str, *, _root_: DictConfig) -> Any:
     the method's and that before the common one. Raises RequestError when no row has it.
     """
     task = str(_root_.task.name).rpartition("/")[2]
-    blocks = [b for b in (_root_.profile.rows, _root_.protocol, "released") if b]
+    blocks = list(dict.fromkeys(b for b in (_root_.profile.rows, _root_.protocol, "released") if b))
     for block in blocks:
         for row in (f"tasks.{task}", str(_root_.method.name), "common"):
             value = OmegaConf.select(_root_.recipe, f"{block}.{row}.{key}", default=_ABSENT)

@@ -1,111 +1,86 @@
-"""`frod-bench OVERRIDE …`: compose a configuration with Hydra and run it. The only place that knows Hydra."""
+"""`frod-bench OVERRIDE …`: compose a configuration with Hydra and run it."""
 
 import os
-import re
 import sys
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from frod_bench.cli.overrides import check_overrides, in_one_sentence
 from frod_bench.cli.paths import config_dir
 from frod_bench.cli.recipe import check_protocol, register_resolvers
-from frod_bench.errors import RequestError, RunFailure, nearest
+from frod_bench.errors import RequestError, RunFailure
 
-_FLAGS = ("-", "+", "~")
+_SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "wandb")
 
 
 def main(argv: list[str]) -> int:
-    """Run every job that the overrides ask for. Raises RequestError or RunFailure."""
-    from frod_bench.cli import COMMANDS  # the sub-commands are part of the message below
+    """Run every job that the overrides ask for. Raises RequestError or RunFailure.
 
-    if "=" not in argv[0] and not argv[0].startswith(_FLAGS):
-        raise RequestError(
-            f"{argv[0]!r} is no command and no override of the form key=value. "
-            + nearest(argv[0], [*COMMANDS, "method=", "task="])
-        )
+    A sweep goes on past a job that ends badly, and names it at once.
+    """
+    from frod_bench.cli import COMMANDS  # a word that is no override may be a misspelt command
+
+    check_overrides(argv, list(COMMANDS))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us whole, and we turn them into one sentence
     register_resolvers()
     sys.argv = [sys.argv[0], *argv]
-    decorate = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")
+    failures: list[tuple[str | None, RequestError | RunFailure]] = []
+    home = os.getpid()
+
+    def job(config: DictConfig) -> None:
+        try:
+            _run(config)
+        except (RequestError, RunFailure) as error:
+            if (overrides := _sweep_overrides()) is not None:
+                print(f"frod-bench: {overrides}: {error}", file=sys.stderr, flush=True)
+            if os.getpid() != home:  # in a launcher's own process there is no other way to tell
+                raise
+            failures.append((overrides, error))
+
     try:
-        decorate(_job)()
-    except MissingConfigException as error:
-        raise _unknown_choice(error) from error
+        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise _composition_error(error, argv) from error
+        raise in_one_sentence(error, argv) from error
+    _raise_worst(failures)
     return 0
-
-
-def _job(config: DictConfig) -> None:
-    from frod_bench.cli.job import (
-        run_job,
-    )  # torch and transformers take seconds; --help and --cfg need neither
-
-    try:
-        run_job(plain(config))
-    except (RequestError, RunFailure) as error:
-        if hydra.core.hydra_config.HydraConfig.get().mode == hydra.types.RunMode.MULTIRUN:
-            overrides = " ".join(hydra.core.hydra_config.HydraConfig.get().overrides.task)
-            print(f"frod-bench: {overrides}: {error}", file=sys.stderr, flush=True)
-        raise
 
 
 def plain(config: DictConfig) -> dict:
     """Return the configuration with every interpolation resolved and without the recipe tables."""
+    for key in _SECTIONS:
+        if not OmegaConf.is_dict(OmegaConf.select(config, key)):
+            raise RequestError(f"{key} holds further keys and takes no value of its own: type {key}.KEY=VALUE.")
     check_protocol(config.protocol)
-    try:
-        resolved = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
-        cause = error.__cause__ or error.__context__
-        raise (cause if isinstance(cause, RequestError) else RequestError(str(error).splitlines()[0])) from error
+    resolved = OmegaConf.to_container(config, resolve=True)
     resolved.pop("recipe")
     return resolved
 
 
-def _unknown_choice(error: MissingConfigException) -> RequestError:
-    group, _, name = (error.missing_cfg_file or "").partition("/")
-    return RequestError(f"{group}={name} is not known. {nearest(name, choices(group))}")
+def _run(config: DictConfig) -> None:
+    from frod_bench.cli.job import run_job  # torch and transformers take seconds; --cfg needs neither
 
-
-def choices(group: str) -> list[str]:
-    """Return what can be chosen in a configuration group, e.g. glue/rte in `task`."""
-    folder = config_dir() / group
-    files = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.yaml"))]
-    return [file.as_posix() for file in files if not file.name.startswith("_") and file.parts[0] != "default"]
-
-
-def _composition_error(error: Exception, argv: list[str]) -> RequestError:
-    if isinstance(error.__cause__, RequestError):
-        return error.__cause__
-    text = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if unknown := re.search(r"Could not override '([^']+)'", text):
-        return RequestError(
-            f"There is no key {unknown[1]!r} in the configuration. " + nearest(unknown[1], _known_keys(argv))
-        )
-    if unknown := re.search(r"Could not override '?([\w@/]+)'?\.? ?No match in the defaults list", text):
-        return RequestError(f"There is no choice {unknown[1]!r}. Accepted: backbone, method, profile, task.")
-    return RequestError(text)
-
-
-def _known_keys(argv: list[str]) -> list[str]:
-    """Return all keys of the configuration that the choices among the overrides compose to."""
-    picked = [a for a in argv if a.split("=")[0] in ("backbone", "method", "profile", "task") and "," not in a]
-    GlobalHydra.instance().clear()
     try:
-        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return _flatten(hydra.compose("config", picked))
-    except Exception:  # only the hint is lost
-        return []
+        resolved = plain(config)
+    except OmegaConfBaseException as error:
+        raise in_one_sentence(error, []) from error
+    run_job(resolved)
 
 
-def _flatten(node: DictConfig, prefix: str = "") -> list[str]:
-    keys = []
-    for key in node:
-        if key == "recipe" and not prefix:
-            continue
-        child = node._get_node(key)
-        keys += _flatten(child, f"{prefix}{key}.") if isinstance(child, DictConfig) else [f"{prefix}{key}"]
-    return keys
+def _sweep_overrides() -> str | None:
+    """Return what sets this job apart in a sweep; None outside of one."""
+    config = HydraConfig.get()
+    return (" ".join(config.overrides.task) or "the defaults") if config.mode == RunMode.MULTIRUN else None
+
+
+def _raise_worst(failures: list[tuple[str | None, RequestError | RunFailure]]) -> None:
+    for overrides, error in failures:
+        if overrides is None:
+            raise error
+    if failures:
+        kind = RunFailure if any(isinstance(error, RunFailure) for _, error in failures) else RequestError
+        raise kind(f"{len(failures)} of the sweep's runs ended without a result; the reasons stand above.")

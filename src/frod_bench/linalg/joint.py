@@ -10,11 +10,14 @@ so W_i = U_i diag(Sigma_i) V^T. A block is one layer in the reading of the relea
 of modules in the paper's text; with one QR per category and the average taken over categories, Eq. 3 is
 a multiple of the identity, so the average has to run over parts of one QR.
 
-B_i = Q_i Z is used as it stands rather than solved from V, so the identity also holds for a stack without
-full column rank, and rounding V to float32 costs no more than the rounding itself.
+R comes from a Cholesky factor of the float64 Gram matrix while the stack is well conditioned, and then
+B_i = W_i (R^-1 Z), layer by layer: no stack and no Q is ever held. Otherwise the stack is factored by
+Householder QR and B_i = Q_i Z, which needs no inverse, so the identity also holds without full column rank.
+Eigenvectors come with a free sign; the entry of largest size in every column of V is made positive, so that
+two machines agree.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,9 +26,13 @@ from torch import Tensor
 DEFAULT_PI = 1e-3  # the ridge of Eq. 3 in the released code
 
 
+# Forming the Gram matrix squares the condition number; up to here Q stays orthogonal to 1e-8 and better.
+_MAX_CONDITION = 1e4
+
+
 @dataclass
 class JointFactors:
-    """Factors of one group of layers; all float64 on the device of the weights."""
+    """Factors of one group of layers, on the device of the weights; V and sigma are float64."""
 
     V: Tensor  # [n, n], shared
     U: list[Tensor]  # L of [m_i, n]; unit columns, a zero column where the layer has no energy
@@ -37,37 +44,67 @@ class JointFactors:
 
 
 def joint_decomposition(
-    weights: Sequence[Tensor], blocks: Sequence[int] | None = None, pi: float = DEFAULT_PI
+    weights: Sequence[Tensor],
+    blocks: Sequence[int] | None = None,
+    pi: float = DEFAULT_PI,
+    dtype: torch.dtype = torch.float64,
 ) -> JointFactors:
-    """Factor layers W_i [m_i, n] over one shared basis V [n, n].
+    """Factor layers W_i [m_i, n] over one shared basis V [n, n]; U is returned in `dtype`.
 
     `blocks[i]` names the part of Eq. 3's average that layer i belongs to; every layer is its own block by
     default. With fewer stacked rows than inputs the thin QR has no n x n factor: V is then the full set of
     right singular vectors of the stack, as in PEFT, and the directions that no layer uses have Sigma = 0
     and a zero column in U.
     """
-    stack = torch.cat([w.detach().to(torch.float64) for w in weights])
-    n, rows = stack.shape[1], [w.shape[0] for w in weights]
-    if stack.shape[0] < n:
-        _, singular_values, right = torch.linalg.svd(stack, full_matrices=True)
-        V = right.T
-        B = stack @ V
-        rank = int((singular_values > singular_values[:1] * n * torch.finfo(torch.float64).eps).sum())
-        B[:, rank:] = 0.0
-        return _split(B.split(rows), V)
-    Q, R = torch.linalg.qr(stack)
-    layer_rows = Q.split(rows)
+    n = weights[0].shape[1]
     blocks = list(range(len(weights))) if blocks is None else list(blocks)
-    parts = [torch.cat([layer_rows[i] for i in _members(blocks, b)]) for b in sorted(set(blocks))]
-    T = torch.zeros(n, n, dtype=torch.float64, device=stack.device)
-    for part in parts:
-        T += _ridge_inverse(part, pi) / len(parts)
+    members = [[i for i, b in enumerate(blocks) if b == block] for block in sorted(set(blocks))]
+    if sum(w.shape[0] for w in weights) < n:
+        return _few_rows(weights, dtype)
+    factor = _triangular_factor(weights)
+    if factor is None:
+        return _by_householder(weights, members, pi, dtype)
+    R, R_inverse = factor
+    T = torch.zeros_like(R)
+    for part in members:
+        Q = torch.cat([_double(weights[i]) @ R_inverse for i in part])
+        T += _ridge_inverse(Q, pi) / len(members)
     Z = torch.linalg.eigh(T).eigenvectors
-    return _split([q @ Z for q in layer_rows], R.T @ Z)
+    V = R.T @ Z
+    sign = _signs(V)
+    X = (R_inverse @ Z) * sign
+    return _collect((_double(w) @ X for w in weights), V * sign, dtype)
 
 
-def _members(blocks: list[int], block: int) -> list[int]:
-    return [i for i, b in enumerate(blocks) if b == block]
+def _triangular_factor(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
+    """Return R and R^-1 [n, n] of the stack, or None where it is too badly conditioned for its Gram matrix."""
+    gram = sum(_double(w).T @ _double(w) for w in weights)
+    R, failed = torch.linalg.cholesky_ex(gram, upper=True)
+    if failed.item():
+        return None
+    R_inverse = torch.linalg.solve_triangular(R, torch.eye(len(R), dtype=R.dtype, device=R.device), upper=True)
+    condition = torch.linalg.matrix_norm(R, 1) * torch.linalg.matrix_norm(R_inverse, 1)
+    return (R, R_inverse) if condition.item() <= _MAX_CONDITION * len(R) ** 0.5 else None
+
+
+def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: float, dtype: torch.dtype) -> JointFactors:
+    Q, R = torch.linalg.qr(torch.cat([_double(w) for w in weights]))
+    rows = Q.split([w.shape[0] for w in weights])
+    T = sum(_ridge_inverse(torch.cat([rows[i] for i in part]), pi) for part in members) / len(members)
+    Z = torch.linalg.eigh(T).eigenvectors
+    V = R.T @ Z
+    sign = _signs(V)
+    return _collect((q @ Z * sign for q in rows), V * sign, dtype)
+
+
+def _few_rows(weights: Sequence[Tensor], dtype: torch.dtype) -> JointFactors:
+    stack = torch.cat([_double(w) for w in weights])
+    _, singular_values, right = torch.linalg.svd(stack, full_matrices=True)
+    V = right.T * _signs(right.T)
+    rank = int((singular_values > singular_values[:1] * len(V) * torch.finfo(torch.float64).eps).sum())
+    B = stack @ V
+    B[:, rank:] = 0.0
+    return _collect(B.split([w.shape[0] for w in weights]), V, dtype)
 
 
 def _ridge_inverse(Q: Tensor, pi: float) -> Tensor:
@@ -84,8 +121,21 @@ def _ridge_inverse(Q: Tensor, pi: float) -> Tensor:
     return inverse / pi
 
 
-def _split(B: Sequence[Tensor], V: Tensor) -> JointFactors:
+def _collect(B: Iterable[Tensor], V: Tensor, dtype: torch.dtype) -> JointFactors:
     """Divide every B_i [m, n] into unit columns and their norms (Eq. 6)."""
-    sigma = [b.norm(dim=0) for b in B]
-    U = [torch.where(s > 0, b / s.clamp_min(torch.finfo(s.dtype).tiny), 0.0) for b, s in zip(B, sigma, strict=True)]
-    return JointFactors(V=V, U=U, sigma=sigma)
+    factors = JointFactors(V=V, U=[], sigma=[])
+    for b in B:
+        sigma = b.norm(dim=0)
+        factors.sigma.append(sigma)
+        factors.U.append(torch.where(sigma > 0, b / sigma.clamp_min(torch.finfo(b.dtype).tiny), 0.0).to(dtype))
+    return factors
+
+
+def _signs(V: Tensor) -> Tensor:
+    """Return the sign [n] of the largest entry of every column."""
+    largest = V.gather(0, V.abs().argmax(dim=0, keepdim=True))[0]
+    return torch.where(largest < 0, -1.0, 1.0).to(V.dtype)
+
+
+def _double(weight: Tensor) -> Tensor:
+    return weight.detach().to(torch.float64)

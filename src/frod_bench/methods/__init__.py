@@ -11,7 +11,7 @@ from torch import nn
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.base import Adapted, Method, read_checkpoint_config
 
-_SUPPORT = {"base", "injection", "peft_base"}
+_SUPPORT = {"base", "frod_peft", "injection", "peft_base"}
 
 
 def method_names() -> list[str]:
@@ -21,14 +21,23 @@ def method_names() -> list[str]:
 
 def make_method(name: str, **options: Any) -> Method:
     """Return the method of that name. Raises RequestError for an unknown name, option or value."""
-    if name not in method_names():
-        raise RequestError(f"method={name!r} is not known. {nearest(name, method_names())}")
-    cls = importlib.import_module(f"{__name__}.{name}").METHOD
-    accepted = [f.name for f in fields(cls)]
-    for option in options:
+    cls = _method_class(name)
+    accepted = {f.name: f.type for f in fields(cls)}
+    for option, value in options.items():
         if option not in accepted:
             raise RequestError(f"{name} has no option {option!r}. {nearest(option, accepted)}")
+        kind = accepted[option]
+        if type(value) is int and kind is float:
+            continue
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes a {kind.__name__} there.")
     return cls(**options)
+
+
+def _method_class(name: str) -> type[Method]:
+    if name not in method_names():
+        raise RequestError(f"method={name!r} is not known. {nearest(str(name), method_names())}")
+    return importlib.import_module(f"{__name__}.{name}").METHOD
 
 
 def attach(
@@ -50,19 +59,15 @@ def attach(
 
 
 def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
-    """Attach what `Adapted.save` wrote, to a model with the same base weights.
+    """Attach what `Adapted.save` wrote, in either format, to a model with the same base weights.
 
-    Raises RequestError when the directory holds no adapter or one made for other weights.
+    Raises RequestError when the directory holds no adapter, one made for other weights, or one of PEFT's
+    that its method cannot read.
     """
     config = read_checkpoint_config(directory)
-    options = config["options"]
-    adapted = attach(
-        model,
-        config["method"],
-        targets=config["targets"],
-        head=config["head"],
-        seed=config["seed"],
-        **options,
-    )
+    if "peft_type" in config:
+        return _method_class(config["peft_type"].lower()).load_peft(model, Path(directory), config)
+    place = {key: config[key] for key in ("targets", "head", "seed")}
+    adapted = attach(model, config["method"], **place, **config["options"])
     adapted.load(directory)
     return adapted

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -57,6 +58,11 @@ class Method:
     def save_peft(self, adapted: "Adapted", directory: Path) -> None:
         """Write a checkpoint for `PeftModel.from_pretrained`."""
         raise RequestError(f"{self.name} has no form in PEFT; save it with format='frod-bench'.")
+
+    @classmethod
+    def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> "Adapted":
+        """Attach a checkpoint that PEFT wrote with the configuration `config`, when that is possible."""
+        raise RequestError(f"A {cls.name} checkpoint of PEFT cannot be read here; load it with PeftModel.")
 
 
 @dataclass
@@ -139,10 +145,7 @@ class Adapted:
 
     def load(self, directory: str | Path) -> None:
         """Read what `save` wrote in its own format. Raises RequestError when it does not fit this model."""
-        weights = Path(directory) / _WEIGHTS
-        if not weights.is_file():
-            raise RequestError(f"There is no {_WEIGHTS} in {directory}.")
-        state = load_file(weights)
+        state = read_checkpoint_tensors(directory)
         expected = self.method.fingerprint(self)
         for name, tensor in expected.items():
             saved = state.pop(f"fingerprint.{name}", None)
@@ -162,9 +165,20 @@ def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[s
     (directory / f"{_CONFIG}.tmp").replace(directory / _CONFIG)
 
 
+def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
+    """Return the tensors that `write_checkpoint` wrote. Raises RequestError when they cannot be read."""
+    try:
+        return load_file(Path(directory) / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise RequestError(f"There is no readable {_WEIGHTS} in {directory}: {error}") from None
+
+
 def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
     """Return the configuration that `write_checkpoint` wrote. Raises RequestError when there is none."""
     try:
-        return json.loads((Path(directory) / _CONFIG).read_text())
+        config = json.loads((Path(directory) / _CONFIG).read_text())
     except (OSError, ValueError) as error:
         raise RequestError(f"There is no readable {_CONFIG} in {directory}: {error}") from None
+    if not {"method", "options", "targets", "head", "seed"} <= config.keys() and "peft_type" not in config:
+        raise RequestError(f"{Path(directory) / _CONFIG} describes no adapter of frod-bench or PEFT.")
+    return config

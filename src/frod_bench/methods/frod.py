@@ -5,7 +5,9 @@ of its group; sigma and the values of the sparse S train. PEFT's `FrodConfig` is
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -15,12 +17,13 @@ from torch import Tensor, nn
 from frod_bench.adapters.frod import FrodBasis, FrodLinear
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition
+from frod_bench.methods import frod_peft
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.injection import find_targets, replace_module, train_only_head
 from frod_bench.ops.frod_linear import WAYS
-from frod_bench.ops.rotation import random_pattern
+from frod_bench.ops.rotation import pattern_size, random_pattern
 
-BASES = ("category", "global")
+BASES = ("category", "global", "peft")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Frod(Method):
 
     basis=category: the layers of one kind of module share a basis (the released code).
     basis=global: all layers with the same number of inputs share one (the paper's text).
+    basis=peft: the float32 basis and the pattern that PEFT computes, for checkpoints that PEFT loads.
     """
 
     name: ClassVar[str] = "frod"
@@ -55,8 +59,10 @@ class Frod(Method):
             if not torch.isfinite(layer.weight).all():
                 raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
         error = 0.0
-        for group in self._groups(layers).values():
-            error = max(error, self._adapt_group(model, {name: layers[name] for name in group}, seed))
+        for name, U, sigma, basis in self._coordinates(layers, seed):
+            adapter = FrodLinear(layers[name], U, sigma, basis, None if self.way == "auto" else self.way)
+            replace_module(model, name, adapter.train(layers[name].training))
+            error = max(error, _reconstruction_error(adapter))
         head_parameters = train_only_head(model, head)
         adapters = [module for _, module in frod_layers(model)]
         for adapter in adapters:
@@ -78,28 +84,25 @@ class Frod(Method):
             groups.setdefault(key, []).append(name)
         return groups
 
-    def _adapt_group(self, model: nn.Module, layers: dict[str, nn.Linear], seed: int) -> float:
-        """Replace the layers of one group; return the largest relative reconstruction error among them."""
-        categories = [category(name) for name in layers]
-        blocks = None if self.basis == "category" else [sorted(set(categories)).index(c) for c in categories]
-        weights = [layer.weight.detach() for layer in layers.values()]
-        factors = joint_decomposition(weights, blocks, self.pi)
-        Vt = factors.V.T.to(weights[0].device, weights[0].dtype).contiguous()  # one storage for all categories
-        bases = {c: FrodBasis(Vt, random_pattern(Vt.shape[0], self.sparsity, seed, c)) for c in set(categories)}
-        error = 0.0
-        for i, (name, layer) in enumerate(layers.items()):
-            rebuilt = (factors.U[i].float() * factors.sigma[i].float()) @ Vt.float()
-            norm = layer.weight.float().norm().clamp_min(torch.finfo(torch.float32).tiny)
-            error = max(error, ((rebuilt - layer.weight.float()).norm() / norm).item())
-            way = None if self.way == "auto" else self.way
-            adapter = FrodLinear(layer, factors.U[i], factors.sigma[i], bases[categories[i]], way)
-            replace_module(model, name, adapter.train(layer.training))
-        return error
+    def _coordinates(self, layers: dict[str, nn.Linear], seed: int) -> Iterator[frod_peft.Coordinates]:
+        """Yield name, U [m, n], sigma [n] and basis of every layer."""
+        if self.basis == "peft":
+            yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
+            return
+        for names in self._groups(layers).values():
+            weights = [layers[name].weight.detach() for name in names]
+            categories = [category(name) for name in names]
+            blocks = [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
+            factors = joint_decomposition(weights, blocks, self.pi)
+            Vt = factors.V.T.to(weights[0].device, weights[0].dtype).contiguous()  # one storage for all categories
+            bases = {c: FrodBasis(Vt, random_pattern(Vt.shape[0], self.sparsity, seed, c)) for c in set(categories)}
+            for i, name in enumerate(names):
+                yield name, factors.U[i], factors.sigma[i], bases[categories[i]]
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
         for name, adapter in frod_layers(adapted.model):
-            adapter.base_layer.weight.data = adapter.merged_weight().clone()
+            adapter.base_layer.weight.data = adapter.merged_weight()
             replace_module(adapted.model, name, adapter.base_layer)
 
     def detach(self, adapted: Adapted) -> None:
@@ -109,7 +112,7 @@ class Frod(Method):
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return floor(s n^2) + n summed over the target layers."""
-        return sum(min(int(self.sparsity * n * n), n * (n - 1)) + n for _, n in shapes)
+        return sum(pattern_size(n, self.sparsity) + n for _, n in shapes)
 
     def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
         """Return tan alpha = ||U S V^T||_F / ||U diag(dsigma) V^T||_F (Corollary 3) over the layers.
@@ -130,13 +133,39 @@ class Frod(Method):
         }
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """Return, for every basis, V^T on a fixed vector [n]: it tells bases and signs of columns apart."""
+        """Return sketches of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""
         sketches = {}
         for name, adapter in frod_layers(adapted.model):
-            Vt = adapter.basis.Vt.double()
-            probe = torch.cos(torch.arange(Vt.shape[0], dtype=torch.float64, device=Vt.device))
-            sketches.setdefault(category(name), (Vt @ probe).float().cpu())
+            key = f"{category(name)}:{adapter.in_features}"
+            if f"{key}.V" not in sketches:
+                Vt, pattern = adapter.basis.Vt.double(), adapter.basis.pattern
+                sketches[f"{key}.V"] = (Vt @ _probe(torch.arange(pattern.n, device=Vt.device))).float().cpu()
+                places = _probe(pattern.rows * pattern.n + pattern.cols).sum(dim=0, keepdim=True)
+                sketches[f"{key}.pattern"] = places.float().cpu()
         return sketches
+
+    def save_peft(self, adapted: Adapted, directory: Path) -> None:
+        """See `Method.save_peft` and `frod_peft`."""
+        frod_peft.save(adapted, dict(frod_layers(adapted.model)), directory)
+
+    @classmethod
+    def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> Adapted:
+        """See `Method.load_peft`. The method is then basis=peft with PEFT's density, ridge and seed."""
+        options, targets, head, seed = frod_peft.read_options(config)
+        adapted = cls(basis="peft", **options).attach(model, targets, head, seed)
+        adapted.load_state(frod_peft.read_state(dict(frod_layers(model)), directory))
+        return adapted
+
+
+def _probe(index: Tensor) -> Tensor:
+    return torch.cos(index.double())
+
+
+def _reconstruction_error(adapter: FrodLinear) -> float:
+    """Return ||U diag(sigma) V^T - W||_F / ||W||_F of a layer at its start."""
+    W = adapter.weight.detach().float()
+    rebuilt = (adapter.U.float() * adapter.sigma_initial) @ adapter.basis.Vt.float()
+    return ((rebuilt - W).norm() / W.norm().clamp_min(torch.finfo(torch.float32).tiny)).item()
 
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:

@@ -7,7 +7,8 @@ from typing import ClassVar
 import torch
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
-from torch import nn
+from peft.tuners.tuners_utils import cast_adapter_dtype
+from torch import Tensor, nn
 
 from frod_bench.methods.base import Adapted, Method, write_checkpoint
 from frod_bench.methods.injection import find_targets, train_only_head
@@ -32,6 +33,7 @@ class PeftMethod(Method):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, _ADAPTER)
+        cast_adapter_dtype(model, _ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
         for parameter in adapter:
@@ -48,14 +50,15 @@ class PeftMethod(Method):
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft`; the head goes under PEFT's `modules_to_save`."""
-        config = adapted.state.peft_config[_ADAPTER].to_dict()
-        config |= {
-            "target_modules": sorted(config["target_modules"]),
-            "modules_to_save": adapted.head or None,
-        }
-        config |= {"inference_mode": True, "peft_type": config["peft_type"].value}
         tensors = {
             f"base_model.model.{name.replace(f'.{_ADAPTER}', '')}": tensor
             for name, tensor in adapted.trainable_state().items()
         }
-        write_checkpoint(directory, tensors, {k: sorted(v) if isinstance(v, set) else v for k, v in config.items()})
+        write_peft_checkpoint(directory, tensors, adapted.state.peft_config[_ADAPTER], adapted.head)
+
+
+def write_peft_checkpoint(directory: Path, tensors: dict[str, Tensor], config: PeftConfig, head: list[str]) -> None:
+    """Write tensors under PEFT's names with their configuration, for `PeftModel.from_pretrained`."""
+    values = config.to_dict() | {"modules_to_save": head or None, "inference_mode": True}
+    values["peft_type"] = config.peft_type.value
+    write_checkpoint(directory, tensors, {k: sorted(v) if isinstance(v, set) else v for k, v in values.items()})

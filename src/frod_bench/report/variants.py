@@ -8,8 +8,8 @@ import yaml
 from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory, StoredRun
 
-# Settings in which the seeds of one experiment may differ.
-_FREE = frozenset({"seed", "out", "force"})
+# Settings in which the seeds of one experiment may differ; none of them changes a number but the seed.
+_FREE = frozenset({"seed", "out", "force", "wandb.mode", "wandb.project", "train.device"})
 
 
 def settings(run: StoredRun) -> dict[str, str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datasets import ClassLabel, Dataset, Features, Value
 from transformers import PreTrainedTokenizerBase
 
+from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_rows
 from frod_bench.tasks.metrics import Scorer
@@ -19,7 +20,7 @@ class GlueTask:
     """One GLUE task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official
-    size of each split.
+    size of each split. Raises `RequestError` when one of the lists is empty.
     """
 
     name: str
@@ -34,6 +35,11 @@ class GlueTask:
     instruction: str
     rows: dict[str, int]
     version: int
+
+    def __post_init__(self) -> None:
+        for key in ("fields", "label_names", "eval_splits", "metrics"):
+            if not getattr(self, key):
+                raise RequestError(f"task.{key} is empty: name at least one, as configs/task/{self.name}.yaml does.")
 
     @property
     def schema(self) -> Features:

@@ -15,10 +15,12 @@ FORMATS = ("pair", "instruction")
 def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
     """Raise `RequestError` on an unknown text format, or a length that the tokenizer's model cannot take."""
     if text not in FORMATS:
-        raise RequestError(f"Unknown text format {text}. {nearest(text, FORMATS)}")
+        raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
     least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
     if not isinstance(max_length, int) or not least <= max_length <= most:
-        raise RequestError(f"A maximum of {max_length} tokens is not accepted: give a whole number {least} to {most}.")
+        raise RequestError(
+            f"text.max_length={max_length} is not accepted: a whole number of tokens, {least} to {most}."
+        )
 
 
 def encode(

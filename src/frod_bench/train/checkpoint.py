@@ -36,24 +36,24 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
 def load_checkpoint(directory: Path, trainer: Trainer) -> dict[str, Any] | None:
     """Put the trainer back and return `progress`; None when there is no checkpoint.
 
-    Only tensors and plain data are read, never code. Raises RequestError when the file is damaged.
+    Only tensors and plain data are read, never code. Raises RequestError when the file is damaged or of another model.
     """
     file = directory / _FILE
     if not file.exists():
         return None
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
+        trainer.adapted.load_state(state["trainable"])
+        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.schedule.load_state_dict(state["schedule"])
+        if trainer.accelerator.scaler is not None:
+            trainer.accelerator.scaler.load_state_dict(state["scaler"])
+        _restore_random(state["random"])
+        return state["progress"]
     except Exception as error:  # torch raises many types for a damaged archive
         raise RequestError(
-            f"The checkpoint {file} is damaged ({type(error).__name__}). Delete it, or start afresh with force=true."
+            f"The checkpoint {file} cannot be used ({type(error).__name__}). Start afresh with force=true."
         ) from error
-    trainer.adapted.load_state(state["trainable"])
-    trainer.optimizer.load_state_dict(state["optimizer"])
-    trainer.schedule.load_state_dict(state["schedule"])
-    if trainer.accelerator.scaler is not None:
-        trainer.accelerator.scaler.load_state_dict(state["scaler"])
-    _restore_random(state["random"])
-    return state["progress"]
 
 
 def delete_checkpoint(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """Peak memory of the process or the device since a run began."""
 
+import contextlib
 import resource
 from pathlib import Path
 
@@ -12,10 +13,8 @@ def reset_peak() -> None:
     """Begin a new peak, so that the runs of a multirun do not inherit each other's."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    try:
+    with contextlib.suppress(OSError):
         _CLEAR.write_text("5")  # Linux: resets VmHWM
-    except OSError:
-        pass
 
 
 def peak_memory(device: torch.device) -> tuple[int, str]:

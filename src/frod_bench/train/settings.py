@@ -1,7 +1,7 @@
 """How a model is trained: the values of the `train` part of a configuration, checked."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from frod_bench.errors import RequestError, nearest
 
@@ -22,6 +22,7 @@ class TrainSettings:
     epochs: int
     batch_size: int
     lr: dict[str, float]  # by role
+    roles: tuple[str, ...]  # of the method; each needs a learning rate
     accumulate: int = 1
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
@@ -33,7 +34,6 @@ class TrainSettings:
     group_by_length: bool = False
     eval_batch_size: int = 64
     selection: str = "best_on_eval"
-    roles: tuple[str, ...] = field(default=(), repr=False)  # of the method; every one needs a learning rate
 
     def __post_init__(self):
         for key in ("epochs", "batch_size", "accumulate", "eval_batch_size"):
@@ -47,19 +47,23 @@ class TrainSettings:
             )
         self.lr = dict(self.lr)
         for role, value in self.lr.items():
+            if role not in self.roles:
+                raise RequestError(f"train.lr.{role} is not known: the method has the roles {', '.join(self.roles)}.")
             self._number(f"lr.{role}", value, 0.0, math.inf)
         for role in self.roles:
             if role not in self.lr:
                 raise RequestError(f"train.lr.{role} is missing: the method has the roles {', '.join(self.roles)}.")
         self._number("weight_decay", self.weight_decay, 0.0, math.inf)
         self._number("warmup", self.warmup, 0.0, 1.0)
+        if not isinstance(self.betas, list | tuple) or len(self.betas) != 2 or not all(map(_is_share, self.betas)):
+            raise RequestError(f"train.betas={self.betas} is not accepted: two numbers in [0, 1), as in [0.9,0.999].")
         self.betas = tuple(self.betas)
-        if len(self.betas) != 2:
-            raise RequestError(f"train.betas={list(self.betas)} is not accepted: two numbers in [0, 1).")
-        for value in self.betas:
-            self._number("betas", value, 0.0, 1.0)
         if self.clip_norm is not None:
             self._number("clip_norm", self.clip_norm, 0.0, math.inf)
+            if self.clip_norm == 0:
+                raise RequestError("train.clip_norm=0 is not accepted: a number above 0, or null for no clipping.")
+        if not isinstance(self.group_by_length, bool):
+            raise RequestError(f"train.group_by_length={self.group_by_length} is not accepted: true or false.")
         for key, accepted in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("device", DEVICES)):
             if getattr(self, key) not in accepted:
                 raise RequestError(
@@ -70,7 +74,14 @@ class TrainSettings:
 
     @staticmethod
     def _number(key: str, value: object, low: float, high: float) -> None:
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value) or not low <= value <= high:
+        if not _is_finite(value) or not low <= value <= high:
             span = f"in [{low:g}, {high:g}]" if high < math.inf else f"of {low:g} or more"
             raise RequestError(f"train.{key}={value} is not accepted: a finite number {span}.")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_share(value: object) -> bool:
+    return _is_finite(value) and 0 <= value < 1

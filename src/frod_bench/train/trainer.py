@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from torch.utils.data import DataLoader
 
@@ -20,6 +21,7 @@ from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 
+_ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
 
 
@@ -40,6 +42,8 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     cpu = settings.device == "cpu" or not torch.cuda.is_available()
     if cpu and settings.precision == "fp16":
         raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")
+    # accelerate keeps one state a process, and a sweep may change device and precision from run to run
+    AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(mixed_precision=settings.precision, cpu=cpu)
 
 
@@ -78,7 +82,7 @@ class Trainer:
             if (on_cpu or number % _CHECK_EVERY == 0 or number + 1 == len(plan)) and not math.isfinite(total.item()):
                 raise RunFailure(
                     f"The loss became {loss.item()} at step {epoch * self.steps_per_epoch + number + 1} (epoch"
-                    f" {epoch + 1}). Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
+                    f" {epoch + 1}). {_ADVICE}"
                 )
         samples = len(self.lengths)
         return TrainedEpoch(total.item() / samples, time.perf_counter() - start, samples, lr)
@@ -106,7 +110,10 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Return all metrics of every evaluation split, those of the hold-out under `holdout_`."""
+        """Return all metrics of every evaluation split, those of the hold-out under `holdout_`.
+
+        Raises RunFailure when the model's outputs are not finite.
+        """
         self.model.eval()
         metrics: dict[str, float] = {}
         for split, rows in self.data.evaluation.items():
@@ -126,7 +133,10 @@ class Trainer:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         for chunk, (batch, own) in zip(batches, self._load(rows, batches), strict=True):
             with self.accelerator.autocast():
-                predicted = self.model(**batch).logits.argmax(-1)
+                logits = self.model(**batch).logits
+            if not logits.isfinite().all():
+                raise RunFailure(f"The model's outputs in evaluation are not finite. {_ADVICE}")
+            predicted = logits.argmax(-1)
             found += zip(chunk[rank::world], predicted[:own].tolist(), batch["labels"][:own].tolist(), strict=True)
         found = sorted(gather_object(found)) if world > 1 else sorted(found)
         return [p for _, p, _ in found], [label for _, _, label in found]

@@ -56,16 +56,20 @@ class Pattern:
         return out
 
 
+def pattern_size(n: int, sparsity: float) -> int:
+    """Return floor(sparsity * n^2), at most the n (n - 1) places off the diagonal."""
+    return min(int(n * n * sparsity), n * (n - 1))
+
+
 def random_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Pattern:
     """Draw floor(sparsity * n^2) off-diagonal places of an [n, n] matrix, uniformly and without repetition.
 
     The draw depends on the seed, the name of the group that shares the pattern, n and the sparsity only, so
     adapting more modules does not change the pattern of the others.
     """
-    places = n * (n - 1)
-    nnz = min(int(sparsity * n * n), places)
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    flat = torch.from_numpy(np.sort(generator.choice(places, size=nnz, replace=False, shuffle=False)))
+    nnz = pattern_size(n, sparsity)
+    flat = torch.from_numpy(np.sort(generator.choice(n * (n - 1), size=nnz, replace=False, shuffle=False)))
     rows = flat // max(n - 1, 1)
     cols = flat % max(n - 1, 1)
     return Pattern(n, rows, cols + (cols >= rows).to(cols.dtype))  # step over the diagonal

@@ -29,12 +29,12 @@ class Scorer:
     """
 
     def __init__(self, metrics: Sequence[str], reported: str):
-        self._metrics = list(metrics)
+        self._metrics = [load_metric(name) for name in metrics]
         self._reported = reported
 
     def __call__(self, split: str, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
         suffix = "" if split == self._reported else f"_{split.removeprefix('validation_')}"
         scores: dict[str, float] = {}
-        for name in self._metrics:
-            scores |= load_metric(name).compute(predictions=predictions, references=references)
+        for metric in self._metrics:
+            scores |= metric.compute(predictions=predictions, references=references)
         return {f"{name}{suffix}": value for name, value in scores.items()}

@@ -24,7 +24,7 @@ def open_source(name: str, root: str | Path | None = None) -> Source:
     Raises `RequestError` on an unknown name, and on a root that is missing or not used.
     """
     if name not in SOURCES:
-        raise RequestError(f"Unknown data.source={name}. {nearest(name, SOURCES)}")
+        raise RequestError(f"data.source={name} is not known. {nearest(str(name), SOURCES)}")
     if name == "local":
         return LocalSource(root)
     if root is not None:

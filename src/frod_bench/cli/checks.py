@@ -1,0 +1,39 @@
+"""What a resolved configuration must hold before anything is built from it."""
+
+import math
+from typing import Any
+
+from frod_bench.errors import RequestError, nearest
+from frod_bench.train.tracker import MODES
+
+
+def check_config(config: dict[str, Any]) -> None:
+    """Raise RequestError for a leaf of the wrong kind that no part of the run checks itself."""
+    seed = config["seed"]
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        raise RequestError(f"seed={seed} is not accepted: a whole number from 0 to {2**31 - 1}.")
+    if not isinstance(config["force"], bool):
+        raise RequestError(f"force={config['force']} is not accepted: true or false.")
+    wandb = config["wandb"]
+    if wandb["mode"] not in MODES:
+        raise RequestError(f"wandb.mode={wandb['mode']} is not known. {nearest(str(wandb['mode']), MODES)}")
+    if not isinstance(wandb["project"], str):
+        raise RequestError(f"wandb.project={wandb['project']} is not accepted: the name of a project.")
+    directories = {"out": config["out"], "data.root": config["data"]["root"]}
+    for key, value in (directories | {"backbone.path": config["backbone"].get("path")}).items():
+        if not isinstance(value, str | None):
+            raise RequestError(f"{key}={value} is not accepted: a directory. Type {key}=./{value} for that name.")
+    for key in ("targets", "head"):
+        names = config["backbone"][key]
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise RequestError(f"backbone.{key}={names} is not accepted: a list of module names as in [query,value].")
+
+
+def check_finite(config: dict[str, Any], prefix: str = "") -> None:
+    """Raise RequestError for NaN or infinity anywhere in the configuration, naming the key."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            check_finite(value, f"{prefix}{key}.")
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, float) and not math.isfinite(number):
+                raise RequestError(f"{prefix}{key}={number} is not accepted: a finite number.")

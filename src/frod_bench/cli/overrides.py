@@ -1,0 +1,112 @@
+"""What the user typed: checked before Hydra reads it, and Hydra's complaints about it in one sentence."""
+
+import re
+from difflib import get_close_matches
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+
+from frod_bench.cli.paths import config_dir
+from frod_bench.errors import RequestError, nearest
+
+GROUPS = ("backbone", "method", "profile", "task")
+_FLAGS_WITH_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
+
+
+def check_overrides(argv: list[str], commands: list[str]) -> None:
+    """Raise RequestError for a word that is no `key=value`, adds or removes a key, or takes a choice away."""
+    for number, word in enumerate(argv):
+        if word.startswith("-") or (number and argv[number - 1] in _FLAGS_WITH_A_WORD):
+            continue
+        key, equals, value = word.partition("=")
+        if key.startswith(("+", "~")) and not key.lstrip("+~").startswith("hydra"):
+            key = key.lstrip("+~")
+            hint = f"Set it with {key}=VALUE." if key in _known_keys(argv) else _key_hint(key, argv)
+            raise RequestError(f"{word} is not accepted: keys are neither added nor removed. {hint}")
+        if not equals or not key:
+            first = [] if number else commands
+            typed = [f"{group}={name}" for group in GROUPS for name in choices(group)]
+            hint = _close(word, [*first, *typed]) or "Type `frod-bench --help` for what there is."
+            kind = "override of the form key=value" if number else "command and no override of the form key=value"
+            raise RequestError(f"{word!r} is no {kind}. {hint}")
+        if key in (*GROUPS, "recipe") and (value in ("", "null") or re.match(r"default/|(.*/)?_", value)):
+            raise _unknown_choice(key, value)
+
+
+def choices(group: str) -> list[str]:
+    """Return what can be chosen in a configuration group, e.g. glue/rte in `task`."""
+    folder = config_dir() / group
+    files = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.yaml"))]
+    return [file.as_posix() for file in files if not file.name.startswith("_") and file.parts[0] != "default"]
+
+
+def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:
+    """Return what Hydra or OmegaConf found wrong in the overrides as the user should read it."""
+    if cause := _request_error(error):
+        return cause
+    if isinstance(error, MissingConfigException):
+        group, _, name = (error.missing_cfg_file or "").partition("/")
+        return _unknown_choice(group, name) if group in GROUPS else RequestError(str(error).splitlines()[0])
+    if isinstance(error, OverrideParseException):
+        return RequestError(
+            f"The override {error.override!r} cannot be read ({str(error).splitlines()[0].strip()}). Write key=value,"
+            " a list as key=[a,b], and quote what holds special characters, as in \"key='a b'\"."
+        )
+    text = _joined(error)
+    if several := re.search(r"Ambiguous value for argument '(.+?)'", text):
+        return RequestError(
+            f"{several[1]} has several values. Add -m to run each of them, or write a list as key=[a,b]."
+        )
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        key = getattr(error.__cause__, "full_key", None) or unknown[1]
+        return RequestError(f"There is no key {key!r} in the configuration. {_key_hint(key, argv)}")
+    key = getattr(error, "full_key", None)
+    return RequestError(f"{key}: {str(error).splitlines()[0]}" if key else text)
+
+
+def _request_error(error: BaseException | None) -> RequestError | None:
+    """Return the RequestError that a look-up raised below OmegaConf's wrapping, if there is one."""
+    while error is not None and not isinstance(error, RequestError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _unknown_choice(group: str, name: str) -> RequestError:
+    return RequestError(f"{group}={name} is not known. {nearest(name, choices(group))}")
+
+
+def _joined(error: Exception) -> str:
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+
+
+def _key_hint(key: str, argv: list[str]) -> str:
+    every = "`frod-bench --cfg job` with the same choices shows every key."
+    return _close(key, [*GROUPS, *_known_keys(argv)]) or every.capitalize()
+
+
+def _close(word: str, names: list[str]) -> str | None:
+    found = get_close_matches(word, names, n=3, cutoff=0.5)
+    return f"Did you mean {' or '.join(found)}?" if found else None
+
+
+def _known_keys(argv: list[str]) -> list[str]:
+    """Return all keys of the configuration that the choices among the overrides compose to."""
+    picked = [word for word in argv if word.partition("=")[0] in GROUPS and "," not in word]
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+            return _flatten(hydra.compose("config", picked))
+    except Exception:  # only the hint is lost
+        return []
+
+
+def _flatten(node: DictConfig, prefix: str = "") -> list[str]:
+    keys = []
+    for key in node:
+        if key == "recipe" and not prefix:
+            continue
+        child = node._get_node(key)
+        keys += _flatten(child, f"{prefix}{key}.") if isinstance(child, DictConfig) else [f"{prefix}{key}"]
+    return keys

@@ -1,0 +1,89 @@
+"""Decompositions kept on disk, so that a grid of runs on one backbone pays for them once.
+
+An entry is a safetensors file named after the content of the weights and the options. It is written beside its
+place and moved there whole, read under the same lock, and thrown away when its checksum does not match.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import xxhash
+from filelock import FileLock
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+_CHECKSUM = "xxh3_128"
+
+
+def cache_directory() -> Path:
+    """Return where entries are kept: `$FROD_BENCH_CACHE`, else `frod-bench` in the user's cache directory."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("FROD_BENCH_CACHE") or Path(base) / "frod-bench") / "decompositions"
+
+
+def entry_key(weights: Sequence[Tensor], options: str) -> str:
+    """Return 32 hex digits of the content, shape and dtype of every weight and of the options."""
+    digest = xxhash.xxh3_128(options.encode())
+    for weight in weights:
+        digest.update(f"{tuple(weight.shape)} {weight.dtype}".encode())
+        digest.update(_bytes(weight))
+    return digest.hexdigest()
+
+
+def cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the tensors stored under `key`, else those of `compute()`, which are then stored.
+
+    Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed
+    again. A cache that cannot be written costs the next run its time and this one nothing.
+    """
+    directory = cache_directory()
+    file = directory / f"{key}.safetensors"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(directory / f"{key}.lock")
+        lock.acquire()
+    except OSError:
+        return _read(file) or compute()
+    try:
+        tensors = _read(file)
+        if tensors is None:
+            tensors = compute()
+            _write(file, tensors)
+        return tensors
+    finally:
+        lock.release()
+
+
+def _read(file: Path) -> dict[str, Tensor] | None:
+    try:
+        with safe_open(file, framework="pt") as stored:
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
+            wanted = (stored.metadata() or {}).get(_CHECKSUM)
+    except (OSError, SafetensorError):
+        return None
+    return tensors if wanted == _checksum(tensors) else None
+
+
+def _write(file: Path, tensors: dict[str, Tensor]) -> None:
+    partial = file.with_suffix(f".{os.getpid()}.tmp")
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(tensors, partial, metadata={_CHECKSUM: _checksum(tensors)})
+        partial.replace(file)
+    except (OSError, SafetensorError):
+        partial.unlink(missing_ok=True)
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    digest = xxhash.xxh3_128()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(_bytes(tensors[name]))
+    return digest.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -1,0 +1,151 @@
+"""FRoD in PEFT's own coordinates, and the checkpoints of PEFT's `FrodConfig`.
+
+Such a checkpoint holds V, sigma and S but not U: PEFT computes V from the base weights in float32 whenever a
+model is built, and U from that V, before it reads the saved V. It is therefore right only where PEFT computes
+the same V again, which needs the same kind of CPU and number of threads: nearly equal eigenvalues mix in
+float32 and the signs of eigenvectors are free. Reading refuses a checkpoint whose V is not the computed one.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import FrodConfig
+from peft.tuners.frod import FrodModel
+from torch import Tensor, nn
+
+from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.errors import RequestError
+from frod_bench.methods.base import Adapted, read_checkpoint_tensors
+from frod_bench.methods.peft_base import write_peft_checkpoint
+from frod_bench.ops.rotation import Pattern, pattern_size
+
+ADAPTER = "default"
+UPDATE_TOLERANCE = 1e-2  # largest relative error of a layer's update W' - W in a checkpoint for PEFT
+V_TOLERANCE = 1e-3  # largest relative difference between a saved V and the computed one
+
+Coordinates = tuple[str, Tensor, Tensor, FrodBasis]  # name, U [m, n], sigma [n], basis
+
+
+def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> FrodModel:
+    """Return PEFT's FRoD over a tree of these layers alone, under their names; the base layers are shared."""
+    tree = nn.Module()
+    for name, layer in layers.items():
+        parent = tree
+        *path, leaf = name.split(".")
+        for part in path:
+            parent = parent._modules.setdefault(part, nn.Module())
+        parent.add_module(leaf, layer)
+    return FrodModel(tree, _config(list(layers), sparsity, pi, seed), ADAPTER)
+
+
+def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
+    """Yield what PEFT computes for every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
+    tuner = make_tuner(layers, sparsity, pi, seed)
+    bases: dict[int, FrodBasis] = {}
+    for name, layer in layers.items():
+        twin = tuner.model.get_submodule(name)
+        V, indices = twin.frod_V[ADAPTER], twin.frod_s_indices[ADAPTER]
+        if id(twin.frod_V) not in bases:
+            rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
+            bases[id(twin.frod_V)] = FrodBasis(V.T.to(layer.weight.device), Pattern(len(V), rows, cols))
+        yield name, twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach(), bases[id(twin.frod_V)]
+
+
+def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> None:
+    """Write a checkpoint for PEFT: the update of every layer, with the signs of PEFT's columns.
+
+    Raises RequestError when PEFT's V differs by more than signs and the update by more than `UPDATE_TOLERANCE`.
+    """
+    method = adapted.method
+    layers = {name: adapter.base_layer for name, adapter in adapters.items()}
+    tuner = make_tuner(layers, method.sparsity, method.pi, adapted.seed)
+    own = {f"{name}.{leaf}" for name in adapters for leaf in ("sigma", "values")}
+    tensors = {f"base_model.model.{k}": v for k, v in adapted.trainable_state().items() if k not in own}
+    twins = {name: tuner.model.get_submodule(name) for name in adapters}
+    for name, twin in twins.items():
+        _transfer(adapters[name], twin)
+        for leaf in ("frod_lambda_l", "frod_lambda_s_values"):
+            tensors[f"base_model.model.{name}.{leaf}"] = getattr(twin, leaf)[ADAPTER]
+    for name, twin in twins.items():  # after every transfer, as layers share a pattern
+        _check(name, adapters[name], twin)
+    for kind in ("frod_V", "frod_s_indices", "frod_s_size"):
+        tensors |= {f"base_model.{kind}.{c}": shared[ADAPTER] for c, shared in getattr(tuner, kind).items()}
+    config = _config(list(adapters), method.sparsity, method.pi, adapted.seed)
+    write_peft_checkpoint(directory, tensors, config, adapted.head)
+
+
+@torch.no_grad()
+def _transfer(adapter: FrodLinear, twin: nn.Module) -> None:
+    pattern, V = adapter.basis.pattern, twin.frod_V[ADAPTER].to(adapter.U.device)
+    sign = torch.where((V * adapter.basis.Vt.T).sum(dim=0) < 0, -1.0, 1.0)
+    values, indices = twin.frod_lambda_s_values[ADAPTER].zero_(), twin.frod_s_indices[ADAPTER]
+    values[: pattern.nnz] = adapter.values * sign[pattern.rows] * sign[pattern.cols]
+    indices[:, : pattern.nnz] = torch.stack([pattern.rows, pattern.cols])
+    twin.frod_lambda_l[ADAPTER] += adapter.delta()
+
+
+@torch.no_grad()
+def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
+    update, ours = twin.get_delta_weight(ADAPTER), adapter.merged_weight() - adapter.weight
+    error, size = (update - ours).norm().item(), ours.norm().item()
+    if not error <= UPDATE_TOLERANCE * size + 1e-5 * adapter.weight.norm().item():
+        raise RequestError(
+            f"PEFT's basis of {name} is not the one trained in: of an update of norm {size:.2g}, {error:.2g} would be"
+            " wrong. Train in float32 with method.basis=peft, or save with format='frod-bench'."
+        )
+
+
+def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], list[str], int]:
+    """Return options, targets, head and seed of PEFT's configuration. Raises RequestError for what we have not."""
+    targets = config["target_modules"]
+    if not isinstance(targets, list):
+        raise RequestError(f"target_modules={targets!r} is not accepted: a list of module names is.")
+    if config["frod_dropout"]:
+        raise RequestError(f"frod_dropout={config['frod_dropout']} is not accepted: only 0 is.")
+    options = {"sparsity": config["sparse_rate"], "pi": config["regularization_alpha"]}
+    return options, targets, list(config["modules_to_save"] or []), config["projection_prng_key"]
+
+
+def read_state(adapters: dict[str, FrodLinear], directory: Path) -> dict[str, Tensor]:
+    """Return the trainable values of a checkpoint of PEFT by their names in our model.
+
+    Raises RequestError when its V or its pattern is not the one of these layers.
+    """
+    shared, state = {}, {}
+    for key, tensor in read_checkpoint_tensors(directory).items():
+        name = key.removeprefix("base_model.").removeprefix("model.")
+        if name.startswith(("frod_V.", "frod_s_indices.", "frod_s_size.")):
+            shared[name] = tensor
+        else:
+            state[name.replace("frod_lambda_l", "sigma").replace("frod_lambda_s_values", "values")] = tensor
+    bases = {k.removeprefix("frod_V."): V for k, V in shared.items() if k.startswith("frod_V.")}
+    for name, adapter in adapters.items():
+        kind = next((k for k, V in bases.items() if _same(V, adapter.basis.Vt.T.cpu())), None)
+        if kind is None:
+            raise RequestError(
+                f"PEFT computes another basis for {name} here than the one in {directory}: the base weights, the kind"
+                " of CPU or the number of threads differ. PEFT itself would load it and compute something else."
+            )
+        pattern, indices = adapter.basis.pattern, shared.get(f"frod_s_indices.{kind}", torch.zeros(2, 0).long())
+        order = _by_row(indices)
+        if not torch.equal(indices[:, order], torch.stack([pattern.rows, pattern.cols]).cpu()):
+            raise RequestError(f"The pattern of {name} in {directory} is not the one PEFT draws from its seed.")
+        if f"{name}.values" in state:
+            state[f"{name}.values"] = state[f"{name}.values"][order]
+    return state
+
+
+def _config(targets: list[str], sparsity: float, pi: float, seed: int) -> FrodConfig:
+    options = {"sparse_rate": sparsity, "regularization_alpha": pi, "projection_prng_key": seed}
+    return FrodConfig(target_modules=targets, progressbar=False, **options)
+
+
+def _by_row(indices: Tensor) -> Tensor:
+    """Return the order that sorts places [2, nnz] by row, then by column."""
+    return torch.argsort(indices[0] * 2**31 + indices[1])
+
+
+def _same(saved: Tensor, computed: Tensor) -> bool:
+    return saved.shape == computed.shape and bool((saved - computed).norm() <= V_TOLERANCE * computed.norm())

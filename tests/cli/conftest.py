@@ -1,0 +1,44 @@
+"""The command in this process, and a data root and a model directory made on the spot."""
+
+import sys
+
+import pytest
+from datasets import ClassLabel, Dataset, Features, Value, disable_progress_bars
+
+from frod_bench.cli import run_command
+
+
+@pytest.fixture
+def bench(monkeypatch, tmp_path, capsys):
+    """Returns a function (*words) -> (exit code, stdout, stderr); runs go to tmp_path/outputs."""
+    monkeypatch.setenv("FROD_BENCH_OUT", str(tmp_path / "outputs"))
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["frod-bench"])
+        capsys.readouterr()
+        code = run_command(list(words))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def smoke(bench):
+    """`bench` with the words of the smallest run in front."""
+    return lambda *words: bench("profile=smoke", "train.epochs=1", "data.max_train=16", *words)
+
+
+@pytest.fixture
+def data_root(tmp_path):
+    """A data root that holds SST-2: 32 training and 12 validation rows."""
+    disable_progress_bars()
+    folder = tmp_path / "data/nyu-mll/glue/sst2"
+    folder.mkdir(parents=True)
+    features = Features(sentence=Value("string"), label=ClassLabel(names=["negative", "positive"]), idx=Value("int32"))
+    for split, n in {"train": 32, "validation": 12}.items():
+        words = [("good film " if row % 2 else "bad film ") * (1 + row % 3) for row in range(n)]
+        columns = {"sentence": words, "label": [row % 2 for row in range(n)], "idx": list(range(n))}
+        Dataset.from_dict(columns, features=features).to_parquet(folder / f"{split}.parquet")
+    return tmp_path / "data"

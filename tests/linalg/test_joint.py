@@ -1,0 +1,115 @@
+"""The joint decomposition against its definition, its exact identities, its edge cases, and PEFT."""
+
+import pytest
+import torch
+from peft.tuners.frod.model import _projection_from_weights
+
+from frod_bench.linalg.joint import joint_decomposition
+
+PI = 1e-3
+
+
+def draw(shapes, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(m, n, dtype=torch.float64, generator=generator) for m, n in shapes]
+
+
+def definition(weights, blocks, pi=PI):
+    """Return V and the B_i from Eqs. 2-6 with explicit inverses."""
+    n, rows = weights[0].shape[1], [w.shape[0] for w in weights]
+    Q, R = torch.linalg.qr(torch.cat(weights))
+    parts = Q.split(rows)
+    names = sorted(set(blocks))
+    T = torch.zeros(n, n, dtype=torch.float64)
+    for name in names:
+        gram = sum(q.T @ q for q, block in zip(parts, blocks, strict=True) if block == name)
+        T += torch.linalg.inv(gram + pi * torch.eye(n, dtype=torch.float64)) / len(names)
+    Z = torch.linalg.eigh(T).eigenvectors
+    return R.T @ Z, [q @ Z for q in parts]
+
+
+def assert_reconstructs(factors, weights, tolerance=1e-12):
+    for i, weight in enumerate(weights):
+        rebuilt = factors.reconstruct(i)
+        assert torch.isfinite(rebuilt).all()
+        assert (rebuilt - weight).norm() <= tolerance * max(weight.norm().item(), 1.0)
+
+
+@pytest.mark.parametrize("blocks", [None, [0, 0, 1, 1]], ids=["category", "global"])
+@pytest.mark.parametrize("shapes", [[(9, 6)] * 4, [(4, 7)] * 4, [(5, 5), (8, 5), (3, 5), (5, 5)]])
+def test_equals_the_definition_up_to_signs(shapes, blocks):
+    weights = draw(shapes)
+    factors = joint_decomposition(weights, blocks, PI)
+    V, B = definition(weights, blocks or range(len(weights)))
+    sign = (V * factors.V).sum(dim=0).sign()
+    torch.testing.assert_close(factors.V, V * sign, rtol=1e-8, atol=1e-8)
+    for U, sigma, b in zip(factors.U, factors.sigma, B, strict=True):
+        torch.testing.assert_close(U * sigma, b * sign, rtol=1e-8, atol=1e-8)
+
+
+def test_the_two_readings_differ():
+    weights = draw([(9, 6)] * 4)
+    per_layer, per_block = joint_decomposition(weights), joint_decomposition(weights, [0, 0, 1, 1])
+    assert (per_layer.V - per_block.V).norm() > 0.1 * per_layer.V.norm()
+
+
+@pytest.mark.parametrize("shapes", [[(9, 6)] * 4, [(4, 7)] * 4, [(7, 7)]])
+def test_identities(shapes):
+    weights = draw(shapes)
+    factors = joint_decomposition(weights)
+    assert_reconstructs(factors, weights)
+    energy = sum(sigma**2 for sigma in factors.sigma)
+    torch.testing.assert_close(energy, torch.ones_like(energy))
+    for U in factors.U:
+        torch.testing.assert_close(U.norm(dim=0), torch.ones(U.shape[1], dtype=torch.float64))
+    condition = torch.linalg.cond(torch.cat(weights)).item()
+    assert torch.linalg.cond(factors.V).item() == pytest.approx(condition, rel=1e-9)
+
+
+def test_the_largest_entry_of_every_column_is_positive():
+    for shapes in ([(9, 6)] * 4, [(2, 9)] * 3):
+        V = joint_decomposition(draw(shapes)).V
+        assert (V.gather(0, V.abs().argmax(dim=0, keepdim=True)) > 0).all()
+
+
+def test_fewer_stacked_rows_than_inputs():
+    weights = draw([(2, 9)] * 3)
+    factors = joint_decomposition(weights)
+    assert_reconstructs(factors, weights)
+    torch.testing.assert_close(factors.V.T @ factors.V, torch.eye(9, dtype=torch.float64))
+    for U, sigma in zip(factors.U, factors.sigma, strict=True):
+        assert (sigma[6:] == 0).all() and (U[:, 6:] == 0).all() and (sigma[:6] > 0).all()
+
+
+@pytest.mark.parametrize("rows", [3, 12], ids=["svd", "qr"])
+def test_rank_deficient_stack(rows):
+    left, right = draw([(2 * rows, 2), (2, 8)])
+    weights = list((left @ right).split(rows))
+    assert_reconstructs(joint_decomposition(weights), weights)
+
+
+@pytest.mark.parametrize("rows", [3, 12], ids=["svd", "qr"])
+def test_duplicated_and_zero_layers(rows):
+    weight = draw([(rows, 8)])[0]
+    for weights in ([weight, weight.clone()], [weight, torch.zeros_like(weight)], [torch.zeros_like(weight)] * 2):
+        factors = joint_decomposition(weights)
+        assert_reconstructs(factors, weights)
+        assert all(torch.isfinite(t).all() for t in [factors.V, *factors.U, *factors.sigma])
+
+
+def test_half_precision_weights_are_factored_in_float64():
+    weights = [w.to(torch.bfloat16) for w in draw([(9, 6)] * 2)]
+    factors = joint_decomposition(weights)
+    assert factors.V.dtype == torch.float64
+    assert_reconstructs(factors, [w.double() for w in weights])
+
+
+@pytest.mark.parametrize("shapes", [[(16, 8)] * 3, [(3, 8)] * 2], ids=["qr", "svd"])
+def test_agrees_with_peft_up_to_signs(shapes):
+    scales = torch.linspace(1, 3, shapes[0][0] * len(shapes), dtype=torch.float64).split(shapes[0][0])
+    weights = [(w * s[:, None]).float() for w, s in zip(draw(shapes, seed=1), scales, strict=True)]
+    factors = joint_decomposition(weights, pi=PI)
+    theirs = _projection_from_weights(weights, PI).double()
+    used = slice(0, min(8, sum(m for m, _ in shapes)))  # the rest of V spans a null space in any rotation
+    sign = (factors.V * theirs).sum(dim=0).sign()
+    torch.testing.assert_close(factors.V[:, used], (theirs * sign)[:, used], rtol=1e-4, atol=1e-4)

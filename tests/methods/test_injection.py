@@ -1,0 +1,73 @@
+"""Finding modules by name suffix, as PEFT matches them."""
+
+import pytest
+from torch import nn
+
+from frod_bench.errors import RequestError
+from frod_bench.methods.injection import find_head, find_targets, matches, replace_module, train_only_head
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.query, self.subquery, self.norm = nn.Linear(3, 3), nn.Linear(3, 3), nn.LayerNorm(3)
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([Block(), Block()])
+        self.head = nn.Sequential(nn.Linear(3, 3), nn.ModuleDict({"head": nn.Linear(3, 2), "query": nn.Linear(3, 2)}))
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "expected"),
+    [
+        ("layers.0.query", "query", True),
+        ("query", "query", True),
+        ("layers.0.subquery", "query", False),
+        ("layers.0.query", "0.query", True),
+        ("layers.10.query", "0.query", False),
+        ("query.base", "query", False),
+    ],
+)
+def test_matches(name, suffix, expected):
+    assert matches(name, [suffix]) is expected
+
+
+def test_targets_come_in_order_and_leave_the_head_out():
+    assert [name for name, _ in find_targets(Model(), ["query"], ["head"])] == ["layers.0.query", "layers.1.query"]
+    assert [name for name, _ in find_targets(Model(), ["query"], [])][-1] == "head.1.query"
+
+
+def test_the_head_is_the_outermost_module_of_its_name():
+    assert [name for name, _ in find_head(Model(), ["head"])] == ["head"]
+
+
+def test_only_the_head_trains():
+    model = Model()
+    parameters = train_only_head(model, ["head"])
+    assert {id(p) for p in parameters} == {id(p) for p in model.head.parameters()}
+    assert {id(p) for p in model.parameters() if p.requires_grad} == {id(p) for p in parameters}
+
+
+def test_a_module_is_replaced_at_any_depth():
+    model, new = Model(), nn.Identity()
+    replace_module(model, "layers.1.query", new)
+    replace_module(model, "head", new)
+    assert model.layers[1].query is new and model.head is new
+
+
+@pytest.mark.parametrize(
+    ("targets", "head", "words"),
+    [
+        (["querry"], [], r"'querry' \(targets\).*query"),
+        (["query", "key"], [], r"'key' \(targets\)"),
+        (["query"], ["classifier"], r"'classifier' \(head\)"),
+        (["norm"], [], "LayerNorm"),
+        ([], [], "targets is empty"),
+    ],
+)
+def test_what_is_not_there_is_named(targets, head, words):
+    with pytest.raises(RequestError, match=words):
+        find_targets(Model(), targets, head)

@@ -1,0 +1,24 @@
+"""The choice of a way follows its cost model at the ends of every axis."""
+
+import pytest
+import torch
+
+from frod_bench.ops.frod_linear import WAYS, choose_way
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_few_tokens_and_many_tokens(dtype):
+    few = choose_way(8, 768, 768, 11796, dtype)
+    assert few == ("factored" if dtype == torch.float32 else "residual")
+    assert choose_way(100_000, 768, 768, 11796, dtype) == "merged"
+
+
+def test_tall_layers_stay_factored_when_s_is_sparse():
+    assert choose_way(100_000, 4 * 768, 768, 0, torch.float32) == "factored"
+    assert choose_way(100_000, 4 * 768, 768, 768 * 767, torch.float32) == "merged"
+
+
+def test_every_answer_is_a_way():
+    for tokens in (0, 1, 10, 10**6):
+        for m, n, nnz in ((1, 1, 0), (4, 1024, 10), (1024, 4, 12)):
+            assert choose_way(tokens, m, n, nnz, torch.float32) in WAYS

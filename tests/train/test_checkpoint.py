@@ -1,0 +1,150 @@
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from frod_bench.errors import RequestError
+from frod_bench.train.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
+from frod_bench.train.fit import fit
+
+METHODS = ("frod", "lora", "full_ft")
+CLOCKS = ("seconds", "samples_per_second", "peak_memory_bytes")
+
+
+class Interrupted(BaseException):
+    pass
+
+
+class Interrupting:
+    """A tracker that ends the process, as it were, when an epoch has been written down but not yet saved."""
+
+    def __init__(self, at_epoch):
+        self.at_epoch = at_epoch
+
+    def log(self, line):
+        if line["epoch"] == self.at_epoch:
+            raise Interrupted
+
+
+def settle(run, record):
+    """What a run leaves that no clock is part of."""
+    lines = [{key: value for key, value in line.items() if key not in CLOCKS} for line in run.read_metrics()]
+    files = {file.name: file.read_bytes() for file in run.adapter.iterdir()}
+    return lines, files, record.best, record.final, record.status
+
+
+def weights(trainer):
+    return {name: value.clone() for name, value in trainer.adapted.trainable_state().items()}
+
+
+@pytest.mark.parametrize("interrupted_in", [1, 2, 3])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_resumed_run_ends_as_an_uninterrupted_one(make_trainer, make_run, silent, method, interrupted_in):
+    values = {"dropout": 0.3, "epochs": 3, "schedule": "cosine", "warmup": 0.2, "group_by_length": True}
+    whole, (run, record) = make_trainer(method, **values), make_run("whole", method)
+    fit(whole, run, record, silent)
+
+    broken, (other, half) = make_trainer(method, **values), make_run("broken", method)
+    with pytest.raises(Interrupted):
+        fit(broken, other, half, Interrupting(interrupted_in))
+    assert other.read_record().status == "running"
+    assert len(other.read_metrics()) == interrupted_in
+
+    resumed = make_trainer(method, **values)
+    torch.manual_seed(99)  # the new process has drawn other numbers before
+    again = replace(half, best=None, final=None)
+    fit(resumed, other, again, silent, resume=True)
+    assert settle(other, again) == settle(run, record)
+    for name, value in weights(whole).items():
+        assert torch.equal(weights(resumed)[name], value), name
+    assert not other.checkpoints.exists()
+
+
+def test_another_seed_gives_other_weights(make_trainer, make_run, silent):
+    ends = []
+    for seed in (0, 0, 1):
+        trainer = make_trainer(dropout=0.3, seed=seed)
+        fit(trainer, *make_run(f"run{len(ends)}"), silent)
+        ends.append(weights(trainer)["layers.0.query.weight"])
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
+
+
+def test_all_random_states_come_back(make_trainer, tmp_path):
+    trainer = make_trainer()
+    save_checkpoint(tmp_path, trainer, {})
+
+    def draw():
+        return torch.rand(3).tolist(), np.random.rand(3).tolist(), random.random()
+
+    first = draw()
+    assert draw() != first
+    load_checkpoint(tmp_path, trainer)
+    assert draw() == first
+
+
+def test_without_a_checkpoint_there_is_nothing_to_go_on_from(make_trainer, tmp_path):
+    assert load_checkpoint(tmp_path / "checkpoints", make_trainer()) is None
+
+
+def test_progress_comes_back_as_it_was(make_trainer, tmp_path):
+    progress = {"epochs": 2, "best": {"value": 0.5, "metrics": {"accuracy": 0.5}}, "selected": None}
+    save_checkpoint(tmp_path, make_trainer(), progress)
+    assert load_checkpoint(tmp_path, make_trainer()) == progress
+
+
+@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"x"])
+def test_a_damaged_checkpoint_is_refused(make_trainer, tmp_path, damage):
+    trainer = make_trainer()
+    save_checkpoint(tmp_path, trainer, {})
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(RequestError, match=rf"{file.name} cannot be used .*force=true"):
+        load_checkpoint(tmp_path, trainer)
+
+
+@pytest.mark.parametrize("content", [{}, [], {"trainable": {}}])
+def test_a_file_of_other_content_is_refused(make_trainer, tmp_path, content):
+    trainer = make_trainer()
+    save_checkpoint(tmp_path, trainer, {})
+    (file,) = tmp_path.iterdir()
+    torch.save(content, file)
+    with pytest.raises(RequestError, match="cannot be used"):
+        load_checkpoint(tmp_path, trainer)
+
+
+def test_the_checkpoint_of_another_method_is_refused(make_trainer, tmp_path):
+    save_checkpoint(tmp_path, make_trainer("lora"), {})
+    with pytest.raises(RequestError, match="cannot be used"):
+        load_checkpoint(tmp_path, make_trainer("frod"))
+
+
+class Trap:
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return (open, (str(self.file), "w"))
+
+
+def test_no_code_of_a_checkpoint_is_run(make_trainer, tmp_path):
+    trainer = make_trainer()
+    save_checkpoint(tmp_path / "checkpoints", trainer, {})
+    (file,) = (tmp_path / "checkpoints").iterdir()
+    torch.save({"trainable": Trap(tmp_path / "sprung")}, file)
+    with pytest.raises(RequestError, match="cannot be used"):
+        load_checkpoint(tmp_path / "checkpoints", trainer)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_deleting_leaves_what_is_not_ours(make_trainer, tmp_path):
+    save_checkpoint(tmp_path / "own", make_trainer(), {})
+    save_checkpoint(tmp_path / "shared", make_trainer(), {})
+    (tmp_path / "shared/notes.txt").write_text("keep")
+    delete_checkpoint(tmp_path / "own")
+    delete_checkpoint(tmp_path / "shared")
+    delete_checkpoint(tmp_path / "absent")
+    assert not (tmp_path / "own").exists()
+    assert [file.name for file in (tmp_path / "shared").iterdir()] == ["notes.txt"]

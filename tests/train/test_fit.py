@@ -1,0 +1,131 @@
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from frod_bench.errors import RunFailure
+from frod_bench.record import RunRecord
+from frod_bench.train.fit import describe, fit
+
+KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "samples_per_second", "peak_memory_bytes"}
+
+
+def scripted(*rounds):
+    """A measure that returns given accuracies; a tuple is one evaluation: the split's, then the hold-out's."""
+    values = iter([value for turn in rounds for value in (turn if isinstance(turn, tuple) else (turn,))])
+    return lambda split, predictions, references: {"accuracy": next(values)}
+
+
+class Watching:
+    """A tracker that keeps the weights of the end of every epoch."""
+
+    def __init__(self, trainer):
+        self.trainer, self.weights, self.lines = trainer, {}, []
+
+    def log(self, line):
+        self.lines.append(line)
+        state = self.trainer.adapted.trainable_state()
+        self.weights[line["epoch"]] = {name: value.clone() for name, value in state.items()}
+
+
+def train(make_trainer, make_data, make_run, measure, method="full_ft", holdout=None, **values):
+    trainer = make_trainer(method, make_data(measure=measure, holdout=holdout), **values)
+    run, record = make_run("run", method)
+    watch = Watching(trainer)
+    fit(trainer, run, record, watch)
+    saved = load_file(run.adapter / "adapter_model.safetensors")
+    saved = {name: value for name, value in saved.items() if not name.startswith("fingerprint.")}
+    (epoch,) = [e for e, kept in watch.weights.items() if all(torch.equal(saved[n], kept[n]) for n in saved)]
+    return run, record, epoch, watch
+
+
+@pytest.mark.parametrize("method", ["frod", "lora", "full_ft"])
+def test_the_best_epoch_is_kept_with_its_adapter(make_trainer, make_data, make_run, method):
+    run, record, epoch, _ = train(make_trainer, make_data, make_run, scripted(0.5, 0.9, 0.7), method)
+    assert (record.best["value"], record.best["epoch"]) == (0.9, 2)
+    assert (record.final["value"], record.final["epoch"]) == (0.7, 3)
+    assert epoch == 2
+    assert record.status == "completed"
+    assert run.read_record() == record
+
+
+def test_of_equal_epochs_the_first_is_the_best(make_trainer, make_data, make_run):
+    _, record, epoch, _ = train(make_trainer, make_data, make_run, scripted(0.5, 0.5, 0.5))
+    assert record.best["epoch"] == epoch == 1
+
+
+def test_selection_last_keeps_the_last_adapter(make_trainer, make_data, make_run):
+    _, record, epoch, _ = train(make_trainer, make_data, make_run, scripted(0.9, 0.5, 0.7), selection="last")
+    assert epoch == 3
+    assert (record.best["epoch"], record.final["epoch"]) == (1, 3)
+
+
+def test_selection_holdout_does_not_look_at_the_evaluation_split(make_trainer, make_data, make_run):
+    rounds = [(0.9, 0.1), (0.2, 0.8), (0.7, 0.3)]
+    run, record, epoch, _ = train(
+        make_trainer, make_data, make_run, scripted(*rounds), holdout=5, selection="holdout"
+    )
+    assert epoch == 2
+    assert record.best == {"value": 0.2, "epoch": 2, "metrics": {"accuracy": 0.2, "holdout_accuracy": 0.8}}
+    assert [line["eval"]["holdout_accuracy"] for line in run.read_metrics()] == [0.1, 0.8, 0.3]
+
+
+@pytest.mark.parametrize("method", ["frod", "lora", "full_ft"])
+def test_every_epoch_leaves_a_line(make_trainer, make_data, make_run, capsys, method):
+    run, _, _, watch = train(make_trainer, make_data, make_run, scripted(0.5, 0.9, 0.7), method, batch_size=16)
+    lines = run.read_metrics()
+    assert lines == watch.lines
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [line["step"] for line in lines] == [3, 6, 9]
+    for line in lines:
+        assert set(line) >= KEYS
+        assert set(line["lr"]) == set(watch.trainer.adapted.roles)
+        assert line["samples_per_second"] * line["seconds"] == pytest.approx(40)
+        assert line["peak_memory_bytes"] > 2**20
+    if method == "frod":
+        tan = lines[-1]["tan_alpha"]
+        assert 0 < tan["min"] <= tan["mean"] <= tan["max"]
+        assert set(tan["per_layer"]) == {"layers.0.query", "layers.1.query"}
+    else:
+        assert lines[-1]["tan_alpha"] is None
+    printed = capsys.readouterr().out.splitlines()
+    assert [text.split("  ")[0] for text in printed] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert "accuracy 0.9000" in printed[1]
+
+
+def test_times_add_up_over_the_epochs(make_trainer, make_data, make_run):
+    run, record, _, _ = train(make_trainer, make_data, make_run, scripted(0.5, 0.9, 0.7))
+    assert record.time["train_s"] == pytest.approx(sum(line["seconds"] for line in run.read_metrics()))
+    assert record.time["eval_s"] > 0
+    assert record.memory["kind"] == "process"
+
+
+def test_a_failure_keeps_the_epochs_before_it(make_trainer, make_data, make_run, silent):
+    trainer = make_trainer(data=make_data(measure=scripted(0.5)))
+    run, record = make_run("run")
+
+    class Poison:
+        def log(self, line):
+            with torch.no_grad():
+                trainer.adapted.model.classifier.weight[0, 0] = torch.nan
+
+    with pytest.raises(RunFailure, match="step 6"):
+        fit(trainer, run, record, Poison())
+    kept = RunRecord.from_json(run.record.read_text())
+    assert (kept.status, kept.final["epoch"], len(run.read_metrics())) == ("running", 1, 1)
+
+
+def test_the_console_line_has_what_a_reader_wants():
+    line = {
+        "epoch": 2,
+        "train_loss": 0.12345,
+        "eval": {"accuracy": 0.875, "f1": 0.9},
+        "tan_alpha": {"mean": 0.5, "min": 0.25, "max": 1.0},
+        "lr": {"diag": 0.02, "head": 0.001},
+        "samples_per_second": 123.4,
+        "peak_memory_bytes": 2**30,
+        "seconds": 3.21,
+    }
+    text = describe(line, "accuracy", 5)
+    for part in ("epoch 2/5", "loss 0.1235", "accuracy 0.8750  f1 0.9000", "tan alpha 0.5 [0.25, 1]", "diag 0.02"):
+        assert part in text
+    assert text.endswith("123 samples/s  1024 MiB  3.2 s")

@@ -1,0 +1,167 @@
+import math
+
+import pytest
+import torch
+
+from frod_bench.errors import RequestError, RunFailure
+from frod_bench.train.batches import plan_epoch
+from frod_bench.train.trainer import make_accelerator
+
+
+def weights(trainer):
+    return {name: value.clone() for name, value in trainer.adapted.trainable_state().items()}
+
+
+def catch_gradients(trainer, monkeypatch):
+    """Record the gradients that each optimizer step is given."""
+    caught = []
+    take = trainer.optimizer.step
+
+    def step():
+        caught.append([p.grad.clone() for group in trainer.optimizer.param_groups for p in group["params"]])
+        take()
+
+    monkeypatch.setattr(trainer.optimizer, "step", step)
+    return caught
+
+
+@pytest.mark.parametrize("method", ["frod", "lora", "full_ft"])
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+def test_accumulation_gives_the_same_steps(make_trainer, make_data, silent, monkeypatch, method, clip_norm):
+    losses, gradients, ends = [], [], []
+    for accumulate in (1, 4):
+        trainer = make_trainer(method, make_data(train=22), batch_size=8, accumulate=accumulate, clip_norm=clip_norm)
+        for module in trainer.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        gradients.append(catch_gradients(trainer, monkeypatch))
+        losses.append(trainer.train_epoch(0, silent).loss)
+        ends.append(weights(trainer))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert len(gradients[0]) == len(gradients[1]) == 3
+    for whole, cut in zip(gradients[0][0], gradients[1][0], strict=True):
+        torch.testing.assert_close(whole, cut, rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-2, atol=1e-4)
+
+
+def test_the_loss_is_the_mean_over_rows(make_trainer, make_data, silent):
+    data = make_data(train=11)
+    trainer = make_trainer(data=data, batch_size=4, accumulate=3, lr={"backbone": 0.0, "head": 0.0}, weight_decay=0.0)
+    with torch.no_grad():
+        each = [trainer.model(**data.collate([row])).loss.item() for row in data.train]
+    trained = trainer.train_epoch(0, silent)
+    assert trained.loss == pytest.approx(math.fsum(each) / 11, rel=1e-6)
+    assert trained.samples == 11
+    assert trained.lr == {"backbone": 0.0, "head": 0.0}
+
+
+def test_training_learns(make_trainer, silent):
+    trainer = make_trainer(epochs=8)
+    losses = [trainer.train_epoch(epoch, silent).loss for epoch in range(8)]
+    assert losses[-1] < 0.2 * losses[0]
+    assert trainer.evaluate()["accuracy"] > 0.8
+
+
+def test_only_what_the_method_declares_is_changed(make_trainer, silent):
+    trainer = make_trainer("frod")
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.train_epoch(0, silent)
+    changed = {name for name, value in trainer.model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == set(trainer.adapted.trainable_state())
+
+
+def test_clipping_bounds_the_gradient(make_trainer, silent, monkeypatch):
+    norms = {}
+    for clip_norm in (None, 0.01):
+        trainer = make_trainer(clip_norm=clip_norm)
+        steps = catch_gradients(trainer, monkeypatch)
+        trainer.train_epoch(0, silent)
+        norms[clip_norm] = max(torch.cat([g.flatten() for g in step]).norm().item() for step in steps)
+    assert norms[None] > 0.1
+    assert norms[0.01] == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_loss_that_is_not_finite_names_its_step(make_trainer, make_data, silent):
+    data = make_data(train=40)
+    trainer = make_trainer(data=data, batch_size=4)
+    plan = plan_epoch(trainer.lengths, 4, 1, trainer.seed, 1, group_by_length=False)
+    steps_with = {
+        word: [number for number, (rows,) in enumerate(plan, start=1) if any(word in data.train[r]["input_ids"] for r in rows)]
+        for word in range(3, 20)
+    }
+    first, word = max((steps[0], word) for word, steps in steps_with.items())
+    assert first > 1
+    with torch.no_grad():
+        trainer.adapted.model.words.weight[word] = math.nan
+    with pytest.raises(RunFailure, match=rf"became nan at step {10 + first} \(epoch 2\).*train\.lr"):
+        trainer.train_epoch(1, silent)
+
+
+def test_outputs_that_are_not_finite_in_evaluation_fail_the_run(make_trainer):
+    trainer = make_trainer()
+    with torch.no_grad():
+        trainer.adapted.model.classifier.bias[0] = math.inf
+    with pytest.raises(RunFailure, match="not finite"):
+        trainer.evaluate()
+
+
+@pytest.mark.parametrize("eval_batch_size", [1, 3, 64])
+def test_evaluation_keeps_the_order_of_the_rows(make_trainer, make_data, eval_batch_size):
+    seen = []
+
+    def measure(split, predictions, references):
+        seen.append((split, predictions, references))
+        return {"accuracy": 0.0}
+
+    data = make_data(measure=measure, holdout=5)
+    trainer = make_trainer(data=data, eval_batch_size=eval_batch_size)
+    metrics = trainer.evaluate()
+    (split, predictions, references), (_, _, held) = seen
+    with torch.no_grad():
+        rows = data.evaluation["validation"]
+        alone = [trainer.model(**data.collate([row])).logits.argmax(-1).item() for row in rows]
+    assert split == "validation"
+    assert predictions == alone
+    assert len(set(predictions)) == 2
+    assert references == list(rows["labels"])
+    assert held == list(data.holdout["labels"])
+    assert metrics == {"accuracy": 0.0, "holdout_accuracy": 0.0}
+
+
+def test_evaluation_is_without_dropout_and_leaves_the_random_state_of_training(make_trainer, silent):
+    trainer = make_trainer(dropout=0.5)
+    assert trainer.evaluate() == trainer.evaluate()
+    assert not trainer.model.training
+    trainer.train_epoch(0, silent)
+    assert trainer.model.training
+
+
+@pytest.mark.parametrize("method", ["frod", "lora", "full_ft"])
+def test_mixed_precision_keeps_the_weights_in_float32(make_trainer, silent, method):
+    exact, mixed = make_trainer(method), make_trainer(method, precision="bf16")
+    losses = [trainer.train_epoch(0, silent).loss for trainer in (exact, mixed)]
+    assert all(value.dtype == torch.float32 for value in weights(mixed).values())
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_one_process_can_run_one_precision_after_another(make_settings):
+    for precision in ("no", "bf16", "no"):
+        assert make_accelerator(make_settings(precision=precision)).mixed_precision == precision
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+def test_what_needs_a_cuda_device_is_refused_without_one(make_settings):
+    with pytest.raises(RequestError, match=r"train\.device=cuda is not to be had.*train\.device=cpu"):
+        make_accelerator(make_settings(device="cuda"))
+    with pytest.raises(RequestError, match=r"train\.precision=fp16 needs a CUDA device"):
+        make_accelerator(make_settings(device="auto", precision="fp16"))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
+def test_training_learns_on_a_gpu(make_trainer, silent, precision):
+    trainer = make_trainer("frod", device="cuda", precision=precision, epochs=6)
+    losses = [trainer.train_epoch(epoch, silent).loss for epoch in range(6)]
+    assert losses[-1] < losses[0]
+    assert {p.device.type for p in trainer.model.parameters()} == {"cuda"}
