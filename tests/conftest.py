@@ -2,11 +2,11 @@
 
 import os
 
+import pytest
+
 os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 for variable in ("WANDB_MODE", "WANDB_API_KEY", "FROD_BENCH_OUT"):
     os.environ.pop(variable, None)
-
-import pytest
 
 
 def pytest_collection_modifyitems(items):

@@ -56,9 +56,11 @@ def violations(text: str, module: str) -> list[str]:
             allowed = any(not a or inner == a or inner.startswith(f"{a}.") for a in ALLOWED[package])
             if inner and not allowed:
                 found.append(name)
-        elif (top in ONLY_IN_CLI and package != "cli") or (top in WITHOUT_TORCH and package == "report"):
-            found.append(name)
-        elif package in ("record", "errors") and top not in sys.stdlib_module_names:
+        elif (
+            (package != "cli" and top in ONLY_IN_CLI)
+            or (package == "report" and top in WITHOUT_TORCH)
+            or (package in ("record", "errors") and top not in sys.stdlib_module_names)
+        ):
             found.append(name)
     return found
 

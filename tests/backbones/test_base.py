@@ -45,7 +45,7 @@ def test_renew_head_follows_the_initializer_range(tiny):
 
 
 def test_renew_head_refuses_an_absent_name(tiny):
-    with pytest.raises(RequestError, match="no such module. Accepted: classifier, roberta"):
+    with pytest.raises(RequestError, match=r"no such module\. Accepted: classifier, roberta"):
         renew_head(tiny.build(2, seed=0), ["score"], seed=0)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from peft.tuners.frod.model import _projection_from_weights
 
+from frod_bench.linalg import joint
 from frod_bench.linalg.joint import joint_decomposition
 
 PI = 1e-3
@@ -64,6 +65,42 @@ def test_identities(shapes):
         torch.testing.assert_close(U.norm(dim=0), torch.ones(U.shape[1], dtype=torch.float64))
     condition = torch.linalg.cond(torch.cat(weights)).item()
     assert torch.linalg.cond(factors.V).item() == pytest.approx(condition, rel=1e-9)
+
+
+def with_condition(condition, rows=40, n=12):
+    """Return four layers whose stack has this condition number."""
+    left, right = (torch.linalg.qr(m).Q for m in draw([(rows, n), (n, n)]))
+    return list((left * torch.logspace(0, -torch.tensor(condition).log10().item(), n) @ right).split(rows // 4))
+
+
+@pytest.mark.parametrize("blocks", [None, [0, 0, 1, 1]], ids=["category", "global"])
+@pytest.mark.parametrize("condition", [1.0, 1e3, 1e4, 1e6, 1e9])
+def test_the_identities_hold_at_any_condition_number(condition, blocks):
+    weights = with_condition(condition)
+    factors = joint_decomposition(weights, blocks)
+    assert_reconstructs(factors, weights)
+    energy = sum(sigma**2 for sigma in factors.sigma)
+    torch.testing.assert_close(energy, torch.ones_like(energy), rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("blocks", [None, [0, 0, 1, 1]], ids=["category", "global"])
+def test_both_ways_to_the_triangular_factor_agree(blocks, monkeypatch):
+    weights = with_condition(1e3)
+    by_cholesky = joint_decomposition(weights, blocks)
+    monkeypatch.setattr(joint, "_MAX_CONDITION", 0.0)
+    by_householder = joint_decomposition(weights, blocks)
+    for name in ("V", "U", "sigma"):
+        torch.testing.assert_close(getattr(by_cholesky, name), getattr(by_householder, name), rtol=1e-8, atol=1e-8)
+    assert not torch.equal(by_cholesky.V, by_householder.V)
+
+
+@pytest.mark.parametrize("shapes", [[(9, 6)] * 4, [(2, 9)] * 3, [(3, 6)] * 2], ids=["qr", "svd", "square"])
+def test_u_comes_in_the_dtype_asked_for(shapes):
+    weights = draw(shapes)
+    exact, rounded = joint_decomposition(weights), joint_decomposition(weights, dtype=torch.bfloat16)
+    assert rounded.V.dtype == rounded.sigma[0].dtype == torch.float64
+    assert torch.equal(rounded.V, exact.V)
+    assert all(torch.equal(r, e.bfloat16()) for r, e in zip(rounded.U, exact.U, strict=True))
 
 
 def test_the_largest_entry_of_every_column_is_positive():

@@ -10,6 +10,7 @@ from torch import nn
 
 from frod_bench.adapters.frod import FrodBasis, FrodLinear
 from frod_bench.errors import RequestError
+from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, load_adapter
 from frod_bench.methods.frod import category, frod_layers
 from frod_bench.methods.injection import replace_module, train_only_head
@@ -51,6 +52,20 @@ def test_the_global_basis_is_one_for_each_width(attached):
     assert query.basis.pattern.rows.tolist() != value.basis.pattern.rows.tolist()
     other = layers["bert.encoder.layer.1.attention.self.query"]
     assert query.basis is other.basis
+
+
+def test_the_global_basis_averages_over_kinds_of_module(attached, make_model):
+    adapted = attached(basis="global")
+    layers = dict(frod_layers(adapted.model))
+    wide = {name: layer for name, layer in layers.items() if layer.in_features == 64}
+    narrow = {name: layer for name, layer in layers.items() if layer.in_features == 32}
+    assert len(wide) == 2 and len(narrow) == 10
+    kinds = sorted({category(name) for name in narrow})
+    blocks = [kinds.index(category(name)) for name in narrow]
+    expected = joint_decomposition([layer.weight for layer in narrow.values()], blocks)
+    for i, layer in enumerate(narrow.values()):
+        torch.testing.assert_close(layer.basis.Vt, expected.V.T.float())
+        torch.testing.assert_close(layer.U, expected.U[i].float())
 
 
 @pytest.mark.parametrize("basis", ["category", "global", "peft"])

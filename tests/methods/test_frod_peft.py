@@ -13,7 +13,7 @@ from frod_bench.methods import attach, load_adapter
 from frod_bench.methods.frod import frod_layers
 
 FILE = "adapter_model.safetensors"
-SEPARATED = ["query", "value"]  # eight layers of 32 rows over 32 inputs: no two eigenvalues are nearly equal
+SEPARATED = ["query", "value"]  # two layers of 32 rows over 32 inputs: no two eigenvalues are nearly equal
 
 
 @pytest.fixture
@@ -67,7 +67,8 @@ def test_peft_loads_what_was_trained_in_its_basis(sparsity, ours, make_model, lo
 def test_peft_loads_what_was_trained_in_ours_where_only_signs_differ(ours, make_model, logits, tmp_path):
     adapted = ours(SEPARATED)
     model = PeftModel.from_pretrained(make_model(), adapted.save(tmp_path, format="peft"))
-    close(logits(model), logits(adapted.model))
+    error, moved = (logits(model) - logits(adapted.model)).norm(), (logits(make_model()) - logits(adapted.model)).norm()
+    assert error < 0.01 * moved
     flipped = 0
     for name, layer in frod_layers(adapted.model):
         V = model.get_submodule(f"base_model.model.{name}").frod_V["default"]

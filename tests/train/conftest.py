@@ -102,7 +102,9 @@ def make_settings():
 
     def build(method="full_ft", **values):
         rates = values.pop("lr", RATES[method])
-        return TrainSettings(**{"epochs": 3, "batch_size": 8, "lr": rates, "roles": tuple(rates), "device": "cpu"} | values)
+        return TrainSettings(
+            **{"epochs": 3, "batch_size": 8, "lr": rates, "roles": tuple(rates), "device": "cpu"} | values
+        )
 
     return build
 
@@ -114,9 +116,7 @@ def make_trainer(make_data, make_settings):
     def build(method="full_ft", data=None, dropout=0.0, seed=0, **values):
         torch.manual_seed(7)
         settings = make_settings(method, **values)
-        adapted = attach(
-            Toy(dropout), method, targets=["query"], head=["classifier"], seed=seed, **OPTIONS[method]
-        )
+        adapted = attach(Toy(dropout), method, targets=["query"], head=["classifier"], seed=seed, **OPTIONS[method])
         return Trainer(adapted, data or make_data(), settings, seed, make_accelerator(settings))
 
     return build

@@ -95,7 +95,9 @@ def test_progress_comes_back_as_it_was(make_trainer, tmp_path):
     assert load_checkpoint(tmp_path, make_trainer()) == progress
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"x"])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"x"]
+)
 def test_a_damaged_checkpoint_is_refused(make_trainer, tmp_path, damage):
     trainer = make_trainer()
     save_checkpoint(tmp_path, trainer, {})

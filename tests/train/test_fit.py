@@ -61,9 +61,7 @@ def test_selection_last_keeps_the_last_adapter(make_trainer, make_data, make_run
 
 def test_selection_holdout_does_not_look_at_the_evaluation_split(make_trainer, make_data, make_run):
     rounds = [(0.9, 0.1), (0.2, 0.8), (0.7, 0.3)]
-    run, record, epoch, _ = train(
-        make_trainer, make_data, make_run, scripted(*rounds), holdout=5, selection="holdout"
-    )
+    run, record, epoch, _ = train(make_trainer, make_data, make_run, scripted(*rounds), holdout=5, selection="holdout")
     assert epoch == 2
     assert record.best == {"value": 0.2, "epoch": 2, "metrics": {"accuracy": 0.2, "holdout_accuracy": 0.8}}
     assert [line["eval"]["holdout_accuracy"] for line in run.read_metrics()] == [0.1, 0.8, 0.3]

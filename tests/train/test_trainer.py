@@ -86,7 +86,11 @@ def test_a_loss_that_is_not_finite_names_its_step(make_trainer, make_data, silen
     trainer = make_trainer(data=data, batch_size=4)
     plan = plan_epoch(trainer.lengths, 4, 1, trainer.seed, 1, group_by_length=False)
     steps_with = {
-        word: [number for number, (rows,) in enumerate(plan, start=1) if any(word in data.train[r]["input_ids"] for r in rows)]
+        word: [
+            number
+            for number, (rows,) in enumerate(plan, start=1)
+            if any(word in data.train[r]["input_ids"] for r in rows)
+        ]
         for word in range(3, 20)
     }
     first, word = max((steps[0], word) for word, steps in steps_with.items())

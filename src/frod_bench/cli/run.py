@@ -28,7 +28,9 @@ def main(argv: list[str]) -> int:
     check_overrides(argv, list(COMMANDS))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us whole, and we turn them into one sentence
     register_resolvers()
-    sys.argv = [sys.argv[0], *argv]
+    overrides = [word for word in argv if "=" in word and not word.startswith("-")]
+    flags = [word for word in argv if word not in overrides]
+    sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra's parser does not take flags between overrides
     failures: list[tuple[str | None, RequestError | RunFailure]] = []
     home = os.getpid()
 

@@ -59,8 +59,7 @@ def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> 
     Raises RequestError when PEFT's V differs by more than signs and the update by more than `UPDATE_TOLERANCE`.
     """
     method = adapted.method
-    layers = {name: adapter.base_layer for name, adapter in adapters.items()}
-    tuner = make_tuner(layers, method.sparsity, method.pi, adapted.seed)
+    tuner = make_tuner({k: a.base_layer for k, a in adapters.items()}, method.sparsity, method.pi, adapted.seed)
     own = {f"{name}.{leaf}" for name in adapters for leaf in ("sigma", "values")}
     tensors = {f"base_model.model.{k}": v for k, v in adapted.trainable_state().items() if k not in own}
     twins = {name: tuner.model.get_submodule(name) for name in adapters}

@@ -14,7 +14,7 @@ def test_names_open_their_sources(tmp_path):
 
 
 def test_unknown_name():
-    with pytest.raises(RequestError, match=r"data\.source=locale\. Did you mean local"):
+    with pytest.raises(RequestError, match=r"data\.source=locale is not known\. Did you mean local"):
         open_source("locale")
 
 
