@@ -156,15 +156,8 @@ def roberta(tmp_path):
     ],
 )
 def test_roberta_from_a_directory_under_every_protocol(bench, data_root, roberta, words, train):
-    code, _, err = bench(
-        "backbone=roberta_large",
-        "backbone.path=roberta",
-        "data.root=data",
-        "text.max_length=64",
-        "train.epochs=1",
-        "out=run",
-        *words,
-    )
+    where = ["backbone=roberta_large", "backbone.path=roberta", "data.root=data", "out=run"]
+    code, _, err = bench(*where, "text.max_length=64", "train.epochs=1", *words)
     assert (code, err) == (0, "")
     record = RunDirectory("run").read_record()
     assert (record.status, record.backbone, record.profile) == ("completed", "roberta_large", "paper")

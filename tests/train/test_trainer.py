@@ -29,7 +29,7 @@ def catch_gradients(trainer, monkeypatch):
 @pytest.mark.parametrize("clip_norm", [None, 0.05])
 def test_accumulation_gives_the_same_steps(make_trainer, make_data, silent, monkeypatch, method, clip_norm):
     losses, gradients, ends = [], [], []
-    for accumulate in (1, 4):
+    for accumulate in (1, 3):  # 8 rows in parts of 3, 3 and 2
         trainer = make_trainer(method, make_data(train=22), batch_size=8, accumulate=accumulate, clip_norm=clip_norm)
         for module in trainer.model.modules():
             if isinstance(module, torch.nn.Dropout):

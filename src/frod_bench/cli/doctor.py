@@ -42,7 +42,7 @@ def examine() -> dict:
         "cuda": devices,
         "hub_reachable": reachable,
         "wandb_login": wandb_login(),
-        "folders": {name: {"path": str(path), "gib": _size_gib(path)} for name, path in _folders().items()},
+        "folders": {name: {"path": str(path), "gib": _size_gib(path)} for name, path in (_folders() if complete else {}).items()},
         "profiles": judge(complete, all(assets.values()), bool(devices), reachable),
     }
 
@@ -146,12 +146,14 @@ def _hub_reachable() -> bool:
 
 
 def _folders() -> dict[str, Path]:
-    """Return the folders that grow: outputs here, and the caches of the hub's models and data sets."""
+    """Return the folders that grow, each of which may be deleted: outputs here, and the caches."""
+    from frod_bench.linalg.cache import cache_directory  # takes torch along, which may not be there
+
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     datasets = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
     outputs = Path(os.environ.get("FROD_BENCH_OUT", "outputs")).resolve()
-    return {"outputs": outputs, "hub cache": hub, "datasets cache": datasets}
+    return {"outputs": outputs, "hub cache": hub, "datasets cache": datasets, "decompositions": cache_directory()}
 
 
 def _size_gib(folder: Path) -> float:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from frod_bench.adapters.frod import FrodBasis, FrodLinear
 from frod_bench.errors import RequestError, nearest
+from frod_bench.linalg.cache import cached, entry_key
 from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition
 from frod_bench.methods import frod_peft
 from frod_bench.methods.base import Adapted, Method
@@ -93,11 +94,11 @@ class Frod(Method):
             weights = [layers[name].weight.detach() for name in names]
             categories = [category(name) for name in names]
             blocks = [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
-            factors = joint_decomposition(weights, blocks, self.pi)
-            Vt = factors.V.T.to(weights[0].device, weights[0].dtype).contiguous()  # one storage for all categories
+            factors = _stored_factors(weights, blocks, self.pi)
+            Vt = factors["Vt"].to(weights[0].device)  # one storage for all categories
             bases = {c: FrodBasis(Vt, random_pattern(Vt.shape[0], self.sparsity, seed, c)) for c in set(categories)}
             for i, name in enumerate(names):
-                yield name, factors.U[i], factors.sigma[i], bases[categories[i]]
+                yield name, factors[f"U.{i}"], factors[f"sigma.{i}"], bases[categories[i]]
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
@@ -166,6 +167,20 @@ def _reconstruction_error(adapter: FrodLinear) -> float:
     W = adapter.weight.detach().float()
     rebuilt = (adapter.U.float() * adapter.sigma_initial) @ adapter.basis.Vt.float()
     return ((rebuilt - W).norm() / W.norm().clamp_min(torch.finfo(torch.float32).tiny)).item()
+
+
+def _stored_factors(weights: list[Tensor], blocks: list[int] | None, pi: float) -> dict[str, Tensor]:
+    """Return V^T and every U_i and Sigma_i in the precision of the weights, from the disk where they are known."""
+
+    def compute() -> dict[str, Tensor]:
+        dtype = weights[0].dtype
+        factors = joint_decomposition(weights, blocks, pi, dtype)
+        tensors = {"Vt": factors.V.T.to(dtype).contiguous()}
+        for i, (U, sigma) in enumerate(zip(factors.U, factors.sigma, strict=True)):
+            tensors |= {f"U.{i}": U, f"sigma.{i}": sigma.to(torch.promote_types(dtype, torch.float32))}
+        return tensors
+
+    return cached(entry_key(weights, f"joint decomposition 1, blocks={blocks}, pi={pi!r}"), compute)
 
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:

@@ -1,0 +1,78 @@
+"""The cache of decompositions: found again, never wrong, never in the way."""
+
+import threading
+
+import pytest
+import torch
+
+from frod_bench.linalg.cache import cache_directory, cached, entry_key
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path))
+
+
+def tensors():
+    return {"U": torch.arange(6.0).reshape(2, 3), "half": torch.ones(3, dtype=torch.bfloat16), "none": torch.zeros(0)}
+
+
+def must_not_compute():
+    raise AssertionError("the entry is there")
+
+
+def test_an_entry_is_computed_once():
+    first, again = cached("a", tensors), cached("a", must_not_compute)
+    assert first.keys() == again.keys()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "other"])
+def test_a_damaged_entry_is_computed_again(damage):
+    cached("a", tensors)
+    file = cache_directory() / "a.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes({"flipped": bytes(content), "cut": bytes(content[:40]), "emptied": b"", "other": b"x" * 400}[damage])
+    assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
+    assert torch.equal(cached("a", must_not_compute)["U"], tensors()["U"])
+
+
+def test_the_key_follows_content_shape_dtype_and_options():
+    weight = torch.arange(6.0).reshape(2, 3)
+    changed = weight.clone()
+    changed[1, 2] += 1e-6
+    keys = {
+        entry_key([weight], "x"),
+        entry_key([changed], "x"),
+        entry_key([weight.reshape(3, 2)], "x"),
+        entry_key([weight.double()], "x"),
+        entry_key([weight], "y"),
+        entry_key([weight, weight], "x"),
+    }
+    assert len(keys) == 6
+    assert entry_key([weight], "x") == entry_key([weight.t().contiguous().t()], "x")
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch):
+    monkeypatch.setenv("FROD_BENCH_CACHE", "/proc/nowhere")
+    assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
+
+
+def test_of_two_at_once_one_computes():
+    started, release, count = threading.Event(), threading.Event(), []
+
+    def slow():
+        count.append(1)
+        started.set()
+        release.wait(10)
+        return tensors()
+
+    threads = [threading.Thread(target=cached, args=("a", slow)) for _ in range(2)]
+    threads[0].start()
+    assert started.wait(10)
+    threads[1].start()
+    release.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(count) == 1
