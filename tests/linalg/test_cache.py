@@ -33,7 +33,9 @@ def test_a_damaged_entry_is_computed_again(damage):
     file = cache_directory() / "a.safetensors"
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
-    file.write_bytes({"flipped": bytes(content), "cut": bytes(content[:40]), "emptied": b"", "other": b"x" * 400}[damage])
+    file.write_bytes(
+        {"flipped": bytes(content), "cut": bytes(content[:40]), "emptied": b"", "other": b"x" * 400}[damage]
+    )
     assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
     assert torch.equal(cached("a", must_not_compute)["U"], tensors()["U"])
 

@@ -42,7 +42,9 @@ def examine() -> dict:
         "cuda": devices,
         "hub_reachable": reachable,
         "wandb_login": wandb_login(),
-        "folders": {name: {"path": str(path), "gib": _size_gib(path)} for name, path in (_folders() if complete else {}).items()},
+        "folders": {
+            name: {"path": str(path), "gib": _size_gib(path)} for name, path in (_folders() if complete else {}).items()
+        },
         "profiles": judge(complete, all(assets.values()), bool(devices), reachable),
     }
 
