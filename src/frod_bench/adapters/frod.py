@@ -40,7 +40,10 @@ class FrodLinear(nn.Module):
         self.way = way
         dtype, device = base.weight.dtype, base.weight.device
         trainable_dtype = torch.promote_types(dtype, torch.float32)
-        self.register_buffer("U", U.to(device, dtype).contiguous(), persistent=False)
+        U = U.to(device, dtype)
+        # the sparse products read U^T by rows where m < n, and U is laid out for that
+        U = U.T.contiguous().T if U.shape[0] < U.shape[1] else U.contiguous()
+        self.register_buffer("U", U, persistent=False)
         initial = sigma.to(device, trainable_dtype)
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())
@@ -95,8 +98,7 @@ class FrodLinear(nn.Module):
         if way == "residual":
             correction = factored_linear(x, U, Vt, self.values, self.delta(), pattern)
             return nn.functional.linear(x, self.weight.to(x.dtype), bias) + correction
-        y = factored_linear(x, U, Vt, self.values, self.sigma, pattern)
-        return y if bias is None else y + bias
+        return factored_linear(x, U, Vt, self.values, self.sigma, pattern, bias)
 
     def delta(self) -> Tensor:
         """Return sigma - sigma_initial [n]."""

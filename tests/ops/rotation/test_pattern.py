@@ -45,11 +45,15 @@ def test_every_place_is_drawn_equally_often():
 @pytest.mark.parametrize("sparsity", [0.0, 0.1, 1.0])
 def test_both_sparse_orientations_equal_the_dense_matrix(sparsity):
     pattern = random_pattern(9, sparsity, seed=0)
-    values = torch.randn(pattern.nnz, generator=torch.Generator().manual_seed(0))
-    dense = pattern.dense(values)
-    assert dense.count_nonzero() == pattern.nnz
-    assert torch.equal(pattern.csr(values).to_dense(), dense)
-    assert torch.equal(pattern.csr_transposed(values).to_dense(), dense.T)
+    generator = torch.Generator().manual_seed(0)
+    values, diagonal = torch.randn(pattern.nnz, generator=generator), torch.randn(9, generator=generator)
+    dense = pattern.dense(values, diagonal)
+    assert dense.count_nonzero() == pattern.nnz + 9
+    assert torch.equal(dense.diagonal(), diagonal)
+    assert torch.equal(pattern.csr(values, diagonal).to_dense(), dense)
+    assert torch.equal(pattern.csr_transposed(values, diagonal).to_dense(), dense.T)
+    back = pattern.split(pattern.csr(values, diagonal).values())
+    assert torch.equal(back[0], values) and torch.equal(back[1], diagonal)
 
 
 def test_moving_to_the_same_device_is_free():

@@ -33,7 +33,7 @@ class _Merged(torch.autograd.Function):
         if ctx.needs_input_grad[4] or ctx.needs_input_grad[5]:
             grad_weight = (grad.T @ x).to(U.dtype)  # [m, n]
             if U.shape[0] < U.shape[1]:
-                h, z = U.T.contiguous(), (grad_weight @ Vt.T).T  # [n, m]
+                h, z = U.T.contiguous(), Vt @ grad_weight.T  # [n, m]
             else:
                 h, z = U.T @ grad_weight, Vt  # [n, n]
             grad_values, grad_delta = sampled_gradient(ctx.pattern, h, z)

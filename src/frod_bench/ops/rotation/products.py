@@ -13,32 +13,27 @@ def _sparse_is_fast(z: Tensor, pattern: Pattern) -> bool:
 
 def rotate(pattern: Pattern, values: Tensor, diagonal: Tensor, z: Tensor) -> Tensor:
     """Return (diag(d) + S) z [n, T] of values [nnz], d [n] and z [n, T]."""
+    if not pattern.nnz:
+        return diagonal[:, None] * z
     if _sparse_is_fast(z, pattern):
-        return torch.addcmul(pattern.csr(values) @ z, diagonal[:, None], z) if pattern.nnz else diagonal[:, None] * z
-    return _dense(pattern, values, diagonal) @ z
+        return pattern.csr(values, diagonal) @ z
+    return pattern.dense(values, diagonal) @ z
 
 
 def rotate_transposed(pattern: Pattern, values: Tensor, diagonal: Tensor, z: Tensor) -> Tensor:
     """Return (diag(d) + S)^T z [n, T] of values [nnz], d [n] and z [n, T]."""
+    if not pattern.nnz:
+        return diagonal[:, None] * z
     if _sparse_is_fast(z, pattern):
-        if not pattern.nnz:
-            return diagonal[:, None] * z
-        return torch.addcmul(pattern.csr_transposed(values) @ z, diagonal[:, None], z)
-    return _dense(pattern, values, diagonal).T @ z
+        return pattern.csr_transposed(values, diagonal) @ z
+    return pattern.dense(values, diagonal).T @ z
 
 
 def sampled_gradient(pattern: Pattern, h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Return the entries of h z^T on the pattern [nnz] and on the diagonal [n], of h [n, T] and z [n, T]."""
-    diagonal = torch.linalg.vecdot(h, z)
     if not pattern.nnz:
-        return h.new_zeros(0), diagonal
+        return h.new_zeros(0), torch.linalg.vecdot(h, z)
     if _sparse_is_fast(z, pattern):
-        zeros = pattern.csr(h.new_zeros(pattern.nnz))
-        return torch.sparse.sampled_addmm(zeros, h, z.T, beta=0.0).values(), diagonal
-    return (h @ z.T)[pattern.rows, pattern.cols], diagonal
-
-
-def _dense(pattern: Pattern, values: Tensor, diagonal: Tensor) -> Tensor:
-    out = pattern.dense(values)
-    out.diagonal().copy_(diagonal)
-    return out
+        return pattern.split(torch.sparse.sampled_addmm(pattern.csr_like(h), h, z.T, beta=0.0).values())
+    full = h @ z.T
+    return full[pattern.rows, pattern.cols], full.diagonal()
