@@ -1,12 +1,10 @@
 """One run from a resolved configuration: build, claim the directory, train, write the record."""
 
 import contextlib
-import os
 import sys
 import time
 import traceback
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -18,10 +16,11 @@ from hydra.utils import instantiate
 
 from frod_bench.backbones.base import Backbone
 from frod_bench.cli.checks import check_config, check_finite
+from frod_bench.cli.identity import default_directory, identity
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Adapted, Method
-from frod_bench.record import RunDirectory, RunRecord, config_hash, environment
+from frod_bench.record import RunDirectory, RunRecord, environment
 from frod_bench.tasks.base import Source, Task
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.fit import fit
@@ -31,7 +30,6 @@ from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import Trainer, make_accelerator
 
 _ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
-_NO_EFFECT = ("out", "force", "wandb")  # keys that change no number
 _TRACEBACK = "traceback.txt"
 
 
@@ -54,12 +52,12 @@ def run_job(config: dict[str, Any]) -> None:
     parts = _make_parts(config)
     accelerator = make_accelerator(parts.settings)
     main = accelerator.is_main_process
-    counted = {key: value for key, value in config.items() if key not in _NO_EFFECT}
-    identity = config_hash(counted)
-    run = RunDirectory(config["out"] or _default_directory(config, identity))
+    run = RunDirectory(config["out"] or default_directory(config))
     state = "new"
     if main:
-        state = run.claim(identity, yaml.safe_dump(config, sort_keys=False, allow_unicode=True), config["force"])
+        state = run.claim(
+            identity(config), yaml.safe_dump(config, sort_keys=False, allow_unicode=True), config["force"]
+        )
     label = (
         f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
     )
@@ -69,7 +67,7 @@ def run_job(config: dict[str, Any]) -> None:
     accelerator.wait_for_everyone()
     if main:
         print(f"{label} -> {run.path}", flush=True)
-    record = _new_record(config, identity)
+    record = _new_record(config)
     try:
         _run(config, parts, accelerator, run, record, resume=state == "resume")
     except RequestError:
@@ -160,7 +158,7 @@ def _run(
         )
 
 
-def _new_record(config: dict[str, Any], identity: str) -> RunRecord:
+def _new_record(config: dict[str, Any]) -> RunRecord:
     return RunRecord(
         method=config["method"]["name"],
         task=config["task"]["name"],
@@ -169,7 +167,7 @@ def _new_record(config: dict[str, Any], identity: str) -> RunRecord:
         protocol=config["protocol"],
         selection=config["selection"],
         seed=config["seed"],
-        config_hash=identity,
+        config_hash=identity(config),
         metric={"name": config["task"]["metrics"][0], "higher_is_better": True},
     )
 
@@ -204,15 +202,3 @@ def _release(run: RunDirectory) -> None:
     run.config.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # somebody else's file is in it
         run.path.rmdir()
-
-
-def _default_directory(config: dict[str, Any], identity: str) -> Path:
-    """Return the run's directory, made from its configuration alone."""
-    root = Path(os.environ.get("FROD_BENCH_OUT", "outputs"))
-    parts = (
-        config["profile"]["name"],
-        config["backbone"]["name"],
-        config["task"]["name"],
-        config["method"]["name"],
-    )
-    return root.joinpath(*parts, f"seed{config['seed']}-{identity[:8]}")
