@@ -11,10 +11,10 @@ of modules in the paper's text; with one QR per category and the average taken o
 a multiple of the identity, so the average has to run over parts of one QR.
 
 R comes from a Cholesky factor of the float64 Gram matrix while the stack is well conditioned, and then
-B_i = W_i (R^-1 Z), layer by layer: no stack and no Q is ever held. Otherwise the stack is factored by
-Householder QR and B_i = Q_i Z, which needs no inverse, so the identity also holds without full column rank.
-Eigenvectors come with a free sign; the entry of largest size in every column of V is made positive, so that
-two machines agree.
+B_i = W_i (R^-1 Z), layer by layer: of the stack and of Q one block at a time is held. Otherwise the stack is
+factored by Householder QR and B_i = Q_i Z, which needs no inverse, so the identity also holds without full
+column rank. Eigenvectors come with a free sign; the entry of largest size in every column of V is made
+positive, so that two machines agree as long as no eigenvalues of T coincide.
 """
 
 from collections.abc import Iterable, Sequence

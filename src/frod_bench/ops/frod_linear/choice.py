@@ -4,7 +4,7 @@ import torch
 
 WAYS = ("factored", "residual", "merged")
 
-# What one multiply-add of the sparse products costs in multiply-adds of a matrix product, on a CPU
+# What one multiply-add of the sparse products costs in multiply-adds of a matrix product: an estimate for a CPU
 SPARSE_COST = 8.0
 
 
