@@ -23,5 +23,5 @@ def tiny():
 def saved(tiny, tmp_path):
     """A directory as save_pretrained of a three-class model and its tokenizer leave it."""
     tiny.build(3, seed=5).save_pretrained(tmp_path / "model")
-    tiny.tokenizer().save_pretrained(tmp_path / "model")
+    tiny.processor().save_pretrained(tmp_path / "model")
     return tmp_path / "model"

@@ -23,7 +23,7 @@ def change_weights(saved, change):
 
 def test_a_saved_model_gives_the_same_logits(tiny, local):
     original, loaded = tiny.build(3, seed=5), local.build(3, seed=5)
-    batch = local.tokenizer()(["one text", "and another one"], padding=True, return_tensors="pt")
+    batch = local.processor()(["one text", "and another one"], padding=True, return_tensors="pt")
     with torch.no_grad():
         assert torch.equal(loaded(**batch).logits, original(**batch).logits)
 
@@ -45,7 +45,7 @@ def test_half_precision_weights_are_read_as_float32(saved, local):
 
 def test_loading_is_silent_and_leaves_the_generator_alone(local, capfd):
     state = torch.get_rng_state()
-    local.tokenizer()
+    local.processor()
     local.build(2, seed=0)
     assert torch.equal(torch.get_rng_state(), state)
     assert capfd.readouterr() == ("", "")
@@ -70,7 +70,7 @@ def test_a_missing_directory(tmp_path):
 )
 def test_a_directory_that_lacks_a_file(saved, local, file, named):
     (saved / file).unlink()
-    for load in (local.tokenizer, lambda: local.build(2, seed=0)):
+    for load in (local.processor, lambda: local.build(2, seed=0)):
         with pytest.raises(RequestError, match=f"lacks .*{named}"):
             load()
 
@@ -86,7 +86,7 @@ def test_a_truncated_file(saved, local, file):
     content = (saved / file).read_bytes()
     (saved / file).write_bytes(content[: len(content) // 2])
     with pytest.raises(RequestError, match="cannot be read"):
-        local.tokenizer() if file == "tokenizer.json" else local.build(2, seed=0)
+        local.processor() if file == "tokenizer.json" else local.build(2, seed=0)
 
 
 def test_absent_body_weights(saved, local):
@@ -117,13 +117,13 @@ def test_a_download_that_breaks_off(monkeypatch):
     monkeypatch.setattr(hub, "hub_reachable", lambda: True)
     monkeypatch.setattr(hub, "snapshot_download", broken)
     with pytest.raises(RequestError, match="download broke off"):
-        HubBackbone("roberta", "some/model", [], ["classifier"]).tokenizer()
+        HubBackbone("roberta", "some/model", [], ["classifier"]).processor()
 
 
 def test_a_malformed_id(monkeypatch):
     monkeypatch.setattr(hub, "hub_reachable", lambda: False)
     with pytest.raises(RequestError, match=r"no model a/b/c.*backbone\.id"):
-        HubBackbone("roberta", "a/b/c", [], ["classifier"]).tokenizer()
+        HubBackbone("roberta", "a/b/c", [], ["classifier"]).processor()
 
 
 def test_a_cached_snapshot_is_used_without_a_network(monkeypatch, tmp_path, saved):

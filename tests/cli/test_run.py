@@ -142,7 +142,7 @@ def roberta(tmp_path):
     shape |= {"max_position_embeddings": 130, "type_vocab_size": 1}
     backbone = TinyBackbone("saved", "roberta", shape, ["query"], ["classifier"])
     backbone.build(2, seed=0).save_pretrained(tmp_path / "roberta")
-    backbone.tokenizer().save_pretrained(tmp_path / "roberta")
+    backbone.processor().save_pretrained(tmp_path / "roberta")
     return tmp_path / "roberta"
 
 

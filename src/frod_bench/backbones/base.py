@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from frod_bench.errors import RequestError, nearest
@@ -23,11 +23,12 @@ class Backbone(Protocol):
     targets: list[str]
     head: list[str]
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """Return the tokenizer that the pretrained weights were made with."""
+    def processor(self) -> Any:
+        """Return what turns a row's raw field into the model's input, as in pretraining: a tokenizer for text."""
 
-    def build(self, num_labels: int, seed: int) -> nn.Module:
-        """Return a sequence-classification model in float32, dropout as in its configuration.
+    def build(self, num_labels: int | None, seed: int) -> nn.Module:
+        """Return a classifier in float32, dropout as in its configuration; called with a batch it returns
+        `loss` and `logits`. With `num_labels=None` the model keeps its language-model head and has no new one.
 
         The head is new: its weights depend on `seed` alone, and the global random state is left as it was.
         Raises RequestError when the weights are not to be had or do not fit the architecture.

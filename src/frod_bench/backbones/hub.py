@@ -36,7 +36,7 @@ class HubBackbone:
     path: str | None = None
     facts: dict = field(default_factory=dict)
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def processor(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer of the repository or directory."""
         return load_tokenizer(self.directory)
 

@@ -28,7 +28,7 @@ class PackagedBackbone:
     head: list[str]
     facts: dict = field(default_factory=dict)
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def processor(self) -> PreTrainedTokenizerBase:
         """Return the packaged tokenizer."""
         return load_tokenizer(self.directory)
 

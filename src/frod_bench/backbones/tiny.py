@@ -41,7 +41,7 @@ class TinyBackbone:
     head: list[str]
     facts: dict = field(default_factory=dict)
 
-    def tokenizer(self) -> PreTrainedTokenizerBase:
+    def processor(self) -> PreTrainedTokenizerBase:
         """Return a byte-level tokenizer with the special tokens of RoBERTa; no text is unknown to it."""
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         vocabulary = {token: index for index, token in enumerate([*SPECIAL.values(), *alphabet])}
@@ -63,7 +63,7 @@ class TinyBackbone:
 
     def build(self, num_labels: int, seed: int) -> PreTrainedModel:
         """Return the classifier with a new head; see `Backbone.build`."""
-        tokenizer = self.tokenizer()
+        tokenizer = self.processor()
         config = AutoConfig.for_model(
             self.model_type,
             **self.architecture,

@@ -121,7 +121,7 @@ def _run(
     seed, text, backbone = config["seed"], config["text"], parts.backbone
     data = parts.task.load(
         parts.source,
-        backbone.tokenizer(),
+        backbone.processor(),
         max_length=text["max_length"],
         text=text["format"],
         max_train=config["data"]["max_train"],

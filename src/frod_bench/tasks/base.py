@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import torch
 from datasets import Dataset, Features
-from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from torch import Tensor, nn
+
+from frod_bench.errors import RunFailure
 
 
 @dataclass(frozen=True)
@@ -15,6 +17,15 @@ class Metric:
 
     name: str
     higher_is_better: bool = True
+
+
+@torch.no_grad()
+def most_likely_class(model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
+    """Return the class of the largest logit of every row. Raises RunFailure when a logit is not finite."""
+    logits = model(**batch).logits
+    if not logits.isfinite().all():
+        raise RunFailure("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
+    return logits.argmax(-1).tolist()
 
 
 @dataclass
@@ -28,13 +39,14 @@ class TaskData:
     train: Dataset
     evaluation: dict[str, Dataset]  # by split name; the first is the reported one
     holdout: Dataset | None  # carved from the training rows when asked for
-    num_labels: int
+    num_labels: int | None  # None: the model keeps its language-model head
     label_names: list[str]
     metric: Metric
     collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]  # rows -> tensors [batch, longest row]
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]]  # split, predictions, references
     samples: dict[str, int]  # "train", "eval" (the reported split), then holdout and further splits by name
     provenance: dict[str, str]
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[int]] = most_likely_class  # of every row of a batch
 
 
 class Source(Protocol):
@@ -62,12 +74,16 @@ class Task(Protocol):
     def load(
         self,
         source: Source,
-        tokenizer: PreTrainedTokenizerBase,
+        processor: Any,
         *,
-        max_length: int,
-        text: str,
+        max_length: int | None,
+        text: str | None,
         max_train: int | None,
         max_eval: int | None,
         holdout: bool,
     ) -> TaskData:
-        """Read, check, choose and encode the rows; raises `RequestError` on what does not fit."""
+        """Read, check, choose and encode the rows; raises `RequestError` on what does not fit.
+
+        `processor` is the backbone's: a tokenizer for text. `max_length` and `text` are None where the rows
+        are no text.
+        """

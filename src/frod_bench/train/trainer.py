@@ -133,11 +133,8 @@ class Trainer:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         for chunk, (batch, own) in zip(batches, self._load(rows, batches), strict=True):
             with self.accelerator.autocast():
-                logits = self.model(**batch).logits
-            if not logits.isfinite().all():
-                raise RunFailure(f"The model's outputs in evaluation are not finite. {_ADVICE}")
-            predicted = logits.argmax(-1)
-            found += zip(chunk[rank::world], predicted[:own].tolist(), batch["labels"][:own].tolist(), strict=True)
+                predicted = self.data.predict(self.model, batch)
+            found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
         found = sorted(gather_object(found)) if world > 1 else sorted(found)
         return [p for _, p, _ in found], [label for _, _, label in found]
 
