@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
@@ -34,7 +35,7 @@ def find_targets(model: nn.Module, targets: Sequence[str], head: Sequence[str]) 
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     for name, module in found:
-        if not isinstance(module, nn.Linear):
+        if not isinstance(module, nn.Linear) or isinstance(module, BaseTunerLayer):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
     return found
 
