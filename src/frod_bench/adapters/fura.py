@@ -49,14 +49,15 @@ class FuraLinear(nn.Module):
         frozen = {"device": device, "dtype": dtype}
         blocks, _, k = factors.L.shape
         left = factors.L.transpose(1, 2).reshape(blocks * k, -1)  # a left singular vector is a row
-        train_left = left.numel() <= factors.R.numel()
-        if train_left and hold:
+        if left.numel() > factors.R.numel():
+            self.left = (hold or DenseMatrix)(left.to(**frozen))
+            self.right = nn.Parameter(factors.R.to(**trained))
+        elif hold is None:
+            self.left = DenseMatrix(left.to(**trained), train=True)
+            self.right = nn.Parameter(factors.R.to(**frozen), requires_grad=False)
+        else:
             raise RequestError(f"A layer of shape {list(base.weight.shape)} has no large left core to hold apart.")
         self.s = nn.Parameter(factors.s.to(**trained))
-        self.right = nn.Parameter(factors.R.to(**(frozen if train_left else trained)), requires_grad=not train_left)
-        self.left = (
-            DenseMatrix(left.to(**trained), train=True) if train_left else (hold or DenseMatrix)(left.to(**frozen))
-        )
         bias = base.bias
         if bias is not None:
             copy = bias.detach().to(**(trained if train_bias else frozen), copy=True)

@@ -79,7 +79,7 @@ class Goat(Method):
         parts = stored_singular_factors(list(weights.values()), triplets)
         generator = torch.Generator().manual_seed(seed)
         for (name, layer), (B, A) in zip(layers.items(), parts, strict=True):
-            m, n = layer.weight.shape
+            n = layer.in_features
             router = torch.empty(self.experts, n).uniform_(-(n**-0.5), n**-0.5, generator=generator)  # of nn.Linear
             start = (self.scale(n) * self.rho) ** -0.5
             adapter = MoeLoraLinear(layer, start * A, start * B, router, self.scale(n), self.top_k, self.dropout)
