@@ -15,11 +15,12 @@ from peft import FrodConfig
 from peft.tuners.frod import FrodModel
 from torch import Tensor, nn
 
-from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.errors import RequestError
 from frod_bench.methods.base import Adapted, read_checkpoint_tensors
 from frod_bench.methods.peft_base import write_peft_checkpoint
-from frod_bench.ops.rotation import Pattern, pattern_size
+from frod_bench.ops.rotation import ScatteredPattern, pattern_size
 
 ADAPTER = "default"
 UPDATE_TOLERANCE = 1e-2  # largest relative error of a layer's update W' - W in a checkpoint for PEFT
@@ -49,7 +50,7 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
         V, indices = twin.frod_V[ADAPTER], twin.frod_s_indices[ADAPTER]
         if id(twin.frod_V) not in bases:
             rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
-            bases[id(twin.frod_V)] = FrodBasis(V.T.to(layer.weight.device), Pattern(len(V), rows, cols))
+            bases[id(twin.frod_V)] = FrodBasis(V.T.to(layer.weight.device), ScatteredPattern(len(V), rows, cols))
         yield name, twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach(), bases[id(twin.frod_V)]
 
 
