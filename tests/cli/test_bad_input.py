@@ -34,7 +34,7 @@ CHOICES = [
     ("task=glue/_base", "glue/_base", "glue/"),
     ("task=null", "task=null", "glue/sst2"),
     ("method=frdo", "method=frdo", "Did you mean frod"),
-    ("method=qqq", "method=qqq", "frod, full_ft, lora"),
+    ("method=qqq", "method=qqq", "frod, full_ft"),
     ("profile=smok", "profile=smok", "smoke"),
     ("profile=gpu", "profile=gpu", "offline, paper, smoke"),
     ("backbone=roberta", "backbone=roberta", "roberta_large"),

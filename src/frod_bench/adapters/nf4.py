@@ -4,15 +4,11 @@ arXiv 2305.14314, section 3), by bitsandbytes, on CUDA and on a CPU.
 Raises RequestError on import where bitsandbytes is not installed or does not load.
 """
 
-import logging
-
 import torch
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
 
-# on a CPU it warns that an optional kernel, to be had from a hub only, is not there
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 try:
     import bitsandbytes as bnb
 except Exception as error:  # a wheel for another CUDA or CPU fails in many ways
