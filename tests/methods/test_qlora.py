@@ -43,12 +43,13 @@ def test_gradients_still_flow_after_an_evaluation():
     torch.testing.assert_close(x.grad, 2 * y @ layer.dense(), rtol=1e-4, atol=1e-4)
 
 
-def test_the_shared_bias_keeps_its_precision():
+def test_the_bias_keeps_its_precision_and_is_a_copy():
     base = nn.Linear(64, 64)
     layer = Nf4Linear(base)
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(torch.randn(2, 64)).dtype == torch.bfloat16
-    assert layer.bias is base.bias and base.bias.dtype == torch.float32
+    assert layer.bias.dtype == torch.float32 and torch.equal(layer.bias, base.bias)
+    assert layer.bias.data_ptr() != base.bias.data_ptr()
 
 
 def test_layers_that_are_no_targets_stay_in_full_precision(make_model):

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter
 
+pytestmark = pytest.mark.filterwarnings("ignore:Specified to not")
 shared = pytest.mark.parametrize(("method", "names"), [("vera", "vera"), ("randlora", "randlora")])
 
 
@@ -58,7 +59,6 @@ def test_other_bases_are_refused(method, names, make_model, targets, head, tmp_p
 
 
 @shared
-@pytest.mark.filterwarnings("ignore:Specified to not")
 def test_peft_loads_a_checkpoint(method, names, make_model, targets, head, train, logits, tmp_path):
     adapted = attach(make_model(), method, targets=targets, head=head, seed=3)
     train(adapted.model)

@@ -56,14 +56,15 @@ class Nf4Linear(bnb.nn.Linear4bit):
     """The library's layer [m, n] without two side effects of its forward pass.
 
     On a CPU with AVX512-BF16 that repacks the weight at the first evaluation, after which no gradient flows
-    through the layer any more; and it casts a shared bias in place.
+    through the layer any more; and it casts the bias in place.
     """
 
     def __init__(self, base: nn.Linear):
         super().__init__(base.in_features, base.out_features, bias=False, device="meta", **_NF4)
         weight = bnb.nn.Params4bit(base.weight.detach().cpu().clone(), requires_grad=False, module=self, **_NF4)
         self.weight = weight.to(base.weight.device)  # quantises
-        self.bias = base.bias
+        if base.bias is not None:
+            self.bias = nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)
 
     def dense(self) -> Tensor:

@@ -26,7 +26,8 @@ class Goat(Method):
     Expert i starts from the first d triplets of the i-th part of the spectrum, s B_i A_i being those triplets
     divided by `rho`; (s / E) sum_i B_i A_i is taken from W, which is what the experts add on average at the start.
     scaling=theory: s = sqrt(3 n eta / d), the paper's. scaling=alpha: s = alpha / d, the released code's.
-    `balance` weighs the load-balance term of every layer. Nothing merges, as the routing depends on the input.
+    `balance` weighs the load-balance term of every layer, over all tokens of a batch with its padding; one dropout
+    mask serves all experts of a layer. Nothing merges, as the routing depends on the input.
     """
 
     name: ClassVar[str] = "goat"

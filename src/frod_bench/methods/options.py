@@ -12,7 +12,7 @@ def check_whole(name: str, value: int, what: str) -> None:
 def check_positive(name: str, value: float) -> None:
     """Raise RequestError unless the value is a finite number above 0."""
     if not 0 < value < float("inf"):
-        raise RequestError(f"method.{name}={value} is not accepted: {name} is a number above 0.")
+        raise RequestError(f"method.{name}={value} is not accepted: {name} is a finite number above 0.")
 
 
 def check_dropout(value: float) -> None:
