@@ -39,10 +39,8 @@ class FrodLinear(nn.Module):
         self.way, self.dropout, self.recompute, self.sharers = way, dropout, recompute, sharers
         dtype, device = base.weight.dtype, base.weight.device
         trainable_dtype = torch.promote_types(dtype, torch.float32)
-        U = U.to(device, dtype)
         # the sparse products read U^T by rows where m < n, and U is laid out for that
-        U = U.T.contiguous().T if U.shape[0] < U.shape[1] else U.contiguous()
-        self.register_buffer("U", U, persistent=False)
+        self.register_buffer("U", U.to(device, dtype).T.contiguous().T, persistent=False)
         initial = sigma.to(device, trainable_dtype)
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())

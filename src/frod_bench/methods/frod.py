@@ -22,7 +22,7 @@ from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, Projections
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.cache import cached, entry_key
-from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition
+from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition, reconstruction_errors
 from frod_bench.methods import frod_peft
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.injection import find_targets, replace_module, train_only_head
@@ -74,13 +74,11 @@ class Frod(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
         layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
-        for name, layer in layers.items():
-            if not torch.isfinite(layer.weight).all():
-                raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
         sharers = self._sharers(layers)
-        errors = {}
-        bar = tqdm(total=len(layers), desc="FRoD basis", unit="layer", disable=None, leave=False)
-        for name, U, sigma, basis in self._coordinates(layers, seed):
+        errors: dict[str, float] = {}
+        progress = {"total": len(layers), "desc": "FRoD basis", "unit": "layer", "disable": None, "leave": False}
+        coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # whole before the model is touched
+        for name, U, sigma, basis, errors[name] in coordinates:
             adapter = FrodLinear(
                 layers[name],
                 U,
@@ -92,9 +90,6 @@ class Frod(Method):
                 sharers=sharers[name],
             )
             replace_module(model, name, adapter.train(layers[name].training))
-            errors[name] = _reconstruction_error(adapter)
-            bar.update()
-        bar.close()
         head_parameters = train_only_head(model, head)
         adapters = [module for _, module in frod_layers(model)]
         for adapter in adapters:
@@ -124,21 +119,23 @@ class Frod(Method):
         return groups
 
     def _coordinates(self, layers: dict[str, nn.Module], seed: int) -> Iterator[frod_peft.Coordinates]:
-        """Yield name, U [m, n], sigma [n] and basis of every layer."""
+        """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
         if self.basis == "peft":
+            _require_finite(layers)
             yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
             return
         for names in self._groups(layers).values():
-            weights = [base_weight(layers[name]).detach() for name in names]
             categories = [category(name) for name in names]
             blocks = [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
-            factors = _stored_factors(weights, blocks, self.pi)
-            Vt = factors["Vt"].to(weights[0].device)  # one storage for all categories
+            group = {name: layers[name] for name in names}
+            factors = _stored_factors(group, blocks, self.pi)
+            Vt = factors["Vt"].to(layers[names[0]].weight.device)  # one storage for all categories
             shared = Projections() if self.basis == "global" else None
             draw = PATTERNS[self.pattern]
             bases = {c: FrodBasis(Vt, draw(len(Vt), self.sparsity, seed, c), shared) for c in set(categories)}
+            errors = factors["errors"].tolist()
             for i, name in enumerate(names):
-                yield name, factors[f"U.{i}"], factors[f"sigma.{i}"], bases[categories[i]]
+                yield name, factors[f"Ut.{i}"].T, factors[f"sigma.{i}"], bases[categories[i]], errors[i]
 
     @torch.no_grad()
     def merge(self, adapted: Adapted) -> None:
@@ -222,36 +219,32 @@ def _probe(index: Tensor) -> Tensor:
     return torch.cos(index.double())
 
 
-@torch.no_grad()
-def _reconstruction_error(adapter: FrodLinear) -> float:
-    """Return ||U diag(sigma) V^T - W||_F / ||W||_F of a layer at its start, from 64 random columns.
-
-    The estimate of each squared norm is unbiased; over many columns of a random error it is within a few percent.
-    """
-    n = adapter.in_features
-    generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(n, 64, generator=generator).to(adapter.U.device)
-    wanted = adapter.weight.float() @ probe
-    rebuilt = (adapter.U.float() * adapter.sigma_initial.float()) @ (adapter.basis.Vt.float() @ probe)
-    return ((rebuilt - wanted).norm() / wanted.norm().clamp_min(torch.finfo(torch.float32).tiny)).item()
-
-
 def _summary(errors: dict[str, float]) -> dict[str, Any]:
     return {"max_reconstruction_error": max(errors.values()), "reconstruction_error": errors}
 
 
-def _stored_factors(weights: list[Tensor], blocks: list[int] | None, pi: float) -> dict[str, Tensor]:
-    """Return V^T and every U_i and Sigma_i in the precision of the weights, from the disk where they are known."""
+def _require_finite(layers: dict[str, nn.Module]) -> None:
+    for name, layer in layers.items():
+        if not torch.isfinite(layer.weight).all():
+            raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
+
+
+def _stored_factors(layers: dict[str, nn.Module], blocks: list[int] | None, pi: float) -> dict[str, Tensor]:
+    """Return V^T, every U_i^T and Sigma_i in the precision of the weights, and the layers' reconstruction errors [L],
+    from the disk where they are known."""
+    weights = [base_weight(layer).detach() for layer in layers.values()]
 
     def compute() -> dict[str, Tensor]:
+        _require_finite(layers)
         dtype = weights[0].dtype
         factors = joint_decomposition(weights, blocks, pi, dtype)
-        tensors = {"Vt": factors.V.T.to(dtype).contiguous()}
+        Vt = factors.V.T.to(dtype).contiguous()
+        tensors = {"Vt": Vt, "errors": reconstruction_errors(weights, factors.U, factors.sigma, Vt)}
         for i, (U, sigma) in enumerate(zip(factors.U, factors.sigma, strict=True)):
-            tensors |= {f"U.{i}": U, f"sigma.{i}": sigma.to(torch.promote_types(dtype, torch.float32))}
+            tensors |= {f"Ut.{i}": U.T.contiguous(), f"sigma.{i}": sigma.to(torch.promote_types(dtype, torch.float32))}
         return tensors
 
-    return cached(entry_key(weights, f"joint decomposition 1, blocks={blocks}, pi={pi!r}"), compute)
+    return cached(entry_key(weights, f"joint decomposition 2, blocks={blocks}, pi={pi!r}"), compute)
 
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:
