@@ -68,5 +68,5 @@ def load_balance(share: Tensor, chosen: Tensor) -> Tensor:
     f_i is the fraction of all choices that fell on expert i, P_i its mean probability over the tokens.
     """
     experts = share.shape[-1]
-    counts = torch.bincount(chosen.flatten(), minlength=experts)
-    return experts * (counts / chosen.numel() * share.reshape(-1, experts).mean(dim=0)).sum()
+    hits = torch.zeros_like(share).scatter(-1, chosen, 1.0 / chosen.shape[-1])
+    return experts * (hits.reshape(-1, experts).mean(dim=0) * share.reshape(-1, experts).mean(dim=0)).sum()

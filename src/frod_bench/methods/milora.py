@@ -1,4 +1,4 @@
-"""MiLoRA: LoRA on the r smallest singular components (Wang et al. 2024, arXiv 2406.09044, Eqs. 3-5)."""
+"""MiLoRA: LoRA on the r smallest singular components (Wang et al. 2024, arXiv 2406.09044)."""
 
 from dataclasses import dataclass
 from typing import ClassVar

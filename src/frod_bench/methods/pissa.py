@@ -1,4 +1,4 @@
-"""PiSSA: LoRA on the r largest singular components (Meng et al. 2024, arXiv 2404.02948, Eqs. 2-4), by PEFT."""
+"""PiSSA: LoRA on the r largest singular components (Meng et al. 2024, arXiv 2404.02948), by PEFT."""
 
 from dataclasses import dataclass
 from typing import ClassVar

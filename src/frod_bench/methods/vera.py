@@ -1,5 +1,5 @@
-"""VeRA: W' = W + diag(b) B diag(d) A with A and B random, frozen and shared (Kopiczko et al. 2024, arXiv 2310.11454,
-Eq. 2), by PEFT.
+"""VeRA: W' = W + diag(b) B diag(d) A with A and B random, frozen and shared (Kopiczko et al. 2024, arXiv 2310.11454),
+by PEFT.
 """
 
 from dataclasses import dataclass
