@@ -52,3 +52,12 @@ def test_a_rank_that_the_weight_has_not_is_refused(method, make_model, targets):
     with pytest.raises(RequestError, match=r"method\.rank=40 .*query is \[32, 32\]"):
         attach(model, method, targets=targets, rank=40)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), make_model().parameters(), strict=True))
+
+
+@pytest.mark.parametrize("method", ["pissa", "milora", "goat", "fura", "qfura"])
+def test_a_weight_that_cannot_be_decomposed_is_named(method, make_model, targets):
+    model = make_model()
+    model.bert.encoder.layer[1].output.dense.weight.data[3, 4] = float("nan")
+    with pytest.raises(RequestError, match=r"1\.output\.dense holds NaN"):
+        attach(model, method, targets=targets)
+    assert {type(m) for m in model.modules()} == {type(m) for m in make_model().modules()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from frod_bench.adapters.fura import FuraLinear
 from frod_bench.linalg.block_svd import block_count, block_factors
 from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.injection import find_targets, replace_module, train_only_head
+from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Fura(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. Nothing is drawn, so `seed` plays no part."""
         layers = find_targets(model, targets, head)
+        require_finite(layers)
         for name, layer in layers:
             adapter = FuraLinear(layer, block_factors(layer.weight), self.bias, self.hold)
             replace_module(model, name, adapter.train(layer.training))

@@ -13,7 +13,7 @@ from frod_bench.adapters.moe_lora import MoeLoraLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
 from frod_bench.methods.base import Adapted, Method, sketch
-from frod_bench.methods.injection import find_targets, replace_module, train_only_head
+from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
 
 SCALINGS = ("theory", "alpha")
@@ -70,6 +70,7 @@ class Goat(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the routers. Raises RequestError for a rank above min(m, n)."""
         layers = dict(find_targets(model, targets, head))
+        require_finite(layers.items())
         for name, layer in layers.items():
             if self.rank > min(layer.weight.shape):
                 shape = list(layer.weight.shape)

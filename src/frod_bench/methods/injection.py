@@ -45,6 +45,13 @@ def find_targets(
     return found
 
 
+def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
+    """Raise RequestError for a layer whose weight cannot be decomposed."""
+    for name, layer in layers:
+        if not layer.weight.isfinite().all():
+            raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
+
+
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Put `module` in the place of the submodule called `name`."""
     parent, _, leaf = name.rpartition(".")

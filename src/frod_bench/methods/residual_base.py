@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.base import Adapted, sketch
-from frod_bench.methods.injection import find_targets
+from frod_bench.methods.injection import find_targets, require_finite
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.peft_base import ADAPTER, peft_names, tuner_layers, write_peft_checkpoint
 
@@ -32,6 +32,7 @@ class ResidualLora(Lora):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. Raises RequestError for a rank that a target layer cannot have."""
         layers = dict(find_targets(model, targets, head))
+        require_finite(layers.items())
         for name, layer in layers.items():
             if self.rank > min(layer.weight.shape):
                 raise RequestError(
