@@ -18,6 +18,7 @@ ALLOWED = {
     "linalg": ["linalg", "ops", "errors"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
+    "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "errors"],
     "tasks": ["tasks", "errors"],
     "backbones": ["backbones", "errors"],
     "record": ["record", "errors"],
