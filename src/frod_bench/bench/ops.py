@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from frod_bench.adapters.frod import FrodLinear
-from frod_bench.adapters.frod_basis import FrodBasis
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.bench.contenders import Setting
 from frod_bench.bench.timing import now
 from frod_bench.errors import RunFailure
@@ -76,7 +76,7 @@ def _ways(setting: Setting, m: int, n: int, tokens: int, rounds: int) -> dict[st
     base = nn.Linear(n, m).to(device, dtype).requires_grad_(False)
     pattern = PATTERNS["random"](n, setting.sparsity, seed=0)
     U, Vt = (torch.randn(k, n, device=device, dtype=dtype) / n**0.5 for k in (m, n))
-    basis = FrodBasis(Vt, pattern)
+    basis = FrodBasis(RightBasis(Vt), pattern)
     x = torch.randn(tokens, n, device=device, dtype=dtype, requires_grad=True)
     grad = torch.randn(tokens, m, device=device, dtype=dtype)
     layers = {"frozen": base} | {way: FrodLinear(base, U, torch.rand(n), basis, way) for way in WAYS}
