@@ -6,7 +6,8 @@ from frod_bench.errors import RunFailure
 from frod_bench.record import RunRecord
 from frod_bench.train.fit import describe, fit
 
-KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "samples_per_second", "peak_memory_bytes"}
+KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "data_wait"}
+KEYS |= {"samples_per_second", "peak_memory_bytes"}
 
 
 def scripted(*rounds):
