@@ -44,7 +44,7 @@ SETTINGS = {
 
 
 def read(root: Path, split: str, transform: ImageTransform) -> tuple[Tensor, Tensor]:
-    """Return the images of a split, uint8 [rows, size, size, 3], and their labels [rows]."""
+    """Return the images of a split, uint8 [rows, 3, size, size], and their labels [rows]."""
     rows = Dataset.from_parquet(str(root / f"uoft-cs/cifar10/plain_text/{split}.parquet"), keep_in_memory=True)
     encoded = rows.cast_column("img", Image(decode=False))["img"]
     images = [transform.resize(Pillow.open(io.BytesIO(image["bytes"])).convert("RGB")) for image in encoded]

@@ -13,7 +13,7 @@ def test_both_halves_together_are_open_clips_transform(shape, size):
     pixels = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     image, transform = Image.fromarray(pixels), ImageTransform(size)
     resized = transform.resize(image)
-    assert (resized.shape, resized.dtype) == ((size, size, 3), np.uint8)
+    assert (resized.shape, resized.dtype) == ((3, size, size), np.uint8)
     batch = transform.normalise(torch.from_numpy(np.stack([resized, 255 - resized])))
     expected = image_transform(size, is_train=False)(image)
     assert torch.equal(batch[0], expected)

@@ -20,10 +20,10 @@ class Transform:
     size, key = 4, "middle 4"
 
     def resize(self, image):
-        return np.asarray(image.resize((4, 4)))
+        return np.asarray(image.resize((4, 4))).transpose(2, 0, 1)
 
     def normalise(self, pixels):
-        return pixels.permute(0, 3, 1, 2).float() / 255
+        return pixels.float() / 255
 
 
 def png(value, size=(6, 5)):

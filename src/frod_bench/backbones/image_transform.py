@@ -7,6 +7,7 @@ import torch
 from open_clip import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD, image_transform
 from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import normalize
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,18 @@ class ImageTransform:
     std: tuple[float, float, float] = OPENAI_DATASET_STD
 
     def __post_init__(self) -> None:
-        *geometry, _, _, normalise = image_transform(self.size, is_train=False, mean=self.mean, std=self.std).transforms
+        *geometry, _, _, _ = image_transform(self.size, is_train=False).transforms  # then RGB, tensor, normalise
         object.__setattr__(self, "_geometry", geometry)
-        object.__setattr__(self, "_normalise", normalise)
 
     def resize(self, image: Image.Image) -> np.ndarray:
-        """Return an RGB image as uint8 [size, size, 3]."""
+        """Return an RGB image as uint8 [3, size, size]."""
         for step in self._geometry:
             image = step(image)
-        return np.asarray(image)
+        return np.asarray(image).transpose(2, 0, 1)
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Return uint8 images [batch, size, size, 3] as float32 [batch, 3, size, size]."""
-        return self._normalise(pixels.permute(0, 3, 1, 2).contiguous().to(torch.float32).div_(255))
+        """Return uint8 images [batch, 3, size, size] as float32 of that shape."""
+        return normalize(pixels.to(torch.float32).div_(255), self.mean, self.std, inplace=True)
 
     @property
     def key(self) -> str:

@@ -25,14 +25,14 @@ class Transform(Protocol):
     key: str  # what `resize` depends on
 
     def resize(self, image: Image.Image) -> np.ndarray:
-        """Return an RGB image as uint8 [size, size, 3]."""
+        """Return an RGB image as uint8 [3, size, size]."""
 
     def normalise(self, pixels: Tensor) -> Tensor:
-        """Return uint8 images [batch, size, size, 3] as float32 [batch, 3, size, size]."""
+        """Return uint8 images [batch, 3, size, size] as float32 of that shape."""
 
 
 class PixelRows:
-    """Rows of resized images, uint8 [size, size, 3] each, and their labels."""
+    """Rows of resized images, uint8 [3, size, size] each, and their labels."""
 
     column_names = ("pixels", "labels")
 
@@ -82,7 +82,7 @@ def cached_pixels(
     def resized(row: int, content: bytes) -> np.ndarray:
         return transform.resize(decode(row, content))
 
-    shape = (len(encoded), transform.size, transform.size, 3)
+    shape = (len(encoded), 3, transform.size, transform.size)
     file = cache_folder("images") / f"{entry_key(encoded, transform.key)}.npy"
     with exclusively(file) as writable:
         stored = _read(file, shape)
