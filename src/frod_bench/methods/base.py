@@ -6,6 +6,8 @@ else selects parameters.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -51,6 +53,11 @@ class Method:
         """Return what the method can say of its state between epochs; nothing by default."""
         return {}
 
+    @contextmanager
+    def fixed_weights(self, adapted: "Adapted") -> Iterator[None]:
+        """Promise that no parameter changes inside the block, so that what follows from them is computed once."""
+        yield
+
     def fingerprint(self, adapted: "Adapted") -> dict[str, Tensor]:
         """Return small tensors that tell whether saved values mean the same thing in this model."""
         return {}
@@ -91,6 +98,10 @@ class Adapted:
     def diagnostics(self) -> dict[str, Any]:
         """Return what the method reports of its state, e.g. `tan_alpha` with mean, min, max and per_layer."""
         return self.method.diagnostics(self)
+
+    def fixed_weights(self) -> AbstractContextManager[None]:
+        """Return a context in which no parameter changes: the micro-batches of one step, or an evaluation."""
+        return self.method.fixed_weights(self)
 
     def merge(self) -> nn.Module:
         """Return the model with plain linear layers that compute the same function; ends the adaptation."""

@@ -19,7 +19,12 @@ def find_head(model: nn.Module, head: Sequence[str]) -> list[tuple[str, nn.Modul
     return [(n, m) for n, m in found if not any(n.startswith(f"{outer}.") for outer, _ in found)]
 
 
-def find_targets(model: nn.Module, targets: Sequence[str], head: Sequence[str]) -> list[tuple[str, nn.Linear]]:
+def find_targets(
+    model: nn.Module,
+    targets: Sequence[str],
+    head: Sequence[str],
+    kinds: tuple[type[nn.Module], ...] = (nn.Linear,),
+) -> list[tuple[str, nn.Module]]:
     """Return the linear layers named by `targets` that are not inside the head, in the model's order.
 
     Raises RequestError for a name that matches nothing or something that is not a linear layer.
@@ -34,7 +39,7 @@ def find_targets(model: nn.Module, targets: Sequence[str], head: Sequence[str]) 
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     for name, module in found:
-        if not isinstance(module, nn.Linear):
+        if not isinstance(module, kinds):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
     return found
 
