@@ -72,7 +72,9 @@ class ImageTask:
             if value is not None:
                 raise RequestError(f"{key}={value} is not accepted: {self.name} has images. Leave it out.")
         if not hasattr(transform, "resize"):
-            raise RequestError(f"{self.name} has images, and the backbone reads text. Type backbone=clip_vit_b32.")
+            raise RequestError(
+                f"{self.name} has images, and the backbone reads text. Leave backbone= out, or name another."
+            )
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
         numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
