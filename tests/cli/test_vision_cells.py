@@ -57,7 +57,7 @@ def test_the_list_shows_every_task(bench):
         (["backbone=tiny_roberta"], "vision/dtd has images, and the backbone reads text"),
         (["task=glue/rte", "backbone=tiny_clip"], "The task has text, and the backbone reads images"),
         (["text.max_length=64"], "text.max_length=64 is not accepted: vision/dtd has images"),
-        (["task.max_pixels=100"], "Row 0 of tanganke/dtd/default/train is an image of 32 x 32"),
+        (["task.max_pixels=100"], "of tanganke/dtd/default/train is an image of 32 x 32"),
         (["data.source=packaged"], "tanganke/dtd/default is not packaged"),
         (["backbone=clip_vit_b32"], "are not on this machine and the hub cannot be reached"),
         (["backbone=clip_vit_b32", "backbone.head_init=zero"], "backbone.head_init=zero is not known"),

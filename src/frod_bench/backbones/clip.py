@@ -11,7 +11,7 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from frod_bench.backbones.base import seeded
-from frod_bench.backbones.clip_tower import PatchMeanClassifier, TextHeadClassifier
+from frod_bench.backbones.clip_tower import ImageClassifier, PatchMeanClassifier, TextHeadClassifier
 from frod_bench.backbones.clip_weights import hub_file, local_file, read_weights
 from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.errors import RequestError, nearest
@@ -56,7 +56,7 @@ class ClipBackbone:
         """Return open_clip's evaluation transform for this model."""
         return ImageTransform(open_clip.get_model_config(self.model)["vision_cfg"]["image_size"])
 
-    def build(self, num_labels: int, seed: int) -> PatchMeanClassifier:
+    def build(self, num_labels: int, seed: int) -> ImageClassifier:
         """Return the classifier with a new head; see `Backbone.build`."""
         clip = self._clip()
         if self.head_init == "text":

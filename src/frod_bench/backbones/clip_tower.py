@@ -12,8 +12,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, scaled_dot_product_attention
 from transformers.modeling_outputs import ImageClassifierOutput
 
-TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-
 
 class SplitAttention(nn.Module):
     """The function of an `nn.MultiheadAttention` without masks or dropout, in four linear layers of width d."""
@@ -45,7 +43,25 @@ def split_tower(tower: VisionTransformer) -> VisionTransformer:
     return tower
 
 
-class PatchMeanClassifier(nn.Module):
+class ImageClassifier(nn.Module):
+    """A tower, taken apart in place, and a linear head on features that a subclass chooses."""
+
+    def __init__(self, tower: VisionTransformer, classifier: nn.Linear):
+        super().__init__()
+        self.vision_model, self.classifier = split_tower(tower), classifier
+
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """Return what the head reads [batch, its inputs] of normalised images [batch, 3, size, size]."""
+        raise NotImplementedError
+
+    def forward(self, pixel_values: Tensor, labels: Tensor | None = None) -> ImageClassifierOutput:
+        """Return `logits` [batch, num_labels] of normalised images [batch, 3, size, size], and the mean `loss`."""
+        logits = self.classifier(self.features(pixel_values))
+        loss = None if labels is None else cross_entropy(logits.float(), labels)
+        return ImageClassifierOutput(loss=loss, logits=logits)
+
+
+class PatchMeanClassifier(ImageClassifier):
     """A linear head on the mean of the patch tokens of the last block (the released code's classifier).
 
     The class token, the last normalisation and the projection into the space shared with text are not read; what
@@ -53,11 +69,9 @@ class PatchMeanClassifier(nn.Module):
     """
 
     def __init__(self, tower: VisionTransformer, num_labels: int):
-        super().__init__()
-        self.vision_model = split_tower(tower)
-        tower.ln_post, tower.proj = nn.Identity(), None
         width = tower.positional_embedding.shape[1]
-        self.classifier = nn.Linear(width, num_labels)
+        super().__init__(tower, nn.Linear(width, num_labels))
+        tower.ln_post, tower.proj = nn.Identity(), None
         nn.init.normal_(self.classifier.weight, std=width**-0.5)
         nn.init.zeros_(self.classifier.bias)
 
@@ -68,23 +82,15 @@ class PatchMeanClassifier(nn.Module):
         )
         return layers["image_intermediates"][0].mean(dim=1)
 
-    def forward(self, pixel_values: Tensor, labels: Tensor | None = None) -> ImageClassifierOutput:
-        """Return `logits` [batch, num_labels] of normalised images [batch, 3, size, size], and the mean `loss`."""
-        logits = self.classifier(self.features(pixel_values))
-        loss = None if labels is None else cross_entropy(logits.float(), labels)
-        return ImageClassifierOutput(loss=loss, logits=logits)
 
-
-class TextHeadClassifier(PatchMeanClassifier):
+class TextHeadClassifier(ImageClassifier):
     """A linear head that starts as CLIP's zero-shot classifier: it reads the unit vector of the image, and its
     rows are those of the class names times the logit scale (Radford et al. 2021, arXiv 2103.00020, section 3.1).
     """
 
     def __init__(self, tower: VisionTransformer, class_vectors: Tensor):
         """`class_vectors` [num_labels, width of the shared space] are the rows of the head."""
-        nn.Module.__init__(self)
-        self.vision_model = split_tower(tower)
-        self.classifier = _linear(class_vectors, torch.zeros(len(class_vectors)))
+        super().__init__(tower, _linear(class_vectors, torch.zeros(len(class_vectors))))
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """Return the unit vector of each image in the space shared with text [batch, width]."""

@@ -1,6 +1,8 @@
 """open_clip's evaluation transform in two halves: what is done once an image, and what is done a batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,10 +23,6 @@ class ImageTransform:
     mean: tuple[float, float, float] = OPENAI_DATASET_MEAN
     std: tuple[float, float, float] = OPENAI_DATASET_STD
 
-    def __post_init__(self) -> None:
-        *geometry, _, _, _ = image_transform(self.size, is_train=False).transforms  # then RGB, tensor, normalise
-        object.__setattr__(self, "_geometry", geometry)
-
     def resize(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as uint8 [3, size, size]."""
         for step in self._geometry:
@@ -34,6 +32,11 @@ class ImageTransform:
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return uint8 images [batch, 3, size, size] as float32 of that shape."""
         return normalize(pixels.to(torch.float32).div_(255), self.mean, self.std, inplace=True)
+
+    @cached_property
+    def _geometry(self) -> list[Callable[[Image.Image], Image.Image]]:
+        *geometry, _, _, _ = image_transform(self.size, is_train=False).transforms  # to RGB, to a tensor, normalised
+        return geometry
 
     @property
     def key(self) -> str:
