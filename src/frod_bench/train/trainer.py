@@ -131,9 +131,10 @@ class Trainer:
         found: list[tuple[int, int, int]] = []
         batches = list(chunks(order, self.settings.eval_batch_size))
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
         for chunk, (batch, own) in zip(batches, self._load(rows, batches), strict=True):
             with self.accelerator.autocast():
-                predicted = self.data.predict(self.model, batch)
+                predicted = self.data.predict(model, batch)
             found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
         found = sorted(gather_object(found)) if world > 1 else sorted(found)
         return [p for _, p, _ in found], [label for _, _, label in found]

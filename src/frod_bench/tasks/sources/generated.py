@@ -1,8 +1,9 @@
 """A few made-up rows in a task's schema, for a first look and for tests."""
 
 import random
+from typing import Any
 
-from datasets import ClassLabel, Dataset, Features
+from datasets import ClassLabel, Dataset, Features, List
 
 _FILLER = ("the", "a", "this", "that", "there", "here", "some", "very", "today", "also", "it", "was", "is")
 _CUES = ("good", "bad", "red", "green", "north", "south", "early", "late", "young", "old")
@@ -27,13 +28,24 @@ class GeneratedSource:
         rows = []
         for number in range(self._rows.get(split, self._eval_rows)):
             label = number % num_labels
-            row = {name: _text(words, _CUES[label], number) for name in schema if name != label_column}
+            row = {n: _value(k, words, _CUES[label], number) for n, k in schema.items() if n != label_column}
             rows.append({**row, label_column: label})
         return Dataset.from_list(rows, features=schema)
 
     def provenance(self) -> dict[str, str]:
         """Return the source, and a note that the rows are not the task's."""
         return {"source": "generated", "note": "made-up rows in the task's schema: no result about the task"}
+
+
+def _value(kind: Any, words: random.Random, cue: str, number: int) -> Any:
+    """Return a text, a list or a record of texts; a list of class labels holds each class once."""
+    if isinstance(kind, dict):
+        return {name: _value(inner, words, cue, number) for name, inner in kind.items()}
+    if isinstance(kind, List) and isinstance(kind.feature, ClassLabel):
+        return list(range(kind.feature.num_classes))
+    if isinstance(kind, List):
+        return [_value(kind.feature, words, cue, number) for _ in range(kind.length)]
+    return _text(words, cue, number)
 
 
 def _text(words: random.Random, cue: str, number: int) -> str:
