@@ -11,7 +11,7 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.formats import CUT, Classification, Format, Instruction
 from frod_bench.tasks.grouped import GroupedScorer
-from frod_bench.tasks.prompts import Prompt
+from frod_bench.tasks.prompts import render
 from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
 from frod_bench.tasks.selection import carve_holdout, subset
@@ -32,7 +32,7 @@ class Layout:
     columns: Mapping[str, Any]
     label: str
     values: Sequence[Any]
-    prompt: Prompt
+    prompt: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,6 @@ class CommonsenseTask:
     columns: Mapping[str, Any]
     label: Mapping[str, Any]
     label_names: list[str]
-    cut: Mapping[str, str]
     prompts: Mapping[str, str]
     train_split: str
     eval_splits: list[str]
@@ -75,12 +74,11 @@ class CommonsenseTask:
             raise RequestError(f"task.layout={self.layout} is not known. {nearest(str(self.layout), LAYOUTS)}")
         if self.layout == "hub":
             place = (self.repo, self.config, self.train_split, self.eval_splits)
-            prompt = Prompt(self.prompts[text], self.cut[text])
-            return Layout(*place, self.columns, self.label["column"], self.label["values"], prompt)
+            return Layout(*place, self.columns, self.label["column"], self.label["values"], self.prompts[text])
         if text != "instruction":
             raise RequestError("task.layout=commonsense170k holds instructions: add protocol=paper.")
         place = ("commonsense170k", self.commonsense170k, "train", ["test"])
-        return Layout(*place, {"instruction": "text"}, "answer", self.label_names, Prompt("{instruction}"))
+        return Layout(*place, {"instruction": "text"}, "answer", self.label_names, "{instruction}")
 
 
 def load_questions(
@@ -166,8 +164,8 @@ def _questions(source: Source, layout: Layout, split: str, task: int, first_clas
     for number, row in enumerate(rows.select_columns(list(layout.columns))):
         origin = f"Row {number} of {where}"
         check_row(row, layout.columns, layout.values, origin)
-        questions.append((*layout.prompt.render(row), origin, first_class + classes[number], task))
-    names = ("prompt", "cut_from", "cut_to", "origin", "labels", "task")
+        questions.append((render(layout.prompt, row), origin, first_class + classes[number], task))
+    names = ("pieces", "origin", "labels", "task")
     return Dataset.from_dict(dict(zip(names, map(list, zip(*questions, strict=True)), strict=True)))
 
 

@@ -12,7 +12,7 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import most_likely_class
 from frod_bench.tasks.generation import Generation
 from frod_bench.tasks.likelihood import Likelihood
-from frod_bench.tasks.prompts import Question, fit
+from frod_bench.tasks.prompts import Pieces, fit
 from frod_bench.tasks.text import PadToLongest
 
 LOSSES = ("response", "sequence")
@@ -23,8 +23,8 @@ CUT = "cut"  # the column that tells whether a prompt was cut
 class Format(Protocol):
     """How questions become rows of token ids, and how a model's answer to them is read.
 
-    Questions are rows of `prompt`, `cut_from`, `cut_to`, `origin`, `labels` (the class, counted through all
-    tasks) and `task` (the number of the row's task).
+    Questions are rows of `pieces` (see `prompts.Pieces`), `origin` ("Row 3 of google/boolq/default/train"),
+    `labels` (the class, counted through all tasks) and `task` (the number of the row's task).
     """
 
     num_labels: int | None
@@ -50,7 +50,7 @@ class Classification:
         """See `Format.encode`; all rows look the same, trained on or not."""
 
         def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-            prompts, cut = fit(_questions(batch), self._tokenizer, self._max_length)
+            prompts, cut = fit(batch["pieces"], batch["origin"], self._tokenizer, self._max_length)
             masks = [[1] * len(ids) for ids in prompts]
             return _columns(prompts, batch["labels"], cut) | {"attention_mask": masks}
 
@@ -93,7 +93,8 @@ class Instruction:
         room = self._max_length - max(map(len, self._responses))
 
         def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-            prompts, cut = fit(_questions(batch, self._before, self._after), self._tokenizer, room)
+            wrapped = [self._wrapped(pieces) for pieces in batch["pieces"]]
+            prompts, cut = fit(wrapped, batch["origin"], self._tokenizer, room)
             if not answered:
                 return _columns(prompts, batch["labels"], cut) | {"task": batch["task"]}
             responses = [self._responses[label] for label in batch["labels"]]
@@ -102,6 +103,10 @@ class Instruction:
             return _columns(whole, whole if self._whole else ignored, cut)
 
         return questions.map(encode_batch, batched=True, remove_columns=questions.column_names, desc=desc)
+
+    def _wrapped(self, pieces: Pieces) -> Pieces:
+        pieces = [self._before + pieces[0], *pieces[1:]]
+        return [*pieces[:-1], pieces[-1] + self._after]
 
 
 class PadLeft:
@@ -124,15 +129,6 @@ class PadLeft:
         if "task" not in rows[0]:
             return batch | {"labels": padded("labels", IGNORED)}
         return batch | {name: torch.tensor([row[name] for row in rows]) for name in ("labels", "task")}
-
-
-def _questions(batch: dict[str, list[Any]], before: str = "", after: str = "") -> list[Question]:
-    """Return the questions of a batch, each between the two texts."""
-    spans = zip(batch["prompt"], batch["cut_from"], batch["cut_to"], batch["origin"], strict=True)
-    return [
-        Question(before + prompt + after, start + len(before), end + len(before), origin)
-        for prompt, start, end, origin in spans
-    ]
 
 
 def _columns(ids: list[list[int]], labels: list[Any], cut: list[bool]) -> dict[str, list[Any]]:

@@ -1,75 +1,69 @@
 """A row's columns as one prompt, and prompts as token ids that fit the context."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
 
+# A prompt: the template's words and a column's text in turns, words first and last.
+Pieces = list[str]
 
-@dataclass(frozen=True)
-class Prompt:
-    """A template in Python's format notation, `{endings[0]}` or `{choices[text][0]}` being entries of a column.
 
-    `cut` names the column that may lose its end where a prompt is too long; None: no column may.
+def render(template: str, row: Mapping[str, Any]) -> Pieces:
+    """Return the prompt of a row by a template in Python's format notation: `{ctx}`, `{choices[text][0]}`.
+
+    Raises `RequestError` when the template speaks of something that the row has not.
     """
-
-    template: str
-    cut: str | None = None
-
-    def render(self, row: Mapping[str, Any]) -> tuple[str, int, int]:
-        """Return the prompt, and where in it the column that may be cut begins and ends (0, 0 for none).
-
-        Raises `RequestError` when the template speaks of a column that the row has not.
-        """
-        before, field, after = self.template.partition(f"{{{self.cut}}}")
-        try:
-            start, text, rest = before.format(**row), field.format(**row), after.format(**row)
-        except (KeyError, IndexError) as error:
-            raise RequestError(f"The prompt of the task speaks of {error}, which its rows have not.") from error
-        return start + text + rest, len(start), len(start) + len(text)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A prompt, the span of it that may be cut, and where it comes from ("Row 3 of google/boolq/default/train")."""
-
-    prompt: str
-    cut_from: int
-    cut_to: int
-    origin: str
+    pieces, words = [], ""
+    try:
+        for literal, field, *_ in Formatter().parse(template):
+            words += literal
+            if field is not None:
+                pieces += [words, f"{{{field}}}".format(**row)]
+                words = ""
+    except (KeyError, IndexError) as error:
+        raise RequestError(f"The prompt of the task speaks of {error}, which its rows have not.") from error
+    return [*pieces, words]
 
 
 def fit(
-    questions: Sequence[Question], tokenizer: PreTrainedTokenizerBase, room: int
+    prompts: Sequence[Pieces], origins: Sequence[str], tokenizer: PreTrainedTokenizerBase, room: int
 ) -> tuple[list[list[int]], list[bool]]:
     """Return the token ids of every prompt, at most `room` of them, and whether it was cut for that.
 
-    A cut takes tokens from the end of the span, so that the options and the question stay whole. Raises
-    `RequestError`, naming the row, when cutting the whole span is not enough.
+    The columns' texts lose their ends, the longest first and down to one length, so that the question and all options stay. Raises
+    `RequestError`, with the prompt's origin in front, when the template alone is too long.
     """
-    encoded = tokenizer([question.prompt for question in questions], return_attention_mask=False)["input_ids"]
+    encoded = tokenizer(["".join(prompt) for prompt in prompts], return_attention_mask=False)["input_ids"]
     cut = [len(ids) > room for ids in encoded]
     short = [
-        _shortened(question, ids, tokenizer, room) if too_long else ids
-        for question, ids, too_long in zip(questions, encoded, cut, strict=True)
+        _shortened(list(prompt), origin, tokenizer, room) if too_long else ids
+        for prompt, origin, ids, too_long in zip(prompts, origins, encoded, cut, strict=True)
     ]
     return short, cut
 
 
-def _shortened(question: Question, ids: list[int], tokenizer: PreTrainedTokenizerBase, room: int) -> list[int]:
-    needed, text, rest = len(ids), question.prompt[: question.cut_to], question.prompt[question.cut_to :]
-    while len(ids) > room:
-        offsets = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)["offset_mapping"]
-        drop = len(ids) - room
-        end = offsets[-drop][0] if drop <= len(offsets) else 0
-        if end < question.cut_from or len(text) <= question.cut_from:
+def _shortened(pieces: Pieces, origin: str, tokenizer: PreTrainedTokenizerBase, room: int) -> list[int]:
+    while len(ids := tokenizer("".join(pieces), return_attention_mask=False)["input_ids"]) > room:
+        starts = {at: _token_starts(pieces[at], tokenizer) for at in range(1, len(pieces), 2)}
+        lengths = [len(of_text) for of_text in starts.values()]
+        keep = sum(lengths) - (len(ids) - room)  # tokens of all texts together
+        if keep < 0:
             raise RequestError(
-                f"{question.origin} needs {needed} tokens where {room} have room, and what may be cut of it is not "
-                "enough. Raise text.max_length, or take that row out."
+                f"{origin} needs more than {room} tokens even with all of its texts cut away. Raise text.max_length."
             )
-        text = text[:end]
-        ids = tokenizer(text + rest, return_attention_mask=False)["input_ids"]
+        most = max(n for n in range(max(lengths)) if sum(min(n, length) for length in lengths) <= keep)
+        for at, of_text in starts.items():
+            if len(of_text) > most:
+                # a token of white space may be said to start at the very end
+                pieces[at] = pieces[at][: min(of_text[most], len(pieces[at]) - 1)]
     return ids
+
+
+def _token_starts(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Return where in the text each of its tokens starts."""
+    encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
+    return [start for start, _ in encoded["offset_mapping"]]
