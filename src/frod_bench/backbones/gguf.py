@@ -19,8 +19,7 @@ from frod_bench.errors import RequestError
 class GgufBackbone:
     """The file `file` inside the import package `module` of the distribution `package`.
 
-    Its quantised weights are expanded to float32 once, into a model directory in the cache
-    (`$FROD_BENCH_CACHE`, else `frod-bench` in the user's cache directory) that later runs read.
+    Its quantised weights are expanded to float32 once, into a model directory in the cache that later runs read.
     `facts` (parameters, hidden, layers) is for listings; nothing is computed from it.
     """
 
@@ -50,7 +49,7 @@ class GgufBackbone:
     def directory(self) -> Path:
         """The model directory in the cache, made when it is not there. Raises RequestError without the packages."""
         source = package_folder(self.package, self.module, self.name)
-        directory = _cache() / f"{Path(self.file).stem}-{file_digest(source / self.file)[:16]}"
+        directory = cache_directory() / f"{Path(self.file).stem}-{file_digest(source / self.file)[:16]}"
         directory.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{directory}.lock"):
             if not directory.exists():
@@ -76,6 +75,7 @@ def _expand(source: Path, file: str, directory: Path) -> None:
     partial.replace(directory)
 
 
-def _cache() -> Path:
+def cache_directory() -> Path:
+    """Return where expanded weights are kept: `$FROD_BENCH_CACHE`, else `frod-bench` in the user's cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("FROD_BENCH_CACHE") or Path(base) / "frod-bench") / "backbones"

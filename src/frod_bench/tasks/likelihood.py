@@ -41,7 +41,7 @@ class Likelihood:
     def _scores(self, model: nn.Module, prompts: Tensor, mask: Tensor, responses: list[list[int]]) -> Tensor:
         """Return the log-likelihood [rows, responses] after left-padded prompts [rows, length]; the prompts are
         read once, and every response goes on from there."""
-        length, positions = prompts.shape[1], (mask.cumsum(1) - 1).clamp(min=0)
+        positions = (mask.cumsum(1) - 1).clamp(min=0)
         read = model(input_ids=prompts, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
         cache, after_prompt = read.past_key_values, read.logits
         columns = []
@@ -54,7 +54,7 @@ class Likelihood:
                 past_key_values=cache,
                 use_cache=True,
             ).logits
-            cache.crop(length)
+            cache.crop(-len(response))
             logits = torch.cat([after_prompt, following[:, :-1]], 1).float()
             likely = logits.log_softmax(-1).gather(2, tokens.unsqueeze(-1)).squeeze(-1).sum(1)
             columns.append(likely / len(response) if self._per_token else likely)

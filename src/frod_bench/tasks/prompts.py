@@ -34,8 +34,8 @@ def fit(
 ) -> tuple[list[list[int]], list[bool]]:
     """Return the token ids of every prompt, at most `room` of them, and whether it was cut for that.
 
-    The columns' texts lose their ends, the longest first and down to one length, so that the question and all options stay. Raises
-    `RequestError`, with the prompt's origin in front, when the template alone is too long.
+    The columns' texts lose their ends, the longest first and down to one length, so that the question and all
+    options stay. Raises `RequestError`, with the prompt's origin in front, when the template alone is too long.
     """
     encoded = tokenizer(["".join(prompt) for prompt in prompts], return_attention_mask=False)["input_ids"]
     cut = [len(ids) > room for ids in encoded]

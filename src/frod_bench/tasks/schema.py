@@ -69,8 +69,8 @@ def _check(value: Any, kind: Any, values: Sequence[Any], what: str) -> None:
         if not isinstance(value, str):
             raise RequestError(f"{what} is {value!r}; accepted: a text.")
     elif isinstance(kind, Mapping):
-        if not isinstance(value, Mapping) or (missing := kind.keys() - value.keys()):
-            raise RequestError(f"{what} is {value!r}; accepted: a record of {', '.join(missing or kind)}.")
+        if not isinstance(value, Mapping) or not kind.keys() <= value.keys():
+            raise RequestError(f"{what} is {value!r}; accepted: a record of {' and '.join(kind)}.")
         for name, inner in kind.items():
             _check(value[name], inner, values, f"{what}.{name}")
     elif not isinstance(value, Sequence) or isinstance(value, str) or len(value) != len(values):

@@ -47,6 +47,22 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     return Accelerator(mixed_precision=settings.precision, cpu=cpu)
 
 
+def _train_in_float32(adapted: Adapted, precision: str) -> None:
+    """Keep what trains in float32: in half precision a small step rounds to nothing.
+
+    Raises RequestError when frozen weights in half precision would then meet it without autocast.
+    """
+    for parameters in adapted.roles.values():
+        for parameter in parameters:
+            parameter.data = parameter.data.float()
+    half = {str(p.dtype).removeprefix("torch.") for p in adapted.model.parameters()} - {"float32"}
+    if half and precision == "no":
+        raise RequestError(
+            f"The backbone's weights are {half.pop()} and train.precision=no. Use train.precision=bf16,"
+            " or backbone.dtype=float32."
+        )
+
+
 class Trainer:
     """Trains an adapted model on a task's rows. Its state is in the model, the optimizer and the schedule."""
 
@@ -55,6 +71,7 @@ class Trainer:
         self.accelerator = accelerator
         self.lengths = list(data.train["length"]) if "length" in data.train.column_names else [1] * len(data.train)
         adapted.model.to(accelerator.device)
+        _train_in_float32(adapted, settings.precision)
         optimizer = make_optimizer(adapted, settings)
         self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         self.steps_per_epoch = len(self._plan(0))
