@@ -1,9 +1,10 @@
 """Find the learning rates of `profile=offline`: the same number of trials for every method, on training rows only.
 
-    python scripts/tune_offline.py --root DIR [--out outputs/tune] [--jobs 2]
+    python scripts/tune_offline.py --root DIR [--methods vera,goat] [--out outputs/tune] [--jobs 2]
 
 DIR holds GLUE as `data.root` does. SST-2's training rows are divided: 1,000 train, 1,500 others judge. The
 official validation rows are not read. Prints one table; the winners are copied by hand into recipe/glue.yaml.
+Trials that are complete in --out are not run again.
 """
 
 import argparse
@@ -15,21 +16,33 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from frod_bench.methods import make_method
+
 TRAIN_ROWS, JUDGE_ROWS = 1000, 1500
-ROLES = {"full_ft": ("backbone", "head"), "lora": ("adapter", "head"), "frod": ("diag", "sparse", "head")}
-TRIALS = {
+LOW_RANK = [
+    (5e-4, 1e-3), (1e-3, 1e-3), (2e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (2e-3, 1e-2),
+    (2e-4, 1e-3), (5e-4, 1e-2), (7e-4, 1e-3),
+]  # fmt: skip
+VECTORS = [(a, h) for h in (1e-3, 1e-2) for a in (5e-3, 1e-2, 2e-2, 5e-2)] + [(1e-1, 1e-2)]
+TRIALS = {  # rates in the order of the method's roles
     "full_ft": [
         (1e-4, 1e-4), (2e-4, 2e-4), (3e-4, 3e-4), (5e-5, 1e-3), (1e-4, 1e-3), (2e-4, 1e-3),
         (5e-5, 5e-5), (1e-4, 1e-2), (1.5e-4, 1.5e-4),
     ],
-    "lora": [
-        (5e-4, 1e-3), (1e-3, 1e-3), (2e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (2e-3, 1e-2),
-        (2e-4, 1e-3), (5e-4, 1e-2), (7e-4, 1e-3),
-    ],
+    "lora": LOW_RANK,
     "frod": [
         (2e-2, 2e-3, 1e-2), (2e-3, 1e-3, 1e-3), (5e-3, 2e-3, 1e-3), (5e-3, 5e-3, 1e-3), (5e-3, 1e-2, 1e-3),
         (1e-2, 5e-4, 1e-3), (5e-3, 5e-4, 1e-3), (2e-2, 5e-4, 1e-3), (1e-2, 1e-3, 1e-3),
     ],
+    "vera": VECTORS,
+    "randlora": LOW_RANK,
+    "pissa": LOW_RANK,
+    "milora": LOW_RANK,
+    "dora": LOW_RANK,
+    "goat": LOW_RANK,
+    "fura": LOW_RANK,
+    "qfura": LOW_RANK,
+    "qlora": LOW_RANK,
 }  # fmt: skip
 
 
@@ -47,6 +60,7 @@ def main() -> int:
     """Run all trials, `--jobs` at a time, and print the table of every method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="data root with nyu-mll/glue/sst2/train.parquet")
+    parser.add_argument("--methods", default=",".join(TRIALS), help="separated by commas; all by default")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"))
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with its share of the cores")
     arguments = parser.parse_args()
@@ -56,11 +70,11 @@ def main() -> int:
 
     def run(trial: tuple[str, tuple[float, ...]]) -> int:
         method, rates = trial
-        leaves = [f"train.lr.{role}={rate}" for role, rate in zip(ROLES[method], rates, strict=True)]
+        leaves = [f"train.lr.{role}={rate}" for role, rate in zip(make_method(method).roles, rates, strict=True)]
         command = [sys.executable, "-m", "frod_bench", f"method={method}", "task=glue/sst2", "profile=offline"]
         return subprocess.run([*command, f"data.root={data}", *leaves], env=environment, check=False).returncode
 
-    trials = [(method, rates) for method in reversed(TRIALS) for rates in TRIALS[method]]
+    trials = [(method, rates) for method in arguments.methods.split(",") for rates in TRIALS[method]]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         codes = list(pool.map(run, trials))
     subprocess.run([sys.executable, "-m", "frod_bench", "report", str(arguments.out / "runs")], check=False)

@@ -51,7 +51,7 @@ def test_every_cell_resolves(compose, composed_tasks, method, profile):
             resolved = plain(config)
             unresolved = [key for key, leaf in leaves(resolved).items() if "${" in str(leaf) or leaf == "???"]
             assert unresolved == [], (task, protocol)
-            options = {key: value for key, value in resolved["method"].items() if key not in ABOUT}
+            options = {k: value for k, value in resolved["method"].items() if k not in ABOUT and value is not None}
             roles = make_method(method, **options).roles
             TrainSettings(**resolved["train"], selection=resolved["selection"], roles=roles)
             chosen = {group: resolved[group]["name"] for group in ("profile", "method", "task")}

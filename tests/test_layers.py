@@ -18,6 +18,8 @@ ALLOWED = {
     "linalg": ["linalg", "ops", "errors"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
+    "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "errors"],
+    "audit": ["audit", "methods", "errors"],
     "tasks": ["tasks", "errors"],
     "backbones": ["backbones", "errors"],
     "record": ["record", "errors"],

@@ -5,8 +5,11 @@ import copy
 import pytest
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.adapters import frod_basis
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.ops.frod_linear import WAYS
 from frod_bench.ops.rotation import random_pattern
@@ -19,7 +22,7 @@ def make_layers(m=8, n=8, dtype=torch.float32, count=2, way=None):
     torch.manual_seed(0)
     plain = [nn.Linear(n, m).to(dtype).requires_grad_(False) for _ in range(count)]
     factors = joint_decomposition([layer.weight for layer in plain])
-    basis = FrodBasis(factors.V.T.to(dtype), random_pattern(n, 0.2, seed=0))
+    basis = FrodBasis(RightBasis(factors.V.T.to(dtype)), random_pattern(n, 0.2, seed=0))
     return plain, [FrodLinear(p, factors.U[i], factors.sigma[i], basis, way) for i, p in enumerate(plain)]
 
 
@@ -164,18 +167,143 @@ def test_a_layer_without_bias():
     torch.manual_seed(0)
     plain = nn.Linear(8, 6, bias=False)
     factors = joint_decomposition([plain.weight])
-    basis = FrodBasis(factors.V.T.float(), random_pattern(8, 0.2, seed=0))
+    basis = FrodBasis(RightBasis(factors.V.T.float()), random_pattern(8, 0.2, seed=0))
     for way in WAYS:
         layer = FrodLinear(plain, factors.U[0], factors.sigma[0], basis, way)
         torch.testing.assert_close(layer(draw(5, 8)), plain(draw(5, 8)), rtol=1e-5, atol=1e-5)
 
 
-def test_update_norms_equal_their_definition():
-    layer = make_layers()[1][0]
-    assert layer.update_norms() == (0.0, 0.0, 0.0)
+class Wide(nn.Module):
+    """Three layers over one V^T that read the same input, and one that does not."""
+
+    def __init__(self, way, shared):
+        super().__init__()
+        torch.manual_seed(0)
+        plain = [nn.Linear(8, 8).requires_grad_(False) for _ in range(4)]
+        factors = joint_decomposition([layer.weight for layer in plain])
+        right = RightBasis(factors.V.T.float())
+        rights = [right if shared else copy.deepcopy(right) for _ in range(4)]
+        bases = [FrodBasis(right, random_pattern(8, 0.3, seed)) for seed, right in enumerate(rights)]
+        self.layers = nn.ModuleList(
+            FrodLinear(p, factors.U[i], factors.sigma[i], bases[i], way) for i, p in enumerate(plain)
+        )
+        for layer in self.layers:
+            move(layer)
+
+    def forward(self, x):
+        first, second, third, last = self.layers
+        return last(first(x) * second(x) + third(x))
+
+
+@pytest.mark.parametrize("way", ["factored", "residual"])
+def test_layers_that_read_one_input_project_it_once(way, monkeypatch):
+    results, calls = [], []
+    compute = frod_basis.project
+    monkeypatch.setattr(frod_basis, "project", lambda *a: calls.append(1) or compute(*a))
+    for shared in (False, True):
+        model, x = Wide(way, shared), draw(5, 8).requires_grad_()
+        calls.clear()
+        for _ in range(2):  # a second pass over the same tensor is a pass of its own
+            model(x).square().sum().backward()
+        assert len(calls) == (4 if shared else 8)
+        results.append([x.grad, *(p.grad for p in model.parameters() if p.requires_grad)])
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_an_input_changed_in_place_is_projected_again():
+    model = Wide("factored", shared=True)
+    x = draw(5, 8)
+    first, second, *_ = model.layers
+    before = first(x)
+    x.mul_(2)
+    torch.testing.assert_close(second(x), Wide("factored", shared=False).layers[1](x))
+    assert not torch.equal(before, first(x))
+
+
+def test_a_shared_v_stays_one_tensor_when_the_model_moves():
+    model = Wide("factored", shared=True)
+    for version in (model, copy.deepcopy(model), model.to(torch.float64)):
+        assert len({layer.basis.Vt.data_ptr() for layer in version.layers}) == 1
+        version(draw(5, 8).to(version.layers[0].U.dtype))
+    assert model.layers[0].basis.Vt.dtype == torch.float64
+
+
+@pytest.mark.parametrize(("m", "n"), SHAPES)
+def test_recomputing_the_weight_changes_no_gradient_and_keeps_no_weight(m, n):
+    results, held = [], []
+    for recompute in (False, True):
+        layer = make_layers(m, n, way="merged")[1][0]
+        layer.recompute = recompute
+        move(layer)
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t) or t, lambda t: t):
+            x = draw(5, n).requires_grad_()
+            y = layer(x)
+        held.append(sum(t.shape == (m, n) and t is not layer.weight and t is not layer.U for t in kept))
+        y.square().sum().backward()
+        results.append((y, x.grad, layer.values.grad, layer.sigma.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert held[1] < held[0]
+
+
+def test_the_merged_weight_is_formed_once_while_nothing_may_change(monkeypatch):
+    calls = []
+    compute = FrodLinear.merged_weight
+    monkeypatch.setattr(FrodLinear, "merged_weight", lambda self: calls.append(1) or compute(self))
+    layer = make_layers(way="merged")[1][0]
     move(layer)
-    S = layer.basis.pattern.dense(layer.values.detach())
-    off = layer.U @ S @ layer.basis.Vt
-    on = layer.U @ torch.diag(layer.delta().detach()) @ layer.basis.Vt
-    expected = off.norm(), on.norm(), (off * on).sum() / (off.norm() * on.norm())
-    assert layer.update_norms() == pytest.approx([v.item() for v in expected], rel=1e-4, abs=1e-6)
+    expected = layer(draw(5, 8))
+    layer.fix(True)
+    for _ in range(3):
+        y = layer(draw(5, 8))
+        assert torch.equal(y, expected)
+        y.sum().backward()
+    assert len(calls) == 1
+    layer.fix(False)
+    move(layer)
+    assert not torch.equal(layer(draw(5, 8)), expected)
+
+
+def test_conv1d_is_adapted_like_the_linear_layer_it_is():
+    plain, (layer, _) = make_layers(12, 8)
+    conv = Conv1D(12, 8).requires_grad_(False)
+    with torch.no_grad():
+        conv.weight.copy_(plain[0].weight.T)
+        conv.bias.copy_(plain[0].bias)
+    for way in WAYS:
+        twin = FrodLinear(conv, layer.U, layer.sigma_initial, layer.basis, way)
+        torch.testing.assert_close(twin(draw(5, 8)), conv(draw(5, 8)), rtol=1e-5, atol=1e-5)
+        move(twin)
+        torch.testing.assert_close(twin.eval()(draw(5, 8)), twin.train()(draw(5, 8)), rtol=1e-5, atol=1e-5)
+
+
+def test_dropout_acts_on_the_update_alone():
+    plain, (layer, _) = make_layers()
+    layer.dropout = 0.5
+    x = draw(200, 8)
+    assert torch.equal(layer(x), plain[0](x))  # the update is still zero
+    move(layer)
+    torch.manual_seed(1)
+    y = layer(x)
+    torch.manual_seed(1)
+    dropped = nn.functional.dropout(x, 0.5)
+    expected = plain[0](x) + dropped @ (layer.merged_weight() - plain[0].weight).T
+    torch.testing.assert_close(y, expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(layer.eval()(x), layer(x))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_compiles_without_a_break_and_gives_the_same_gradients(way):
+    torch._dynamo.reset()
+    results = []
+    for compiled in (False, True):
+        layer = make_layers(way=way)[1][0]
+        move(layer)
+        x = draw(5, 8).requires_grad_()
+        call = torch.compile(layer, fullgraph=True, backend="aot_eager") if compiled else layer
+        y = call(x)
+        y.square().sum().backward()
+        results.append((y, x.grad, layer.values.grad, layer.sigma.grad))
+    for a, b in zip(*results, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)

@@ -5,7 +5,7 @@ import torch
 from peft.tuners.frod.model import _projection_from_weights
 
 from frod_bench.linalg import joint
-from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.linalg.joint import joint_decomposition, reconstruction_errors
 
 PI = 1e-3
 
@@ -134,11 +134,24 @@ def test_duplicated_and_zero_layers(rows):
         assert all(torch.isfinite(t).all() for t in [factors.V, *factors.U, *factors.sigma])
 
 
-def test_half_precision_weights_are_factored_in_float64():
-    weights = [w.to(torch.bfloat16) for w in draw([(9, 6)] * 2)]
-    factors = joint_decomposition(weights)
-    assert factors.V.dtype == torch.float64
-    assert_reconstructs(factors, [w.double() for w in weights])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("shapes", [[(90, 60)] * 4, [(40, 70)] * 4], ids=["tall", "wide"])
+def test_weights_of_less_than_double_precision(shapes, dtype):
+    weights = [w.to(dtype) for w in draw(shapes)]
+    factors = joint_decomposition(weights, dtype=torch.float32)
+    exact = joint_decomposition([w.double() for w in weights])
+    assert factors.V.dtype == torch.float64 and factors.U[0].dtype == torch.float32
+    for i, weight in enumerate(weights):
+        rebuilt = (factors.U[i].double() * factors.sigma[i].double()) @ factors.V.T
+        assert (rebuilt - weight.double()).norm() <= 1e-6 * weight.double().norm()
+    energy = sum(sigma.double() ** 2 for sigma in factors.sigma)
+    torch.testing.assert_close(energy, torch.ones_like(energy), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(factors.V, exact.V, rtol=1e-2, atol=1e-2)
+
+
+def test_badly_conditioned_single_precision_weights_are_factored_in_double():
+    weights = [w.float() for w in with_condition(1e4)]
+    assert_reconstructs(joint_decomposition(weights), [w.double() for w in weights])
 
 
 @pytest.mark.parametrize("shapes", [[(16, 8)] * 3, [(3, 8)] * 2], ids=["qr", "svd"])
@@ -150,3 +163,13 @@ def test_agrees_with_peft_up_to_signs(shapes):
     used = slice(0, min(8, sum(m for m, _ in shapes)))  # the rest of V spans a null space in any rotation
     sign = (factors.V * theirs).sum(dim=0).sign()
     torch.testing.assert_close(factors.V[:, used], (theirs * sign)[:, used], rtol=1e-4, atol=1e-4)
+
+
+def test_reconstruction_errors_are_those_of_the_dense_difference():
+    weights = [w.float() for w in draw([(90, 60)] * 3)]
+    factors = joint_decomposition(weights, dtype=torch.float32)
+    noise = [1e-2 * torch.randn(90, 60, generator=torch.Generator().manual_seed(1)), torch.zeros(90, 60), weights[2]]
+    shifted = [w + e for w, e in zip(weights, noise, strict=True)]
+    found = reconstruction_errors(shifted, factors.U, factors.sigma, factors.V.T)
+    exact = [(e.norm() / w.norm()).item() for e, w in zip(noise, shifted, strict=True)]
+    assert found.tolist() == pytest.approx(exact, rel=0.1, abs=2e-6)

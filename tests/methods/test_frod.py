@@ -8,13 +8,14 @@ from peft import FrodConfig, get_peft_model
 from safetensors.torch import load_file
 from torch import nn
 
-from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, load_adapter
 from frod_bench.methods.frod import category, frod_layers
 from frod_bench.methods.injection import replace_module, train_only_head
-from frod_bench.ops.rotation import Pattern
+from frod_bench.ops.rotation import ScatteredPattern
 
 
 @pytest.fixture
@@ -126,7 +127,10 @@ def test_zero_and_duplicated_weights_train(make_model, targets, head, train, log
 
 def test_tan_alpha_is_null_until_the_diagonal_moves(attached):
     adapted = attached()
-    assert adapted.diagnostics() == {"tan_alpha": None, "cosine": 0.0}
+    start = adapted.diagnostics()
+    assert start["tan_alpha"] is None
+    assert start["cosine"] == start["spectral_norm"] == start["stable_rank"]["mean"] == 0
+    assert start["turned_deg"]["max"] < 1e-9
     layers = dict(frod_layers(adapted.model))
     with torch.no_grad():
         for layer in layers.values():
@@ -136,7 +140,7 @@ def test_tan_alpha_is_null_until_the_diagonal_moves(attached):
     with torch.no_grad():
         moved.sigma += 0.1
     tan_alpha = adapted.diagnostics()["tan_alpha"]
-    off, on, _ = moved.update_norms()
+    off, on = moved.geometry().off, moved.geometry().on
     assert tan_alpha["mean"] == tan_alpha["min"] == tan_alpha["max"] == tan_alpha["per_layer"][name] == off / on
     assert sum(value is None for value in tan_alpha["per_layer"].values()) == len(layers) - 1
 
@@ -175,7 +179,7 @@ def copy_from_peft(theirs, model, way):
             V, indices = layer.frod_V["default"], layer.frod_s_indices["default"]
             orders[key] = torch.argsort(indices[0] * V.shape[0] + indices[1])
             rows, cols = indices[:, orders[key]]
-            bases[key] = FrodBasis(V.T, Pattern(V.shape[0], rows, cols))
+            bases[key] = FrodBasis(RightBasis(V.T), ScatteredPattern(V.shape[0], rows, cols))
         sigma = layer.frod_lambda_l["default"].detach()
         ours = FrodLinear(model.get_submodule(name), layer.frod_U["default"], sigma, bases[key], way)
         replace_module(model, name, ours)

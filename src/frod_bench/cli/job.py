@@ -86,7 +86,8 @@ def run_job(config: dict[str, Any]) -> None:
 
 def _make_parts(config: dict[str, Any]) -> _Parts:
     check_config(config)
-    options = {key: value for key, value in config["method"].items() if key not in _ABOUT}
+    # null stands for the method's own default
+    options = {key: value for key, value in config["method"].items() if key not in _ABOUT and value is not None}
     method = make_method(config["method"]["name"], **options)
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"])

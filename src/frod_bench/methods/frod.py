@@ -5,7 +5,9 @@ of its group; sigma and the values of the sparse S train. PEFT's `FrodConfig` is
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,16 +15,19 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
+from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.adapters.frod import FrodLinear, base_weight
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.cache import cached, entry_key
-from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition
+from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition, reconstruction_errors
 from frod_bench.methods import frod_peft
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.injection import find_targets, replace_module, train_only_head
 from frod_bench.ops.frod_linear import WAYS
-from frod_bench.ops.rotation import pattern_size, random_pattern
+from frod_bench.ops.rotation import PATTERNS, pattern_size
 
 BASES = ("category", "global", "peft")
 
@@ -34,6 +39,8 @@ class Frod(Method):
     basis=category: the layers of one kind of module share a basis (the released code).
     basis=global: all layers with the same number of inputs share one (the paper's text).
     basis=peft: the float32 basis and the pattern that PEFT computes, for checkpoints that PEFT loads.
+    pattern: where S has its entries: random (the paper), or at the same density block_diagonal or banded.
+    dropout acts on the input of the update alone, as in PEFT; recompute saves the memory of one weight a layer.
     """
 
     name: ClassVar[str] = "frod"
@@ -42,6 +49,9 @@ class Frod(Method):
     basis: str = "category"
     pi: float = DEFAULT_PI
     way: str = "auto"
+    pattern: str = "random"
+    dropout: float = 0.0
+    recompute: bool = False
 
     def __post_init__(self):
         if not 0 <= self.sparsity <= 1:
@@ -52,18 +62,34 @@ class Frod(Method):
             raise RequestError(f"method.pi={self.pi} is not accepted: the ridge is a number above 0.")
         if self.way not in (*WAYS, "auto"):
             raise RequestError(f"method.way={self.way} is not known. {nearest(self.way, (*WAYS, 'auto'))}")
+        if self.pattern not in PATTERNS:
+            raise RequestError(f"method.pattern={self.pattern} is not known. {nearest(self.pattern, PATTERNS)}")
+        if self.basis == "peft" and self.pattern != "random":
+            raise RequestError(f"method.pattern={self.pattern} is not accepted with basis=peft: only random is.")
+        if not 0 <= self.dropout < 1:
+            raise RequestError(f"method.dropout={self.dropout} is not accepted: dropout lies in [0, 1).")
+        if self.dropout and self.way not in ("auto", "residual"):
+            raise RequestError(f"method.way={self.way} is not accepted with dropout: only residual and auto are.")
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
-        layers = dict(find_targets(model, targets, head))
-        for name, layer in layers.items():
-            if not torch.isfinite(layer.weight).all():
-                raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
-        error = 0.0
-        for name, U, sigma, basis in self._coordinates(layers, seed):
-            adapter = FrodLinear(layers[name], U, sigma, basis, None if self.way == "auto" else self.way)
+        layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
+        sharers = self._sharers(layers)
+        errors: dict[str, float] = {}
+        progress = {"total": len(layers), "desc": "FRoD basis", "unit": "layer", "disable": None, "leave": False}
+        coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # whole before the model is touched
+        for name, U, sigma, basis, errors[name] in coordinates:
+            adapter = FrodLinear(
+                layers[name],
+                U,
+                sigma,
+                basis,
+                None if self.way == "auto" else self.way,
+                dropout=self.dropout,
+                recompute=self.recompute,
+                sharers=sharers[name],
+            )
             replace_module(model, name, adapter.train(layers[name].training))
-            error = max(error, _reconstruction_error(adapter))
         head_parameters = train_only_head(model, head)
         adapters = [module for _, module in frod_layers(model)]
         for adapter in adapters:
@@ -74,36 +100,47 @@ class Frod(Method):
             "sparse": [a.values for a in adapters],
             "head": head_parameters,
         }
-        return Adapted(model, self, roles, targets, head, seed, facts={"max_reconstruction_error": error})
+        return Adapted(model, self, roles, targets, head, seed, facts=_summary(errors))
 
-    def _groups(self, layers: dict[str, nn.Linear]) -> dict[str, list[str]]:
+    def _sharers(self, layers: dict[str, nn.Module]) -> dict[str, int]:
+        """Return for every layer how many layers are taken to read its input over its V^T: those of one parent."""
+        if self.basis != "global":
+            return dict.fromkeys(layers, 1)
+        siblings = Counter((name.rpartition(".")[0], base_weight(layer).shape[1]) for name, layer in layers.items())
+        return {name: siblings[name.rpartition(".")[0], base_weight(layer).shape[1]] for name, layer in layers.items()}
+
+    def _groups(self, layers: dict[str, nn.Module]) -> dict[str, list[str]]:
         """Return the names of the layers that share a basis, by the name of the group."""
         groups: dict[str, list[str]] = {}
         for name, layer in layers.items():
-            n = layer.in_features
+            n = base_weight(layer).shape[1]
             key = f"{category(name)}:{n}" if self.basis == "category" else f"inputs:{n}"
             groups.setdefault(key, []).append(name)
         return groups
 
-    def _coordinates(self, layers: dict[str, nn.Linear], seed: int) -> Iterator[frod_peft.Coordinates]:
-        """Yield name, U [m, n], sigma [n] and basis of every layer."""
+    def _coordinates(self, layers: dict[str, nn.Module], seed: int) -> Iterator[frod_peft.Coordinates]:
+        """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
         if self.basis == "peft":
+            _require_finite(layers)
             yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
             return
         for names in self._groups(layers).values():
-            weights = [layers[name].weight.detach() for name in names]
             categories = [category(name) for name in names]
             blocks = [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
-            factors = _stored_factors(weights, blocks, self.pi)
-            Vt = factors["Vt"].to(weights[0].device)  # one storage for all categories
-            bases = {c: FrodBasis(Vt, random_pattern(Vt.shape[0], self.sparsity, seed, c)) for c in set(categories)}
+            group = {name: layers[name] for name in names}
+            factors = _stored_factors(group, blocks, self.pi)
+            right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
+            draw = PATTERNS[self.pattern]
+            bases = {c: FrodBasis(right, draw(len(right.Vt), self.sparsity, seed, c)) for c in set(categories)}
+            errors = factors["errors"].tolist()
             for i, name in enumerate(names):
-                yield name, factors[f"U.{i}"], factors[f"sigma.{i}"], bases[categories[i]]
+                yield name, factors[f"Ut.{i}"].T, factors[f"sigma.{i}"], bases[categories[i]], errors[i]
 
+    @torch.no_grad()
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
         for name, adapter in frod_layers(adapted.model):
-            adapter.base_layer.weight.data = adapter.merged_weight()
+            adapter.weight.copy_(adapter.merged_weight())
             replace_module(adapted.model, name, adapter.base_layer)
 
     def detach(self, adapted: Adapted) -> None:
@@ -115,22 +152,41 @@ class Frod(Method):
         """Return floor(s n^2) + n summed over the target layers."""
         return sum(pattern_size(n, self.sparsity) + n for _, n in shapes)
 
-    def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
-        """Return tan alpha = ||U S V^T||_F / ||U diag(dsigma) V^T||_F (Corollary 3) over the layers.
+    @contextmanager
+    def fixed_weights(self, adapted: Adapted) -> Iterator[None]:
+        """See `Method.fixed_weights`: the merged weight of every layer is formed once."""
+        adapters = [adapter for _, adapter in frod_layers(adapted.model)]
+        for adapter in adapters:
+            adapter.fix(True)
+        try:
+            yield
+        finally:
+            for adapter in adapters:
+                adapter.fix(False)
 
-        null where neither part has moved or the on-axis part has not; `cosine` is the largest |cosine|
-        between the two parts, which Eq. 15 states to be 0.
+    def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
+        """Return tan alpha and the other quantities of `UpdateGeometry` over the layers.
+
+        tan alpha is null where neither part has moved or the on-axis part has not; `cosine` is the largest
+        |cosine| over the layers and `spectral_norm` the largest ||S||_2.
         """
-        per_layer, cosines = {}, []
-        for name, adapter in frod_layers(adapted.model):
-            off, on, cosine = adapter.update_norms()
-            per_layer[name] = off / on if on > 0 else None
-            cosines.append(abs(cosine))
-        known = [value for value in per_layer.values() if value is not None]
+        layers = {name: adapter.geometry() for name, adapter in frod_layers(adapted.model)}
+        tangents = {name: g.off / g.on if g.on > 0 else None for name, g in layers.items()}
+        known = [value for value in tangents.values() if value is not None]
         summary = {"mean": fmean(known), "min": min(known), "max": max(known)} if known else None
         return {
-            "tan_alpha": {**summary, "per_layer": per_layer} if summary else None,
-            "cosine": max(cosines, default=0.0),
+            "tan_alpha": {**summary, "per_layer": tangents} if summary else None,
+            "cosine": max((abs(g.cosine) for g in layers.values()), default=0.0),
+            "spectral_norm": max((g.spectral_norm for g in layers.values()), default=0.0),
+            "turned_deg": {
+                "mean": fmean(g.turned_deg.mean().item() for g in layers.values()),
+                "max": max(g.turned_deg.max().item() for g in layers.values()),
+                "per_layer": {name: g.turned_deg.mean().item() for name, g in layers.items()},
+            },
+            "stable_rank": {
+                "mean": fmean(g.stable_rank for g in layers.values()),
+                "per_layer": {name: g.stable_rank for name, g in layers.items()},
+            },
         }
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
@@ -162,25 +218,32 @@ def _probe(index: Tensor) -> Tensor:
     return torch.cos(index.double())
 
 
-def _reconstruction_error(adapter: FrodLinear) -> float:
-    """Return ||U diag(sigma) V^T - W||_F / ||W||_F of a layer at its start."""
-    W = adapter.weight.detach().float()
-    rebuilt = (adapter.U.float() * adapter.sigma_initial) @ adapter.basis.Vt.float()
-    return ((rebuilt - W).norm() / W.norm().clamp_min(torch.finfo(torch.float32).tiny)).item()
+def _summary(errors: dict[str, float]) -> dict[str, Any]:
+    return {"max_reconstruction_error": max(errors.values()), "reconstruction_error": errors}
 
 
-def _stored_factors(weights: list[Tensor], blocks: list[int] | None, pi: float) -> dict[str, Tensor]:
-    """Return V^T and every U_i and Sigma_i in the precision of the weights, from the disk where they are known."""
+def _require_finite(layers: dict[str, nn.Module]) -> None:
+    for name, layer in layers.items():
+        if not torch.isfinite(layer.weight).all():
+            raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
+
+
+def _stored_factors(layers: dict[str, nn.Module], blocks: list[int] | None, pi: float) -> dict[str, Tensor]:
+    """Return V^T, every U_i^T and Sigma_i in the precision of the weights, and the layers' reconstruction errors [L],
+    from the disk where they are known."""
+    weights = [base_weight(layer).detach() for layer in layers.values()]
 
     def compute() -> dict[str, Tensor]:
+        _require_finite(layers)
         dtype = weights[0].dtype
         factors = joint_decomposition(weights, blocks, pi, dtype)
-        tensors = {"Vt": factors.V.T.to(dtype).contiguous()}
+        Vt = factors.V.T.to(dtype).contiguous()
+        tensors = {"Vt": Vt, "errors": reconstruction_errors(weights, factors.U, factors.sigma, Vt)}
         for i, (U, sigma) in enumerate(zip(factors.U, factors.sigma, strict=True)):
-            tensors |= {f"U.{i}": U, f"sigma.{i}": sigma.to(torch.promote_types(dtype, torch.float32))}
+            tensors |= {f"Ut.{i}": U.T.contiguous(), f"sigma.{i}": sigma.to(torch.promote_types(dtype, torch.float32))}
         return tensors
 
-    return cached(entry_key(weights, f"joint decomposition 1, blocks={blocks}, pi={pi!r}"), compute)
+    return cached(entry_key(weights, f"joint decomposition 2, blocks={blocks}, pi={pi!r}"), compute)
 
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:

@@ -15,17 +15,19 @@ from peft import FrodConfig
 from peft.tuners.frod import FrodModel
 from torch import Tensor, nn
 
-from frod_bench.adapters.frod import FrodBasis, FrodLinear
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
+from frod_bench.linalg.joint import reconstruction_errors
 from frod_bench.methods.base import Adapted, read_checkpoint_tensors
 from frod_bench.methods.peft_base import write_peft_checkpoint
-from frod_bench.ops.rotation import Pattern, pattern_size
+from frod_bench.ops.rotation import ScatteredPattern, pattern_size
 
 ADAPTER = "default"
 UPDATE_TOLERANCE = 1e-2  # largest relative error of a layer's update W' - W in a checkpoint for PEFT
 V_TOLERANCE = 1e-3  # largest relative difference between a saved V and the computed one
 
-Coordinates = tuple[str, Tensor, Tensor, FrodBasis]  # name, U [m, n], sigma [n], basis
+Coordinates = tuple[str, Tensor, Tensor, FrodBasis, float]  # name, U [m, n], sigma [n], basis, reconstruction error
 
 
 def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> FrodModel:
@@ -49,8 +51,12 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
         V, indices = twin.frod_V[ADAPTER], twin.frod_s_indices[ADAPTER]
         if id(twin.frod_V) not in bases:
             rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
-            bases[id(twin.frod_V)] = FrodBasis(V.T.to(layer.weight.device), Pattern(len(V), rows, cols))
-        yield name, twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach(), bases[id(twin.frod_V)]
+            bases[id(twin.frod_V)] = FrodBasis(
+                RightBasis(V.T.to(layer.weight.device)), ScatteredPattern(len(V), rows, cols)
+            )
+        U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
+        error = reconstruction_errors([layer.weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu()).item()
+        yield name, U, sigma, bases[id(twin.frod_V)], error
 
 
 def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> None:

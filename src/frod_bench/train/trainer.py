@@ -108,15 +108,17 @@ class Trainer:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of its rows."""
         rows, world = sum(map(len, step)), self.accelerator.num_processes
         mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
-        for i in range(len(step)):
-            batch, own = next(batches)
-            last = i + 1 == len(step)
-            with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                with self.accelerator.autocast():
-                    loss = self.model(**batch).loss
-                # gradients are averaged over processes, so each counts its own rows `world` times
-                self.accelerator.backward(loss * (own * world / rows))
-            mean += loss.detach() * (own / rows)
+        with self.adapted.fixed_weights() if len(step) > 1 else contextlib.nullcontext():
+            for i in range(len(step)):
+                batch, own = next(batches)
+                last = i + 1 == len(step)
+                with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+                    with self.accelerator.autocast():
+                        loss = self.model(**batch).loss
+                        total = loss + self.adapted.auxiliary_loss()
+                    # gradients are averaged over processes, so each counts its own rows `world` times
+                    self.accelerator.backward(total * (own * world / rows))
+                mean += loss.detach() * (own / rows)
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()

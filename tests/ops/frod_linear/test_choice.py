@@ -8,9 +8,9 @@ from frod_bench.ops.frod_linear import WAYS, choose_way
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_few_tokens_and_many_tokens(dtype):
-    few = choose_way(8, 768, 768, 11796, dtype)
+    few = choose_way(8, 768, 768, 16 * 11796, dtype)
     assert few == ("factored" if dtype == torch.float32 else "residual")
-    assert choose_way(100_000, 768, 768, 11796, dtype) == "merged"
+    assert choose_way(100_000, 768, 768, 16 * 11796, dtype) == "merged"
 
 
 def test_tall_layers_stay_factored_when_s_is_sparse():
@@ -22,3 +22,8 @@ def test_every_answer_is_a_way():
     for tokens in (0, 1, 10, 10**6):
         for m, n, nnz in ((1, 1, 0), (4, 1024, 10), (1024, 4, 12)):
             assert choose_way(tokens, m, n, nnz, torch.float32) in WAYS
+
+
+def test_sharing_the_projection_makes_the_factored_way_cheaper():
+    assert choose_way(4000, 768, 768, 0, torch.float32) == "merged"
+    assert choose_way(4000, 768, 768, 0, torch.float32, sharers=3) == "factored"

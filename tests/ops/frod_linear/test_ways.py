@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import linear
 
 from frod_bench.linalg.joint import joint_decomposition
-from frod_bench.ops.frod_linear import factored_linear, merge_weight, merged_linear
+from frod_bench.ops.frod_linear import factored_linear, merge_weight, merged_linear, project
 from frod_bench.ops.rotation import random_pattern
 
 SHAPES = [(4, 7), (6, 6), (9, 5)]  # m < n, m = n, m > n
@@ -33,11 +33,11 @@ class Case:
         return linear(self.x, self.U @ M @ self.Vt, self.bias)
 
     def factored(self):
-        return factored_linear(self.x, self.U, self.Vt, self.values, self.sigma, self.pattern) + self.bias
+        return factored_linear(project(self.x, self.Vt), self.U, self.values, self.sigma, self.pattern) + self.bias
 
     def residual(self):
         delta = self.sigma - self.sigma0
-        correction = factored_linear(self.x, self.U, self.Vt, self.values, delta, self.pattern)
+        correction = factored_linear(project(self.x, self.Vt), self.U, self.values, delta, self.pattern)
         return linear(self.x, self.W, self.bias) + correction
 
     def merged(self):

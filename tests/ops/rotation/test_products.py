@@ -1,34 +1,40 @@
-"""Products with diag(d) + S against the dense matrix, on both sides of the sparse-dense choice."""
+"""Products with diag(d) + S against the dense matrix, for every pattern and on both sides of the choice."""
 
 import pytest
 import torch
 
-from frod_bench.ops.rotation import random_pattern, rotate, rotate_transposed, sampled_gradient
+from frod_bench.ops.rotation import PATTERNS, rotate, rotate_transposed, sampled_gradient
+from frod_bench.ops.rotation.scattered import rotate_scattered, sample_scattered
+from frod_bench.ops.rotation.tiled import rotate_tiled, sample_tiled
 
 SIZES = [(1, 3, 1.0), (2, 1, 0.3), (9, 5, 0.0), (9, 5, 0.1), (9, 1, 0.1), (9, 0, 0.1), (9, 5, 0.8), (17, 31, 0.02)]
+SIZES += [(16, 4, 0.2), (40, 3, 0.1), (50, 2, 1.0)]
+every_pattern = pytest.mark.parametrize("kind", PATTERNS)
 
 
-def draw(n, tokens, sparsity, dtype):
+def draw(kind, n, tokens, sparsity, dtype):
     generator = torch.Generator().manual_seed(0)
-    pattern = random_pattern(n, sparsity, seed=0)
+    pattern = PATTERNS[kind](n, sparsity, seed=0)
     shapes = [(pattern.nnz,), (n,), (n, tokens), (n, tokens)]
     return pattern, *(torch.randn(s, dtype=dtype, generator=generator) for s in shapes)
 
 
+@every_pattern
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("n", "tokens", "sparsity"), SIZES)
-def test_products_equal_dense(n, tokens, sparsity, dtype):
-    pattern, values, diagonal, z, _ = draw(n, tokens, sparsity, dtype)
+def test_products_equal_dense(n, tokens, sparsity, dtype, kind):
+    pattern, values, diagonal, z, _ = draw(kind, n, tokens, sparsity, dtype)
     M = torch.diag(diagonal) + pattern.dense(values)
     tolerance = {"rtol": 4 * torch.finfo(dtype).eps * n, "atol": 4 * torch.finfo(dtype).eps * n}
     torch.testing.assert_close(rotate(pattern, values, diagonal, z), M @ z, **tolerance)
     torch.testing.assert_close(rotate_transposed(pattern, values, diagonal, z), M.T @ z, **tolerance)
 
 
+@every_pattern
 @pytest.mark.parametrize("transposed", [False, True], ids=["rows", "columns"])
 @pytest.mark.parametrize(("n", "tokens", "sparsity"), SIZES)
-def test_sampled_gradient_equals_dense(n, tokens, sparsity, transposed):
-    pattern, _, _, z, h = draw(n, tokens, sparsity, torch.float64)
+def test_sampled_gradient_equals_dense(n, tokens, sparsity, transposed, kind):
+    pattern, _, _, z, h = draw(kind, n, tokens, sparsity, torch.float64)
     if transposed:
         z, h = z.T.contiguous().T, h.T.contiguous().T
     values, diagonal = sampled_gradient(pattern, h, z)
@@ -37,9 +43,31 @@ def test_sampled_gradient_equals_dense(n, tokens, sparsity, transposed):
     torch.testing.assert_close(diagonal, full.diagonal())
 
 
-def test_products_take_columns_of_any_stride():
-    pattern, values, diagonal, z, _ = draw(9, 6, 0.1, torch.float64)
+@every_pattern
+def test_products_take_columns_of_any_stride(kind):
+    pattern, values, diagonal, z, _ = draw(kind, 9, 6, 0.1, torch.float64)
     strided = z.T.contiguous().T
     assert torch.equal(rotate(pattern, values, diagonal, strided), rotate(pattern, values, diagonal, z))
     every_second = rotate_transposed(pattern, values, diagonal, z[:, ::2])
     torch.testing.assert_close(every_second, rotate_transposed(pattern, values, diagonal, z)[:, ::2])
+
+
+@every_pattern
+@pytest.mark.parametrize("transposed", [False, True])
+def test_gradients_of_the_operators(kind, transposed):
+    pattern, values, diagonal, z, h = draw(kind, 7, 3, 0.3, torch.float64)
+    inputs = [t.requires_grad_() for t in (torch.cat([values, diagonal]), z)]
+    assert torch.autograd.gradcheck(lambda e, x: pattern.rotate(e, x, transposed), inputs)
+    assert torch.autograd.gradcheck(pattern.sample, [h.requires_grad_(), z])
+
+
+@every_pattern
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_operators_keep_to_what_torch_asks_of_one(kind, transposed):
+    pattern, values, diagonal, z, h = draw(kind, 40, 3, 0.1, torch.float32)
+    entries, tail = torch.cat([values, diagonal]).requires_grad_(), ()
+    rotation, sample = rotate_scattered, sample_scattered
+    if kind != "random":
+        rotation, sample, tail = rotate_tiled, sample_tiled, (pattern.height, pattern.halo)
+    torch.library.opcheck(rotation, (entries, z.requires_grad_(), pattern.structure, *tail, transposed))
+    torch.library.opcheck(sample, (h.requires_grad_(), z, pattern.structure, *tail))

@@ -3,18 +3,18 @@
 Shapes: T tokens x [T, n], base weight W [m, n], U [m, n], Vt = V^T [n, n], sigma [n], values of S [nnz].
 Three ways compute the same function; multiply-adds of one forward and backward pass:
 
-    factored   z = x V, y = U M z                              2 T n^2 + 2 T m n + 3 T nnz
-    residual   y = x W^T + U dM z, dM = M - diag(sigma0)       2 T n^2 + 4 T m n + 3 T nnz
+    factored   z = x V, y = U M z                              2 T n^2 / k + 2 T m n + 3 T nnz
+    residual   y = x W^T + U dM z, dM = M - diag(sigma0)       2 T n^2 / k + 4 T m n + 3 T nnz
     merged     W' = W + U dM V^T, y = x W'^T                   3 T m n + 2 m n^2 + 2 min(m, n) nnz
 
-`factored` does not read W and equals the base layer at initialisation to rounding; the other two equal it
-to the last bit. Each forward pass keeps one [n, T] activation (factored, residual) or one extra copy of
-the weight (merged) for its backward pass. The gradient of S comes out as its nnz values; on a
-GPU, in half precision and in the merged way an [n, n] product is formed on the way to them.
+where k layers that read the same x share V and so z. `factored` does not read W and equals the base layer at
+initialisation to rounding; the other two equal it to the last bit. Each forward pass keeps one [n, T] activation
+(factored, residual) or one extra copy of the weight (merged) for its backward pass. The gradient of S comes out
+as its nnz values; on a GPU, in half precision and in the merged way an [n, n] product is formed on the way.
 """
 
 from frod_bench.ops.frod_linear.choice import WAYS, choose_way
-from frod_bench.ops.frod_linear.factored import factored_linear
+from frod_bench.ops.frod_linear.factored import factored_linear, project
 from frod_bench.ops.frod_linear.merged import merge_weight, merged_linear
 
-__all__ = ["WAYS", "choose_way", "factored_linear", "merge_weight", "merged_linear"]
+__all__ = ["WAYS", "choose_way", "factored_linear", "merge_weight", "merged_linear", "project"]

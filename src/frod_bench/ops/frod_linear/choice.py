@@ -4,20 +4,18 @@ import torch
 
 WAYS = ("factored", "residual", "merged")
 
-# What one multiply-add of the sparse products costs in multiply-adds of a matrix product: an estimate for a CPU
-SPARSE_COST = 8.0
 
-
-def choose_way(tokens: int, m: int, n: int, nnz: int, dtype: torch.dtype) -> str:
+def choose_way(tokens: int, m: int, n: int, column: float, dtype: torch.dtype, sharers: int = 1) -> str:
     """Return the cheapest way for one training step of a layer [m, n] on `tokens` rows.
 
-    In half precision the factored way is left out, because there the rounding of U and V shows at
-    initialisation; `residual` takes its place.
+    `column` is what M times one column costs, in multiply-adds of a dense product (`Pattern.column_cost`);
+    `sharers` layers read the same input over the same V. In half precision the factored way is left out, because
+    there the rounding of U and V shows at initialisation; `residual` takes its place.
     """
     exact = dtype in (torch.float32, torch.float64)
     base_reads = 2 if exact else 4
-    factored = 2 * tokens * n * n + base_reads * tokens * m * n + 3 * SPARSE_COST * tokens * nnz
-    merged = 3 * tokens * m * n + 2 * m * n * n + 2 * SPARSE_COST * min(m, n) * nnz
+    factored = 2 * tokens * n * n / sharers + base_reads * tokens * m * n + 3 * tokens * column
+    merged = 3 * tokens * m * n + 2 * m * n * n + 2 * min(m, n) * column
     if merged < factored:
         return "merged"
     return "factored" if exact else "residual"

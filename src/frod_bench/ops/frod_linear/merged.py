@@ -17,10 +17,12 @@ def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: T
 
 class _Merged(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, merged, U, Vt, values, delta, bias, pattern):
+    def forward(ctx, x, weight, merged, U, Vt, values, delta, bias, pattern, recompute):
+        if merged is None:
+            merged = merge_weight(weight, U, Vt, values, delta, pattern)
         W = merged.to(x.dtype)
-        ctx.save_for_backward(x, W, U, Vt, values, delta)
-        ctx.pattern = pattern
+        ctx.save_for_backward(x, weight if recompute else W, U, Vt, values, delta)
+        ctx.pattern, ctx.recompute = pattern, recompute
         return torch.nn.functional.linear(x, W, bias)
 
     @staticmethod
@@ -29,8 +31,10 @@ class _Merged(torch.autograd.Function):
         x, W, U, Vt, values, delta = ctx.saved_tensors
         grad_x = grad_values = grad_delta = None
         if ctx.needs_input_grad[0]:
+            if ctx.recompute:
+                W = merge_weight(W, U, Vt, values, delta, ctx.pattern).to(x.dtype)
             grad_x = grad @ W
-        if ctx.needs_input_grad[4] or ctx.needs_input_grad[5]:
+        if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
             grad_weight = (grad.T @ x).to(U.dtype)  # [m, n]
             if U.shape[0] < U.shape[1]:
                 h, z = U.T.contiguous(), Vt @ grad_weight.T  # [n, m]
@@ -38,7 +42,7 @@ class _Merged(torch.autograd.Function):
                 h, z = U.T @ grad_weight, Vt  # [n, n]
             grad_values, grad_delta = sampled_gradient(ctx.pattern, h, z)
             grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
-        return grad_x, None, None, None, grad_values, grad_delta, None, None
+        return grad_x, None, None, None, None, grad_values, grad_delta, None, None, None
 
 
 def merged_linear(
@@ -51,14 +55,13 @@ def merged_linear(
     bias: Tensor | None,
     pattern: Pattern,
     merged: Tensor | None = None,
+    recompute: bool = False,
 ) -> Tensor:
     """Return x W'^T + b [T, m] of x [T, n], W [m, n], U [m, n], Vt [n, n], values [nnz] and delta [n].
 
-    `merged` is W' when the caller already has it for these values. W, U, Vt and b are constants; gradients
-    flow to x, values and delta.
+    `merged` is W' when the caller already has it for these values. `recompute` forms W' again in the backward
+    pass instead of keeping it from the forward one, for m n^2 multiply-adds more. W, U, Vt and b are constants;
+    gradients flow to x, values and delta.
     """
-    if merged is None:
-        with torch.no_grad():
-            merged = merge_weight(weight, U, Vt, values, delta, pattern)
     bias = None if bias is None else bias.to(x.dtype)
-    return _Merged.apply(x, merged, U, Vt, values, delta, bias, pattern)
+    return _Merged.apply(x, weight, merged, U, Vt, values, delta, bias, pattern, recompute)

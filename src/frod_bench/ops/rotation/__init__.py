@@ -5,7 +5,18 @@ for T tokens, because a sparse row then reads contiguous memory. Costs in multip
 product and for the sampled gradient, against n * n * T for a dense one.
 """
 
-from frod_bench.ops.rotation.pattern import Pattern, pattern_size, random_pattern
+from frod_bench.ops.rotation.draw import PATTERNS, random_pattern
+from frod_bench.ops.rotation.pattern import Pattern, pattern_size
 from frod_bench.ops.rotation.products import rotate, rotate_transposed, sampled_gradient
+from frod_bench.ops.rotation.scattered import ScatteredPattern
 
-__all__ = ["Pattern", "pattern_size", "random_pattern", "rotate", "rotate_transposed", "sampled_gradient"]
+__all__ = [
+    "PATTERNS",
+    "Pattern",
+    "ScatteredPattern",
+    "pattern_size",
+    "random_pattern",
+    "rotate",
+    "rotate_transposed",
+    "sampled_gradient",
+]

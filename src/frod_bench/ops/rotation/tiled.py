@@ -1,0 +1,114 @@
+"""Places in blocks on the diagonal or in a band: the products are batched products of small dense tiles.
+
+Tile k holds rows k b to k b + b - 1 of M and the columns from k b - h to k b + b + h - 1, so [b, w] with
+w = b + 2 h; b is the height, h the halo (0 for blocks). A product costs n w T multiply-adds, without an index.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from frod_bench.ops.rotation.pattern import Pattern
+
+# What reading and writing a row costs beside its few multiply-adds, on two CPU threads
+ROW_COST = 160
+
+
+class TiledPattern(Pattern):
+    """A pattern inside tiles; `structure` is the place [nnz + n] of every entry in the tiles of M and of M^T."""
+
+    def __init__(self, n: int, rows: Tensor, cols: Tensor, height: int, halo: int):
+        self.height, self.halo = height, halo
+        super().__init__(n, rows, cols)
+
+    def index(self, rows: Tensor, cols: Tensor) -> list[Tensor]:
+        """See `Pattern.index`."""
+        return [self._slots(rows, cols), self._slots(cols, rows)]
+
+    def to(self, device: torch.device) -> "TiledPattern":
+        """See `Pattern.to`."""
+        if self.rows.device == device:
+            return self
+        return TiledPattern(self.n, self.rows.to(device), self.cols.to(device), self.height, self.halo)
+
+    def rotate(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
+        """See `Pattern.rotate`."""
+        return rotate_tiled(entries, z, self.structure, self.height, self.halo, transposed)
+
+    def sample(self, h: Tensor, z: Tensor) -> Tensor:
+        """See `Pattern.sample`."""
+        return sample_tiled(h, z, self.structure, self.height, self.halo)
+
+    def column_cost(self, dtype: torch.dtype, device_type: str) -> float:
+        """See `Pattern.column_cost`."""
+        return float(self.n * (self.height + 2 * self.halo + ROW_COST))
+
+    def _slots(self, rows: Tensor, cols: Tensor) -> Tensor:
+        start = rows // self.height * self.height
+        return rows * (self.height + 2 * self.halo) + cols - start + self.halo
+
+
+@torch.library.custom_op("frod_bench::rotate_tiled", mutates_args=())
+def rotate_tiled(
+    entries: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int, transposed: bool
+) -> Tensor:
+    """Return M z or M^T z [n, T] of the entries [nnz + n] of M, z [n, T] and `TiledPattern.structure`."""
+    n, tokens = z.shape
+    tiles, width = -(-n // height), height + 2 * halo
+    M = z.new_zeros(tiles * height * width).index_put_((structure[transposed],), entries)
+    out = M.view(tiles, height, width) @ _windows(z, height, halo)
+    return out.view(tiles * height, tokens)[:n].clone(memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op("frod_bench::sample_tiled", mutates_args=())
+def sample_tiled(h: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int) -> Tensor:
+    """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `TiledPattern.structure`."""
+    return (_windows(h, height, 0) @ _windows(z, height, halo).mT).reshape(-1)[structure[0]]
+
+
+def _windows(z: Tensor, height: int, halo: int) -> Tensor:
+    """Return the rows of z [n, T] that each tile reads, [tiles, height + 2 halo, T]; they overlap."""
+    missing = -len(z) % height
+    padded = pad(z, (0, 0, halo, halo + missing)) if halo or missing else z.contiguous()
+    return padded.unfold(0, height + 2 * halo, height).mT
+
+
+@rotate_tiled.register_fake
+def _(entries, z, structure, height, halo, transposed):
+    return z.new_empty(z.shape)
+
+
+@sample_tiled.register_fake
+def _(h, z, structure, height, halo):
+    return h.new_empty(structure[0].shape)
+
+
+def _save_rotation(ctx, inputs, output):
+    entries, z, structure, ctx.height, ctx.halo, ctx.transposed = inputs
+    ctx.save_for_backward(entries, z, *structure)
+
+
+def _rotation_gradients(ctx, grad):
+    entries, z, *structure = ctx.saved_tensors
+    h, z = (z, grad) if ctx.transposed else (grad, z)
+    tile, wanted = (ctx.height, ctx.halo), ctx.needs_input_grad
+    grad_entries = sample_tiled(h, z, structure, *tile) if wanted[0] else None
+    grad_z = rotate_tiled(entries, grad, structure, *tile, not ctx.transposed) if wanted[1] else None
+    return grad_entries, grad_z, [None] * len(structure), None, None, None
+
+
+def _save_sample(ctx, inputs, output):
+    h, z, structure, ctx.height, ctx.halo = inputs
+    ctx.save_for_backward(h, z, *structure)
+
+
+def _sample_gradients(ctx, grad):
+    h, z, *structure = ctx.saved_tensors
+    tile, wanted = (ctx.height, ctx.halo), ctx.needs_input_grad
+    grad_h = rotate_tiled(grad, z, structure, *tile, False) if wanted[0] else None
+    grad_z = rotate_tiled(grad, h, structure, *tile, True) if wanted[1] else None
+    return grad_h, grad_z, [None] * len(structure), None, None
+
+
+rotate_tiled.register_autograd(_rotation_gradients, setup_context=_save_rotation)
+sample_tiled.register_autograd(_sample_gradients, setup_context=_save_sample)
