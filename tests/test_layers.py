@@ -22,7 +22,7 @@ ALLOWED = {
     "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "errors"],
     "audit": ["audit", "methods", "errors"],
     "tasks": ["tasks", "errors", "disk_cache"],
-    "backbones": ["backbones", "errors"],
+    "backbones": ["backbones", "errors", "disk_cache"],
     "record": ["record", "errors"],
     "report": ["report", "record", "errors"],
     "train": ["train", "methods.base", "tasks.base", "record", "errors"],

@@ -37,6 +37,9 @@ def test_tasks_take_over_what_their_base_says(capsys):
         "source": "nyu-mll/glue/rte",
     }
     assert listed["glue/mnli"]["eval"] == [9815, 9832]
+    six = {"boolq": 2, "piqa": 2, "siqa": 3, "hellaswag": 4, "winogrande": 2, "openbookqa": 4}
+    assert {name: listed[f"commonsense/{name}"]["classes"] for name in six} == six
+    assert listed["commonsense/all"]["train"] == sum(listed[f"commonsense/{name}"]["train"] for name in six)
 
 
 def test_methods_have_a_description_and_a_citation(capsys):

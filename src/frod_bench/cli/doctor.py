@@ -154,7 +154,7 @@ def _folders() -> dict[str, Path]:
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     datasets = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
     outputs = Path(os.environ.get("FROD_BENCH_OUT", "outputs")).resolve()
-    caches = {kind: cache_folder(kind) for kind in ("decompositions", "images")}
+    caches = {kind: cache_folder(kind) for kind in ("decompositions", "images", "weights")}
     return {"outputs": outputs, "hub cache": hub, "datasets cache": datasets, **caches}
 
 

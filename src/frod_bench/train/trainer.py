@@ -52,6 +52,22 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     return Accelerator(mixed_precision=settings.precision, cpu=cpu)
 
 
+def _train_in_float32(adapted: Adapted, precision: str) -> None:
+    """Keep what trains in float32: in half precision a small step rounds to nothing.
+
+    Raises RequestError when frozen weights in half precision would then meet it without autocast.
+    """
+    for parameters in adapted.roles.values():
+        for parameter in parameters:
+            parameter.data = parameter.data.float()
+    half = {str(p.dtype).removeprefix("torch.") for p in adapted.model.parameters()} - {"float32"}
+    if half and precision == "no":
+        raise RequestError(
+            f"The backbone's weights are {half.pop()} and train.precision=no. Use train.precision=bf16,"
+            " or backbone.dtype=float32."
+        )
+
+
 class Trainer:
     """Trains an adapted model on a task's rows. Its state is in the model, the optimizer and the schedule."""
 
@@ -60,6 +76,7 @@ class Trainer:
         self.accelerator = accelerator
         self.lengths = list(data.train["length"]) if "length" in data.train.column_names else [1] * len(data.train)
         adapted.model.to(accelerator.device)
+        _train_in_float32(adapted, settings.precision)
         optimizer = make_optimizer(adapted, settings)
         self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         self.steps_per_epoch = len(self._plan(0))
@@ -138,9 +155,10 @@ class Trainer:
         found: list[tuple[int, int, int]] = []
         batches = list(chunks(order, self.settings.eval_batch_size))
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
         for chunk, (batch, own) in zip(batches, self._load(rows, batches), strict=True):
             with self.accelerator.autocast():
-                predicted = self.data.predict(self.model, batch)
+                predicted = self.data.predict(model, batch)
             found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
         found = sorted(gather_object(found)) if world > 1 else sorted(found)
         return [p for _, p, _ in found], [label for _, _, label in found]

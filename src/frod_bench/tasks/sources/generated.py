@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from datasets import ClassLabel, Dataset, Features, Image
+from datasets import ClassLabel, Dataset, Features, Image, List
 
 from frod_bench.tasks.sources.pattern import striped
 
@@ -40,8 +40,15 @@ class GeneratedSource:
 
 
 def _value(kind: Any, words: random.Random, label: int, num_labels: int, number: int) -> Any:
+    """Return an image, a text, a list or a record of texts; a list of class labels holds each class once."""
     if isinstance(kind, Image):
         return {"bytes": striped(label, num_labels, number)}
+    if isinstance(kind, dict):
+        return {name: _value(inner, words, label, num_labels, number) for name, inner in kind.items()}
+    if isinstance(kind, List) and isinstance(kind.feature, ClassLabel):
+        return list(range(kind.feature.num_classes))
+    if isinstance(kind, List):
+        return [_value(kind.feature, words, label, num_labels, number) for _ in range(kind.length)]
     return _text(words, label, number)
 
 
