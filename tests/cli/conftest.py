@@ -5,6 +5,7 @@ import sys
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value, disable_progress_bars
 
+from frod_bench.backbones.tiny import TinyBackbone
 from frod_bench.cli import run_command
 
 
@@ -42,3 +43,13 @@ def data_root(tmp_path):
         columns = {"sentence": words, "label": [row % 2 for row in range(n)], "idx": list(range(n))}
         Dataset.from_dict(columns, features=features).to_parquet(folder / f"{split}.parquet")
     return tmp_path / "data"
+
+
+@pytest.fixture
+def llama_directory(tmp_path):
+    """A random LLaMA with its tokenizer, as save_pretrained writes them."""
+    architecture = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    tiny = TinyBackbone("x", "llama", architecture | {"max_position_embeddings": 1026}, [], [], ends_text=False)
+    tiny.build(None, seed=0).save_pretrained(tmp_path / "llama")
+    tiny.processor().save_pretrained(tmp_path / "llama")
+    return tmp_path / "llama"

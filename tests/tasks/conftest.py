@@ -10,6 +10,7 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from tokenizers.processors import BertProcessing
 from transformers import PreTrainedTokenizerFast
 
+from frod_bench.backbones.tiny import TinyBackbone
 from frod_bench.tasks.glue import GlueTask
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "judge", "them:", "result:", "one", "two", "three")
@@ -65,3 +66,18 @@ def data_root(tmp_path, toy_rows) -> Path:
     for split, n in {"train": 40, "validation_matched": 10, "validation_mismatched": 10}.items():
         toy_rows(n).to_parquet(folder / f"{split}.parquet")
     return root
+
+
+@pytest.fixture(scope="session")
+def llama():
+    """A random LLaMA of bytes: (a function num_labels -> model, tokenizer)."""
+    architecture = {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "intermediate_size": 64,
+        "max_position_embeddings": 514,
+    }
+    backbone = TinyBackbone("tiny", "llama", architecture, ["q_proj"], ["score"], ends_text=False)
+    return lambda num_labels=None: backbone.build(num_labels, seed=0), backbone.processor()

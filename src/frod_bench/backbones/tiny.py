@@ -8,6 +8,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     AutoConfig,
+    AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -31,7 +32,8 @@ class TinyBackbone:
     """A model of the library's `model_type` with the config values `architecture`, randomly initialised.
 
     The body is the same for every seed, as pretrained weights would be. The tokenizer maps each byte of the
-    text to one token and frames sequences as RoBERTa does. `facts` is for listings.
+    text to one token and frames sequences as RoBERTa does, without the end token where `ends_text` is false.
+    `facts` is for listings.
     """
 
     name: str
@@ -39,6 +41,7 @@ class TinyBackbone:
     architecture: dict
     targets: list[str]
     head: list[str]
+    ends_text: bool = True
     facts: dict = field(default_factory=dict)
 
     def processor(self) -> PreTrainedTokenizerBase:
@@ -50,7 +53,10 @@ class TinyBackbone:
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         start, end = ((token, vocabulary[token]) for token in (SPECIAL["bos_token"], SPECIAL["eos_token"]))
-        tokenizer.post_processor = processors.RobertaProcessing(end, start, add_prefix_space=False)
+        if self.ends_text:
+            tokenizer.post_processor = processors.RobertaProcessing(end, start, add_prefix_space=False)
+        else:
+            tokenizer.post_processor = processors.TemplateProcessing(single=f"{start[0]} $A", special_tokens=[start])
         return PreTrainedTokenizerFast(
             tokenizer_object=tokenizer,
             cls_token=SPECIAL["bos_token"],
@@ -61,8 +67,8 @@ class TinyBackbone:
             **SPECIAL,
         )
 
-    def build(self, num_labels: int, seed: int) -> PreTrainedModel:
-        """Return the classifier with a new head; see `Backbone.build`."""
+    def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
+        """Return the classifier with a new head, or the language model; see `Backbone.build`."""
         tokenizer = self.processor()
         config = AutoConfig.for_model(
             self.model_type,
@@ -71,11 +77,13 @@ class TinyBackbone:
             bos_token_id=tokenizer.bos_token_id,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
-            num_labels=num_labels,
+            **({} if num_labels is None else {"num_labels": num_labels}),
         )
+        auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
         with seeded(BODY_SEED):
-            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-        renew_head(model, self.head, seed)
+            model = auto.from_config(config, dtype=torch.float32)
+        if num_labels is not None:
+            renew_head(model, self.head, seed)
         return model.eval()
 
     def provenance(self) -> dict:

@@ -132,7 +132,8 @@ def _run(
     model = backbone.build(data.num_labels, seed)
     total = sum(p.numel() for p in model.parameters())
     model.to(accelerator.device)
-    adapted = parts.method.attach(model, backbone.targets, backbone.head, seed)
+    head = [] if data.num_labels is None else backbone.head
+    adapted = parts.method.attach(model, backbone.targets, head, seed)
     record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
     record.params = _count(adapted, total)
     record.samples, record.data = data.samples, data.provenance

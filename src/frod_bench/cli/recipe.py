@@ -1,9 +1,10 @@
-"""The two look-ups that configurations use: `${recipe:KEY}` and `${source_for:NAME}`."""
+"""The look-ups that configurations use: `${recipe:KEY}`, `${source_for:NAME}` and `${task_files:SUITE,TASK,…}`."""
 
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from frod_bench.cli.paths import config_dir
 from frod_bench.errors import RequestError, nearest
 
 PROTOCOLS = ("released", "paper", "goat")
@@ -14,6 +15,7 @@ def register_resolvers() -> None:
     """Make the look-ups known to OmegaConf."""
     OmegaConf.register_new_resolver("recipe", look_up, replace=True)
     OmegaConf.register_new_resolver("source_for", _source_for, replace=True)
+    OmegaConf.register_new_resolver("task_files", _task_files, replace=True)
 
 
 def look_up(key: str, *, _root_: DictConfig) -> Any:
@@ -43,3 +45,9 @@ def check_protocol(protocol: str) -> None:
 def _source_for(default: str, *, _root_: DictConfig) -> str:
     # a data.root alone says that the data is local
     return default if _root_.data.root is None else "local"
+
+
+def _task_files(suite: str, *tasks: str) -> list[dict[str, Any]]:
+    """Return what the tasks' own files say, without the base that they share."""
+    files = [OmegaConf.load(config_dir() / f"task/{suite}/{task}.yaml") for task in tasks]
+    return [{key: value for key, value in OmegaConf.to_container(file).items() if key != "defaults"} for file in files]

@@ -9,6 +9,7 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_rows
 from frod_bench.tasks.metrics import Scorer
+from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
 from frod_bench.tasks.text import PadToLongest, check_text_options, encode
 
@@ -86,6 +87,7 @@ class GlueTask:
         reported, *further = self.eval_splits
         samples = {"train": len(train), "eval": len(chosen[reported])}
         samples |= {split: len(chosen[split]) for split in further}
+        sizes = {split: len(rows) for split, rows in read.items()}
         if held is not None:
             samples["holdout"] = len(held)
         return TaskData(
@@ -98,21 +100,10 @@ class GlueTask:
             collate=PadToLongest(tokenizer),
             measure=Scorer(self.metrics, reported),
             samples=samples,
-            provenance=self._provenance(source, read),
+            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows)),
         )
 
     def _read(self, source: Source, split: str) -> Dataset:
         rows = source.read(self.repo, self.config, split, self.schema)
         check_rows(rows, f"{self.repo}/{self.config}/{split}", self.fields, LABEL, self.label_names)
         return rows
-
-    def _provenance(self, source: Source, read: dict[str, Dataset]) -> dict[str, str]:
-        provenance = source.provenance()
-        sizes = ", ".join(
-            f"{split} {len(rows)} of {self.rows[split]}"
-            for split, rows in read.items()
-            if len(rows) != self.rows[split]
-        )
-        notes = [provenance.get("note"), f"not the official number of rows: {sizes}" if sizes else None]
-        note = "; ".join(filter(None, notes))
-        return {**provenance, "note": note} if note else provenance

@@ -1,7 +1,7 @@
 from collections import Counter
 
 import pytest
-from datasets import ClassLabel, Features, Value
+from datasets import ClassLabel, Features, List, Value
 
 from frod_bench.tasks.sources.generated import GeneratedSource
 
@@ -32,3 +32,11 @@ def test_a_word_seen_in_training_tells_the_label_of_every_row(column):
     cues = {label: set.intersection(*words[label]) for label in words}
     for row in rows("validation_matched"):
         assert [label for label in cues if cues[label] & set(row[column].split())] == [row["label"]]
+
+
+def test_lists_and_records_are_made_as_the_schema_says():
+    keys = ClassLabel(names=["A", "B", "C"])
+    choices = {"text": List(Value("string"), length=3), "label": List(keys, length=3)}
+    row = GeneratedSource().read("x", "y", "train", Features(stem=Value("string"), choices=choices, answer=keys))[1]
+    assert row["choices"]["label"] == [0, 1, 2] and row["answer"] == 1
+    assert len(set(row["choices"]["text"])) == 3 and all(row["choices"]["text"])

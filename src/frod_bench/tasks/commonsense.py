@@ -1,0 +1,182 @@
+"""Commonsense questions with a fixed list of answers, as the paper's Table 3 uses them (methods: a YAML a task)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset, concatenate_datasets
+from transformers import PreTrainedTokenizerBase
+
+from frod_bench.errors import RequestError, nearest
+from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.formats import CUT, Classification, Format, Instruction
+from frod_bench.tasks.grouped import GroupedScorer
+from frod_bench.tasks.prompts import render
+from frod_bench.tasks.provenance import annotated, unofficial_sizes
+from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
+from frod_bench.tasks.selection import carve_holdout, subset
+from frod_bench.tasks.text import check_max_length
+
+LAYOUTS = ("hub", "commonsense170k")
+FORMATS = ("classification", "instruction")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One form that a task's rows come in: where they lie, their columns, and the prompt they make."""
+
+    repo: str
+    config: str
+    train_split: str
+    eval_splits: list[str]
+    columns: Mapping[str, Any]
+    label: str
+    values: Sequence[Any]
+    prompt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommonsenseTask:
+    """One task. The first of `eval_splits` and of `metrics` is the reported one; `label_names` are the answers
+    in words, and `label` names the column with the answer and its values, in the same order.
+
+    `commonsense170k` is the task's folder in the layout of LLM-Adapters, whose rows are finished instructions.
+    """
+
+    name: str
+    suite: str
+    repo: str
+    config: str
+    commonsense170k: str
+    columns: Mapping[str, Any]
+    label: Mapping[str, Any]
+    label_names: list[str]
+    prompts: Mapping[str, str]
+    train_split: str
+    eval_splits: list[str]
+    metrics: list[str]
+    layout: str
+    wrapper: str
+    response: str
+    scoring: str | None
+    loss_on: str | None
+    beams: int | None
+    rows: Mapping[str, int]
+    version: int
+
+    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
+        """Read, check, choose and encode the rows; see `load_questions`."""
+        return load_questions(self.name, [self], source, tokenizer, text=text, **options)
+
+    def rows_in(self, text: str) -> Layout:
+        """Return the layout of the rows for a text format. Raises `RequestError` when there is no such layout."""
+        if self.layout not in LAYOUTS:
+            raise RequestError(f"task.layout={self.layout} is not known. {nearest(str(self.layout), LAYOUTS)}")
+        if self.layout == "hub":
+            place = (self.repo, self.config, self.train_split, self.eval_splits)
+            return Layout(*place, self.columns, self.label["column"], self.label["values"], self.prompts[text])
+        if text != "instruction":
+            raise RequestError("task.layout=commonsense170k holds instructions: add protocol=paper.")
+        place = ("commonsense170k", self.commonsense170k, "train", ["test"])
+        return Layout(*place, {"instruction": "text"}, "answer", self.label_names, "{instruction}")
+
+
+def load_questions(
+    name: str,
+    tasks: Sequence[CommonsenseTask],
+    source: Source,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    text: str,
+    max_length: int,
+    max_train: int | None,
+    max_eval: int | None,
+    holdout: bool,
+) -> TaskData:
+    """Read the questions of one task, or of several to be trained together, and encode them.
+
+    `text` is "classification" or "instruction". `max_train` rows of all training rows are kept, `max_eval` of
+    each task's evaluation rows. Raises `RequestError` on an option out of range and on rows that do not fit.
+    """
+    check_max_length(tokenizer, max_length)
+    form = make_format(text, tasks, tokenizer, max_length)
+    layouts = [task.rows_in(text) for task in tasks]
+    read: dict[str, list[Dataset]] = {}
+    for number, layout in enumerate(layouts):
+        first = sum(len(task.label_names) for task in tasks[:number])
+        for split in (layout.train_split, *layout.eval_splits):
+            read.setdefault(split, []).append(_questions(source, layout, split, number, first))
+    train_split, eval_splits = layouts[0].train_split, layouts[0].eval_splits
+    train, held = subset(concatenate_datasets(read[train_split]), max_train, "data.max_train"), None
+    if holdout:
+        train, held = carve_holdout(train, "labels")
+    chosen = {split: [subset(rows, max_eval, "data.max_eval") for rows in read[split]] for split in eval_splits}
+    encoded = {train_split: form.encode(train, True, f"{name} {train_split}")}
+    encoded |= {s: form.encode(concatenate_datasets(c), False, f"{name} {s}") for s, c in chosen.items()}
+    if held is not None:
+        encoded["holdout"] = form.encode(held, False, f"{name} holdout")
+    rows = {split: part.remove_columns(CUT) for split, part in encoded.items()}
+    sizes = {split: len(part) for split, part in rows.items()}
+    samples = {"train": sizes[train_split], "eval": sizes[eval_splits[0]]}
+    samples |= {split: n for split, n in sizes.items() if split not in (train_split, eval_splits[0])}
+    metrics = [*tasks[0].metrics, *form.metrics]
+    return TaskData(
+        train=rows[train_split],
+        evaluation={split: rows[split] for split in eval_splits},
+        holdout=rows.get("holdout"),
+        num_labels=form.num_labels,
+        label_names=[label for task in tasks for label in task.label_names],
+        metric=Metric(metrics[0]),
+        collate=form.collate,
+        measure=GroupedScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
+        samples=samples,
+        provenance=annotated(source.provenance(), _unofficial(tasks, read), _cut_note(encoded, max_length)),
+        predict=form.predict,
+    )
+
+
+def make_format(
+    text: str, tasks: Sequence[CommonsenseTask], tokenizer: PreTrainedTokenizerBase, max_length: int
+) -> Format:
+    """Return the format called `text`; raises `RequestError` when it is unknown or not one for these tasks."""
+    if text not in FORMATS:
+        raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
+    task = tasks[0]
+    if text == "instruction":
+        answers = [member.label_names for member in tasks]
+        asked = {key: getattr(task, key) for key in ("wrapper", "response", "scoring", "loss_on", "beams")}
+        return Instruction(tokenizer, answers, max_length, **asked)
+    if len(tasks) > 1:
+        raise RequestError("Several tasks have no head in common. Add protocol=paper, or name one task.")
+    if task.scoring is not None:
+        raise RequestError(f"task.scoring={task.scoring} is for instructions. Add protocol=paper.")
+    return Classification(tokenizer, task.label_names, max_length)
+
+
+def _questions(source: Source, layout: Layout, split: str, task: int, first_class: int) -> Dataset:
+    """Return one split's rows as questions; see `formats.Format`."""
+    where = f"{layout.repo}/{layout.config}/{split}"
+    schema = features_of(layout.columns, layout.label, layout.values)
+    rows = source.read(layout.repo, layout.config, split, schema)
+    classes = class_ids(rows, layout.label, layout.values, where)
+    require_columns(rows, list(layout.columns), where)
+    questions = []
+    for number, row in enumerate(rows.select_columns(list(layout.columns))):
+        origin = f"Row {number} of {where}"
+        check_row(row, layout.columns, layout.values, origin)
+        questions.append((render(layout.prompt, row), origin, first_class + classes[number], task))
+    names = ("pieces", "origin", "labels", "task")
+    return Dataset.from_dict(dict(zip(names, map(list, zip(*questions, strict=True)), strict=True)))
+
+
+def _unofficial(tasks: Sequence[CommonsenseTask], read: Mapping[str, Sequence[Dataset]]) -> str | None:
+    sizes = {(split, t): len(rows) for split, parts in read.items() for t, rows in enumerate(parts)}
+    label = {(s, t): f"{tasks[t].name.rpartition('/')[2]} {s}" if len(tasks) > 1 else s for s, t in sizes}
+    official = {label[s, t]: tasks[t].rows[s] for s, t in sizes if s in tasks[t].rows}
+    return unofficial_sizes({label[key]: n for key, n in sizes.items()}, official)
+
+
+def _cut_note(encoded: Mapping[str, Dataset], max_length: int) -> str | None:
+    counts = {split: sum(rows[CUT]) for split, rows in encoded.items()}
+    cut = ", ".join(f"{split} {count} of {len(encoded[split])}" for split, count in counts.items() if count)
+    return f"prompts cut to fit {max_length} tokens: {cut}" if cut else None

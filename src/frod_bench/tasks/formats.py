@@ -1,0 +1,155 @@
+"""The two ways a question is put to a model: to a classification head, or to a language model that answers."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from datasets import Dataset
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from frod_bench.errors import RequestError, nearest
+from frod_bench.tasks.base import most_likely_class
+from frod_bench.tasks.generation import Generation
+from frod_bench.tasks.likelihood import Likelihood
+from frod_bench.tasks.prompts import Pieces, fit
+from frod_bench.tasks.text import PadToLongest
+
+LOSSES = ("response", "sequence")
+IGNORED = -100  # a label that counts nothing in the loss
+CUT = "cut"  # the column that tells whether a prompt was cut
+
+
+class Format(Protocol):
+    """How questions become rows of token ids, and how a model's answer to them is read.
+
+    Questions are rows of `pieces` (see `prompts.Pieces`), `origin` ("Row 3 of google/boolq/default/train"),
+    `labels` (the class, counted through all tasks) and `task` (the number of the row's task).
+    """
+
+    num_labels: int | None
+    metrics: tuple[str, ...]  # beside the task's own
+    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[int]]
+
+    def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
+        """Return token ids with `labels`, `length` and `cut`; `answered` rows are those to train on."""
+
+
+class Classification:
+    """A head of as many logits as the task has classes reads the last token of the prompt."""
+
+    metrics = ()
+    predict = staticmethod(most_likely_class)
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, label_names: Sequence[str], max_length: int):
+        self._tokenizer, self._max_length = tokenizer, max_length
+        self.num_labels, self.collate = len(label_names), PadToLongest(tokenizer)
+
+    def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
+        """See `Format.encode`; all rows look the same, trained on or not."""
+
+        def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            prompts, cut = fit(batch["pieces"], batch["origin"], self._tokenizer, self._max_length)
+            masks = [[1] * len(ids) for ids in prompts]
+            return _columns(prompts, batch["labels"], cut) | {"attention_mask": masks}
+
+        return questions.map(encode_batch, batched=True, remove_columns=questions.column_names, desc=desc)
+
+
+class Instruction:
+    """A language model reads the prompt inside `wrapper` and goes on with `response`.
+
+    Rows to train on are prompt, response and end token; their labels are tokens, those of the prompt ignored
+    when `loss_on` is "response". Rows to predict are prompts; their labels are classes.
+    """
+
+    num_labels = None
+    metrics = ("unmatched",)
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        answers: Sequence[Sequence[str]],
+        max_length: int,
+        *,
+        wrapper: str,
+        response: str,
+        scoring: str | None,
+        loss_on: str | None,
+        beams: int | None,
+    ):
+        _check(scoring, loss_on, beams)
+        self._tokenizer, self._max_length, self._whole = tokenizer, max_length, loss_on == "sequence"
+        self._before, _, self._after = wrapper.partition("{instruction}")
+        responses = [[response.format(answer=answer) for answer in task] for task in answers]
+        tokens = [tokenizer(text, add_special_tokens=False)["input_ids"] for task in responses for text in task]
+        self._responses = [[*ids, tokenizer.eos_token_id] for ids in tokens]
+        self.collate = PadLeft(tokenizer)
+        self.predict = SCORINGS[scoring](tokenizer, answers, responses, beams)
+
+    def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
+        """See `Format.encode`. The longest response has room behind every prompt, trained on or not."""
+        room = self._max_length - max(map(len, self._responses))
+
+        def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            wrapped = [self._wrapped(pieces) for pieces in batch["pieces"]]
+            prompts, cut = fit(wrapped, batch["origin"], self._tokenizer, room)
+            if not answered:
+                return _columns(prompts, batch["labels"], cut) | {"task": batch["task"]}
+            responses = [self._responses[label] for label in batch["labels"]]
+            whole = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
+            ignored = [[IGNORED] * len(prompt) + response for prompt, response in zip(prompts, responses, strict=True)]
+            return _columns(whole, whole if self._whole else ignored, cut)
+
+        return questions.map(encode_batch, batched=True, remove_columns=questions.column_names, desc=desc)
+
+    def _wrapped(self, pieces: Pieces) -> Pieces:
+        pieces = [self._before + pieces[0], *pieces[1:]]
+        return [*pieces[:-1], pieces[-1] + self._after]
+
+
+class PadLeft:
+    """Collates rows with the padding in front, so that all prompts end together: tensors [batch, longest row].
+
+    `labels` that are tokens are padded with `IGNORED`; classes and task numbers become tensors [batch].
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self._pad = tokenizer.pad_token_id
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        longest = max(len(row["input_ids"]) for row in rows)
+
+        def padded(name: str, filler: int) -> Tensor:
+            return torch.tensor([[filler] * (longest - len(row[name])) + list(row[name]) for row in rows])
+
+        masks = [[0] * (longest - len(row["input_ids"])) + [1] * len(row["input_ids"]) for row in rows]
+        batch = {"input_ids": padded("input_ids", self._pad), "attention_mask": torch.tensor(masks)}
+        if "task" not in rows[0]:
+            return batch | {"labels": padded("labels", IGNORED)}
+        return batch | {name: torch.tensor([row[name] for row in rows]) for name in ("labels", "task")}
+
+
+def _columns(ids: list[list[int]], labels: list[Any], cut: list[bool]) -> dict[str, list[Any]]:
+    return {"input_ids": ids, "labels": labels, "length": [len(row) for row in ids], CUT: cut}
+
+
+def _check(scoring: str | None, loss_on: str | None, beams: int | None) -> None:
+    for name, value, accepted in (("scoring", scoring, SCORINGS), ("loss_on", loss_on, LOSSES)):
+        if value not in accepted:
+            raise RequestError(
+                f"task.{name}={value} is not accepted with text.format=instruction. {nearest(str(value), accepted)} "
+                "protocol=paper sets all that belongs to instructions."
+            )
+    if isinstance(beams, bool) or not isinstance(beams, int) or beams < 1:
+        raise RequestError(f"task.beams={beams} is not accepted: a whole number of 1 or more.")
+
+
+SCORINGS: dict[str, Callable[..., Callable[[nn.Module, dict[str, Tensor]], list[int]]]] = {
+    "generation": lambda tokenizer, answers, responses, beams: Generation(tokenizer, answers, beams),
+    "likelihood": lambda tokenizer, answers, responses, beams: Likelihood(tokenizer, responses, per_token=False),
+    "likelihood_per_token": lambda tokenizer, answers, responses, beams: Likelihood(
+        tokenizer, responses, per_token=True
+    ),
+}

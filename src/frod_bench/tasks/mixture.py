@@ -1,0 +1,27 @@
+"""Several commonsense tasks trained together as instructions and evaluated one by one (LLM-Adapters' way)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from frod_bench.tasks.base import Source, TaskData
+from frod_bench.tasks.commonsense import CommonsenseTask, load_questions
+
+
+class MixtureTask:
+    """`members` hold the tasks' own keys; what `configs/task/commonsense/_base.yaml` says holds for all of them."""
+
+    repo = config = ""
+    label_names = ()
+
+    def __init__(self, *, name: str, members: Sequence[Mapping[str, Any]], rows: Mapping[str, int], **shared: Any):
+        self.name, self.rows = name, rows
+        self.suite, self.train_split, self.eval_splits = (
+            shared[key] for key in ("suite", "train_split", "eval_splits")
+        )
+        self._tasks = [CommonsenseTask(**shared | dict(member)) for member in members]
+
+    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
+        """Read, check, choose and encode the rows of all members; see `load_questions`."""
+        return load_questions(self.name, self._tasks, source, tokenizer, text=text, **options)

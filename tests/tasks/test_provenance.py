@@ -1,0 +1,13 @@
+from frod_bench.tasks.provenance import annotated, unofficial_sizes
+
+
+def test_notes_stand_behind_the_source_s_own():
+    assert annotated({"source": "hub"}, None) == {"source": "hub"}
+    assert annotated({"source": "x", "note": "a"}, None, "b")["note"] == "a; b"
+
+
+def test_only_sizes_that_differ_are_told():
+    assert unofficial_sizes({"train": 5, "test": 3}, {"train": 5}) is None
+    assert unofficial_sizes({"train": 4, "test": 3}, {"train": 5, "test": 3}) == (
+        "not the official number of rows: train 4 of 5"
+    )
