@@ -10,6 +10,7 @@ COMMANDS = {
     "audit": "hold the paper's figures against what follows from its settings",
     "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
     "doctor": "check what this machine can run and what is missing",
+    "export": "write a run's adapter for PEFT, or the merged model",
     "list": "list tasks, methods or backbones",
     "report": "print the table of a folder of runs",
 }

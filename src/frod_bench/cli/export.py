@@ -1,0 +1,106 @@
+"""`frod-bench export`: the adapter of a stored run as a PEFT checkpoint, or the model with the adapter merged in."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from frod_bench.errors import RequestError
+
+_EXAMPLES = """\
+examples:
+  frod-bench export outputs/.../seed0-1a2b3c4d --format merged --to sst2_model
+  frod-bench export outputs/.../seed0-1a2b3c4d --format peft --to sst2_adapter
+
+A merged model of transformers loads with `AutoModelForSequenceClassification.from_pretrained(DIR)`; an image model
+is `model.safetensors`, the state of the tower and its head. A PEFT adapter loads with `PeftModel.from_pretrained`.
+FRoD has one in every basis where PEFT computes the same V: train with method.basis=peft to be sure.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Write the export and print where it lies. Raises RequestError for what cannot be exported as asked."""
+    arguments = _parser().parse_args(argv)
+    config, adapter = _read(arguments.run)
+    if arguments.to.exists() and any(arguments.to.iterdir()):
+        raise RequestError(f"{arguments.to} is not empty. Give another folder to --to.")
+    written = _export(config, adapter, arguments.format, arguments.to)
+    print(f"{arguments.format}: {written}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench export",
+        description="Write what a run has trained in a form that other programs load. The base weights are read from"
+        " where the run read them; the adapter is that of the selected epoch.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, with config.yaml and adapter/")
+    parser.add_argument("--format", choices=["peft", "merged"], default="peft", help="default: peft")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
+    return parser
+
+
+def _read(run: Path) -> tuple[dict[str, Any], Path]:
+    """Return the configuration and the adapter's folder of a run. Raises RequestError when one is missing."""
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        target = config["backbone"]["_target_"]
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
+        raise RequestError(f"{run} is no run's directory: its config.yaml cannot be read ({error}).") from error
+    if not str(target).startswith("frod_bench.backbones."):
+        raise RequestError(f"backbone._target_={target} in {run / 'config.yaml'} is not one of frod-bench's backbones.")
+    adapter = run / "adapter"
+    if not (adapter / "adapter_config.json").is_file():
+        raise RequestError(f"{run} holds no adapter/: run it again with force=true, it may have been cleared away.")
+    return config, adapter
+
+
+def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
+    from hydra.utils import instantiate  # these take seconds, and a wrong request is told before
+
+    from frod_bench.methods import load_adapter
+
+    backbone = instantiate(config["backbone"])
+    model = backbone.build(_classes(adapter), config["seed"])
+    adapted = load_adapter(model, adapter)
+    try:
+        if form == "peft":
+            return adapted.save(folder, format="peft")
+        folder.mkdir(parents=True, exist_ok=True)
+        _save_model(adapted.merge().eval(), backbone.processor(), folder)
+    except OSError as error:
+        raise RequestError(f"{folder} cannot be written ({error.strerror}). Give another --to.") from error
+    return folder
+
+
+def _classes(adapter: Path) -> int | None:
+    """Return how many classes the trained head has, None for a language model, which has no new head.
+
+    Raises RequestError when the head was frozen, as its weights are then in no file.
+    """
+    from frod_bench.methods.base import read_checkpoint_tensors
+
+    names = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")).get("head") or []
+    if not names:
+        return None
+    tensors = read_checkpoint_tensors(adapter)
+    head = [t for name, t in tensors.items() if t.ndim == 2 and any(f".{h}." in f".{name}" for h in names)]
+    if not head:
+        raise RequestError(f"The head of {adapter} was frozen, so the adapter does not hold it and cannot be exported.")
+    return len(head[-1])
+
+
+def _save_model(model: Any, processor: Any, folder: Path) -> None:
+    from safetensors.torch import save_model
+
+    if hasattr(model, "save_pretrained"):
+        model.save_pretrained(folder)
+    else:
+        save_model(model, str(folder / "model.safetensors"))
+    if hasattr(processor, "save_pretrained"):
+        processor.save_pretrained(folder)

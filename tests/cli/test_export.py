@@ -1,0 +1,71 @@
+"""`frod-bench export`: what a run has trained, loaded again by PEFT and by transformers."""
+
+import shutil
+
+import pytest
+import torch
+import yaml
+from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from frod_bench.cli import run_command
+from frod_bench.methods import load_adapter
+
+RUN = ["task=glue/rte", "profile=smoke", "train.epochs=1"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Return a finished run of FRoD in PEFT's basis and one of LoRA."""
+    folder = tmp_path_factory.mktemp("runs")
+    for method in (["method=frod", "method.basis=peft"], ["method=lora"]):
+        assert run_command([*method, *RUN, f"out={folder / method[0].partition('=')[2]}"]) == 0
+    return folder
+
+
+def base_and_trained(run):
+    from hydra.utils import instantiate
+
+    backbone = instantiate(yaml.safe_load((run / "config.yaml").read_text())["backbone"])
+    trained = backbone.build(2, 0)
+    load_adapter(trained, run / "adapter")
+    return backbone.build(2, 0), trained.eval(), backbone.processor()(["a text", "b"], padding=True, return_tensors="pt")
+
+
+def logits(model, batch):
+    with torch.no_grad():
+        return model.eval()(**batch).logits
+
+
+@pytest.mark.parametrize("method", ["frod", "lora"])
+def test_both_forms_compute_what_was_trained(runs, method, tmp_path, capsys):
+    base, trained, batch = base_and_trained(runs / method)
+    start, expected = logits(base, batch), logits(trained, batch)
+    assert not torch.allclose(start, expected, atol=1e-3)
+    for form in ("peft", "merged"):
+        assert run_command(["export", str(runs / method), "--format", form, "--to", str(tmp_path / form)]) == 0
+        assert str(tmp_path / form) in capsys.readouterr().out
+    merged = AutoModelForSequenceClassification.from_pretrained(tmp_path / "merged")
+    torch.testing.assert_close(logits(merged, batch), expected, rtol=1e-4, atol=1e-4)
+    assert AutoTokenizer.from_pretrained(tmp_path / "merged")(["a text"]).input_ids
+    torch.testing.assert_close(
+        logits(PeftModel.from_pretrained(base, tmp_path / "peft"), batch), expected, rtol=1e-4, atol=1e-4
+    )
+
+
+def test_what_cannot_be_exported_is_named(runs, tmp_path, capsys):
+    def refused(run, to, word):
+        assert run_command(["export", str(run), "--to", str(to)]) == 2
+        error = capsys.readouterr().err
+        assert word in error and "Traceback" not in error
+
+    refused(tmp_path, tmp_path / "x", "config.yaml")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    refused(runs / "lora", tmp_path / "full", "not empty")
+    shutil.copytree(runs / "lora", tmp_path / "bare")
+    shutil.rmtree(tmp_path / "bare" / "adapter")
+    refused(tmp_path / "bare", tmp_path / "x", "adapter")
+    text = (tmp_path / "bare" / "config.yaml").read_text()
+    (tmp_path / "bare" / "config.yaml").write_text(text.replace("frod_bench.backbones.tiny.TinyBackbone", "os.system"))
+    refused(tmp_path / "bare", tmp_path / "x", "os.system")
