@@ -1,10 +1,10 @@
 """Find the learning rates of `profile=offline`: the same number of trials for every method, on training rows only.
 
-    python scripts/tune_offline.py --root DIR [--methods vera,goat] [--out outputs/tune] [--jobs 2]
+    python scripts/tune_offline.py --root DIR [--task glue/sst2] [--methods vera,goat] [--out outputs/tune] [--jobs 2]
 
-DIR holds GLUE as `data.root` does. SST-2's training rows are divided: 1,000 train, 1,500 others judge. The
-official validation rows are not read. Prints one table; the winners are copied by hand into recipe/glue.yaml.
-Trials that are complete in --out are not run again.
+DIR holds the task as `data.root` does. Its training rows are divided: for GLUE 1,000 train and 1,500 others judge,
+for images 600 and 400. The rows that evaluate in a real run are not read. Prints one table; the winners are copied
+by hand into the suite's recipe. Trials that are complete in --out are not run again.
 """
 
 import argparse
@@ -16,15 +16,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from frod_bench.cli.list import read_group
+from frod_bench.cli.paths import config_dir
 from frod_bench.methods import make_method
 
-TRAIN_ROWS, JUDGE_ROWS = 1000, 1500
+ROWS = {"glue": (1000, 1500), "vision": (600, 400)}  # that train, that judge
 LOW_RANK = [
     (5e-4, 1e-3), (1e-3, 1e-3), (2e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (2e-3, 1e-2),
     (2e-4, 1e-3), (5e-4, 1e-2), (7e-4, 1e-3),
 ]  # fmt: skip
 VECTORS = [(a, h) for h in (1e-3, 1e-2) for a in (5e-3, 1e-2, 2e-2, 5e-2)] + [(1e-1, 1e-2)]
-TRIALS = {  # rates in the order of the method's roles
+GLUE = {  # rates in the order of the method's roles
     "full_ft": [
         (1e-4, 1e-4), (2e-4, 2e-4), (3e-4, 3e-4), (5e-5, 1e-3), (1e-4, 1e-3), (2e-4, 1e-3),
         (5e-5, 5e-5), (1e-4, 1e-2), (1.5e-4, 1.5e-4),
@@ -44,37 +46,50 @@ TRIALS = {  # rates in the order of the method's roles
     "qfura": LOW_RANK,
     "qlora": LOW_RANK,
 }  # fmt: skip
+VISION = {
+    "full_ft": [(1e-4, 1e-3), (3e-4, 1e-3), (1e-3, 1e-3), (3e-4, 1e-2), (1e-3, 1e-2), (3e-3, 1e-2)],
+    "lora": [(1e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (3e-3, 1e-2), (1e-2, 1e-2), (3e-2, 1e-2)],
+    "frod": [
+        (5e-3, 5e-4, 1e-2), (1e-2, 1e-3, 1e-2), (1e-2, 5e-3, 1e-2), (3e-2, 3e-3, 1e-2), (3e-2, 1e-2, 1e-2),
+        (1e-2, 1e-2, 1e-2),
+    ],
+}  # fmt: skip
+TRIALS = {"glue": GLUE, "vision": VISION}
 
 
-def divide(root: Path, out: Path) -> Path:
-    """Write the two parts of SST-2's training rows as a data root of its own; return it."""
-    rows = pq.read_table(root / "nyu-mll/glue/sst2/train.parquet")
-    target = out / "data/nyu-mll/glue/sst2"
-    target.mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows.slice(0, TRAIN_ROWS), target / "train.parquet")
-    pq.write_table(rows.slice(TRAIN_ROWS, JUDGE_ROWS), target / "validation.parquet")
+def divide(task: str, root: Path, out: Path) -> Path:
+    """Write the two parts of the task's training rows as a data root of its own; return it."""
+    values = read_group(config_dir() / "task")[task]
+    place, (train, judge) = Path(values["repo"], values["config"]), ROWS[values["suite"]]
+    rows = pq.read_table(root / place / f"{values['train_split']}.parquet")
+    (out / "data" / place).mkdir(parents=True, exist_ok=True)
+    pq.write_table(rows.slice(0, train), out / "data" / place / f"{values['train_split']}.parquet")
+    pq.write_table(rows.slice(train, judge), out / "data" / place / f"{values['eval_splits'][0]}.parquet")
     return out / "data"
 
 
 def main() -> int:
     """Run all trials, `--jobs` at a time, and print the table of every method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, required=True, help="data root with nyu-mll/glue/sst2/train.parquet")
-    parser.add_argument("--methods", default=",".join(TRIALS), help="separated by commas; all by default")
+    parser.add_argument("--root", type=Path, required=True, help="data root with the task's training rows")
+    parser.add_argument("--task", default="glue/sst2", help="as for task=; its suite needs a table of trials here")
+    parser.add_argument("--methods", help="separated by commas; all that have trials by default")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"))
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with its share of the cores")
     arguments = parser.parse_args()
-    data = divide(arguments.root, arguments.out)
+    data = divide(arguments.task, arguments.root, arguments.out)
+    table = TRIALS[arguments.task.partition("/")[0]]
+    methods = arguments.methods.split(",") if arguments.methods else list(table)
     threads = max(1, (os.cpu_count() or 1) // arguments.jobs)
     environment = os.environ | {"FROD_BENCH_OUT": str(arguments.out / "runs"), "OMP_NUM_THREADS": str(threads)}
 
     def run(trial: tuple[str, tuple[float, ...]]) -> int:
         method, rates = trial
         leaves = [f"train.lr.{role}={rate}" for role, rate in zip(make_method(method).roles, rates, strict=True)]
-        command = [sys.executable, "-m", "frod_bench", f"method={method}", "task=glue/sst2", "profile=offline"]
+        command = [sys.executable, "-m", "frod_bench", f"method={method}", f"task={arguments.task}", "profile=offline"]
         return subprocess.run([*command, f"data.root={data}", *leaves], env=environment, check=False).returncode
 
-    trials = [(method, rates) for method in arguments.methods.split(",") for rates in TRIALS[method]]
+    trials = [(method, rates) for method in methods for rates in table[method]]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         codes = list(pool.map(run, trials))
     subprocess.run([sys.executable, "-m", "frod_bench", "report", str(arguments.out / "runs")], check=False)

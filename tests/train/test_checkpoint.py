@@ -10,7 +10,7 @@ from frod_bench.train.checkpoint import delete_checkpoint, load_checkpoint, save
 from frod_bench.train.fit import fit
 
 METHODS = ("frod", "lora", "full_ft")
-CLOCKS = ("seconds", "samples_per_second", "peak_memory_bytes")
+CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
 
 
 class Interrupted(BaseException):

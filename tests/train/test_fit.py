@@ -1,3 +1,5 @@
+import time
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -6,7 +8,8 @@ from frod_bench.errors import RunFailure
 from frod_bench.record import RunRecord
 from frod_bench.train.fit import describe, fit
 
-KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "samples_per_second", "peak_memory_bytes"}
+KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "data_wait"}
+KEYS |= {"samples_per_second", "peak_memory_bytes"}
 
 
 def scripted(*rounds):
@@ -88,6 +91,23 @@ def test_every_epoch_leaves_a_line(make_trainer, make_data, make_run, capsys, me
     printed = capsys.readouterr().out.splitlines()
     assert [text.split("  ")[0] for text in printed] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "accuracy 0.9000" in printed[1]
+
+
+def test_the_share_of_time_spent_waiting_for_rows(make_trainer, make_data, make_run):
+    shares = []
+    for pause in (0.0, 0.05):
+        data = make_data()
+        collate = data.collate
+        data.collate = lambda rows, pause=pause, collate=collate: time.sleep(pause) or collate(rows)
+        trainer = make_trainer("full_ft", data, epochs=2)
+        run, record = make_run(f"pause {pause}")
+        fit(trainer, run, record, Watching(trainer))
+        lines = run.read_metrics()
+        waited = sum(line["data_wait"] * line["seconds"] for line in lines)
+        assert record.time["data_wait"] == pytest.approx(waited / record.time["train_s"])
+        assert waited >= pause * 2 * 5
+        shares.append(record.time["data_wait"])
+    assert 0 < shares[0] < shares[1] < 1
 
 
 def test_times_add_up_over_the_epochs(make_trainer, make_data, make_run):

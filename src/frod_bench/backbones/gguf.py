@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from frod_bench.backbones.base import quiet
 from frod_bench.backbones.directory import file_digest, load_model, load_tokenizer
 from frod_bench.backbones.packaged import package_folder, package_identity
+from frod_bench.disk_cache import cache_folder, exclusively
 from frod_bench.errors import RequestError
 
 
@@ -49,9 +49,8 @@ class GgufBackbone:
     def directory(self) -> Path:
         """The model directory in the cache, made when it is not there. Raises RequestError without the packages."""
         source = package_folder(self.package, self.module, self.name)
-        directory = cache_directory() / f"{Path(self.file).stem}-{file_digest(source / self.file)[:16]}"
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{directory}.lock"):
+        directory = cache_folder("weights") / f"{Path(self.file).stem}-{file_digest(source / self.file)[:16]}"
+        with exclusively(directory):
             if not directory.exists():
                 _expand(source, self.file, directory)
         return directory
@@ -73,9 +72,3 @@ def _expand(source: Path, file: str, directory: Path) -> None:
     tokenizer.save_pretrained(partial)
     shutil.rmtree(directory, ignore_errors=True)
     partial.replace(directory)
-
-
-def cache_directory() -> Path:
-    """Return where expanded weights are kept: `$FROD_BENCH_CACHE`, else `frod-bench` in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("FROD_BENCH_CACHE") or Path(base) / "frod-bench") / "backbones"

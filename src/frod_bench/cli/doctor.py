@@ -13,6 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from frod_bench.cli.paths import requirements_file
+from frod_bench.disk_cache import cache_folder
 from frod_bench.errors import RequestError
 
 GIB = 2**30
@@ -149,15 +150,12 @@ def _hub_reachable() -> bool:
 
 def _folders() -> dict[str, Path]:
     """Return the folders that grow, each of which may be deleted: outputs here, and the caches."""
-    from frod_bench.backbones import gguf  # these take torch along, which may not be there
-    from frod_bench.linalg import cache
-
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     datasets = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
     outputs = Path(os.environ.get("FROD_BENCH_OUT", "outputs")).resolve()
-    ours = {"decompositions": cache.cache_directory(), "expanded weights": gguf.cache_directory()}
-    return {"outputs": outputs, "hub cache": hub, "datasets cache": datasets, **ours}
+    caches = {kind: cache_folder(kind) for kind in ("decompositions", "images", "weights")}
+    return {"outputs": outputs, "hub cache": hub, "datasets cache": datasets, **caches}
 
 
 def _size_gib(folder: Path) -> float:

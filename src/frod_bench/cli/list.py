@@ -72,12 +72,13 @@ def _method(name: str, config: dict) -> dict:
 
 
 def _backbone(name: str, config: dict) -> dict:
+    facts = config.get("facts", {})
     return {
         "name": name,
-        "source": config.get("id") or config.get("package") or "random weights",
-        "parameters": config.get("facts", {}).get("parameters"),
-        "layers": config.get("facts", {}).get("layers"),
-        "hidden": config.get("facts", {}).get("hidden"),
+        "source": config.get("id") or config.get("package") or facts.get("source") or "random weights",
+        "parameters": facts.get("parameters"),
+        "layers": facts.get("layers"),
+        "hidden": facts.get("hidden"),
         "targets": config.get("targets", []),
         "head": config.get("head", []),
     }

@@ -10,18 +10,18 @@ from pathlib import Path
 
 import torch
 import xxhash
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from frod_bench.disk_cache import cache_folder, exclusively
 
 _CHECKSUM = "xxh3_128"
 
 
 def cache_directory() -> Path:
-    """Return where entries are kept: `$FROD_BENCH_CACHE`, else `frod-bench` in the user's cache directory."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("FROD_BENCH_CACHE") or Path(base) / "frod-bench") / "decompositions"
+    """Return where entries are kept."""
+    return cache_folder("decompositions")
 
 
 def entry_key(weights: Sequence[Tensor], options: str) -> str:
@@ -39,22 +39,14 @@ def cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tens
     Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed
     again. A cache that cannot be written costs the next run its time and this one nothing.
     """
-    directory = cache_directory()
-    file = directory / f"{key}.safetensors"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(directory / f"{key}.lock")
-        lock.acquire()
-    except OSError:
-        return _read(file) or compute()
-    try:
+    file = cache_directory() / f"{key}.safetensors"
+    with exclusively(file) as writable:
         tensors = _read(file)
         if tensors is None:
             tensors = compute()
-            _write(file, tensors)
+            if writable:
+                _write(file, tensors)
         return tensors
-    finally:
-        lock.release()
 
 
 def _read(file: Path) -> dict[str, Tensor] | None:

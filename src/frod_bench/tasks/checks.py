@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from datasets import ClassLabel, Dataset, Value
+from datasets import ClassLabel, Dataset, Image, Value
 
 from frod_bench.errors import RequestError
 
@@ -18,14 +18,7 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
     Raises `RequestError` on an empty split, a missing or wrongly typed column, a null, or a label out of
     range.
     """
-    if len(rows) == 0:
-        raise RequestError(f"{where} has no rows. Give a split with at least one row.")
-    missing = [name for name in (*texts, label) if name not in rows.column_names]
-    if missing:
-        raise RequestError(
-            f"{where} has no column {', '.join(missing)}; its columns are {', '.join(rows.column_names)}. "
-            f"Accepted: the hub's columns {', '.join((*texts, label))}."
-        )
+    _check_columns(rows, where, (*texts, label))
     table = rows.with_format("arrow")[:]
     for name in texts:
         kind = rows.features[name]
@@ -35,6 +28,44 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
     _check_label_type(rows.features[label], label, where, label_names)
     _check_no_null(table[label], label, where)
     _check_label_range(table[label], label, where, len(label_names))
+
+
+def check_image_rows(rows: Dataset, where: str, image: str, label: str, label_names: Sequence[str]) -> None:
+    """Check that every row has an encoded image and a known label; the images are not decoded.
+
+    The classes may be spelled otherwise than in `label_names`, but not be more or fewer. Raises `RequestError`
+    as `check_rows` does.
+    """
+    _check_columns(rows, where, (image, label))
+    kind = rows.features[image]
+    if not isinstance(kind, Image) and not (isinstance(kind, dict) and set(kind) == {"bytes", "path"}):
+        raise RequestError(
+            f"Column {image} of {where} is of type {_type_name(kind)}; "
+            "accepted: the hub's Image, a record of the bytes of an image file and its path."
+        )
+    columns = rows.select_columns([image, label]).with_format("arrow")[:]
+    _check_no_null(columns[image], image, where)
+    kind = rows.features[label]
+    if isinstance(kind, ClassLabel) and kind.num_classes != len(label_names):
+        raise RequestError(
+            f"Column {label} of {where} has {kind.num_classes} classes; accepted: {len(label_names)}, as many as "
+            "task.label_names has. Give the task's own data, or its class names as task.label_names=[...]."
+        )
+    if not isinstance(kind, ClassLabel):
+        _check_label_type(kind, label, where, label_names)
+    _check_no_null(columns[label], label, where)
+    _check_label_range(columns[label], label, where, len(label_names))
+
+
+def _check_columns(rows: Dataset, where: str, columns: Sequence[str]) -> None:
+    if len(rows) == 0:
+        raise RequestError(f"{where} has no rows. Give a split with at least one row.")
+    missing = [name for name in columns if name not in rows.column_names]
+    if missing:
+        raise RequestError(
+            f"{where} has no column {', '.join(missing)}; its columns are {', '.join(rows.column_names)}. "
+            f"Accepted: the hub's columns {', '.join(columns)}."
+        )
 
 
 def _check_no_null(column: pa.ChunkedArray, name: str, where: str) -> None:

@@ -14,6 +14,8 @@ FORMATS = ("pair", "instruction")
 
 def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
     """Raise `RequestError` on an unknown text format, or a length that the tokenizer's model cannot take."""
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise RequestError("The task has text, and the backbone reads images. Leave backbone= out, or name another.")
     if text not in FORMATS:
         raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
     check_max_length(tokenizer, max_length)

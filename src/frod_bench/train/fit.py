@@ -24,6 +24,7 @@ class _Done:
     final: dict[str, Any] | None = None
     selected: float | None = None  # the value of the selecting metric at the selected epoch
     train_s: float = 0.0
+    waited_s: float = 0.0  # of train_s
     eval_s: float = 0.0
 
 
@@ -50,6 +51,7 @@ def fit(trainer: Trainer, run: RunDirectory, record: RunRecord, tracker: Tracker
             metrics = trainer.evaluate()
             done.eval_s += time.perf_counter() - start
             done.train_s += trained.seconds
+            done.waited_s += trained.waited_s
             done.epochs = epoch + 1
             line = _line(trainer, trained, metrics, done.epochs)
             _select(trainer, run, record, done, metrics)
@@ -101,6 +103,7 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
         "lr": lr,
         "lr_ratio": lr["sparse"] / lr["diag"] if lr.get("sparse") is not None and lr.get("diag") else None,
         "seconds": trained.seconds,
+        "data_wait": trained.waited_s / trained.seconds,
         "samples_per_second": trained.samples / trained.seconds,
         "peak_memory_bytes": peak_memory(trainer.accelerator.device)[0],
     }
@@ -109,7 +112,8 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
 def _update(record: RunRecord, trainer: Trainer, done: _Done) -> None:
     peak, kind = peak_memory(trainer.accelerator.device)
     record.best, record.final = done.best, done.final
-    record.time |= {"train_s": done.train_s, "eval_s": done.eval_s}
+    data_wait = done.waited_s / done.train_s if done.train_s else 0.0
+    record.time |= {"train_s": done.train_s, "eval_s": done.eval_s, "data_wait": data_wait}
     record.memory = {"peak_bytes": peak, "kind": kind}
 
 

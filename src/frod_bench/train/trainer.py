@@ -22,15 +22,20 @@ from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
+_WORKERS = 2  # processes that make batches while an accelerator computes
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
 
 
 @dataclass
 class TrainedEpoch:
-    """What one epoch of training came to; `lr` is the rate of the last step taken."""
+    """What one epoch of training came to; `lr` is the rate of the last step taken.
+
+    `waited_s` of the `seconds` went by waiting for the next batch.
+    """
 
     loss: float
     seconds: float
+    waited_s: float
     samples: int
     lr: dict[str, float]
 
@@ -87,7 +92,7 @@ class Trainer:
         self.model.train()
         start = time.perf_counter()
         plan = self._plan(epoch)
-        batches = self._load(self.data.train, [micro for step in plan for micro in step])
+        batches = _Timed(self._load(self.data.train, [micro for step in plan for micro in step]))
         total = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
         on_cpu = self.accelerator.device.type == "cpu"
         lr = learning_rates(self.optimizer)
@@ -102,7 +107,7 @@ class Trainer:
                     f" {epoch + 1}). {_ADVICE}"
                 )
         samples = len(self.lengths)
-        return TrainedEpoch(total.item() / samples, time.perf_counter() - start, samples, lr)
+        return TrainedEpoch(total.item() / samples, time.perf_counter() - start, batches.waited_s, samples, lr)
 
     def _step(self, step: list[list[int]], batches: Iterator[tuple[dict[str, Any], int]]) -> torch.Tensor:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of its rows."""
@@ -165,11 +170,26 @@ class Trainer:
         """
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         own = [batch[rank::world] for batch in batches]
+        on_cuda = self.accelerator.device.type == "cuda"
         loader = DataLoader(
             rows,
             batch_sampler=[part or batch[:1] for part, batch in zip(own, batches, strict=True)],
             collate_fn=self.data.collate,
-            pin_memory=self.accelerator.device.type == "cuda",
+            num_workers=_WORKERS if on_cuda else 0,  # on a CPU they would take its cores from the model
+            pin_memory=on_cuda,
         )
         for part, batch in zip(own, loader, strict=True):
             yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}, len(part)
+
+
+class _Timed(Iterator):
+    """An iterator that adds up how long its reader has waited for it."""
+
+    def __init__(self, items: Iterator):
+        self._items, self.waited_s = items, 0.0
+
+    def __next__(self) -> Any:
+        start = time.perf_counter()
+        item = next(self._items)
+        self.waited_s += time.perf_counter() - start
+        return item

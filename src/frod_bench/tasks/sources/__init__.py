@@ -8,11 +8,11 @@ from frod_bench.tasks.base import Source
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.hub import HubSource
 from frod_bench.tasks.sources.local import LocalSource
-from frod_bench.tasks.sources.packaged import PackagedSource
+from frod_bench.tasks.sources.packages import Packages
 
 _ROOTLESS: dict[str, Callable[[], Source]] = {
     "hub": HubSource,
-    "packaged": PackagedSource,
+    "packaged": Packages,
     "generated": GeneratedSource,
 }
 SOURCES = ("local", *_ROOTLESS)

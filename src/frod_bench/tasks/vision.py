@@ -1,0 +1,149 @@
+"""Image classification tasks, as the paper's Table 2 uses them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import ClassLabel, Dataset, Features, Image
+from PIL.Image import Image as Pillow
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.checks import check_image_rows
+from frod_bench.tasks.images import decode
+from frod_bench.tasks.metrics import Scorer
+from frod_bench.tasks.pixels import Collate, PixelRows, Transform, cached_pixels
+from frod_bench.tasks.selection import carve_holdout, subset
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTask:
+    """One image classification task.
+
+    The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size
+    of each split. An image of more than `max_pixels` pixels is refused. Raises `RequestError` when one of the
+    lists is empty or `max_pixels` is no whole number above 0.
+    """
+
+    name: str
+    suite: str
+    repo: str
+    config: str
+    image: str
+    label: str
+    label_names: list[str]
+    train_split: str
+    eval_splits: list[str]
+    metrics: list[str]
+    rows: dict[str, int]
+    max_pixels: int
+    version: int
+
+    def __post_init__(self) -> None:
+        for key in ("label_names", "eval_splits", "metrics"):
+            if not getattr(self, key):
+                raise RequestError(f"task.{key} is empty: name at least one, as configs/task/{self.name}.yaml does.")
+        if isinstance(self.max_pixels, bool) or not isinstance(self.max_pixels, int) or self.max_pixels < 1:
+            raise RequestError(f"task.max_pixels={self.max_pixels} is not accepted: a whole number above 0.")
+
+    @property
+    def schema(self) -> Features:
+        """The columns that a source must have."""
+        return Features({self.image: Image(), self.label: ClassLabel(names=self.label_names)})
+
+    def load(
+        self,
+        source: Source,
+        transform: Transform,
+        *,
+        max_length: int | None,
+        text: str | None,
+        max_train: int | None,
+        max_eval: int | None,
+        holdout: bool,
+    ) -> TaskData:
+        """Read, check and choose the rows, and decode their images or find them decoded; see `Task.load`.
+
+        `max_train` and `max_eval` keep a fixed part of each split; a holdout is carved from what is left of the
+        training rows. Raises `RequestError` on an option that images have not, on rows that are missing or do
+        not fit the task, and on an image that cannot be read.
+        """
+        for key, value in (("text.max_length", max_length), ("text.format", text)):
+            if value is not None:
+                raise RequestError(f"{key}={value} is not accepted: {self.name} has images. Leave it out.")
+        if not hasattr(transform, "resize"):
+            raise RequestError(
+                f"{self.name} has images, and the backbone reads text. Leave backbone= out, or name another."
+            )
+        read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
+        where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
+        numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
+        chosen = {split: subset(numbered[split], max_eval, "data.max_eval") for split in self.eval_splits}
+        train, held = subset(numbered[self.train_split], max_train, "data.max_train"), None
+        if holdout:
+            train, held = carve_holdout(train, self.label)
+
+        def decoded(rows: Dataset, split: str) -> PixelRows:
+            numbers = rows["row"]
+
+            def image(row: int, content: bytes) -> Pillow:
+                return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
+
+            encoded = _Encoded(rows, self.image)
+            return PixelRows(cached_pixels(encoded, transform, image), list(rows[self.label]))
+
+        reported, *further = self.eval_splits
+        samples = {"train": len(train), "eval": len(chosen[reported])}
+        samples |= {split: len(chosen[split]) for split in further}
+        if held is not None:
+            samples["holdout"] = len(held)
+        kind = read[self.train_split].features[self.label]
+        return TaskData(
+            train=decoded(train, self.train_split),
+            evaluation={split: decoded(rows, split) for split, rows in chosen.items()},
+            holdout=None if held is None else decoded(held, self.train_split),
+            num_labels=len(self.label_names),
+            label_names=list(kind.names) if isinstance(kind, ClassLabel) else self.label_names,
+            metric=Metric(self.metrics[0]),
+            collate=Collate(transform),
+            measure=Scorer(self.metrics, reported),
+            samples=samples,
+            provenance=self._provenance(source, read),
+        )
+
+    def _provenance(self, source: Source, read: dict[str, Dataset]) -> dict[str, str]:
+        provenance = source.provenance()
+        sizes = ", ".join(
+            f"{split} {len(rows)} of {self.rows[split]}"
+            for split, rows in read.items()
+            if len(rows) != self.rows[split]
+        )
+        notes = [provenance.get("note"), f"not the official number of rows: {sizes}" if sizes else None]
+        note = "; ".join(filter(None, notes))
+        return {**provenance, "note": note} if note else provenance
+
+    def _read(self, source: Source, split: str) -> Dataset:
+        rows = source.read(self.repo, self.config, split, self.schema)
+        where = f"{self.repo}/{self.config}/{split}"
+        check_image_rows(rows, where, self.image, self.label, self.label_names)
+        kept = rows.select_columns([self.image, self.label])
+        return kept.cast_column(self.image, Image(decode=False))
+
+
+class _Encoded(Sequence):
+    """The image files of the rows as bytes; none is held in memory longer than it is looked at."""
+
+    def __init__(self, rows: Dataset, column: str):
+        self._rows, self._column = rows.select_columns([column]), column
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> bytes:
+        image = self._rows[row][self._column]
+        if image["bytes"] is not None:
+            return image["bytes"]
+        try:
+            return Path(image["path"]).read_bytes()
+        except OSError as error:
+            raise RequestError(f"The image file {image['path']} cannot be read ({error.strerror}).") from error

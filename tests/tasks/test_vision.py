@@ -1,0 +1,229 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, Image, Value
+from PIL import Image as Pillow
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.sources.generated import GeneratedSource
+from frod_bench.tasks.sources.local import LocalSource
+from frod_bench.tasks.vision import ImageTask
+
+NAMES = ["cat", "dog", "owl"]
+WHOLE = {"max_length": None, "text": None, "max_train": None, "max_eval": None, "holdout": False}
+
+
+class Transform:
+    size, key = 4, "middle 4"
+
+    def resize(self, image):
+        return np.asarray(image.resize((4, 4))).transpose(2, 0, 1)
+
+    def normalise(self, pixels):
+        return pixels.float() / 255
+
+
+def png(value, size=(6, 5)):
+    file = io.BytesIO()
+    Pillow.new("RGB", size, (value, value, value)).save(file, format="PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def task():
+    def build(**values):
+        return ImageTask(
+            **{
+                "name": "vision/toy",
+                "suite": "vision",
+                "repo": "somebody/toy",
+                "config": "default",
+                "image": "image",
+                "label": "label",
+                "label_names": NAMES,
+                "train_split": "train",
+                "eval_splits": ["test"],
+                "metrics": ["accuracy"],
+                "rows": {"train": 20, "test": 6},
+                "max_pixels": 1500,
+                "version": 1,
+            }
+            | values
+        )
+
+    return build
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Returns a function (split, images=None, labels=None, names=NAMES) that writes a split; row i has grey i."""
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
+
+    def save(split, images=None, labels=None, names=NAMES, column="image"):
+        images = [png(row) for row in range(20 if split == "train" else 6)] if images is None else images
+        labels = [row % 3 for row in range(len(images))] if labels is None else labels
+        label = ClassLabel(names=names) if names else Value("int64")
+        features = Features({column: Image(), "label": label, "more": Value("int32")})
+        columns = {column: [{"bytes": image} for image in images], "label": labels, "more": [0] * len(images)}
+        folder = tmp_path / "data/somebody/toy/default"
+        folder.mkdir(parents=True, exist_ok=True)
+        Dataset.from_dict(columns, features=features).to_parquet(folder / f"{split}.parquet")
+
+    save("train")
+    save("test")
+    return save
+
+
+@pytest.fixture
+def load(task, tmp_path):
+    def run(transform=None, task=task(), **options):  # noqa: B008 - a task is never changed
+        return task.load(LocalSource(tmp_path / "data"), transform or Transform(), **WHOLE | options)
+
+    return run
+
+
+def greys(rows):
+    return [int(rows[row]["pixels"].max()) for row in range(len(rows))]
+
+
+def test_rows_become_batches(write, load):
+    data = load()
+    assert data.num_labels == 3 and data.label_names == NAMES and data.metric.name == "accuracy"
+    assert data.samples == {"train": 20, "eval": 6}
+    assert greys(data.train) == list(range(20)) and greys(data.evaluation["test"]) == list(range(6))
+    batch = data.collate([data.train[4], data.train[5]])
+    assert batch["labels"].tolist() == [1, 2]
+    assert batch["pixel_values"].shape == (2, 3, 4, 4)
+    assert torch.allclose(batch["pixel_values"][1], torch.tensor(5 / 255))
+    assert data.measure("test", [0, 1, 2, 0, 1, 2], data.evaluation["test"]._labels) == {"accuracy": 1.0}
+    assert data.provenance["source"] == "local" and "note" not in data.provenance
+
+
+def test_parts_of_the_rows(write, load):
+    data = load(max_train=10, max_eval=4, holdout=True)
+    assert data.samples["eval"] == len(data.evaluation["test"]) == 4
+    assert data.samples["train"] + data.samples["holdout"] == 10
+    both = greys(data.train) + greys(data.holdout)
+    assert len(set(both)) == 10
+    assert [label for rows in (data.train, data.holdout) for label in rows._labels] == [grey % 3 for grey in both]
+
+
+def test_another_number_of_rows_is_noted(write, load, task):
+    note = load(task=task(rows={"train": 20, "test": 99})).provenance["note"]
+    assert note == "not the official number of rows: test 6 of 99"
+
+
+def test_class_names_are_those_of_the_data(write, load):
+    write("train", names=["Cat", "Dog", "Owl"])
+    assert load().label_names == ["Cat", "Dog", "Owl"]
+
+
+def test_plain_numbers_are_labels_too(write, load):
+    write("train", names=None)
+    assert load().label_names == NAMES
+
+
+def test_a_corrupt_image_is_named_by_its_row_in_the_file(write, load):
+    write("train", images=[png(row) if row != 17 else b"broken" for row in range(20)])
+    with pytest.raises(RequestError, match="Row 17 of somebody/toy/default/train is not a readable image"):
+        load()
+    with pytest.raises(RequestError, match="Row 17 of somebody/toy/default/train"):
+        load(max_train=19)
+
+
+def test_the_limit_is_an_option_of_the_task(write, load, task):
+    write("test", images=[png(0, size=(50, 40))])
+    with pytest.raises(RequestError, match="Row 0 of somebody/toy/default/test is an image of 50 x 40"):
+        load()
+    assert len(load(task=task(max_pixels=2000)).evaluation["test"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"column": "img"}, r"train has no column image; its columns are img, label, more\."),
+        ({"images": []}, "train has no rows"),
+        ({"names": ["cat", "dog"], "labels": [0] * 20}, "train has 2 classes; accepted: 3"),
+        (
+            {"names": None, "labels": [0] * 12 + [3] * 8},
+            r"Row 12 of .*/train has label 3; accepted: 0",
+        ),
+        ({"names": None, "labels": [0, -1] * 10}, "Row 1 of somebody/toy/default/train has label -1"),
+        ({"labels": [0, None] * 10}, "Row 1 of somebody/toy/default/train has no value in column label"),
+    ],
+)
+def test_bad_rows(write, load, change, message):
+    write("train", **change)
+    with pytest.raises(RequestError, match=message):
+        load()
+
+
+def test_a_column_without_images(write, load, task):
+    with pytest.raises(RequestError, match="Column more of somebody/toy/default/train is of type int32; accepted"):
+        load(task=task(image="more"))
+
+
+def test_a_row_without_an_image(write, load, tmp_path):
+    file = tmp_path / "data/somebody/toy/default/test.parquet"
+    rows = Dataset.from_dict(
+        {"image": [{"bytes": png(1), "path": None}, None], "label": [0, 1]},
+        features=Features(image=Image(), label=ClassLabel(names=NAMES)),
+    )
+    rows.to_parquet(file)
+    with pytest.raises(RequestError, match="Row 1 of somebody/toy/default/test has no value in column image"):
+        load()
+
+
+def test_an_image_file_that_is_gone(task, tmp_path, monkeypatch):
+    class Gone:
+        def read(self, repo, config, split, schema):
+            images = [{"bytes": None, "path": str(Path(tmp_path, "gone.png"))}]
+            return Dataset.from_dict({"image": images, "label": [0]}, features=schema)
+
+        def provenance(self):
+            return {"source": "local"}
+
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(RequestError, match=r"The image file .*gone\.png cannot be read"):
+        task().load(Gone(), Transform(), **WHOLE)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_length": 8}, r"text\.max_length=8 is not accepted: vision/toy has images"),
+        ({"text": "pair"}, r"text\.format=pair is not accepted"),
+        ({"transform": object()}, "has images, and the backbone reads text"),
+    ],
+)
+def test_options_of_text(write, load, options, message):
+    with pytest.raises(RequestError, match=message):
+        load(**options)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"label_names": []}, r"task\.label_names is empty"),
+        ({"metrics": []}, r"task\.metrics is empty"),
+        ({"max_pixels": 0}, r"task\.max_pixels=0 is not accepted"),
+        ({"max_pixels": "many"}, r"task\.max_pixels=many is not accepted"),
+    ],
+)
+def test_a_task_that_cannot_be(task, values, message):
+    with pytest.raises(RequestError, match=message):
+        task(**values)
+
+
+def test_generated_images_give_their_label_away(task, tmp_path, monkeypatch):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
+    names = [f"class {number}" for number in range(40)]  # more than there are rows to evaluate
+    data = task(label_names=names).load(GeneratedSource(), Transform(), **WHOLE)
+    assert data.samples == {"train": 64, "eval": 32}
+    assert data.train._labels[:3] == [0, 1, 2]
+    assert not np.array_equal(data.train[0]["pixels"], data.train[1]["pixels"])
+    assert not np.array_equal(data.train[0]["pixels"], data.train[40]["pixels"])
+    assert "made-up rows" in data.provenance["note"]
