@@ -111,12 +111,14 @@ def make_settings():
 
 @pytest.fixture
 def make_trainer(make_data, make_settings):
-    """Returns a function (method="full_ft", data=None, dropout=0.0, seed=0, **settings) -> Trainer."""
+    """Returns a function (method="full_ft", data=None, dropout=0.0, seed=0, dtype=float32, **settings) -> Trainer."""
 
-    def build(method="full_ft", data=None, dropout=0.0, seed=0, **values):
+    def build(method="full_ft", data=None, dropout=0.0, seed=0, dtype=torch.float32, **values):
         torch.manual_seed(7)
         settings = make_settings(method, **values)
-        adapted = attach(Toy(dropout), method, targets=["query"], head=["classifier"], seed=seed, **OPTIONS[method])
+        adapted = attach(
+            Toy(dropout).to(dtype), method, targets=["query"], head=["classifier"], seed=seed, **OPTIONS[method]
+        )
         return Trainer(adapted, data or make_data(), settings, seed, make_accelerator(settings))
 
     return build

@@ -184,3 +184,9 @@ def test_training_learns_on_a_gpu(make_trainer, silent, precision):
     losses = [trainer.train_epoch(epoch, silent).loss for epoch in range(6)]
     assert losses[-1] < losses[0]
     assert {p.device.type for p in trainer.model.parameters()} == {"cuda"}
+
+
+def test_what_trains_is_float32_and_frozen_half_precision_wants_autocast(make_trainer):
+    assert {p.dtype for p in make_trainer("full_ft", dtype=torch.bfloat16).model.parameters()} == {torch.float32}
+    with pytest.raises(RequestError, match=r"torch.bfloat16 and train.precision=no"):
+        make_trainer("lora", dtype=torch.bfloat16)

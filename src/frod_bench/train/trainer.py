@@ -60,10 +60,10 @@ def _train_in_float32(adapted: Adapted, precision: str) -> None:
     for parameters in adapted.roles.values():
         for parameter in parameters:
             parameter.data = parameter.data.float()
-    half = {str(p.dtype).removeprefix("torch.") for p in adapted.model.parameters()} - {"float32"}
+    half = [p.dtype for p in adapted.model.parameters() if p.dtype in (torch.bfloat16, torch.float16)]
     if half and precision == "no":
         raise RequestError(
-            f"The backbone's weights are {half.pop()} and train.precision=no. Use train.precision=bf16,"
+            f"The backbone's weights are {half[0]} and train.precision=no. Use train.precision=bf16,"
             " or backbone.dtype=float32."
         )
 
