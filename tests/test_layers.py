@@ -19,6 +19,8 @@ ALLOWED = {
     "linalg": ["linalg", "ops", "errors", "disk_cache"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
+    "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "errors"],
+    "audit": ["audit", "methods", "errors"],
     "tasks": ["tasks", "errors", "disk_cache"],
     "backbones": ["backbones", "errors"],
     "record": ["record", "errors"],

@@ -1,8 +1,12 @@
 """frod-bench: the experiments of FRoD and of what it is compared with."""
 
+import logging
 from typing import Any
 
 __all__ = ["attach", "load_adapter"]
+
+# peft imports bitsandbytes, which warns on some CPUs that an optional kernel of a hub is not installed
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters import frod_basis
 from frod_bench.adapters.frod import FrodLinear
-from frod_bench.adapters.frod_basis import FrodBasis, Projections
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.ops.frod_linear import WAYS
 from frod_bench.ops.rotation import random_pattern
@@ -22,7 +22,7 @@ def make_layers(m=8, n=8, dtype=torch.float32, count=2, way=None):
     torch.manual_seed(0)
     plain = [nn.Linear(n, m).to(dtype).requires_grad_(False) for _ in range(count)]
     factors = joint_decomposition([layer.weight for layer in plain])
-    basis = FrodBasis(factors.V.T.to(dtype), random_pattern(n, 0.2, seed=0))
+    basis = FrodBasis(RightBasis(factors.V.T.to(dtype)), random_pattern(n, 0.2, seed=0))
     return plain, [FrodLinear(p, factors.U[i], factors.sigma[i], basis, way) for i, p in enumerate(plain)]
 
 
@@ -167,7 +167,7 @@ def test_a_layer_without_bias():
     torch.manual_seed(0)
     plain = nn.Linear(8, 6, bias=False)
     factors = joint_decomposition([plain.weight])
-    basis = FrodBasis(factors.V.T.float(), random_pattern(8, 0.2, seed=0))
+    basis = FrodBasis(RightBasis(factors.V.T.float()), random_pattern(8, 0.2, seed=0))
     for way in WAYS:
         layer = FrodLinear(plain, factors.U[0], factors.sigma[0], basis, way)
         torch.testing.assert_close(layer(draw(5, 8)), plain(draw(5, 8)), rtol=1e-5, atol=1e-5)
@@ -181,8 +181,9 @@ class Wide(nn.Module):
         torch.manual_seed(0)
         plain = [nn.Linear(8, 8).requires_grad_(False) for _ in range(4)]
         factors = joint_decomposition([layer.weight for layer in plain])
-        Vt, projections = factors.V.T.float(), Projections() if shared else None
-        bases = [FrodBasis(Vt, random_pattern(8, 0.3, seed), projections) for seed in range(4)]
+        right = RightBasis(factors.V.T.float())
+        rights = [right if shared else copy.deepcopy(right) for _ in range(4)]
+        bases = [FrodBasis(right, random_pattern(8, 0.3, seed)) for seed, right in enumerate(rights)]
         self.layers = nn.ModuleList(
             FrodLinear(p, factors.U[i], factors.sigma[i], bases[i], way) for i, p in enumerate(plain)
         )
@@ -218,6 +219,14 @@ def test_an_input_changed_in_place_is_projected_again():
     x.mul_(2)
     torch.testing.assert_close(second(x), Wide("factored", shared=False).layers[1](x))
     assert not torch.equal(before, first(x))
+
+
+def test_a_shared_v_stays_one_tensor_when_the_model_moves():
+    model = Wide("factored", shared=True)
+    for version in (model, copy.deepcopy(model), model.to(torch.float64)):
+        assert len({layer.basis.Vt.data_ptr() for layer in version.layers}) == 1
+        version(draw(5, 8).to(version.layers[0].U.dtype))
+    assert model.layers[0].basis.Vt.dtype == torch.float64
 
 
 @pytest.mark.parametrize(("m", "n"), SHAPES)

@@ -33,8 +33,8 @@ CHOICES = [
     ("task=rte", "task=rte", "glue/rte"),
     ("task=glue/_base", "glue/_base", "glue/"),
     ("task=null", "task=null", "glue/sst2"),
-    ("method=frdo", "method=frdo", "Did you mean frod?"),
-    ("method=qqq", "method=qqq", "frod, full_ft, lora"),
+    ("method=frdo", "method=frdo", "Did you mean frod"),
+    ("method=qqq", "method=qqq", "frod, full_ft"),
     ("profile=smok", "profile=smok", "smoke"),
     ("profile=gpu", "profile=gpu", "offline, paper, smoke"),
     ("backbone=roberta", "backbone=roberta", "roberta_large"),
@@ -120,7 +120,7 @@ def test_a_word_that_is_no_command(capsys):
 
 
 def test_a_sweep_with_an_unknown_choice_runs_nothing(bench, tmp_path):
-    refused(bench("-m", *SMOKE, "method=frod,frdo"), "method=frdo", "Did you mean frod?")
+    refused(bench("-m", *SMOKE, "method=frod,frdo"), "method=frdo", "Did you mean frod")
     assert not list(tmp_path.rglob("record.json"))
 
 

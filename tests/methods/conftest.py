@@ -2,7 +2,11 @@
 
 import pytest
 import torch
+from peft import get_peft_model
+from peft.utils import ModulesToSaveWrapper
 from transformers import BertConfig, BertForSequenceClassification
+
+from frod_bench.methods import attach
 
 TARGETS = ["query", "key", "value", "output.dense", "intermediate.dense"]
 HEAD = ["classifier"]
@@ -76,3 +80,24 @@ def train(batch):
         model.eval()
 
     return take
+
+
+@pytest.fixture
+def same_steps(make_model, targets, head, train, logits):
+    """Return a function that trains a method of ours and PEFT's from one seed and wants the same bits."""
+
+    def compare(config, method, dtype=torch.float32, **options):
+        torch.manual_seed(7)
+        config.target_modules, config.modules_to_save = set(targets), head
+        theirs = get_peft_model(make_model().to(dtype), config)
+        for module in theirs.modules():  # PEFT trains a copy of the head in float32
+            if isinstance(module, ModulesToSaveWrapper):
+                module.to(dtype)
+        ours = attach(make_model().to(dtype), method, targets=targets, head=head, seed=7, **options)
+        assert {p.dtype for p in ours.roles["adapter"]} == {torch.float32}
+        start = logits(ours.model)
+        train(theirs, steps=5)
+        train(ours.model, steps=5)
+        assert torch.equal(logits(ours.model), logits(theirs)) and not torch.equal(logits(ours.model), start)
+
+    return compare

@@ -15,6 +15,18 @@ from frod_bench.methods.injection import find_targets
 ADAPTERS = [name for name in method_names() if name != "full_ft"]
 every_method = pytest.mark.parametrize("method", method_names())
 every_adapter = pytest.mark.parametrize("method", ADAPTERS)
+every_merging_method = pytest.mark.parametrize("method", [name for name in method_names() if make_method(name).merges])
+HALF = 0.05  # what bf16 may add where a method starts from the base to rounding only
+
+
+def assert_starts_from(actual, expected, method, rounding=0.0):
+    """Compare with the base: bit for bit, or within the error that the method states."""
+    allowed = make_method(method).start_error
+    if allowed == 0:
+        assert torch.equal(actual, expected)
+    else:
+        error = (actual.float() - expected.float()).norm() / expected.float().norm()
+        assert error <= allowed + rounding
 
 
 @pytest.fixture
@@ -26,22 +38,23 @@ def attached(make_model, targets, head):
 
 
 @every_method
-def test_starts_as_the_base_model_bit_for_bit(method, attached, make_model, logits):
+def test_starts_as_the_base_model(method, attached, make_model, logits):
     base, model = make_model(), attached(method).model
-    assert torch.equal(logits(model), logits(base))
+    assert_starts_from(logits(model), logits(base), method)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(logits(model), logits(base))
-    assert torch.equal(logits(model.to(torch.bfloat16)), logits(base.to(torch.bfloat16)))
+        assert_starts_from(logits(model), logits(base), method, HALF)
+    assert_starts_from(logits(model.to(torch.bfloat16)), logits(base.to(torch.bfloat16)), method, HALF)
 
 
 @every_method
 def test_starts_as_a_half_precision_base_model(method, attached, make_model, logits, train):
     base = make_model().to(torch.bfloat16)
     adapted = attached(method, make_model().to(torch.bfloat16))
-    assert torch.equal(logits(adapted.model), logits(base))
+    start = logits(adapted.model)
+    assert_starts_from(start, logits(base), method, HALF)
     train(adapted.model)
     assert torch.isfinite(logits(adapted.model)).all()
-    assert not torch.equal(logits(adapted.model), logits(base))
+    assert not torch.equal(logits(adapted.model), start)
 
 
 @every_method
@@ -90,7 +103,7 @@ def test_the_count_follows_from_the_shapes(method, attached, make_model, targets
         assert sum(counts.values()) == formula > 0
 
 
-@every_method
+@every_merging_method
 def test_merging_keeps_the_function(method, attached, train, logits, make_model):
     adapted = attached(method)
     train(adapted.model)
@@ -143,9 +156,23 @@ def test_a_file_holds_the_trainable_values_and_little_more(method, attached, tmp
 
 @every_method
 def test_options_survive_a_file(method, make_model, targets, head, tmp_path):
-    changed = {"frod": {"sparsity": 0.1}, "lora": {"rank": 3}}.get(method, {})
-    attach(make_model(), method, targets=targets, head=head, **changed).save(tmp_path)
-    assert load_adapter(make_model(), tmp_path).method == make_method(method, **changed)
+    changed = make_method(method, head="frozen")
+    changed.attach(make_model(), targets, head, seed=0).save(tmp_path)
+    assert load_adapter(make_model(), tmp_path).method == changed != make_method(method)
+
+
+@every_method
+def test_a_frozen_head_stays_as_it_is(method, make_model, targets, head, train, logits, tmp_path):
+    adapted = make_method(method, head="frozen").attach(make_model(), targets, head, seed=0)
+    assert adapted.count()["head"] == 0 and sum(adapted.count().values()) > 0
+    train(adapted.model)
+    start = make_model().classifier.state_dict()
+    assert all(torch.equal(value, start[name]) for name, value in adapted.model.classifier.state_dict().items())
+    adapted.save(tmp_path)
+    assert not any("classifier" in name for name in load_file(tmp_path / "adapter_model.safetensors"))
+    fresh = make_model()
+    load_adapter(fresh, tmp_path)
+    assert torch.equal(logits(fresh), logits(adapted.model))
 
 
 @every_method
@@ -158,7 +185,7 @@ def test_the_seed_decides(method, attached, train):
     first, second, other = state(0), state(0), state(1)
     assert all(torch.equal(first[name], second[name]) for name in first)
     same = all(torch.equal(first[name], other[name]) for name in first)
-    assert same == (method == "full_ft")  # which draws nothing
+    assert same != make_method(method).draws
 
 
 @every_method
@@ -178,7 +205,8 @@ def test_switching_between_training_and_evaluation_shows_every_step(method, atta
         train(adapted.model, steps=1)
         seen.append(logits(adapted.model))
         assert (seen[-1] - seen[-2]).abs().max() > 1e-4
-    torch.testing.assert_close(logits(copy.deepcopy(adapted).merge()), seen[-1], rtol=1e-5, atol=1e-5)
+    again = copy.deepcopy(adapted).model
+    torch.testing.assert_close(logits(again), seen[-1], rtol=1e-5, atol=1e-5)
 
 
 @every_method
@@ -257,8 +285,8 @@ def test_any_module_will_do(method):
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
     x = torch.randn(2, 8)
     expected = model(x)
-    adapted = attach(model, method, targets=["0", "2"], head=["4"], **({"rank": 2} if method == "lora" else {}))
-    assert torch.equal(model.eval()(x), expected)
+    adapted = attach(model, method, targets=["0", "2"], head=["4"])
+    assert_starts_from(model.eval()(x), expected, method)
     model.train()(x).sum().backward()
     assert sum(adapted.count().values()) > 3 * 8 + 3
 
@@ -284,13 +312,13 @@ def test_what_cannot_be_attached_is_named_and_changes_nothing(method, change, wo
 
 
 @every_adapter
-def test_a_second_adapter_is_refused_until_the_first_is_merged(method, attached, logits):
+def test_a_second_adapter_is_refused_until_the_first_is_gone(method, attached, logits):
     adapted = attached(method)
     with pytest.raises(RequestError, match=r"nn\.Linear"):
         attached(method, adapted.model)
-    model = adapted.merge()
+    model = adapted.merge() if adapted.method.merges else adapted.detach()
     expected = logits(model)
-    assert torch.equal(logits(attached(method, model).model), expected)
+    assert_starts_from(logits(attached(method, model).model), expected, method)
 
 
 @every_method
@@ -318,7 +346,8 @@ def test_a_directory_without_an_adapter_is_refused(make_model, tmp_path):
 
 
 def test_methods_are_found_by_their_files():
-    assert {"frod", "full_ft", "lora"} <= set(method_names())
+    paper = {"full_ft", "lora", "pissa", "milora", "goat", "vera", "randlora", "dora", "frod"}
+    assert set(method_names()) >= paper | {"fura", "qfura", "qlora"}
     for name in method_names():
         assert make_method(name).name == name
     with pytest.raises(RequestError, match=r"'lorra'.*lora"):
@@ -344,6 +373,22 @@ def test_methods_are_found_by_their_files():
         ("lora", "rank", "8"),
         ("lora", "alpha", 0),
         ("lora", "dropout", 1.0),
+        ("lora", "head", "froze"),
+        ("lora", "head", 3),
+        ("full_ft", "head", "none"),
+        ("pissa", "rank", 0),
+        ("pissa", "iterations", -1),
+        ("vera", "rank", 0),
+        ("vera", "d_initial", 0),
+        ("randlora", "bases", "spares"),
+        ("randlora", "alpha", -1.0),
+        ("goat", "rank", 12),
+        ("goat", "experts", 0),
+        ("goat", "top_k", 9),
+        ("goat", "rho", 0),
+        ("goat", "balance", -1.0),
+        ("goat", "scaling", "theroy"),
+        ("fura", "bias", 1),
     ],
 )
 def test_an_option_out_of_range_is_named(method, option, value):

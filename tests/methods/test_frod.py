@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from frod_bench.adapters.frod import FrodLinear
-from frod_bench.adapters.frod_basis import FrodBasis
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, load_adapter
@@ -179,7 +179,7 @@ def copy_from_peft(theirs, model, way):
             V, indices = layer.frod_V["default"], layer.frod_s_indices["default"]
             orders[key] = torch.argsort(indices[0] * V.shape[0] + indices[1])
             rows, cols = indices[:, orders[key]]
-            bases[key] = FrodBasis(V.T, ScatteredPattern(V.shape[0], rows, cols))
+            bases[key] = FrodBasis(RightBasis(V.T), ScatteredPattern(V.shape[0], rows, cols))
         sigma = layer.frod_lambda_l["default"].detach()
         ours = FrodLinear(model.get_submodule(name), layer.frod_U["default"], sigma, bases[key], way)
         replace_module(model, name, ours)

@@ -3,27 +3,14 @@
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from peft.utils import ModulesToSaveWrapper
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_steps_equal_pefts(dtype, make_model, targets, head, train, logits):
-    torch.manual_seed(7)
-    config = LoraConfig(r=4, lora_alpha=8, target_modules=targets, modules_to_save=head)
-    theirs = get_peft_model(make_model().to(dtype), config)
-    for module in theirs.modules():  # PEFT trains a copy of the head in float32
-        if isinstance(module, ModulesToSaveWrapper):
-            module.to(dtype)
-    model = make_model().to(dtype)
-    ours = attach(model, "lora", targets=targets, head=head, seed=7, rank=4, alpha=8.0)
-    assert {p.dtype for p in ours.roles["adapter"]} == {torch.float32}
-    start = logits(model)
-    train(theirs, steps=5)
-    train(model, steps=5)
-    assert torch.equal(logits(model), logits(theirs)) and not torch.equal(logits(model), start)
+def test_steps_equal_pefts(dtype, same_steps):
+    same_steps(LoraConfig(r=4, lora_alpha=8), "lora", dtype, rank=4, alpha=8.0)
 
 
 def test_only_a_depends_on_the_seed(make_model, targets, head):

@@ -55,6 +55,21 @@ def test_the_loss_is_the_mean_over_rows(make_trainer, make_data, silent):
     assert trained.lr == {"backbone": 0.0, "head": 0.0}
 
 
+def test_a_methods_own_term_is_trained_on_and_not_reported(make_trainer, silent, monkeypatch):
+    def gradients_and_loss(weight):
+        trainer = make_trainer("full_ft", batch_size=64)
+        own = trainer.adapted.roles["head"][1]  # the bias of the head
+        monkeypatch.setattr(trainer.adapted, "auxiliary_loss", lambda: weight * own.sum())
+        caught = catch_gradients(trainer, monkeypatch)
+        loss = trainer.train_epoch(0, silent).loss
+        places = [p.data_ptr() for group in trainer.optimizer.param_groups for p in group["params"]]
+        return caught[0][places.index(own.data_ptr())], loss
+
+    (plain, loss), (pushed, same) = gradients_and_loss(0.0), gradients_and_loss(0.5)
+    torch.testing.assert_close(pushed, plain + 0.5)
+    assert loss == pytest.approx(same)
+
+
 def test_training_learns(make_trainer, silent):
     trainer = make_trainer(epochs=8)
     losses = [trainer.train_epoch(epoch, silent).loss for epoch in range(8)]

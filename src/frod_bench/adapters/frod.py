@@ -85,7 +85,7 @@ class FrodLinear(nn.Module):
         U = self.U.to(dtype)
         bias = None if self.bias is None else self.bias.to(dtype)
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
-        z = self.basis.project(dropped, dtype)
+        z = self.basis.right.project(dropped, dtype)
         if way == "factored":
             return factored_linear(z, U, self.values, self.sigma, pattern, bias)
         update = factored_linear(z, U, self.values, self.delta(), pattern)

@@ -1,4 +1,4 @@
-"""What the layers of one group share: V^T, the pattern of S, and the projection of an input they all read."""
+"""What the layers of one group share: V^T, the projection of an input they all read, and the pattern of S."""
 
 import weakref
 
@@ -9,27 +9,50 @@ from frod_bench.ops.frod_linear import project
 from frod_bench.ops.rotation import Pattern
 
 
-class FrodBasis(nn.Module):
-    """V^T [n, n] and the pattern of S. Held once, moved once.
+class RightBasis(nn.Module):
+    """V^T [n, n], held once and moved once, and the last projection of an input for as long as somebody holds it."""
 
-    Layers with other patterns can share V^T: `projections` is then the same object in all their bases.
-    """
-
-    def __init__(self, Vt: Tensor, pattern: Pattern, projections: "Projections | None" = None):
+    def __init__(self, Vt: Tensor):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)
-        self.pattern = pattern.to(Vt.device)
-        self.projections = projections
+        self._forget()
 
     def project(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return V^T x as columns [n, T] in `dtype`, of x [..., n]; computed once for layers that read the same x."""
+        if torch.compiler.is_compiling():  # a compiler removes equal products itself
+            return self._product(x, dtype)
+        key = (x._version, dtype, torch.is_grad_enabled())
+        result = self._result() if self._input() is x and self._key == key else None
+        if result is None:
+            result = self._product(x, dtype)
+            self._key, self._input, self._result = key, weakref.ref(x), weakref.ref(result)
+        return result
 
-        def compute() -> Tensor:
-            return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt.to(dtype))
+    def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt.to(dtype))
 
-        if self.projections is None or torch.compiler.is_compiling():  # a compiler removes equal products itself
-            return compute()
-        return self.projections.get(x, dtype, compute)
+    def _forget(self) -> None:
+        self._key, self._input, self._result = None, _nothing, _nothing
+
+    def _apply(self, fn, recurse=True):
+        self._forget()
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self):  # for copies and pickles
+        return self.__dict__ | {"_key": None, "_input": _nothing, "_result": _nothing}
+
+
+class FrodBasis(nn.Module):
+    """V^T and the pattern of S; layers with other patterns can share the same `RightBasis`."""
+
+    def __init__(self, right: RightBasis, pattern: Pattern):
+        super().__init__()
+        self.right = right
+        self.pattern = pattern.to(right.Vt.device)
+
+    @property
+    def Vt(self) -> Tensor:
+        return self.right.Vt
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
@@ -37,21 +60,5 @@ class FrodBasis(nn.Module):
         return self
 
 
-class Projections:
-    """The last projection of an input, for as long as somebody holds it."""
-
-    def __init__(self):
-        self._key: tuple | None = None
-        self._input = self._result = lambda: None
-
-    def get(self, x: Tensor, dtype: torch.dtype, compute) -> Tensor:
-        """Return the projection of `x` in `dtype`, by `compute` unless it was the last one asked for."""
-        key = (x._version, dtype, torch.is_grad_enabled())
-        result = self._result() if self._input() is x and self._key == key else None
-        if result is None:
-            result = compute()
-            self._key, self._input, self._result = key, weakref.ref(x), weakref.ref(result)
-        return result
-
-    def __deepcopy__(self, memo) -> "Projections":
-        return Projections()
+def _nothing() -> None:
+    return None

@@ -7,6 +7,8 @@ from frod_bench.errors import RequestError, RunFailure
 
 # word: its module here; each has main(argv) -> exit code
 COMMANDS = {
+    "audit": "hold the paper's figures against what follows from its settings",
+    "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
     "doctor": "check what this machine can run and what is missing",
     "list": "list tasks, methods or backbones",
     "report": "print the table of a folder of runs",

@@ -16,3 +16,9 @@ def requirements_file(name: str) -> Path:
     """Return `constraints.txt` or `assets.txt`: that of the wheel, else the checkout's in `scripts/`."""
     packaged = _PACKAGE / name
     return packaged if packaged.is_file() else _CHECKOUT / "scripts" / name
+
+
+def paper_dir() -> Path:
+    """Return the folder of the paper's own numbers: that of the wheel, else the checkout's `results/paper`."""
+    packaged = _PACKAGE / "paper"
+    return packaged if packaged.is_dir() else _CHECKOUT / "results" / "paper"

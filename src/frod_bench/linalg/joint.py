@@ -13,7 +13,7 @@ a multiple of the identity, so the average has to run over parts of one QR.
 R comes from a Cholesky factor of the float64 Gram matrix while the stack is well conditioned, and Q_i from W_i by a
 triangular solve, layer by layer. Otherwise the stack is factored by Householder QR, which needs no inverse, so the
 identity also holds without full column rank. Weights of single precision and below have Q_i, T and Z in float32
-while that costs the identity nothing: R is exact to float32 and Z is made orthogonal in float64, so only which
+while that costs the identity nothing: R is exact to float32 and Z is made orthogonal to rounding, so only which
 directions Z picks carries a float32 error, relative to the gaps between the eigenvalues of T. Eigenvectors come with
 a free sign; the entry of largest size in every column of V is made positive, so that two machines agree as long as no
 eigenvalues of T coincide.
@@ -124,11 +124,9 @@ def _add_gram(out: Tensor, rows: Tensor, scale: float = 1.0) -> None:
 def _eigenvectors(T: Tensor) -> Tensor:
     """Return the eigenvectors [n, n] of the symmetric T (its upper triangle is read), orthogonal to rounding."""
     Z = torch.linalg.eigh(T, UPLO="U").eigenvectors
-    defect = torch.zeros_like(Z, dtype=torch.float64)
-    _add_gram(defect, Z.double())
+    defect = Z.T @ Z
     defect.diagonal().sub_(1.0)
-    defect = (defect.triu() + defect.triu(1).T).to(Z.dtype)
-    return Z - 0.5 * (Z @ defect)  # one Newton-Schulz step
+    return Z.addmm_(Z.clone(), defect, alpha=-0.5)  # one Newton-Schulz step
 
 
 def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: float, dtype: torch.dtype) -> JointFactors:

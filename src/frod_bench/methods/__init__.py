@@ -9,9 +9,9 @@ from typing import Any
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.methods.base import Adapted, Method, read_checkpoint_config
+from frod_bench.methods.base import HEADS, Adapted, Method, read_checkpoint_config
 
-_SUPPORT = {"base", "frod_peft", "injection", "peft_base"}
+_SUPPORT = {"base", "frod_peft", "injection", "options", "peft_base", "residual_base"}
 
 
 def method_names() -> list[str]:
@@ -30,7 +30,10 @@ def make_method(name: str, **options: Any) -> Method:
         if type(value) is int and kind is float:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes a {kind.__name__} there.")
+            wanted = getattr(kind, "__name__", kind)
+            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes a {wanted} there.")
+    if options.get("head") not in (*HEADS, None):
+        raise RequestError(f"method.head={options['head']} is not known. {nearest(options['head'], HEADS)}")
     return cls(**options)
 
 
@@ -67,7 +70,7 @@ def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
     config = read_checkpoint_config(directory)
     if "peft_type" in config:
         return _method_class(config["peft_type"].lower()).load_peft(model, Path(directory), config)
-    place = {key: config[key] for key in ("targets", "head", "seed")}
-    adapted = attach(model, config["method"], **place, **config["options"])
+    method = make_method(config["method"], **config["options"])
+    adapted = method.attach(model, config["targets"], config["head"], config["seed"])
     adapted.load(directory)
     return adapted

@@ -20,15 +20,26 @@ from torch import Tensor, nn
 from frod_bench.errors import RequestError
 
 FORMATS = ("frod-bench", "peft")
+HEADS = ("trained", "frozen")
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
 
 @dataclass(frozen=True)
 class Method:
-    """Base of all methods. Subclasses add fields and implement the methods below."""
+    """Base of all methods. Subclasses add fields and implement the methods below.
+
+    `head` is `trained` (also None) or `frozen`: a frozen head keeps the weights it was given, is in no role and
+    in no file, so a saved adapter then needs a model with the same head.
+    """
 
     name: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
+    # facts that a user, and every test of all methods, can rely on
+    start_error: ClassVar[float] = 0.0  # relative error of the initial output in float32; 0 is the base bit for bit
+    draws: ClassVar[bool] = True  # the initialisation depends on the seed
+    merges: ClassVar[bool] = True  # an adapted layer can become an `nn.Linear`
+
+    head: str | None = None
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> "Adapted":
         """Adapt the targets, leave the head trainable and freeze the rest, in place.
@@ -48,6 +59,10 @@ class Method:
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return how many parameters train for target layers of shapes [(m, n), ...], without the head."""
         raise NotImplementedError
+
+    def auxiliary_loss(self, adapted: "Adapted") -> Tensor | float:
+        """Return what is added to the loss of the last forward pass; nothing by default."""
+        return 0.0
 
     def diagnostics(self, adapted: "Adapted") -> dict[str, Any]:
         """Return what the method can say of its state between epochs; nothing by default."""
@@ -86,6 +101,10 @@ class Adapted:
     state: Any = None  # the method's own
 
     def __post_init__(self):
+        if self.method.head == "frozen":
+            for parameter in self.roles["head"]:
+                parameter.requires_grad_(False)
+            self.roles = self.roles | {"head": []}
         listed = [id(p) for parameters in self.roles.values() for p in parameters]
         trainable = {id(p) for p in self.model.parameters() if p.requires_grad}
         if len(listed) != len(set(listed)) or set(listed) != trainable:
@@ -94,6 +113,10 @@ class Adapted:
     def count(self) -> dict[str, int]:
         """Return the number of trainable parameters of each role."""
         return {role: sum(p.numel() for p in parameters) for role, parameters in self.roles.items()}
+
+    def auxiliary_loss(self) -> Tensor | float:
+        """Return the method's own term for the last forward pass in training, to be added to the task's loss."""
+        return self.method.auxiliary_loss(self)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return what the method reports of its state, e.g. `tan_alpha` with mean, min, max and per_layer."""
@@ -165,6 +188,12 @@ class Adapted:
                     f"The adapter in {directory} was made for other base weights or options: {name} differs."
                 )
         self.load_state(state)
+
+
+def sketch(tensor: Tensor) -> Tensor:
+    """Return one number [1] that is another one for another tensor, on the CPU in float32."""
+    flat = tensor.detach().double().flatten()
+    return (flat * torch.cos(torch.arange(len(flat), dtype=flat.dtype, device=flat.device))).sum().float().cpu()[None]
 
 
 def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:

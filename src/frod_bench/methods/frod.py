@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear, base_weight
-from frod_bench.adapters.frod_basis import FrodBasis, Projections
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.cache import cached, entry_key
 from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition, reconstruction_errors
@@ -129,10 +129,9 @@ class Frod(Method):
             blocks = [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
             group = {name: layers[name] for name in names}
             factors = _stored_factors(group, blocks, self.pi)
-            Vt = factors["Vt"].to(layers[names[0]].weight.device)  # one storage for all categories
-            shared = Projections() if self.basis == "global" else None
+            right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
             draw = PATTERNS[self.pattern]
-            bases = {c: FrodBasis(Vt, draw(len(Vt), self.sparsity, seed, c), shared) for c in set(categories)}
+            bases = {c: FrodBasis(right, draw(len(right.Vt), self.sparsity, seed, c)) for c in set(categories)}
             errors = factors["errors"].tolist()
             for i, name in enumerate(names):
                 yield name, factors[f"Ut.{i}"].T, factors[f"sigma.{i}"], bases[categories[i]], errors[i]

@@ -16,7 +16,7 @@ from peft.tuners.frod import FrodModel
 from torch import Tensor, nn
 
 from frod_bench.adapters.frod import FrodLinear
-from frod_bench.adapters.frod_basis import FrodBasis
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
 from frod_bench.methods.base import Adapted, read_checkpoint_tensors
@@ -51,7 +51,9 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
         V, indices = twin.frod_V[ADAPTER], twin.frod_s_indices[ADAPTER]
         if id(twin.frod_V) not in bases:
             rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
-            bases[id(twin.frod_V)] = FrodBasis(V.T.to(layer.weight.device), ScatteredPattern(len(V), rows, cols))
+            bases[id(twin.frod_V)] = FrodBasis(
+                RightBasis(V.T.to(layer.weight.device)), ScatteredPattern(len(V), rows, cols)
+            )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
         error = reconstruction_errors([layer.weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu()).item()
         yield name, U, sigma, bases[id(twin.frod_V)], error

@@ -16,6 +16,7 @@ class FullFineTuning(Method):
 
     name: ClassVar[str] = "full_ft"
     roles: ClassVar[tuple[str, ...]] = ("backbone", "head")
+    draws: ClassVar[bool] = False
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`; the targets play no part, as nothing is frozen."""

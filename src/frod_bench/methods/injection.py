@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
@@ -39,9 +40,16 @@ def find_targets(
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     for name, module in found:
-        if not isinstance(module, kinds):
+        if not isinstance(module, kinds) or isinstance(module, BaseTunerLayer):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
     return found
+
+
+def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
+    """Raise RequestError for a layer whose weight cannot be decomposed."""
+    for name, layer in layers:
+        if not layer.weight.isfinite().all():
+            raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
 
 
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:

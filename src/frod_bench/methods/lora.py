@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from peft import LoraConfig, PeftConfig
+from peft import LoraConfig
 
-from frod_bench.errors import RequestError
+from frod_bench.methods.options import check_dropout, check_positive, check_whole
 from frod_bench.methods.peft_base import PeftMethod
 
 
@@ -19,14 +19,11 @@ class Lora(PeftMethod):
     dropout: float = 0.0
 
     def __post_init__(self):
-        if self.rank < 1:
-            raise RequestError(f"method.rank={self.rank} is not accepted: the rank is a whole number of 1 or more.")
-        if not self.alpha > 0:
-            raise RequestError(f"method.alpha={self.alpha} is not accepted: alpha is a number above 0.")
-        if not 0 <= self.dropout < 1:
-            raise RequestError(f"method.dropout={self.dropout} is not accepted: dropout lies in [0, 1).")
+        check_whole("rank", self.rank, "the rank")
+        check_positive("alpha", self.alpha)
+        check_dropout(self.dropout)
 
-    def peft_config(self, targets: list[str], seed: int) -> PeftConfig:
+    def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
         """See `PeftMethod.peft_config`."""
         return LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=targets)
 

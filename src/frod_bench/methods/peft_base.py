@@ -1,19 +1,28 @@
 """Methods that PEFT has as published: its tuner does the work, we name the roles and the files."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from peft import PeftConfig
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
-from peft.tuners.tuners_utils import cast_adapter_dtype
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dtype
 from torch import Tensor, nn
 
 from frod_bench.methods.base import Adapted, Method, write_checkpoint
 from frod_bench.methods.injection import find_targets, train_only_head
 
-_ADAPTER = "default"
+ADAPTER = "default"
+
+
+@dataclass
+class PeftState:
+    """PEFT's tuner, and what a method keeps beside it to undo or to save its attachment."""
+
+    tuner: BaseTuner
+    kept: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,32 +38,42 @@ class PeftMethod(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
         names = [name for name, _ in find_targets(model, targets, head)]
-        config = self.peft_config(names, seed)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Specified to not save")  # what the seed gives is in no file
+            config = self.peft_config(names, seed)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, _ADAPTER)
-        cast_adapter_dtype(model, _ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
+            tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, ADAPTER)
+        cast_adapter_dtype(model, ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
         for parameter in adapter:
             parameter.requires_grad_(True)
-        return Adapted(model, self, {"adapter": adapter, "head": head_parameters}, targets, head, seed, state=tuner)
+        roles = {"adapter": adapter, "head": head_parameters}
+        return Adapted(model, self, roles, targets, head, seed, state=PeftState(tuner))
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
-        adapted.state.merge_and_unload()
+        adapted.state.tuner.merge_and_unload()
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
-        adapted.state.unload()
+        adapted.state.tuner.unload()
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft`; the head goes under PEFT's `modules_to_save`."""
-        tensors = {
-            f"base_model.model.{name.replace(f'.{_ADAPTER}', '')}": tensor
-            for name, tensor in adapted.trainable_state().items()
-        }
-        write_peft_checkpoint(directory, tensors, adapted.state.peft_config[_ADAPTER], adapted.head)
+        tensors = peft_names(adapted.trainable_state())
+        write_peft_checkpoint(directory, tensors, adapted.state.tuner.peft_config[ADAPTER], adapted.head)
+
+
+def tuner_layers(model: nn.Module) -> list[tuple[str, BaseTunerLayer]]:
+    """Return PEFT's layers of a model with their names."""
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+
+
+def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return trainable values under the names that PEFT gives them in a file."""
+    return {f"base_model.model.{name.replace(f'.{ADAPTER}', '')}": tensor for name, tensor in state.items()}
 
 
 def write_peft_checkpoint(directory: Path, tensors: dict[str, Tensor], config: PeftConfig, head: list[str]) -> None:

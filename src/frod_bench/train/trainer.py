@@ -103,8 +103,9 @@ class Trainer:
                 with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                     with self.accelerator.autocast():
                         loss = self.model(**batch).loss
+                        total = loss + self.adapted.auxiliary_loss()
                     # gradients are averaged over processes, so each counts its own rows `world` times
-                    self.accelerator.backward(loss * (own * world / rows))
+                    self.accelerator.backward(total * (own * world / rows))
                 mean += loss.detach() * (own / rows)
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)

@@ -1,0 +1,93 @@
+"""A linear layer as a block tensor-train: y = sum_i L_i (s_i * (R_i^T x_i)) + b over the blocks x_i of x (FuRA).
+
+Trainable: s [q, k], the bias, and of L [q, m, k] and R [q, b, k] the one with fewer entries. The other is frozen,
+and held as the caller likes, e.g. in four bits.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from frod_bench.errors import RequestError
+from frod_bench.linalg.block_svd import BlockFactors
+
+
+class DenseMatrix(nn.Module):
+    """M [k, m], trained or frozen."""
+
+    def __init__(self, matrix: Tensor, train: bool = False):
+        super().__init__()
+        self.matrix = nn.Parameter(matrix.clone(), requires_grad=train)
+
+    def dense(self) -> Tensor:
+        """Return M."""
+        return self.matrix
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return x M [..., m] of x [..., k]."""
+        return x @ self.matrix.to(x.dtype)
+
+
+class FuraLinear(nn.Module):
+    """Stands for an `nn.Linear` [m, n], which waits on the host and takes no part.
+
+    `hold` makes of the large left core [q k, m] a module like `DenseMatrix`. Raises RequestError where the left
+    core is the one to train and `hold` is given.
+    """
+
+    def __init__(
+        self,
+        base: nn.Linear,
+        factors: BlockFactors,
+        train_bias: bool,
+        hold: Callable[[Tensor], nn.Module] | None = None,
+    ):
+        super().__init__()
+        device, dtype = base.weight.device, base.weight.dtype
+        trained = {"device": device, "dtype": torch.promote_types(dtype, torch.float32)}
+        frozen = {"device": device, "dtype": dtype}
+        blocks, _, k = factors.L.shape
+        left = factors.L.transpose(1, 2).reshape(blocks * k, -1)  # a left singular vector is a row
+        if left.numel() > factors.R.numel():
+            self.left = (hold or DenseMatrix)(left.to(**frozen))
+            self.right = nn.Parameter(factors.R.to(**trained))
+        elif hold is None:
+            self.left = DenseMatrix(left.to(**trained), train=True)
+            self.right = nn.Parameter(factors.R.to(**frozen), requires_grad=False)
+        else:
+            raise RequestError(f"A layer of shape {list(base.weight.shape)} has no large left core to hold apart.")
+        self.s = nn.Parameter(factors.s.to(**trained))
+        bias = base.bias
+        if bias is not None:
+            copy = bias.detach().to(**(trained if train_bias else frozen), copy=True)
+            bias = nn.Parameter(copy, requires_grad=train_bias)
+        self.bias = bias
+        self._base = (base.cpu(),)  # in a tuple, so that it is no submodule and stays there
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output [..., m] of x [..., n]."""
+        kind = x.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        with torch.autocast(kind, enabled=False):
+            blocks, b, k = self.right.shape
+            parts = x.to(dtype).reshape(-1, blocks, b).transpose(0, 1)  # [q, T, b]
+            inner = torch.bmm(parts, self.right.to(dtype)) * self.s.to(dtype)[:, None]
+            y = self.left(inner.transpose(0, 1).reshape(-1, blocks * k))
+            y = y if self.bias is None else y + self.bias.to(dtype)
+            return y.reshape(*x.shape[:-1], -1)
+
+    @torch.no_grad()
+    def merged_weight(self) -> Tensor:
+        """Return W [m, n] of the factors as they are now."""
+        blocks, b, k = self.right.shape
+        right = (self.right * self.s[:, None]).float()
+        left = self.left.dense().float().view(blocks, k, -1)
+        return torch.bmm(right, left).reshape(blocks * b, -1).T.contiguous()
+
+    def base(self) -> nn.Linear:
+        """Return the layer that this one stands for, as it was, on the device of this one."""
+        return self._base[0].to(self.s.device)
+
+    def extra_repr(self) -> str:
+        return f"blocks={self.right.shape[0]}, core={self.right.shape[1]}x{self.right.shape[2]}"

@@ -1,0 +1,72 @@
+"""A mixture of low-rank experts beside a frozen linear layer (GOAT: Fan et al. 2025, arXiv 2502.16894).
+
+With E experts of rank d, r = E d, and p = softmax(R x) over the experts, the top k of p renormalised to w:
+
+    y = W x + b + s sum_i w_i B_i A_i x = W x + b + s B (w' * (A x)),   w' in [r]: w_i repeated d times
+
+so all experts are two products, and the routing is a scale between them.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class MoeLoraLinear(nn.Module):
+    """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
+
+    In training every forward pass leaves its load-balance term in `balance`; see `take_balance`.
+    """
+
+    def __init__(
+        self, base: nn.Linear, A: Tensor, B: Tensor, router: Tensor, scale: float, top_k: int, dropout: float = 0.0
+    ):
+        super().__init__()
+        self.base_layer = base
+        dtype, device = torch.promote_types(base.weight.dtype, torch.float32), base.weight.device
+        self.A, self.B, self.router = (nn.Parameter(t.to(device, dtype).clone()) for t in (A, B, router))
+        self.scale, self.top_k = scale, top_k
+        self.dropout = nn.Dropout(dropout)
+        self._balance: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output [..., m] of x [..., n]."""
+        result = self.base_layer(x)
+        gates = self._route(x).repeat_interleave(self.A.shape[0] // self.router.shape[0], dim=-1)
+        inner = F.linear(self.dropout(x).to(self.A.dtype), self.A)
+        return result + (self.scale * F.linear(gates.to(inner.dtype) * inner, self.B)).to(result.dtype)
+
+    def _route(self, x: Tensor) -> Tensor:
+        """Return the weight of every expert [..., E], 0 for those that are not chosen; in float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            share = F.linear(x.float(), self.router.float()).softmax(dim=-1)
+            top, chosen = share.topk(self.top_k, dim=-1)
+            gates = torch.zeros_like(share).scatter(-1, chosen, top / top.sum(dim=-1, keepdim=True))
+            if self.training:
+                self._balance = load_balance(share, chosen)
+        return gates
+
+    def take_balance(self) -> Tensor | None:
+        """Return the load-balance term of the last forward pass in training, once."""
+        balance, self._balance = self._balance, None
+        return balance
+
+    def train(self, mode: bool = True):
+        self._balance = None
+        return super().train(mode)
+
+    def __getstate__(self):
+        return self.__dict__ | {"_balance": None}  # a tensor inside a graph cannot be copied
+
+    def extra_repr(self) -> str:
+        return f"rank={self.A.shape[0]}, experts={self.router.shape[0]}, top_k={self.top_k}, scale={self.scale:.4g}"
+
+
+def load_balance(share: Tensor, chosen: Tensor) -> Tensor:
+    """Return E sum_i f_i P_i of probabilities [..., E] and the experts chosen [..., k]; 1 when they are even.
+
+    f_i is the fraction of all choices that fell on expert i, P_i its mean probability over the tokens.
+    """
+    experts = share.shape[-1]
+    hits = torch.zeros_like(share).scatter(-1, chosen, 1.0 / chosen.shape[-1])
+    return experts * (hits.reshape(-1, experts).mean(dim=0) * share.reshape(-1, experts).mean(dim=0)).sum()

@@ -1,0 +1,1 @@
+"""What the paper says, held against what follows from its own settings."""

@@ -1,0 +1,94 @@
+"""Trainable parameters of every row of the paper's tables, under every way of counting them."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.methods import make_method
+
+
+@dataclass(frozen=True)
+class Accounting:
+    """One row: counts, and the shares in per cent that follow from them.
+
+    `pct_*` are the adapter over the backbone, over the backbone and the adapter, with the head on both sides of
+    each, and over what GOAT's formula gives for full fine-tuning.
+    """
+
+    table: str
+    row: str
+    backbone: str
+    settings: str
+    paper_pct: float | None
+    adapter: int
+    head: int
+    pct_backbone: float
+    pct_with_adapter: float
+    pct_head: float
+    pct_head_with_adapter: float
+    pct_goat: float
+    note: str
+
+
+def account(file: Path) -> list[Accounting]:
+    """Return the accounting of every row of the paper's percentages, `results/paper/params.csv`."""
+    with file.open(newline="", encoding="utf-8") as text:
+        return [_account(row) for row in csv.DictReader(text)]
+
+
+def _account(row: dict[str, str]) -> Accounting:
+    architecture, total = ARCHITECTURES[row["backbone"]], _total(row["backbone"])
+    head = architecture.head(architecture.classes)
+    if row["method"] == "full_ft":
+        adapter, added = total, 0
+    else:
+        adapter = added = _adapter(row["backbone"], row["method"], row["options"], row["targets"])
+    return Accounting(
+        table=row["table"],
+        row=row["row"],
+        backbone=row["backbone"],
+        settings=row["options"],
+        paper_pct=float(row["paper_pct"]) if row["paper_pct"] else None,
+        adapter=adapter,
+        head=head,
+        pct_backbone=100 * adapter / total,
+        pct_with_adapter=100 * adapter / (total + added),
+        pct_head=100 * (adapter + head) / (total + head),
+        pct_head_with_adapter=100 * (adapter + head) / (total + head + added),
+        pct_goat=100 * adapter / architecture.goat_total,
+        note=row["note"],
+    )
+
+
+def _adapter(backbone: str, method: str, options: str, targets: str) -> int:
+    """Return what the method's closed form gives; a layer without a bias has none to train."""
+    values = {k: yaml.safe_load(v) for k, _, v in (part.partition("=") for part in options.split())}
+    layers = _layers(backbone, targets)
+    if not any(bias for _, _, bias in layers) and "bias" in make_method(method).__dataclass_fields__:
+        values["bias"] = False
+    return make_method(method, **values).trainable_parameters([(m, n) for m, n, _ in layers])
+
+
+@cache
+def _total(backbone: str) -> int:
+    return ARCHITECTURES[backbone].parameters()
+
+
+@cache
+def _layers(backbone: str, targets: str) -> list[tuple[int, int, bool]]:
+    return ARCHITECTURES[backbone].layers(targets.split())
+
+
+def unexplained(rows: Iterable[Accounting]) -> list[Accounting]:
+    """Return the rows whose printed percentage no accounting gives to its two decimals, rounded or cut off."""
+    return [row for row in rows if row.paper_pct is not None and not _agrees(row)]
+
+
+def _agrees(row: Accounting) -> bool:
+    shares = (row.pct_backbone, row.pct_with_adapter, row.pct_head, row.pct_head_with_adapter, row.pct_goat)
+    return any(row.paper_pct in (round(share, 2), int(share * 100) / 100) for share in shares)

@@ -1,0 +1,107 @@
+"""`bench ops`: the sparse-rotation products by pattern, and the ways of a layer, against what the cost model says."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.bench.contenders import Setting
+from frod_bench.bench.timing import now
+from frod_bench.errors import RunFailure
+from frod_bench.ops.frod_linear import WAYS, choose_way
+from frod_bench.ops.rotation import PATTERNS, rotate, rotate_transposed, sampled_gradient
+
+_TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
+
+
+def bench_ops(setting: Setting, rounds: int, progress) -> dict[str, Any]:
+    """Return two tables for the target shapes of the setting: products against a dense one, and ways of a layer.
+
+    Raises RunFailure when a product differs from the dense one, so that no wrong one is timed.
+    """
+    tokens = setting.architecture.tokens(setting.batch, setting.length)
+    shapes = _shapes(setting)
+    products, ways = [], []
+    for n, kind in itertools.product(sorted({n for _, n in shapes}), PATTERNS):
+        progress.say(f"products: n {n}, {kind}")
+        products += _products(setting, n, kind, tokens, rounds)
+    for m, n in shapes:
+        progress.say(f"ways: layer {m} x {n}")
+        ways.append(_ways(setting, m, n, tokens, rounds))
+    return {"rows": ways, "products": products}
+
+
+def _shapes(setting: Setting) -> list[tuple[int, int]]:
+    """Return the distinct shapes (m, n) of the target layers."""
+    suffixes = tuple(f".{target}" for target in setting.architecture.targets)
+    with torch.device("meta"):
+        cls, config = setting.architecture.make(1, setting.narrow)
+        modules = cls(config).named_modules()
+    linear = [m for name, m in modules if isinstance(m, nn.Linear) and f".{name}".endswith(suffixes)]
+    return sorted({(layer.out_features, layer.in_features) for layer in linear})
+
+
+def _products(setting: Setting, n: int, kind: str, tokens: int, rounds: int) -> list[dict[str, Any]]:
+    device, dtype = setting.device, setting.dtype
+    pattern = PATTERNS[kind](n, setting.sparsity, seed=0).to(device)
+    values, diagonal = (torch.randn(k, device=device).to(dtype) for k in (pattern.nnz, n))
+    z, h = (torch.randn(n, tokens, device=device).to(dtype) for _ in range(2))
+    M = pattern.dense(values, diagonal)
+    calls: dict[str, tuple[Callable, Callable]] = {
+        "M z": (lambda: rotate(pattern, values, diagonal, z), lambda: M @ z),
+        "M^T z": (lambda: rotate_transposed(pattern, values, diagonal, z), lambda: M.T @ z),
+        "entries of h z^T": (lambda: sampled_gradient(pattern, h, z)[0], lambda: h @ z.T),
+    }
+    rows = []
+    for name, (ours, dense) in calls.items():
+        wanted = dense()
+        wanted = wanted[pattern.rows, pattern.cols] if wanted.shape != z.shape or name.startswith("entries") else wanted
+        error = ((ours().float() - wanted.float()).norm() / wanted.float().norm()).item()
+        if not error <= _TOLERANCE[dtype]:
+            raise RunFailure(f"{name} of a {kind} pattern, n {n}, is off by {error:.2g}; nothing is timed.")
+        times = _in_turns({"ours": ours, "dense": dense}, {"z": z}, rounds)
+        cost = pattern.column_cost(dtype, device.type) / n**2
+        row = {"n": n, "tokens": tokens, "pattern": kind, "product": name}
+        row |= {"ms": times["ours"], "dense_ms": times["dense"]}
+        rows.append(row | {"over_dense": times["ours"] / times["dense"], "cost_model": cost})
+    return rows
+
+
+def _ways(setting: Setting, m: int, n: int, tokens: int, rounds: int) -> dict[str, Any]:
+    device, dtype = setting.device, setting.dtype
+    base = nn.Linear(n, m).to(device, dtype).requires_grad_(False)
+    pattern = PATTERNS["random"](n, setting.sparsity, seed=0)
+    U, Vt = (torch.randn(k, n, device=device, dtype=dtype) / n**0.5 for k in (m, n))
+    basis = FrodBasis(RightBasis(Vt), pattern)
+    x = torch.randn(tokens, n, device=device, dtype=dtype, requires_grad=True)
+    grad = torch.randn(tokens, m, device=device, dtype=dtype)
+    layers = {"frozen": base} | {way: FrodLinear(base, U, torch.rand(n), basis, way) for way in WAYS}
+
+    def pass_through(layer: nn.Module) -> Callable[[], None]:
+        return lambda: layer(x).backward(grad)
+
+    times = _in_turns({name: pass_through(layer) for name, layer in layers.items()}, {"x": x}, rounds)
+    chosen = choose_way(tokens, m, n, pattern.column_cost(dtype, device.type), dtype)
+    fastest = min(WAYS, key=times.__getitem__)
+    return (
+        {"m": m, "n": n, "tokens": tokens}
+        | {f"{name}_ms": ms for name, ms in times.items()}
+        | {"chosen": chosen, "fastest": fastest, "chosen_over_fastest": times[chosen] / times[fastest]}
+        | {"chosen_over_frozen": times[chosen] / times["frozen"]}
+    )
+
+
+def _in_turns(calls: dict[str, Callable], inputs: dict[str, torch.Tensor], rounds: int) -> dict[str, float]:
+    """Return the median time of every call in ms, after a warm-up, one call of each a round."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 2):
+        for name, call in calls.items():
+            start = now(inputs)
+            call()
+            if number >= 2:
+                seconds[name].append(now(inputs) - start)
+    return {name: 1e3 * sorted(times)[len(times) // 2] for name, times in seconds.items()}

@@ -1,0 +1,57 @@
+"""`bench step`: one training step of each contender on one backbone's shapes."""
+
+from typing import Any
+
+from frod_bench.bench.check import check_against_peft
+from frod_bench.bench.contenders import Setting, build
+from frod_bench.bench.peak import peak_bytes
+from frod_bench.bench.timing import Stepper, gemm_rate, spread, take_turns
+
+REFERENCES = ("lora", "peft_frod")
+_FLOOR = "the frozen target layers, forward and input gradient"
+
+
+def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dict[str, Any]:
+    """Return what was measured: a row a contender, the machine's matrix-product rate and the errors of the check.
+
+    Raises RunFailure when the check against PEFT fails. On a GPU one contender is alive at a time; on a CPU all of
+    them take turns.
+    """
+    progress.say("checking against PEFT's FRoD")
+    errors = check_against_peft(setting)
+    tokens = setting.architecture.tokens(setting.batch, setting.length)
+    width = next(setting.model().parameters()).shape[-1]
+    groups = [[name] for name in names] if setting.device.type == "cuda" else [names]
+    rows: dict[str, dict[str, Any]] = {}
+    rate = gemm_rate(tokens, width, setting.dtype, setting.device)
+    for group in groups:
+        steppers = {}
+        for name in group:
+            progress.say(f"building {name}")
+            steppers[name] = Stepper(build(name, setting), setting.inputs())
+        progress.say(f"timing {', '.join(group)}: {rounds} rounds")
+        take_turns(steppers, rounds)
+        for name, stepper in steppers.items():
+            rows[name] = {"contender": name, "trainable": stepper.trainable, **spread(stepper.seconds)}
+            rows[name]["gflop"] = stepper.flops / 1e9
+        rate = max(rate, gemm_rate(tokens, width, setting.dtype, setting.device))
+        del steppers, stepper
+    for name, row in rows.items():
+        progress.say(f"memory of {name}")
+        row["peak_mib"] = peak_bytes(name, setting) / 2**20
+        row["of_gemm_rate"] = 1e12 * row["gflop"] / row["median_ms"] / rate
+        for reference in REFERENCES:
+            if reference in rows:
+                row[f"time_over_{reference}"] = row["median_ms"] / rows[reference]["median_ms"]
+    floor = 4e-9 * tokens * _target_weights(setting)
+    return {
+        "rows": list(rows.values()),
+        "gemm_gflops": rate / 1e9,
+        "floor": {"gflop": floor, "ms": 1e12 * floor / rate, "what": _FLOOR},
+        "check": {"tolerance": "1e-5 relative, float32, four blocks eight times narrower", "errors": errors},
+    }
+
+
+def _target_weights(setting: Setting) -> int:
+    suffixes = tuple(f".{target}.weight" for target in setting.architecture.targets)
+    return sum(p.numel() for name, p in setting.model().named_parameters() if f".{name}".endswith(suffixes))

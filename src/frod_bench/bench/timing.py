@@ -1,0 +1,79 @@
+"""Times of training steps, taken in turns so that a machine's drift falls on all alike, and what stands beside them."""
+
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass
+class Stepper:
+    """A model with its optimizer and its batch; `seconds` collects the times of its steps, `flops` is of one step."""
+
+    model: nn.Module
+    inputs: dict[str, Tensor]
+    seconds: list[float] = field(default_factory=list)
+    flops: float = 0.0
+
+    def __post_init__(self):
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.trainable = sum(p.numel() for p in parameters)
+        self.optimizer = torch.optim.AdamW(parameters, lr=1e-5, fused=True)
+
+    def step(self) -> None:
+        """Take one training step: forward, backward, optimizer."""
+        self.model(**self.inputs).loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def timed_step(self) -> None:
+        """Take one step and keep its time."""
+        start = now(self.inputs)
+        self.step()
+        self.seconds.append(now(self.inputs) - start)
+
+    def warm_up(self) -> None:
+        """Take a step to count the floating-point operations of its dense products, and one like the timed ones."""
+        with FlopCounterMode(display=False) as counter:
+            self.step()
+        self.flops = float(counter.get_total_flops())
+        self.step()
+
+
+def now(inputs: dict[str, Tensor]) -> float:
+    """Return the clock in seconds once the device of the inputs has nothing left to do."""
+    if next(iter(inputs.values())).is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def take_turns(steppers: dict[str, Stepper], rounds: int) -> None:
+    """Warm every model up, then let each take one timed step a round."""
+    for stepper in steppers.values():
+        stepper.warm_up()
+    for _ in range(rounds):
+        for stepper in steppers.values():
+            stepper.timed_step()
+
+
+def spread(seconds: list[float]) -> dict[str, float]:
+    """Return the median and the quartiles in milliseconds."""
+    if len(seconds) == 1:
+        return dict.fromkeys(("median_ms", "low_ms", "high_ms"), 1e3 * seconds[0])
+    low, median, high = statistics.quantiles(seconds, n=4, method="inclusive")
+    return {"median_ms": 1e3 * median, "low_ms": 1e3 * low, "high_ms": 1e3 * high}
+
+
+def gemm_rate(tokens: int, width: int, dtype: torch.dtype, device: torch.device) -> float:
+    """Return the rate of x W^T in operations a second, of x [tokens, width] and W [width, width]: the best of ten."""
+    x = torch.randn(tokens, width, device=device).to(dtype)
+    W = torch.randn(width, width, device=device).to(dtype)
+    inputs, best = {"x": x}, float("inf")
+    for _ in range(10):
+        start = now(inputs)
+        torch.mm(x, W.T)
+        best = min(best, now(inputs) - start)
+    return 2.0 * tokens * width * width / best

@@ -1,0 +1,157 @@
+"""`frod-bench bench`: speed and memory against other implementations, as ratios in one process."""
+
+import argparse
+import json
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from frod_bench.bench.contenders import CONTENDERS, USUAL, Setting
+from frod_bench.bench.init import bench_init
+from frod_bench.bench.ops import bench_ops
+from frod_bench.bench.shapes import ARCHITECTURES
+from frod_bench.bench.step import bench_step
+from frod_bench.errors import RequestError, nearest
+from frod_bench.record import environment
+from frod_bench.report.bench import to_markdown
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_EXAMPLES = """\
+examples:
+  frod-bench bench step --shape clip_vit_b32 --threads 2 --to results/bench
+  frod-bench bench step --shape roberta_large --batch 32 --length 128 --contenders lora,peft_frod,frod,frod_global
+  frod-bench bench step --shape llama2_7b --dtype bf16 --device cuda
+  frod-bench bench init --shape clip_vit_b32 --rounds 1
+  frod-bench bench ops --shape roberta_large --sparsity 0.01
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Measure, print a table and, with `--to`, write it as JSON and Markdown.
+
+    Raises RequestError for what cannot be measured as asked and RunFailure when the results are wrong.
+    """
+    arguments = _parser().parse_args(argv)
+    setting = _setting(arguments)
+    names = _names(arguments)
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    warnings.simplefilter("ignore")  # of the libraries; they would stand between the lines of progress
+    progress = _Progress()
+    if arguments.what == "step":
+        found = bench_step(setting, names, arguments.rounds or 5, progress)
+    elif arguments.what == "init":
+        found = bench_init(setting, names, arguments.rounds or 1, progress)
+    else:
+        found = bench_ops(setting, arguments.rounds or 9, progress)
+    result = _about(arguments, setting) | found
+    text = to_markdown(result)
+    print(text, end="")
+    if arguments.to is not None:
+        print("\nwritten: " + ", ".join(map(str, _write(arguments, setting, result, text))))
+    return 0
+
+
+class _Progress:
+    def say(self, what: str) -> None:
+        print(f"bench: {what}", file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench bench",
+        description="Time FRoD against PEFT's FRoD, LoRA, DoRA, VeRA and full fine-tuning on random weights of a"
+        " backbone's shapes. The results are compared with PEFT's first; where they differ nothing is timed.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("what", choices=["step", "init", "ops"], help="a training step, the initialisation, or single operations")
+    add("--shape", default="clip_vit_b32", choices=list(ARCHITECTURES), help="default: clip_vit_b32")
+    add("--layers", type=int, help="blocks; default: all of the backbone's")
+    add("--batch", type=int, help="rows a step")
+    add("--length", type=int, help="tokens a row, for text")
+    add("--sparsity", type=float, default=0.02, help="density of S (default: 0.02)")
+    add("--rank", type=int, default=64, help="rank of LoRA and DoRA (default: 64)")
+    add(
+        "--contenders",
+        help=f"comma-separated; default: {','.join(USUAL)}; also {', '.join(set(CONTENDERS) - set(USUAL))}",
+    )
+    add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    add("--threads", type=int, help="CPU threads; default: torch's own choice")
+    add("--rounds", type=int, help="timed rounds; default: 5 for step, 1 for init, 9 for ops")
+    add("--to", type=Path, metavar="DIR", help="write the measurement into DIR as .json and .md")
+    return parser
+
+
+def _names(arguments: argparse.Namespace) -> list[str]:
+    usual = ("peft_frod", "frod") if arguments.what == "init" else USUAL
+    names = arguments.contenders.split(",") if arguments.contenders else list(usual)
+    for name in names:
+        if name not in CONTENDERS:
+            raise RequestError(f"--contenders {name} is not known. {nearest(name, CONTENDERS)}")
+    return names
+
+
+def _setting(arguments: argparse.Namespace) -> Setting:
+    arch = ARCHITECTURES[arguments.shape]
+    for name in ("layers", "batch", "length", "rank", "threads", "rounds"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise RequestError(f"--{name} {value} is not accepted: a whole number of 1 or more is.")
+    if not 0 <= arguments.sparsity <= 1:
+        raise RequestError(f"--sparsity {arguments.sparsity} is not accepted: the density of S lies in [0, 1].")
+    if arguments.length is not None and arch.length is None:
+        raise RequestError(f"--length is not accepted with --shape {arch.name}, whose input is an image.")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda is not to be had: torch sees no CUDA device. Use --device cpu.")
+    return Setting(
+        architecture=arch,
+        layers=arguments.layers or arch.layers,
+        batch=arguments.batch or arch.batch,
+        length=arguments.length or arch.length,
+        sparsity=arguments.sparsity,
+        rank=arguments.rank,
+        dtype=_DTYPES[arguments.dtype],
+        device=torch.device(arguments.device),
+    )
+
+
+def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
+    name = torch.cuda.get_device_name() if setting.device.type == "cuda" else "cpu"
+    device = f"{name}, {torch.get_num_threads()} threads" if name == "cpu" else name
+    return {
+        "command": f"frod-bench bench {shlex.join(sys.argv[2:])}",
+        "what": arguments.what,
+        "setting": {
+            "shape": setting.architecture.name,
+            "layers": setting.layers,
+            "batch": setting.batch,
+            "length": setting.length,
+            "sparsity": setting.sparsity,
+            "rank": setting.rank,
+            "dtype": arguments.dtype,
+        },
+        "environment": environment(device),
+    }
+
+
+def _write(arguments: argparse.Namespace, setting: Setting, result: dict[str, Any], text: str) -> list[Path]:
+    size = f"{setting.layers}x{setting.batch}" + (f"x{setting.length}" if setting.length else "")
+    parts = [arguments.what, setting.architecture.name, size, arguments.dtype, setting.device.type]
+    files = {"json": json.dumps(result, indent=2) + "\n", "md": text}
+    paths = [arguments.to / f"{'_'.join(parts)}.{suffix}" for suffix in files]
+    try:
+        arguments.to.mkdir(parents=True, exist_ok=True)
+        for path, content in zip(paths, files.values(), strict=True):
+            path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise RequestError(
+            f"Nothing can be written to {arguments.to} ({error.strerror}). Give another --to."
+        ) from error
+    return paths

@@ -1,0 +1,45 @@
+"""DoRA: W' = diag(mu / ||V||) V with V = W + (alpha / r) B A (Liu et al. 2024, arXiv 2402.09353, Eq. 5), by PEFT.
+
+||.|| is the norm of each row and a constant in the gradient (section 4.3).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from peft import LoraConfig
+from torch import nn
+
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.lora import Lora
+from frod_bench.methods.peft_base import ADAPTER, tuner_layers
+
+
+@dataclass(frozen=True)
+class Dora(Lora):
+    """The magnitudes mu [m] start at the norms of the rows of W and train with A [r, n] and B [m, r]."""
+
+    name: ClassVar[str] = "dora"
+    start_error: ClassVar[float] = 1e-6  # bit for bit, but to rounding once an adapted model is cast to half precision
+
+    def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
+        """See `PeftMethod.peft_config`."""
+        config = super().peft_config(targets, seed)
+        config.use_dora = True
+        return config
+
+    @torch.no_grad()
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `Method.attach`."""
+        adapted = super().attach(model, targets, head, seed)
+        for _, layer in tuner_layers(model):  # PEFT rounds them to the precision of W, and then mu / ||V|| is not 1
+            magnitude = layer.lora_magnitude_vector[ADAPTER].weight
+            magnitude.copy_(torch.linalg.norm(layer.get_base_layer().weight.to(magnitude.dtype), dim=1))
+        return adapted
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return r (m + n) + m summed over the target layers."""
+        return super().trainable_parameters(shapes) + sum(m for m, _ in shapes)
+
+
+METHOD = Dora

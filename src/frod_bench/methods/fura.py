@@ -1,0 +1,74 @@
+"""FuRA: full-rank adaptation through the small cores of a block tensor-train of each weight (released code,
+github.com/olokevin/FuRA-NIPS: `output_one_block`, full rank, `train_position=small`, S kept trainable).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from frod_bench.adapters.fura import FuraLinear
+from frod_bench.linalg.block_svd import block_count, block_factors
+from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
+
+
+@dataclass(frozen=True)
+class Fura(Method):
+    """Trains the singular values and the smaller core of every layer, and its bias unless `bias` is false.
+
+    The large core takes the place of the weight; W itself waits on the host, where `detach` finds it. The blocks
+    are those of `linalg.block_svd.block_count`; upstream can also cut the output projection of attention by heads.
+    """
+
+    name: ClassVar[str] = "fura"
+    roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
+    start_error: ClassVar[float] = 1e-5  # the factors are W to rounding
+    draws: ClassVar[bool] = False
+    hold: ClassVar[Callable[[Tensor], nn.Module] | None] = None  # how the frozen core is kept; dense by default
+    bias: bool = True
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `Method.attach`. Nothing is drawn, so `seed` plays no part."""
+        layers = find_targets(model, targets, head)
+        require_finite(layers)
+        for name, layer in layers:
+            adapter = FuraLinear(layer, block_factors(layer.weight), self.bias, self.hold)
+            replace_module(model, name, adapter.train(layer.training))
+        adapter_parameters = [p for _, a in fura_layers(model) for p in a.parameters() if p.requires_grad]
+        head_parameters = train_only_head(model, head)
+        for parameter in adapter_parameters:
+            parameter.requires_grad_(True)
+        return Adapted(model, self, {"adapter": adapter_parameters, "head": head_parameters}, targets, head, seed)
+
+    def merge(self, adapted: Adapted) -> None:
+        """See `Method.merge`."""
+        for name, adapter in fura_layers(adapted.model):
+            base = adapter.base()
+            base.weight.data = adapter.merged_weight().to(base.weight.dtype)
+            if adapter.bias is not None:
+                base.bias.data = adapter.bias.detach().to(base.bias.dtype)
+            replace_module(adapted.model, name, base)
+
+    def detach(self, adapted: Adapted) -> None:
+        """See `Method.detach`."""
+        for name, adapter in fura_layers(adapted.model):
+            replace_module(adapted.model, name, adapter.base())
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return q k (min(b, m) + 1), and m for the bias of each layer, summed over the target layers."""
+        return sum(_cores(m, n) + (m if self.bias else 0) for m, n in shapes)
+
+
+def _cores(m: int, n: int) -> int:
+    blocks = block_count(n)
+    return blocks * min(m, n // blocks) * (min(m, n // blocks) + 1)
+
+
+def fura_layers(model: nn.Module) -> list[tuple[str, FuraLinear]]:
+    """Return the FuRA layers of a model with their names."""
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, FuraLinear)]
+
+
+METHOD = Fura

@@ -1,0 +1,129 @@
+"""GOAT: a mixture of LoRA experts started from segments of the singular spectrum, with a scale from theory
+(Fan et al. 2025, arXiv 2502.16894).
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from frod_bench.adapters.moe_lora import MoeLoraLinear
+from frod_bench.errors import RequestError
+from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
+from frod_bench.methods.base import Adapted, Method, sketch
+from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
+
+SCALINGS = ("theory", "alpha")
+
+
+@dataclass(frozen=True)
+class Goat(Method):
+    """`experts` of rank d = rank / experts each; `top_k` of them answer a token.
+
+    Expert i starts from the first d triplets of the i-th part of the spectrum, s B_i A_i being those triplets
+    divided by `rho`; (s / E) sum_i B_i A_i is taken from W, which is what the experts add on average at the start.
+    scaling=theory: s = sqrt(3 n eta / d), the paper's. scaling=alpha: s = alpha / d, the released code's.
+    `balance` weighs the load-balance term of every layer, over all tokens of a batch with its padding; one dropout
+    mask serves all experts of a layer. Nothing merges, as the routing depends on the input.
+    """
+
+    name: ClassVar[str] = "goat"
+    roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
+    start_error: ClassVar[float] = 0.5  # the base only on average over the routing
+    merges: ClassVar[bool] = False
+    rank: int = 8
+    experts: int = 8
+    top_k: int = 2
+    rho: float = 10.0
+    scaling: str = "theory"
+    eta: float = 1.0
+    alpha: float = 16.0
+    balance: float = 1e-3
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        check_whole("rank", self.rank, "the rank")
+        check_whole("experts", self.experts, "the number of experts")
+        if self.rank % self.experts:
+            raise RequestError(
+                f"method.rank={self.rank} is not accepted: {self.experts} experts need a multiple of {self.experts}."
+            )
+        if not 1 <= self.top_k <= self.experts:
+            raise RequestError(
+                f"method.top_k={self.top_k} is not accepted: a whole number from 1 to {self.experts}, the experts."
+            )
+        for name in ("rho", "eta", "alpha"):
+            check_positive(name, getattr(self, name))
+        if not 0 <= self.balance < float("inf"):
+            raise RequestError(f"method.balance={self.balance} is not accepted: a number of 0 or more.")
+        check_choice("scaling", self.scaling, SCALINGS)
+        check_dropout(self.dropout)
+
+    def scale(self, n: int) -> float:
+        """Return s of a layer with n inputs."""
+        size = self.rank // self.experts
+        return sqrt(3 * n * self.eta / size) if self.scaling == "theory" else self.alpha / size
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `Method.attach`. `seed` draws the routers. Raises RequestError for a rank above min(m, n)."""
+        layers = dict(find_targets(model, targets, head))
+        require_finite(layers.items())
+        for name, layer in layers.items():
+            if self.rank > min(layer.weight.shape):
+                shape = list(layer.weight.shape)
+                raise RequestError(f"method.rank={self.rank} is not accepted: {name} is {shape} and has no such rank.")
+        weights = {name: layer.weight.detach() for name, layer in layers.items()}
+        size = self.rank // self.experts
+        triplets = [leading_triplets(w.shape, self.experts, size) for w in weights.values()]
+        parts = stored_singular_factors(list(weights.values()), triplets)
+        generator = torch.Generator().manual_seed(seed)
+        for (name, layer), (B, A) in zip(layers.items(), parts, strict=True):
+            n = layer.in_features
+            router = torch.empty(self.experts, n).uniform_(-(n**-0.5), n**-0.5, generator=generator)  # of nn.Linear
+            start = (self.scale(n) * self.rho) ** -0.5
+            adapter = MoeLoraLinear(layer, start * A, start * B, router, self.scale(n), self.top_k, self.dropout)
+            layer.weight.data = (layer.weight.float() - B @ A / (self.rho * self.experts)).to(layer.weight.dtype)
+            replace_module(model, name, adapter.train(layer.training))
+        head_parameters = train_only_head(model, head)
+        adapters = [adapter for _, adapter in moe_layers(model)]
+        adapter_parameters = [p for a in adapters for p in (a.A, a.B, a.router)]
+        for parameter in adapter_parameters:
+            parameter.requires_grad_(True)
+        roles = {"adapter": adapter_parameters, "head": head_parameters}
+        kept = {name: weight.cpu() for name, weight in weights.items()}
+        return Adapted(model, self, roles, targets, head, seed, state=kept)
+
+    def merge(self, adapted: Adapted) -> None:
+        """Raise RequestError: no linear layer computes the same function."""
+        raise RequestError("GOAT does not merge: which experts answer depends on the input. Keep the adapter.")
+
+    def detach(self, adapted: Adapted) -> None:
+        """See `Method.detach`; W waits on the host, one more copy of every adapted weight there."""
+        for name, adapter in moe_layers(adapted.model):
+            weight = adapter.base_layer.weight
+            weight.data = adapted.state[name].to(weight.device, weight.dtype)
+            replace_module(adapted.model, name, adapter.base_layer)
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return r (m + n) + E n summed over the target layers."""
+        return sum(self.rank * (m + n) + self.experts * n for m, n in shapes)
+
+    def auxiliary_loss(self, adapted: Adapted) -> Tensor | float:
+        """See `Method.auxiliary_loss`: `balance` times the load-balance terms of all layers."""
+        terms = [term for _, adapter in moe_layers(adapted.model) if (term := adapter.take_balance()) is not None]
+        return self.balance * sum(terms) if terms else 0.0
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: a sketch [1] of every W_res, which is in no file but computed again."""
+        return {name: sketch(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
+
+
+def moe_layers(model: nn.Module) -> list[tuple[str, MoeLoraLinear]]:
+    """Return the layers with experts of a model with their names."""
+    return [(name, module) for name, module in model.named_modules() if isinstance(module, MoeLoraLinear)]
+
+
+METHOD = Goat

@@ -1,0 +1,35 @@
+"""PiSSA: LoRA on the r largest singular components (Meng et al. 2024, arXiv 2404.02948), by PEFT."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from peft import LoraConfig
+
+from frod_bench.errors import RequestError
+from frod_bench.methods.residual_base import ResidualLora
+
+
+@dataclass(frozen=True)
+class Pissa(ResidualLora):
+    """A and B start from the largest singular triplets of W and train; the rest of W is frozen.
+
+    `iterations` above 0 takes a randomised decomposition with so many subspace iterations, which is faster and
+    depends on the seed and on the kind of device; 0 is the exact one.
+    """
+
+    name: ClassVar[str] = "pissa"
+    iterations: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.iterations < 0:
+            raise RequestError(f"method.iterations={self.iterations} is not accepted: a whole number of 0 or more.")
+
+    def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
+        """See `PeftMethod.peft_config`."""
+        config = super().peft_config(targets, seed)
+        config.init_lora_weights = f"pissa_niter_{self.iterations}" if self.iterations else "pissa"
+        return config
+
+
+METHOD = Pissa

@@ -1,0 +1,63 @@
+"""QLoRA: LoRA on a base in four bits (Dettmers et al. 2023, arXiv 2305.14314, Eq. 5), by PEFT and bitsandbytes."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from frod_bench.adapters.nf4 import Nf4Linear
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.injection import find_targets, replace_module
+from frod_bench.methods.lora import Lora
+from frod_bench.methods.peft_base import ADAPTER, tuner_layers
+
+_FLAG = "is_loaded_in_4bit"  # how PEFT learns that a model has four-bit layers
+
+
+@dataclass(frozen=True)
+class QLora(Lora):
+    """The target layers are NF4 with double quantisation, all others as they were; computes in train.precision.
+
+    The base layers wait on the host, one more copy of every adapted weight there; `merge` gives layers of the
+    base's precision that hold the dequantised weight and the update.
+    """
+
+    name: ClassVar[str] = "qlora"
+    start_error: ClassVar[float] = 1.0  # the base with its weights rounded to four bits
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `Method.attach`."""
+        layers = dict(find_targets(model, targets, head))
+        four_bit = {name: Nf4Linear(layer) for name, layer in layers.items()}
+        for name, layer in four_bit.items():
+            replace_module(model, name, layer)
+        setattr(model, _FLAG, True)
+        try:
+            adapted = super().attach(model, targets, head, seed)
+        finally:
+            delattr(model, _FLAG)
+        adapted.state.kept = {name: layer.cpu() for name, layer in layers.items()}
+        return adapted
+
+    @torch.no_grad()
+    def merge(self, adapted: Adapted) -> None:
+        """See `Method.merge`."""
+        weights = {
+            name: layer.get_base_layer().dense().float() + layer.get_delta_weight(ADAPTER).float()
+            for name, layer in tuner_layers(adapted.model)
+        }
+        self.detach(adapted)
+        for name, weight in weights.items():
+            base = adapted.model.get_submodule(name)
+            base.weight.data = weight.to(base.weight.dtype)
+
+    def detach(self, adapted: Adapted) -> None:
+        """See `Method.detach`."""
+        super().detach(adapted)
+        for name, layer in adapted.state.kept.items():
+            device = adapted.model.get_submodule(name).weight.device
+            replace_module(adapted.model, name, layer.to(device))
+
+
+METHOD = QLora

@@ -1,0 +1,62 @@
+"""RandLoRA: W' = W + (alpha / r) sum_j B_j diag(lambda_j) A diag(gamma_j), full rank from frozen random bases
+(Albert et al. 2025, arXiv 2502.00987), by PEFT.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import ClassVar
+
+from peft import RandLoraConfig
+from torch import Tensor
+
+from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
+from frod_bench.methods.peft_base import ADAPTER, PeftMethod
+
+BASES = ("dense", "sparse", "very_sparse")
+
+
+@dataclass(frozen=True)
+class RandLora(PeftMethod):
+    """N = ceil(min(m, n) / r) bases a layer; lambda in [r, N] starts at zero, gamma in [N, min(m, n)] constant.
+
+    The bases are drawn on the CPU from the seed, shared by all layers and in no file, as in VeRA. `sparse` and
+    `very_sparse` bases hold -1, 0 and 1.
+    """
+
+    name: ClassVar[str] = "randlora"
+    rank: int = 32
+    alpha: float = 640.0
+    dropout: float = 0.0
+    bases: str = "dense"
+
+    def __post_init__(self):
+        check_whole("rank", self.rank, "the rank")
+        check_positive("alpha", self.alpha)
+        check_dropout(self.dropout)
+        check_choice("bases", self.bases, BASES)
+
+    def peft_config(self, targets: list[str], seed: int) -> RandLoraConfig:
+        """See `PeftMethod.peft_config`."""
+        return RandLoraConfig(
+            r=self.rank,
+            randlora_alpha=self.alpha,
+            randlora_dropout=self.dropout,
+            sparse=self.bases == "sparse",
+            very_sparse=self.bases == "very_sparse",
+            target_modules=targets,
+            projection_prng_key=seed,
+            save_projection=False,
+        )
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return N (r + min(m, n)) summed over the target layers."""
+        return sum(ceil(min(shape) / self.rank) * (self.rank + min(shape)) for shape in shapes)
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: a sketch [1] of A and one of B."""
+        tuner = adapted.state.tuner
+        return {"A": sketch(tuner.randlora_A[ADAPTER]), "B": sketch(tuner.randlora_B[ADAPTER])}
+
+
+METHOD = RandLora

@@ -1,0 +1,71 @@
+"""LoRA on some singular components of the weight: W = W_res + s B_0 A_0 with s = alpha / r, and B, A train.
+
+The base layers hold W_res while the adapter is attached. W itself waits on the host, where `detach` finds it bit
+for bit; that is one more copy of every adapted weight in the host's memory.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from peft import LoraConfig
+from torch import Tensor, nn
+
+from frod_bench.errors import RequestError
+from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.injection import find_targets, require_finite
+from frod_bench.methods.lora import Lora
+from frod_bench.methods.peft_base import ADAPTER, peft_names, tuner_layers, write_peft_checkpoint
+
+
+@dataclass(frozen=True)
+class ResidualLora(Lora):
+    """Base of methods that start A [r, n] and B [m, r] from a part of W; a subclass says from which."""
+
+    start_error: ClassVar[float] = 1e-5  # W_res + s B A is W to rounding
+    draws: ClassVar[bool] = False
+
+    def initialise(self, layers: list[nn.Module]) -> None:
+        """Set A, B and W_res of PEFT's layers whose base layers hold W; PEFT has done so already by default."""
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `Method.attach`. Raises RequestError for a rank that a target layer cannot have."""
+        layers = dict(find_targets(model, targets, head))
+        require_finite(layers.items())
+        for name, layer in layers.items():
+            if self.rank > min(layer.weight.shape):
+                raise RequestError(
+                    f"method.rank={self.rank} is not accepted: {name} is {list(layer.weight.shape)} and has"
+                    f" {min(layer.weight.shape)} singular values."
+                )
+        weights = {name: layer.weight.detach().cpu() for name, layer in layers.items()}
+        adapted = super().attach(model, targets, head, seed)
+        self.initialise([layer for _, layer in tuner_layers(model)])
+        adapted.state.kept = {name: (weights[name], *_factors(layer)) for name, layer in tuner_layers(model)}
+        return adapted
+
+    def detach(self, adapted: Adapted) -> None:
+        """See `Method.detach`."""
+        super().detach(adapted)
+        for name, (weight, _, _) in adapted.state.kept.items():
+            base = adapted.model.get_submodule(name)
+            base.weight.data = weight.to(base.weight.device, base.weight.dtype)
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: a sketch [1] of every W_res, which is in no file but computed again."""
+        return {name: sketch(layer.get_base_layer().weight) for name, layer in tuner_layers(adapted.model)}
+
+    def save_peft(self, adapted: Adapted, directory: Path) -> None:
+        """Write W' - W = s (B A - B_0 A_0) as a plain LoRA of rank 2 r over W, which PEFT loads as it is."""
+        tensors = adapted.trainable_state()
+        for name, (_, B, A) in adapted.state.kept.items():
+            for factor, start, axis in (("A", A, 0), ("B", -B, 1)):
+                key = f"{name}.lora_{factor}.{ADAPTER}.weight"
+                tensors[key] = torch.cat([tensors[key], start.to(tensors[key])], dim=axis)
+        config = LoraConfig(r=2 * self.rank, lora_alpha=2 * self.alpha, target_modules=list(adapted.state.kept))
+        write_peft_checkpoint(directory, peft_names(tensors), config, adapted.head)
+
+
+def _factors(layer: nn.Module) -> tuple[Tensor, Tensor]:
+    return tuple(factor[ADAPTER].weight.detach().cpu().clone() for factor in (layer.lora_B, layer.lora_A))

@@ -1,0 +1,55 @@
+"""VeRA: W' = W + diag(b) B diag(d) A with A and B random, frozen and shared (Kopiczko et al. 2024, arXiv 2310.11454),
+by PEFT.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from peft import VeraConfig
+from torch import Tensor
+
+from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.options import check_dropout, check_positive, check_whole
+from frod_bench.methods.peft_base import ADAPTER, PeftMethod
+
+
+@dataclass(frozen=True)
+class Vera(PeftMethod):
+    """d in [r] starts at `d_initial` and b in [m] at zero; both train.
+
+    A [r, largest n] and B [largest m, r] are drawn on the CPU from the seed and cut to the shape of each layer.
+    They are in no file: a saved adapter holds a sketch that tells whether another machine draws the same ones.
+    """
+
+    name: ClassVar[str] = "vera"
+    rank: int = 256
+    d_initial: float = 0.1
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        check_whole("rank", self.rank, "the rank")
+        check_positive("d_initial", self.d_initial)
+        check_dropout(self.dropout)
+
+    def peft_config(self, targets: list[str], seed: int) -> VeraConfig:
+        """See `PeftMethod.peft_config`."""
+        return VeraConfig(
+            r=self.rank,
+            d_initial=self.d_initial,
+            vera_dropout=self.dropout,
+            target_modules=targets,
+            projection_prng_key=seed,
+            save_projection=False,
+        )
+
+    def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
+        """Return r + m summed over the target layers."""
+        return sum(self.rank + m for m, _ in shapes)
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: a sketch [1] of A and one of B."""
+        tuner = adapted.state.tuner
+        return {"A": sketch(tuner.vera_A[ADAPTER]), "B": sketch(tuner.vera_B[ADAPTER])}
+
+
+METHOD = Vera

@@ -1,0 +1,48 @@
+"""A measurement of `frod-bench bench` as Markdown."""
+
+from typing import Any
+
+from tabulate import tabulate
+
+_TITLES = {"step": "One training step", "init": "Initialisation", "ops": "The ways of a layer"}
+
+
+def to_markdown(result: dict[str, Any]) -> str:
+    """Return the tables of a measurement with its command, device, versions and commit."""
+    setting, place = result["setting"], result["environment"]
+    versions = ", ".join(f"{name} {place['packages'][name]}" for name in ("torch", "transformers", "peft"))
+    commit = f"{place['commit'] or 'unknown'}{' with changes' if place['dirty'] else ''}"
+    parts = [
+        f"# {_TITLES[result['what']]}: {setting['shape']}",
+        f"`{result['command']}`",
+        f"{place['device']}; {versions}; commit {commit}.",
+        ", ".join(f"{key} {value}" for key, value in setting.items() if value is not None) + ".",
+        _table(result["rows"]),
+    ]
+    if "products" in result:
+        parts += ["Products with M = diag(d) + S against a dense n x n product:", _table(result["products"])]
+    if "gemm_gflops" in result:
+        floor = result["floor"]
+        parts.append(
+            f"Matrix products run at {result['gemm_gflops']:.0f} GFLOP/s here; the floor is {floor['ms']:.0f} ms"
+            f" ({floor['what']}: {floor['gflop']:.0f} GFLOP)."
+        )
+    if "check" in result:
+        worst = max(result["check"]["errors"].values())
+        parts.append(f"Before timing, against PEFT's FRoD in float32: largest relative difference {worst:.1e}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    body = [[_cell(row.get(column)) for column in columns] for row in rows]
+    headers = [column.replace("_", " ") for column in columns]
+    return tabulate(body, headers, tablefmt="github", disable_numparse=True)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,101 @@
+"""The benchmarks measure what they say, check it first, and print nothing that was not measured."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from frod_bench.bench import check, ops, step
+from frod_bench.bench.check import check_against_peft
+from frod_bench.bench.contenders import CONTENDERS, USUAL, build
+from frod_bench.bench.init import bench_init
+from frod_bench.bench.ops import bench_ops
+from frod_bench.bench.peak import peak_bytes
+from frod_bench.bench.shapes import ARCHITECTURES
+from frod_bench.bench.step import bench_step
+from frod_bench.bench.timing import Stepper, spread
+from frod_bench.errors import RunFailure
+
+
+class Quiet:
+    def say(self, what):
+        pass
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_takes_a_step_with_frod(name, setting):
+    arch = ARCHITECTURES[name]
+    small = dataclasses.replace(setting, architecture=arch, length=arch.length and 4, layers=1, narrow=8)
+    stepper = Stepper(build("frod", small), small.inputs())
+    before = [p.clone() for p in stepper.model.parameters() if p.requires_grad]
+    stepper.step()
+    after = [p for p in stepper.model.parameters() if p.requires_grad]
+    assert len(before) > 2 and any(not torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("name", CONTENDERS)
+def test_every_contender_starts_as_the_same_function(name, setting):
+    expected = setting.model().eval()(**setting.inputs()).logits
+    torch.testing.assert_close(build(name, setting).eval()(**setting.inputs()).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_full_size_is_the_papers():
+    counts = {"clip_vit_b32": 87e6, "roberta_large": 355e6, "llama2_7b": 6.6e9, "minilm": 22.7e6}
+    for name, arch in ARCHITECTURES.items():
+        model = arch.build(arch.layers, torch.float32, torch.device("meta"))
+        assert sum(p.numel() for p in model.parameters()) == pytest.approx(counts[name], rel=0.02)
+
+
+def test_ours_agrees_with_peft_on_every_architecture(setting):
+    assert 0 < max(check_against_peft(setting).values()) < 1e-5
+
+
+@pytest.mark.parametrize("bench", [bench_step, bench_init])
+def test_nothing_is_timed_when_the_check_fails(bench, setting, monkeypatch):
+    monkeypatch.setattr(check, "LEARNING_RATE", 1e-4)
+    monkeypatch.setattr(check, "PEFT_SEED", 99)  # another pattern than PEFT draws
+    with pytest.raises(RunFailure, match="nothing is timed"):
+        bench(setting, ["frod"], 1, Quiet())
+
+
+def test_a_step_has_a_row_for_every_contender(setting, monkeypatch):
+    monkeypatch.setattr(step, "peak_bytes", lambda name, setting: 2**20)  # a process each, which takes seconds
+    found = bench_step(setting, list(USUAL), 2, Quiet())
+    rows = {row["contender"]: row for row in found["rows"]}
+    assert tuple(rows) == USUAL
+    for row in rows.values():
+        assert 0 < row["low_ms"] <= row["median_ms"] <= row["high_ms"]
+        assert row["gflop"] > 0 and row["of_gemm_rate"] > 0
+    assert rows["lora"]["time_over_lora"] == rows["peft_frod"]["time_over_peft_frod"] == 1
+    assert rows["frod"]["trainable"] == rows["peft_frod"]["trainable"]
+    # the frozen targets: 4 layers of 4 x 48 x 48 and 2 x 48 x 192, ten tokens, four operations a weight
+    assert found["floor"]["gflop"] * 1e9 == 4 * 10 * 4 * (4 * 48 * 48 + 2 * 48 * 192)
+
+
+def test_the_peak_holds_the_activations(setting):
+    large = dataclasses.replace(setting, batch=2000)
+    intermediate = 4 * 2000 * 5 * 192 * 4  # bytes of one activation in each of four layers
+    assert 2 * intermediate < peak_bytes("frod", large) < 100 * intermediate
+
+
+def test_initialisation_and_its_cache(setting, monkeypatch, tmp_path):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path))
+    rows = {row["contender"]: row for row in bench_init(setting, ["peft_frod", "frod"], 1, Quiet())["rows"]}
+    assert set(rows) == {"peft_frod", "frod", "frod, cached"}
+    assert all(row["seconds"] > 0 for row in rows.values())
+    assert 0 < rows["frod"]["max_reconstruction_error"] < 1e-5
+    assert list(tmp_path.iterdir()) == []  # the user's own cache is not touched
+
+
+def test_operations_are_checked_and_the_choice_is_compared(setting, monkeypatch):
+    found = bench_ops(setting, 1, Quiet())
+    assert {(row["m"], row["n"]) for row in found["rows"]} == {(48, 48), (48, 192), (192, 48)}
+    assert len(found["products"]) == 2 * 3 * 3
+    monkeypatch.setattr(ops, "rotate", lambda pattern, values, diagonal, z: z)
+    with pytest.raises(RunFailure, match="nothing is timed"):
+        bench_ops(setting, 1, Quiet())
+
+
+def test_spread():
+    assert spread([0.003]) == {"median_ms": 3.0, "low_ms": 3.0, "high_ms": 3.0}
+    assert spread([0.001, 0.003, 0.002]) == pytest.approx({"median_ms": 2.0, "low_ms": 1.5, "high_ms": 2.5})

@@ -1,0 +1,101 @@
+"""GOAT against its definitions in float64: segments, what is taken from W, routing, scale and balance."""
+
+import pytest
+import torch
+from torch import nn
+
+from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
+from frod_bench.errors import RequestError
+from frod_bench.methods import attach, make_method
+from frod_bench.methods.goat import moe_layers
+
+OPTIONS = {"rank": 8, "experts": 4, "top_k": 2, "rho": 5.0}
+
+
+@pytest.fixture
+def layer():
+    """Return the weight [24, 16] of a layer, and the layer with four experts of rank two."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 24))
+    weight = model[0].weight.detach().clone()
+    attach(model, "goat", targets=["0"], seed=1, **OPTIONS)
+    return weight, model[0]
+
+
+def test_experts_start_from_segments_and_their_mean_is_taken_from_the_weight(layer):
+    weight, adapter = layer
+    s = (3 * 16 * 1.0 / 2) ** 0.5
+    assert adapter.scale == pytest.approx(s)
+    P, sigma, Qt = torch.linalg.svd(weight.double(), full_matrices=False)
+    total = torch.zeros_like(weight, dtype=torch.float64)
+    for expert in range(4):
+        part = slice(4 * expert, 4 * expert + 2)
+        segment = (P[:, part] * sigma[part]) @ Qt[part]
+        own = slice(2 * expert, 2 * expert + 2)
+        product = adapter.B[:, own] @ adapter.A[own]
+        torch.testing.assert_close(s * product, (segment / 5.0).float(), rtol=1e-4, atol=1e-6)
+        total += s * product.double()
+    expected = weight.double() - total / 4
+    torch.testing.assert_close(adapter.base_layer.weight, expected.float(), rtol=1e-4, atol=1e-6)
+
+
+def test_the_output_is_the_sum_over_the_chosen_experts(layer):
+    _, adapter = layer
+    x = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(2))
+    got = adapter(x)
+    for index in ((0, 0), (1, 3), (2, 4)):
+        token = x[index].double()
+        share = (adapter.router.double() @ token).softmax(dim=0)
+        top, chosen = share.topk(2)
+        y = adapter.base_layer.weight.double() @ token + adapter.base_layer.bias.double()
+        for weight, expert in zip(top / top.sum(), chosen, strict=True):
+            own = slice(2 * expert, 2 * expert + 2)
+            y += weight * adapter.scale * (adapter.B[:, own].double() @ (adapter.A[own].double() @ token))
+        torch.testing.assert_close(got[index], y.float(), rtol=1e-4, atol=1e-5)
+
+
+def test_uniform_routing_over_all_experts_is_the_base_layer(layer):
+    weight, adapter = layer
+    adapter.router.data.zero_()
+    adapter.top_k = 4
+    x = torch.randn(5, 16)
+    torch.testing.assert_close(adapter(x), nn.functional.linear(x, weight, adapter.base_layer.bias))
+
+
+def test_the_balance_term():
+    share = torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]], dtype=torch.float64)
+    chosen = torch.tensor([[0, 1], [0, 1]])
+    assert load_balance(share, chosen).item() == pytest.approx(3 * (0.5 * 0.6 + 0.5 * 0.3))
+    even = torch.full((4, 2), 0.5)
+    assert load_balance(even, torch.tensor([[0], [1], [0], [1]])).item() == pytest.approx(1.0)
+
+
+def test_the_auxiliary_loss_is_the_sum_over_the_layers_once(make_model, targets, batch):
+    adapted = attach(make_model(), "goat", targets=targets, balance=0.5)
+    assert adapted.auxiliary_loss() == 0.0
+    adapted.model.train()(**batch)
+    terms = [adapter._balance.item() for _, adapter in moe_layers(adapted.model)]
+    loss = adapted.auxiliary_loss()
+    assert len(terms) == 12 and loss.item() == pytest.approx(0.5 * sum(terms))
+    loss.backward()
+    assert all(adapter.router.grad.abs().sum() > 0 for _, adapter in moe_layers(adapted.model))
+    assert adapted.auxiliary_loss() == 0.0
+    adapted.model.eval()(**batch)
+    assert adapted.auxiliary_loss() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("n", "rank", "eta", "expected"), [(768, 8, 1.0, 48.0), (3072, 8, 1.0, 96.0), (4096, 32, 0.1, 17.5)]
+)
+def test_scales_of_the_papers_models(n, rank, eta, expected):
+    assert make_method("goat", rank=rank, eta=eta).scale(n) == pytest.approx(expected, abs=0.05)
+    assert make_method("goat", rank=rank, alpha=2.0 * rank, scaling="alpha").scale(n) == 16.0
+
+
+def test_nothing_merges_or_goes_to_peft(make_model, targets, tmp_path):
+    adapted = attach(make_model(), "goat", targets=targets)
+    with pytest.raises(RequestError, match="GOAT does not merge"):
+        adapted.merge()
+    with pytest.raises(RequestError, match="no form in PEFT"):
+        adapted.save(tmp_path, format="peft")
+    assert sum(isinstance(m, MoeLoraLinear) for m in adapted.model.modules()) == 12
