@@ -29,7 +29,11 @@ def base_and_trained(run):
     backbone = instantiate(yaml.safe_load((run / "config.yaml").read_text())["backbone"])
     trained = backbone.build(2, 0)
     load_adapter(trained, run / "adapter")
-    return backbone.build(2, 0), trained.eval(), backbone.processor()(["a text", "b"], padding=True, return_tensors="pt")
+    return (
+        backbone.build(2, 0),
+        trained.eval(),
+        backbone.processor()(["a text", "b"], padding=True, return_tensors="pt"),
+    )
 
 
 def logits(model, batch):
