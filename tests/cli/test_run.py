@@ -287,7 +287,8 @@ def test_help_and_composition_need_no_torch(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "lr:" in done.stdout
-    assert done.stderr.splitlines() == ["frod-bench: method=frdo is not known. Did you mean frod?"]
+    assert done.stderr.startswith("frod-bench: method=frdo is not known. Did you mean frod")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_module_leaves_with_the_exit_code(tmp_path):
