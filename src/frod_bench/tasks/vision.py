@@ -13,6 +13,7 @@ from frod_bench.tasks.checks import check_image_rows
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import Collate, PixelRows, Transform, cached_pixels
+from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
 
 
@@ -97,6 +98,7 @@ class ImageTask:
         samples |= {split: len(chosen[split]) for split in further}
         if held is not None:
             samples["holdout"] = len(held)
+        sizes = {split: len(rows) for split, rows in read.items()}
         kind = read[self.train_split].features[self.label]
         return TaskData(
             train=decoded(train, self.train_split),
@@ -108,19 +110,8 @@ class ImageTask:
             collate=Collate(transform),
             measure=Scorer(self.metrics, reported),
             samples=samples,
-            provenance=self._provenance(source, read),
+            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows)),
         )
-
-    def _provenance(self, source: Source, read: dict[str, Dataset]) -> dict[str, str]:
-        provenance = source.provenance()
-        sizes = ", ".join(
-            f"{split} {len(rows)} of {self.rows[split]}"
-            for split, rows in read.items()
-            if len(rows) != self.rows[split]
-        )
-        notes = [provenance.get("note"), f"not the official number of rows: {sizes}" if sizes else None]
-        note = "; ".join(filter(None, notes))
-        return {**provenance, "note": note} if note else provenance
 
     def _read(self, source: Source, split: str) -> Dataset:
         rows = source.read(self.repo, self.config, split, self.schema)
@@ -144,6 +135,6 @@ class _Encoded(Sequence):
         if image["bytes"] is not None:
             return image["bytes"]
         try:
-            return Path(image["path"]).read_bytes()
+            return Path(image["path"] or "").read_bytes()
         except OSError as error:
             raise RequestError(f"The image file {image['path']} cannot be read ({error.strerror}).") from error
