@@ -8,7 +8,10 @@ from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_
 
 
 def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
-    """Return W' = W + U ((diag(delta) + S) V^T) [m, n]; bit-equal to W where delta and S are zero."""
+    """Return W' = W + U ((diag(delta) + S) V^T) [m, n]; bit-equal to W where delta and S are zero.
+
+    The update is formed in the dtype of U and V^T, the sum in that of W.
+    """
     v, d = values.to(U.dtype), delta.to(U.dtype)
     if U.shape[0] < U.shape[1]:  # the sparse product goes over the shorter side
         return weight + rotate_transposed(pattern, v, d, U.T.contiguous()).T @ Vt
@@ -19,7 +22,7 @@ class _Merged(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, merged, U, Vt, values, delta, bias, pattern, recompute):
         if merged is None:
-            merged = merge_weight(weight, U, Vt, values, delta, pattern)
+            merged = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, pattern)
         W = merged.to(x.dtype)
         ctx.save_for_backward(x, weight if recompute else W, U, Vt, values, delta)
         ctx.pattern, ctx.recompute = pattern, recompute
@@ -32,10 +35,11 @@ class _Merged(torch.autograd.Function):
         grad_x = grad_values = grad_delta = None
         if ctx.needs_input_grad[0]:
             if ctx.recompute:
-                W = merge_weight(W, U, Vt, values, delta, ctx.pattern).to(x.dtype)
+                W = merge_weight(W, U.to(x.dtype), Vt.to(x.dtype), values, delta, ctx.pattern).to(x.dtype)
             grad_x = grad @ W
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
-            grad_weight = (grad.T @ x).to(U.dtype)  # [m, n]
+            U, Vt = U.to(x.dtype), Vt.to(x.dtype)
+            grad_weight = grad.T @ x  # [m, n]
             if U.shape[0] < U.shape[1]:
                 h, z = U.T.contiguous(), Vt @ grad_weight.T  # [n, m]
             else:
