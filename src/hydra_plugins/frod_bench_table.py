@@ -51,7 +51,8 @@ class TableSweeper(BasicSweeper):
         for words in self.rows.values():
             own = parser.parse_overrides([*words.split(), *self._shared()])
             jobs += BasicSweeper.split_arguments([*own, *overrides], None)[0]
-        return [list(batch) for batch in self.split_overrides_to_chunks(jobs, max_batch_size)]
+        different = list(map(list, dict.fromkeys(map(tuple, jobs))))
+        return list(self.split_overrides_to_chunks(different, max_batch_size))
 
     def _shared(self) -> list[str]:
         profile: Any = self.config.profile.name

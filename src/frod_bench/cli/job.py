@@ -16,6 +16,7 @@ from hydra.utils import instantiate
 
 from frod_bench.backbones.base import Backbone
 from frod_bench.cli.checks import check_config, check_finite
+from frod_bench.cli.device import device_name
 from frod_bench.cli.identity import default_directory, identity
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
@@ -44,8 +45,8 @@ class _Parts:
     task: Task
 
 
-def run_job(config: dict[str, Any]) -> None:
-    """Run a configuration to its end, or say that it is complete already.
+def run_job(config: dict[str, Any]) -> float:
+    """Run a configuration to its end, or say that it is complete already; return its score for a search.
 
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
@@ -63,7 +64,7 @@ def run_job(config: dict[str, Any]) -> None:
     )
     if state == "completed":
         print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
-        return
+        return _objective(run.read_record())
     accelerator.wait_for_everyone()
     if main:
         print(f"{label} -> {run.path}", flush=True)
@@ -82,6 +83,13 @@ def run_job(config: dict[str, Any]) -> None:
             if failure is not error:
                 (run.path / _TRACEBACK).write_text(traceback.format_exc())
         raise failure from error
+    return _objective(record)
+
+
+def _objective(record: RunRecord) -> float:
+    """Return the score that the selected epoch was selected by: on the held-out rows where there are some."""
+    best = record.best
+    return best["metrics"].get(f"holdout_{record.metric['name']}", best["value"])
 
 
 def _make_parts(config: dict[str, Any]) -> _Parts:
@@ -138,7 +146,7 @@ def _run(
     record.params = _count(adapted, total)
     record.samples, record.data = data.samples, data.provenance
     record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
-    record.environment = environment(_device_name(accelerator.device))
+    record.environment = environment(device_name(accelerator.device))
     trainer = Trainer(adapted, data, parts.settings, seed, accelerator)
     record.time = {"init_s": time.perf_counter() - start}
     wandb = config["wandb"]
@@ -191,12 +199,6 @@ def _failure(error: Exception) -> RunFailure:
             " or train.eval_batch_size, or train.precision=bf16."
         )
     return RunFailure(f"{type(error).__name__}: {error} (see {_TRACEBACK} in the run's directory)")
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads"
 
 
 def _release(run: RunDirectory) -> None:
