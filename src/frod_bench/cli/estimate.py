@@ -46,8 +46,9 @@ def cost(config: dict[str, Any], samples: dict[str, int] | None = None) -> Cost:
     trainable = method.trainable_parameters(targets)
     tokens = micro * length
     extra = _EXTRA.get(method.name, _low_rank)(targets, tokens, trainable)
-    step = 2 * dense + 3 * attention + extra  # multiply-adds a token: forward, and backward to the inputs
     forward = dense + attention
+    # multiply-adds a token: forward, backward to the inputs (twice for attention's product of two), and what trains
+    step = 2 * dense + 3 * attention + extra + (forward if config["backbone"].get("gradient_checkpointing") else 0)
     per_epoch = train * length * step + evaluation * _length(config, settings["eval_batch_size"]) * forward
     return Cost(
         flop=2.0 * settings["epochs"] * per_epoch,
@@ -139,10 +140,9 @@ def _rows(config: dict[str, Any], samples: dict[str, int] | None) -> tuple[int, 
     if samples is not None:
         return samples["train"], samples["eval"], "an earlier run"
     counts, origin = [task["rows"][split] for split in splits], "the official splits"
-    if data["source"] == "local":
-        files = [
-            Path(data["root"]) / task["repo"] / (task.get("config") or "") / f"{split}.parquet" for split in splits
-        ]
+    if data["source"] == "local" and data["root"] is not None:
+        folder = Path(data["root"]) / task["repo"] / task["config"]
+        files = [folder / f"{split}.parquet" for split in splits]
         if all(file.is_file() for file in files):
             counts, origin = [pq.read_metadata(file).num_rows for file in files], "the local files"
     limits = (data["max_train"], data["max_eval"])

@@ -171,7 +171,8 @@ def _here() -> Device:
         rate={half: _product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
         memory_bytes=memory,
         watts=None,
-        evidence=f"the runs of this table that are done, else of a product timed now times {plan_facts()['utilisation']}",
+        evidence="the runs of this table that are done, else of a product of matrices timed just now, times"
+        f" {plan_facts()['utilisation']}",
     )
 
 
