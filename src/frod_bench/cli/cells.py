@@ -146,9 +146,9 @@ def _compose(preset: Preset, seeds: list[int], words: list[str]) -> Iterator[Cel
         config = hydra.compose("config", [*own, f"task={first_task}", *words])
         for column, task in tasks.items():
             config.task = task
+            resolved = plain(config)
             for seed in seeds:
-                config.seed = seed
-                yield Cell(row, column, plain(config))
+                yield Cell(row, column, resolved | {"seed": seed})
 
 
 def _expand(label: str, words: str) -> Iterator[tuple[str, list[str]]]:
