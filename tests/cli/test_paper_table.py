@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 
@@ -30,7 +32,7 @@ def runs(bench, tmp_path):
 
 def row(out):
     (found,) = [line for line in out.splitlines() if line.startswith("LoRA † ") and " RTE " in line]
-    return found.split()
+    return re.split(r"\s{2,}", found)  # cells hold single spaces
 
 
 def test_seeds_of_a_cell_come_together_and_other_settings_stay_out(bench, runs, tmp_path):
