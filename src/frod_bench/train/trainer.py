@@ -18,12 +18,16 @@ from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import chunks, plan_epoch
 from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
+from frod_bench.train.processes import share
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _WORKERS = 2  # processes that make batches while an accelerator computes
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
+_IGNORED = -100  # the label of a token that is not predicted
+
+Part = tuple[dict[str, Any], int, int]  # a batch, its rows and its targets that count
 
 
 @dataclass
@@ -77,6 +81,7 @@ class Trainer:
         self.lengths = list(data.train["length"]) if "length" in data.train.column_names else [1] * len(data.train)
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
+        share(adapted, accelerator)
         optimizer = make_optimizer(adapted, settings)
         self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         self.steps_per_epoch = len(self._plan(0))
@@ -109,28 +114,34 @@ class Trainer:
         samples = len(self.lengths)
         return TrainedEpoch(total.item() / samples, time.perf_counter() - start, batches.waited_s, samples, lr)
 
-    def _step(self, step: list[list[int]], batches: Iterator[tuple[dict[str, Any], int]]) -> torch.Tensor:
-        """Take one optimizer step over the micro-batches of `step`; return the mean loss of its rows."""
-        rows, world = sum(map(len, step)), self.accelerator.num_processes
+    def _step(self, step: list[list[int]], batches: Iterator[Part]) -> torch.Tensor:
+        """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
+        world = self.accelerator.num_processes
+        parts = [next(batches) for _ in step]
+        own = sum(targets for _, _, targets in parts)
+        every = self._over_processes(torch.tensor(own, device=self.accelerator.device)).item() if world > 1 else own
         mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
         with self.adapted.fixed_weights() if len(step) > 1 else contextlib.nullcontext():
-            for i in range(len(step)):
-                batch, own = next(batches)
-                last = i + 1 == len(step)
+            for number, (batch, _, targets) in enumerate(parts, start=1):
+                last, weight = number == len(parts), targets / every
                 with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                     with self.accelerator.autocast():
                         loss = self.model(**batch).loss
                         total = loss + self.adapted.auxiliary_loss()
-                    # gradients are averaged over processes, so each counts its own rows `world` times
-                    self.accelerator.backward(total * (own * world / rows))
-                mean += loss.detach() * (own / rows)
+                    # gradients are averaged over processes, so each counts its own targets `world` times
+                    self.accelerator.backward(total * (world * weight))
+                mean += loss.detach() * weight
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
         if not self.accelerator.optimizer_step_was_skipped:
             self.schedule.step()
         self.optimizer.zero_grad()
-        return self.accelerator.reduce(mean, "sum") if world > 1 else mean
+        return self._over_processes(mean) if world > 1 else mean
+
+    def _over_processes(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a tensor over all processes."""
+        return self.accelerator.reduce(value, "sum")
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -156,15 +167,15 @@ class Trainer:
         batches = list(chunks(order, self.settings.eval_batch_size))
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
-        for chunk, (batch, own) in zip(batches, self._load(rows, batches), strict=True):
+        for chunk, (batch, own, _) in zip(batches, self._load(rows, batches), strict=True):
             with self.accelerator.autocast():
                 predicted = self.data.predict(model, batch)
             found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
         found = sorted(gather_object(found)) if world > 1 else sorted(found)
         return [p for _, p, _ in found], [label for _, _, label in found]
 
-    def _load(self, rows: Any, batches: list[list[int]]) -> Iterator[tuple[dict[str, Any], int]]:
-        """Yield this process's part of every batch on the device, and how many of its rows count.
+    def _load(self, rows: Any, batches: list[list[int]]) -> Iterator[Part]:
+        """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
 
         A process without a row of its own computes on the first row, which then counts nothing.
         """
@@ -179,7 +190,13 @@ class Trainer:
             pin_memory=on_cuda,
         )
         for part, batch in zip(own, loader, strict=True):
-            yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}, len(part)
+            targets = _targets(batch["labels"]) if part else 0
+            yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}, len(part), targets
+
+
+def _targets(labels: torch.Tensor) -> int:
+    """Return over how many predictions the loss of a batch is a mean: its rows, or the tokens of a language model."""
+    return len(labels) if labels.dim() == 1 else int((labels[:, 1:] != _IGNORED).sum())
 
 
 class _Timed(Iterator):
