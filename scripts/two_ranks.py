@@ -25,9 +25,8 @@ from frod_bench.record import environment
 from frod_bench.record.store import StoredRun, find_records
 
 TOLERANCE = 1e-5
-STEPS = 6
 RUN = [
-    "profile=smoke", f"train.epochs={STEPS}", "data.max_train=27", "train.batch_size=27", "train.accumulate=2",
+    "profile=smoke", "data.max_train=27", "train.batch_size=27", "train.accumulate=2",
     "data.max_eval=21", "train.eval_batch_size=8", "train.device=cpu", "train.precision='no'", "selection=last",
 ]  # fmt: skip
 
@@ -65,11 +64,12 @@ def main() -> int:
         default="commonsense/boolq",
         help="as for task=; its tiny backbone must have no dropout, as those of commonsense and vision",
     )
+    parser.add_argument("--steps", type=int, default=6, help="optimizer steps (default: 6)")
     parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="where the runs go; they are kept")
     arguments = parser.parse_args()
     methods = arguments.methods.split(",") if arguments.methods else method_names()
-    words = [f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
+    words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
     one, two = (train(processes, words, arguments.out.resolve()) for processes in (1, 2))
     rows = [compare(one[method], two[method]) for method in methods]
     result = {"command": shlex.join(["python", *sys.argv]), "tolerance": TOLERANCE, "rows": rows}

@@ -12,10 +12,12 @@ import torch
 
 from frod_bench.bench.contenders import CONTENDERS, USUAL, Setting
 from frod_bench.bench.init import bench_init
+from frod_bench.bench.memory_model import bench_memory_model
 from frod_bench.bench.ops import bench_ops
 from frod_bench.bench.shapes import ARCHITECTURES
 from frod_bench.bench.step import bench_step
 from frod_bench.errors import RequestError, nearest
+from frod_bench.methods import method_names
 from frod_bench.record import environment
 from frod_bench.report.bench import to_markdown
 
@@ -27,6 +29,7 @@ examples:
   frod-bench bench step --shape llama2_7b --dtype bf16 --device cuda
   frod-bench bench init --shape clip_vit_b32 --rounds 1
   frod-bench bench ops --shape roberta_large --sparsity 0.01
+  frod-bench bench memory_model --shape minilm --threads 1 --to results/bench
 """
 
 
@@ -46,6 +49,8 @@ def main(argv: list[str]) -> int:
         found = bench_step(setting, names, arguments.rounds or 5, progress)
     elif arguments.what == "init":
         found = bench_init(setting, names, arguments.rounds or 1, progress)
+    elif arguments.what == "memory_model":
+        found = bench_memory_model(setting, names, progress)
     else:
         found = bench_ops(setting, arguments.rounds or 9, progress)
     result = _about(arguments, setting) | found
@@ -70,7 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("what", choices=["step", "init", "ops"], help="a training step, the initialisation, or single operations")
+    add(
+        "what",
+        choices=["step", "init", "ops", "memory_model"],
+        help="a training step, the initialisation, single operations, or the memory predicted for every method",
+    )
     add("--shape", default="clip_vit_b32", choices=list(ARCHITECTURES), help="default: clip_vit_b32")
     add("--layers", type=int, help="blocks; default: all of the backbone's")
     add("--batch", type=int, help="rows a step")
@@ -79,7 +88,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rank", type=int, default=64, help="rank of LoRA and DoRA (default: 64)")
     add(
         "--contenders",
-        help=f"comma-separated; default: {','.join(USUAL)}; also {', '.join(set(CONTENDERS) - set(USUAL))}",
+        help=f"comma-separated; default: {','.join(USUAL)}; also {', '.join(set(CONTENDERS) - set(USUAL))}; for"
+        " memory_model: methods",
     )
     add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
@@ -90,11 +100,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
-    usual = ("peft_frod", "frod") if arguments.what == "init" else USUAL
+    usual, known = USUAL, list(CONTENDERS)
+    if arguments.what == "init":
+        usual = ("peft_frod", "frod")
+    elif arguments.what == "memory_model":
+        usual = known = method_names()
     names = arguments.contenders.split(",") if arguments.contenders else list(usual)
     for name in names:
-        if name not in CONTENDERS:
-            raise RequestError(f"--contenders {name} is not known. {nearest(name, CONTENDERS)}")
+        if name not in known:
+            raise RequestError(f"--contenders {name} is not known. {nearest(name, known)}")
     return names
 
 

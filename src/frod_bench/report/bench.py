@@ -4,7 +4,12 @@ from typing import Any
 
 from tabulate import tabulate
 
-_TITLES = {"step": "One training step", "init": "Initialisation", "ops": "The ways of a layer"}
+_TITLES = {
+    "step": "One training step",
+    "init": "Initialisation",
+    "ops": "The ways of a layer",
+    "memory_model": "Predicted memory",
+}
 
 
 def to_markdown(result: dict[str, Any]) -> str:

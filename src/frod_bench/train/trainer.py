@@ -78,7 +78,7 @@ class Trainer:
     def __init__(self, adapted: Adapted, data: TaskData, settings: TrainSettings, seed: int, accelerator: Accelerator):
         self.adapted, self.data, self.settings, self.seed = adapted, data, settings, seed
         self.accelerator = accelerator
-        self.lengths = list(data.train["length"]) if "length" in data.train.column_names else [1] * len(data.train)
+        self.lengths = _lengths(data.train)
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
         share(adapted, accelerator)
@@ -97,7 +97,7 @@ class Trainer:
         self.model.train()
         start = time.perf_counter()
         plan = self._plan(epoch)
-        batches = _Timed(self._load(self.data.train, [micro for step in plan for micro in step]))
+        batches = _Timed(self._load(self.data.train, self.lengths, [micro for step in plan for micro in step]))
         total = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
         on_cpu = self.accelerator.device.type == "cpu"
         lr = learning_rates(self.optimizer)
@@ -116,21 +116,22 @@ class Trainer:
 
     def _step(self, step: list[list[int]], batches: Iterator[Part]) -> torch.Tensor:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
-        world = self.accelerator.num_processes
+        rows, world = sum(map(len, step)), self.accelerator.num_processes
         parts = [next(batches) for _ in step]
-        own = sum(targets for _, _, targets in parts)
-        every = self._over_processes(torch.tensor(own, device=self.accelerator.device)).item() if world > 1 else own
+        counted = sum(targets for _, _, targets in parts)
+        if world > 1:
+            counted = self._over_processes(torch.tensor(counted, device=self.accelerator.device)).item()
         mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
         with self.adapted.fixed_weights() if len(step) > 1 else contextlib.nullcontext():
-            for number, (batch, _, targets) in enumerate(parts, start=1):
-                last, weight = number == len(parts), targets / every
-                with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+            for number, (batch, own, targets) in enumerate(parts, start=1):
+                share = targets / counted
+                with contextlib.nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
                     with self.accelerator.autocast():
                         loss = self.model(**batch).loss
-                        total = loss + self.adapted.auxiliary_loss()
-                    # gradients are averaged over processes, so each counts its own targets `world` times
-                    self.accelerator.backward(total * (world * weight))
-                mean += loss.detach() * weight
+                        total = loss * share + self.adapted.auxiliary_loss() * (own / rows)
+                    # gradients are averaged over processes, so each counts its own part `world` times
+                    self.accelerator.backward(total * world)
+                mean += loss.detach() * share
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
@@ -161,37 +162,44 @@ class Trainer:
 
     def _predict(self, rows: Any) -> tuple[list[int], list[int]]:
         """Return the predicted and the true labels of all rows; rows of about one length go together."""
-        lengths = list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
+        lengths = _lengths(rows)
         order = sorted(range(len(rows)), key=lambda r: lengths[r])
         found: list[tuple[int, int, int]] = []
         batches = list(chunks(order, self.settings.eval_batch_size))
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
-        for chunk, (batch, own, _) in zip(batches, self._load(rows, batches), strict=True):
+        for chunk, (batch, own, _) in zip(batches, self._load(rows, lengths, batches), strict=True):
             with self.accelerator.autocast():
                 predicted = self.data.predict(model, batch)
             found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
         found = sorted(gather_object(found)) if world > 1 else sorted(found)
         return [p for _, p, _ in found], [label for _, _, label in found]
 
-    def _load(self, rows: Any, batches: list[list[int]]) -> Iterator[Part]:
+    def _load(self, rows: Any, lengths: list[int], batches: list[list[int]]) -> Iterator[Part]:
         """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
 
-        A process without a row of its own computes on the first row, which then counts nothing.
+        It is padded to the longest row of the whole batch. A process without a row of its own computes on that row,
+        which then counts nothing.
         """
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         own = [batch[rank::world] for batch in batches]
+        longest = [[max(batch, key=lengths.__getitem__)] if world > 1 else [] for batch in batches]
         on_cuda = self.accelerator.device.type == "cuda"
         loader = DataLoader(
             rows,
-            batch_sampler=[part or batch[:1] for part, batch in zip(own, batches, strict=True)],
+            batch_sampler=[part + row for part, row in zip(own, longest, strict=True)],
             collate_fn=self.data.collate,
             num_workers=_WORKERS if on_cuda else 0,  # on a CPU they would take its cores from the model
             pin_memory=on_cuda,
         )
         for part, batch in zip(own, loader, strict=True):
-            targets = _targets(batch["labels"]) if part else 0
-            yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in batch.items()}, len(part), targets
+            kept = {key: value[: max(len(part), 1)] for key, value in batch.items()}
+            targets = _targets(kept["labels"]) if part else 0
+            yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in kept.items()}, len(part), targets
+
+
+def _lengths(rows: Any) -> list[int]:
+    return list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
 
 
 def _targets(labels: torch.Tensor) -> int:
