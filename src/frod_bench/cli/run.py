@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
     home = os.getpid()
 
     def job(config: DictConfig) -> None:
+        register_resolvers()  # a launcher's own process has imported nothing of ours yet
         try:
             _run(config)
         except (RequestError, RunFailure) as error:
