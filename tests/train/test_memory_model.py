@@ -53,7 +53,7 @@ def test_the_parts_of_frod():
 def test_activations_grow_with_the_batch_and_shrink_with_precision_and_checkpointing():
     whole, double = predict("lora"), predict("lora", lambda: batch(2 * ROWS))
     assert double.activations == pytest.approx(2 * whole.activations, rel=0.05)
-    assert predict("lora", lambda: batch(64 * ROWS), "bf16").activations < 0.75 * 64 * whole.activations
+    assert predict("lora", lambda: batch(64 * ROWS), "bf16").activations < 0.9 * 64 * whole.activations
 
     def checkpointed():
         model = build()

@@ -211,5 +211,5 @@ def _memory(size: Size, method: str, tokens: int) -> dict[str, Any]:
     at = {}
     for key in ("weights", "adapter", "initialisation", "step"):
         low, high = (getattr(use, key) for use in found)
-        at[f"{key}_gib"] = (low + (size.blocks - _DEPTHS[0]) * (high - low)) / _GIB
+        at[f"predicted_{key}_gib"] = (low + (size.blocks - _DEPTHS[0]) * (high - low)) / _GIB
     return at
