@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
+from accelerate.utils import DistributedType, gather_object
 from torch.utils.data import DataLoader
 
 from frod_bench.errors import RequestError, RunFailure
@@ -25,6 +25,7 @@ from frod_bench.train.settings import TrainSettings
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _WORKERS = 2  # processes that make batches while an accelerator computes
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
+_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 _IGNORED = -100  # the label of a token that is not predicted
 
 Part = tuple[dict[str, Any], int, int]  # a batch, its rows and its targets that count
@@ -53,7 +54,13 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
         raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")
     # accelerate keeps one state a process, and a sweep may change device and precision from run to run
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(mixed_precision=settings.precision, cpu=cpu)
+    accelerator = Accelerator(mixed_precision=settings.precision, cpu=cpu)
+    if accelerator.distributed_type in _SHARDED:
+        raise RequestError(
+            f"{accelerator.distributed_type.value} splits the trained values over processes, which no checkpoint here"
+            " can hold. Launch without it, for plain data parallel training: torchrun --nproc-per-node=N -m frod_bench ..."
+        )
+    return accelerator
 
 
 def _train_in_float32(adapted: Adapted, precision: str) -> None:
