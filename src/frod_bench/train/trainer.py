@@ -58,7 +58,7 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     if accelerator.distributed_type in _SHARDED:
         raise RequestError(
             f"{accelerator.distributed_type.value} splits the trained values over processes, which no checkpoint here"
-            " can hold. Launch without it, for plain data parallel training: torchrun --nproc-per-node=N -m frod_bench ..."
+            " can hold. Launch without it, for plain data parallelism: torchrun --nproc-per-node=N -m frod_bench …"
         )
     return accelerator
 
