@@ -41,7 +41,8 @@ def measure_peaks(make: Callable[[], nn.Module], setting: Setting) -> Peaks:
     if setting.device.type == "cuda":
         torch.cuda.empty_cache()
         return _peaks(make, setting, torch.cuda.memory_allocated())
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")  # a fresh process without the seconds of imports
+    context.set_forkserver_preload(["frod_bench.bench.contenders"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(make, setting, torch.get_num_threads(), sender))
     process.start()
