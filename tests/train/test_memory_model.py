@@ -6,15 +6,15 @@ from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from frod_bench.methods import make_method, method_names
-from frod_bench.train.memory_model import predict_memory
+from frod_bench.train.memory_model import at_depth, predict_memory
 
 WIDTH, LAYERS, ROWS, LENGTH = 64, 2, 8, 16
 TARGETS = ["query", "key", "value", "output.dense", "intermediate.dense"]
 
 
-def build():
+def build(layers=LAYERS):
     config = BertConfig(
-        vocab_size=50, hidden_size=WIDTH, num_hidden_layers=LAYERS, num_attention_heads=2, intermediate_size=4 * WIDTH,
+        vocab_size=50, hidden_size=WIDTH, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=4 * WIDTH,
         hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
     return BertForSequenceClassification(config)
@@ -72,6 +72,16 @@ def test_what_each_way_of_frod_keeps():
     assert keeps["merged"] > keeps["factored"]
     keeps = {way: predict("frod", many, way=way).activations for way in ("merged", "factored")}
     assert keeps["merged"] < keeps["factored"]
+
+
+def test_depth_is_a_straight_line():
+    def at(layers):
+        return predict_memory(lambda: build(layers), batch, make_method("frod"), TARGETS, ["classifier"])
+
+    line, real = at_depth(at, 12, depths=(4, 5)), at(12)
+    assert (line.weights, line.optimizer) == (real.weights, real.optimizer)
+    assert line.step == pytest.approx(real.step, rel=0.01)
+    assert line.initialisation == pytest.approx(real.initialisation, rel=0.01)
 
 
 def test_a_real_model_can_be_built_afterwards():

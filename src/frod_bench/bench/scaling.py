@@ -9,6 +9,7 @@ which is a straight line. Every time in the result says whether it was `measured
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,11 @@ from frod_bench.methods import make_method
 from frod_bench.methods.frod import category
 from frod_bench.methods.injection import find_targets, replace_module, train_only_head
 from frod_bench.ops.rotation import random_pattern
-from frod_bench.train.memory_model import predict_memory
+from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 METHODS = ("frod", "lora", "full_ft")
 FIT = ((768, 2), (768, 4), (1024, 2), (1024, 4), (2048, 2), (2048, 4))  # n, and rows in units of n
 CHECK = (3072, 3)  # measured too, and compared with the fit
-_DEPTHS = (8, 9)  # deep enough for every group to have more rows than inputs
 _GIB = 2**30
 _SPARSITY = 0.02
 
@@ -200,16 +200,11 @@ def _memory(size: Size, method: str, tokens: int) -> dict[str, Any]:
     def batch() -> dict[str, Tensor]:
         return {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}
 
-    precision = "no" if size.dtype == torch.float32 else "bf16"
-    found = [
-        predict_memory(
-            lambda blocks=blocks: size.build(blocks, size.dtype), batch, make_method(method), size.targets, [size.head],
-            precision,
-        )
-        for blocks in _DEPTHS
-    ]  # fmt: skip
-    at = {}
-    for key in ("weights", "adapter", "initialisation", "step"):
-        low, high = (getattr(use, key) for use in found)
-        at[f"predicted_{key}_gib"] = (low + (size.blocks - _DEPTHS[0]) * (high - low)) / _GIB
-    return at
+    def predict(blocks: int) -> MemoryUse:
+        precision = "no" if size.dtype == torch.float32 else "bf16"
+        build = partial(size.build, blocks, size.dtype)
+        return predict_memory(build, batch, make_method(method), size.targets, [size.head], precision)
+
+    use = at_depth(predict, size.blocks)
+    parts = ("weights", "adapter", "initialisation", "step")
+    return {f"predicted_{part}_gib": getattr(use, part) / _GIB for part in parts}

@@ -11,7 +11,7 @@ as large as the matrices of an initialisation; what a matrix product packs, or a
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -93,6 +93,18 @@ def predict_memory(
         initialisation=initialisation,
         step=step,
     )
+
+
+def at_depth(predict: Callable[[int], MemoryUse], blocks: int, depths: tuple[int, int] = (8, 9)) -> MemoryUse:
+    """Return the memory of a model of so many equal blocks from that of two shallower ones, `predict(depth)`.
+
+    Every block adds the same, so this is a straight line; it saves the time of following a deep model.
+    """
+    if blocks <= max(depths):
+        return predict(blocks)
+    (low, high), factor = map(predict, depths), (blocks - depths[0]) / (depths[1] - depths[0])
+    values = {key: value + factor * (getattr(high, key) - value) for key, value in asdict(low).items()}
+    return MemoryUse(**{key: round(value) for key, value in values.items()})
 
 
 class _Live(TorchDispatchMode):
