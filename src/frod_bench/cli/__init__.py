@@ -9,6 +9,7 @@ from frod_bench.errors import RequestError, RunFailure
 COMMANDS = {
     "audit": "hold the paper's figures against what follows from its settings",
     "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
+    "decompose": "compute FRoD's bases of a model directory without loading the model",
     "doctor": "check what this machine can run and what is missing",
     "export": "write a run's adapter for PEFT, or the merged model",
     "list": "list tasks, methods or backbones",

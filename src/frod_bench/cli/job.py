@@ -11,6 +11,7 @@ import datasets
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
@@ -54,18 +55,14 @@ def run_job(config: dict[str, Any]) -> float:
     accelerator = make_accelerator(parts.settings)
     main = accelerator.is_main_process
     run = RunDirectory(config["out"] or default_directory(config))
-    state = "new"
-    if main:
-        state = run.claim(
-            identity(config), yaml.safe_dump(config, sort_keys=False, allow_unicode=True), config["force"]
-        )
+    state = _claim(run, config, accelerator)
     label = (
         f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
     )
     if state == "completed":
-        print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
+        if main:
+            print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
         return _objective(run.read_record())
-    accelerator.wait_for_everyone()
     if main:
         print(f"{label} -> {run.path}", flush=True)
     record = _new_record(config)
@@ -90,6 +87,20 @@ def _objective(record: RunRecord) -> float:
     """Return the score that the selected epoch was selected by: on the held-out rows where there are some."""
     best = record.best
     return best["metrics"].get(f"holdout_{record.metric['name']}", best["value"])
+
+
+def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:
+    """Take the directory on the main process; every process returns, or raises, what came of it."""
+    outcome: list[Any] = [None]
+    if accelerator.is_main_process:
+        try:
+            text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+            outcome = [run.claim(identity(config), text, config["force"])]
+        except RequestError as error:
+            outcome = [error]
+    if isinstance(state := broadcast_object_list(outcome)[0], RequestError):
+        raise state
+    return state
 
 
 def _make_parts(config: dict[str, Any]) -> _Parts:
@@ -122,7 +133,8 @@ def _run(
     resume: bool,
 ) -> None:
     """Build the data and the model, train, and print where the result lies."""
-    (run.path / _TRACEBACK).unlink(missing_ok=True)
+    if accelerator.is_main_process:
+        (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
     if not sys.stderr.isatty():

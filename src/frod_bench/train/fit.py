@@ -34,7 +34,7 @@ def fit(trainer: Trainer, run: RunDirectory, record: RunRecord, tracker: Tracker
     Writes a line of metrics, the record and a checkpoint each epoch, and the adapter of the selected epoch:
     the best on the evaluation split (the released code's rule), the last one, or the best on the hold-out.
     """
-    set_seed(trainer.seed)
+    set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
     saved = load_checkpoint(run.checkpoints, trainer) if resume else None
     done = _Done(**saved) if saved else _Done()
