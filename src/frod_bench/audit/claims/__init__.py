@@ -1,0 +1,21 @@
+"""Every claim, in the order of the page; a new one is a `Claim` in a file here and its module in this list."""
+
+from frod_bench.audit.claim import Claim
+from frod_bench.audit.claims import (
+    ablation,
+    averages,
+    cited,
+    comparisons,
+    decomposition,
+    parameters,
+    single_runs,
+    updates,
+)
+
+SECTIONS: dict[str, tuple[Claim, ...]] = {
+    "The printed tables": averages.CLAIMS + cited.CLAIMS + single_runs.CLAIMS + comparisons.CLAIMS,
+    "Parameters": parameters.CLAIMS,
+    "The mathematics": decomposition.CLAIMS + updates.CLAIMS,
+    "Ablation": ablation.CLAIMS,
+}
+CLAIMS = tuple(claim for section in SECTIONS.values() for claim in section)

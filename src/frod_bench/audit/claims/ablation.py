@@ -1,0 +1,138 @@
+"""Table 5 and Figure 6: what the grid over density and learning rates can show."""
+
+from collections import defaultdict
+from statistics import fmean
+
+import yaml
+
+from frod_bench.audit.claim import Claim, Finding, verdict
+from frod_bench.audit.evidence import Evidence, Missing
+from frod_bench.record import StoredRun
+
+_EPOCHS = ("1", "4", "10")
+_BAND = (0.05, 0.2)
+# the learning rates of the released grid (ablation_study/gen_sh_scripts.py), which the captions of Table 5 also name
+_RATES_S, _RATES_SIGMA = (1e-5, 5e-5, 1e-4, 5e-4), (1e-4, 5e-4, 1e-3, 5e-3)
+_SWEEP = "frod-bench -m sweep=table5 profile=offline"
+
+
+def _joint_is_best(evidence: Evidence) -> Finding:
+    rows = evidence.table("table5")
+    joint = [r for r in rows if float(r["lr_S"]) and float(r["lr_Sigma"])]
+    ablated = [r for r in rows if r not in joint]
+    best = {e: (max(_at(joint, e)), max(_at(ablated, e)), _better(ablated, joint, e)) for e in _EPOCHS}
+    return Finding(
+        verdict(best["10"][0] > best["10"][1]),
+        "Of the rows that train both parts the best ends at "
+        f"{best['10'][0]:.2f} after ten epochs, of those that train one part at {best['10'][1]:.2f}. After one epoch"
+        f" {best['1'][2]} rows that train one part are above the best of both ({best['1'][1]:.2f} against"
+        f" {best['1'][0]:.2f}); {len(joint)} of the {len(rows)} printed rows train both.",
+        ("epoch", "best of both parts", "best of one part", "rows of one part above"),
+        tuple((int(epoch), *values) for epoch, values in best.items()),
+    )
+
+
+def _at(rows: list[dict[str, str]], epoch: str) -> list[float]:
+    return [float(r[f"avg_acc_epoch{epoch}"]) for r in rows]
+
+
+def _better(ablated: list[dict[str, str]], joint: list[dict[str, str]], epoch: str) -> int:
+    return sum(value > max(_at(joint, epoch)) for value in _at(ablated, epoch))
+
+
+def _band(evidence: Evidence) -> Finding:
+    grid = sorted({round(s / sigma, 6) for s in _RATES_S for sigma in _RATES_SIGMA})
+    inside = [ratio for ratio in grid if _BAND[0] <= ratio <= _BAND[1]]
+    rows = [r for r in evidence.table("table5") if float(r["lr_S"]) and float(r["lr_Sigma"])]
+    known = [(_ratio(r), float(r["avg_acc_epoch10"])) for r in rows]
+    everything = _at(evidence.table("table5"), "10")
+    printed = (
+        f"The learning rates of the grid have {len(grid)} ratios; the band holds {len(inside)} of them"
+        f" ({', '.join(map(str, inside))}) and ends on two. Table 5 prints {len(known)} rows with a ratio, all of"
+        f" {sorted({r for r, _ in known})}: they end at {' and '.join(f'{a:.2f}' for _, a in known)}, where all"
+        f" {len(everything)} rows lie between {min(everything):.2f} and {max(everything):.2f}."
+    )
+    measured = _by_ratio(evidence)
+    if len(measured) < 5:
+        raise Missing(f"{printed} Whether other ratios are worse needs the whole grid, at our scale.", _SWEEP)
+    best = max(measured, key=lambda row: row[1])
+    return Finding(
+        verdict(_BAND[0] <= best[0] <= _BAND[1]),
+        f"{printed} In our records the ratio with the highest mean final accuracy is {best[0]}"
+        f" ({100 * best[1]:.2f}, tan alpha by its definition {best[2]:.2f}).",
+        ("lr(S) / lr(Sigma)", "mean final accuracy", "mean tan alpha", "runs"),
+        tuple(measured),
+    )
+
+
+def _ratio(row: dict[str, str]) -> float:
+    return round(float(row["lr_S"]) / float(row["lr_Sigma"]), 6)
+
+
+def _by_ratio(evidence: Evidence) -> list[tuple[float, float, float, int]]:
+    """Return ratio, mean final accuracy, mean tan alpha and number of our FRoD runs, over the largest set of runs that
+    share everything but the learning rates, the density, the task and the seed."""
+    settings: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    for run in frod_runs(evidence):
+        config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
+        rates, record = config["train"]["lr"], run.record
+        if not rates["sparse"] or not rates["diag"]:
+            continue
+        key = f"{record.profile} {record.backbone} {record.protocol} {config['train']['epochs']}"
+        point = (record.final["value"], run.metrics[-1]["tan_alpha"]["mean"])
+        settings[key][round(rates["sparse"] / rates["diag"], 6)].append(point)
+    largest = max(settings.values(), key=len, default={})
+    return [
+        (ratio, fmean(a for a, _ in points), fmean(t for _, t in points), len(points))
+        for ratio, points in sorted(largest.items())
+    ]
+
+
+def frod_runs(evidence: Evidence) -> list[StoredRun]:
+    """Return our completed FRoD runs whose last epoch reports tan alpha."""
+    runs = [run for run in evidence.completed_runs() if run.record.method == "frod" and run.metrics]
+    return [run for run in runs if run.metrics[-1].get("tan_alpha")]
+
+
+def _is_ratio_of_rates(evidence: Evidence) -> Finding:
+    lines = [
+        (run.record.task, run.record.seed, run.metrics[-1]["lr_ratio"], run.metrics[-1]["tan_alpha"]["mean"])
+        for run in frod_runs(evidence)
+        if run.metrics[-1].get("lr_ratio")
+    ]
+    if not lines:
+        raise Missing(
+            "It needs runs of FRoD with their measured tan alpha.",
+            "frod-bench method=frod task=glue/sst2 profile=offline",
+        )
+    factors = [tangent / ratio for *_, ratio, tangent in lines]
+    return Finding(
+        verdict(max(max(factors), 1 / min(factors)) < 1.5),
+        f"At the end of {len(lines)} runs the tangent by its definition, the mean over layers of ||off||_F / ||on||_F,"
+        f" is {fmean(factors):.1f} times the ratio of the learning rates ({min(factors):.1f} to {max(factors):.1f})."
+        " The rule here: within a factor of 1.5 is an approximation.",
+        ("task", "seed", "lr(S) / lr(Sigma)", "tan alpha"),
+        tuple(lines),
+    )
+
+
+CLAIMS = (
+    Claim(
+        "joint-is-best",
+        "No configuration with one part switched off outperforms the one that trains both.",
+        'paper, "Ablation Study" and Table 5',
+        _joint_is_best,
+    ),
+    Claim(
+        "tan-alpha",
+        "The learning rates approximate the tangent of the angle alpha between the two parts of the update.",
+        'paper, "Impact of learning rate" and Corollary 3',
+        _is_ratio_of_rates,
+    ),
+    Claim(
+        "tan-alpha-band",
+        "The best accuracy after ten epochs is where tan alpha lies in [0.05, 0.2].",
+        'paper, "Impact of learning rate" and Figure 6',
+        _band,
+    ),
+)
