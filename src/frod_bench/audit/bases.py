@@ -1,5 +1,6 @@
 """Packaged weights decomposed: what the claims about the shared basis are measured on."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,6 @@ from torch import Tensor
 
 from frod_bench.audit.evidence import Evidence
 from frod_bench.linalg.joint import JointFactors, joint_decomposition
-from frod_bench.methods.frod import category
 
 BACKBONES = ("minilm", "smollm2_135m", "vit_tiny")
 _RANDOM_LAYERS, _RANDOM_WIDTH = 12, 768  # the query projections of CLIP ViT-B/32
@@ -37,7 +37,7 @@ def stacks(evidence: Evidence, backbone: str) -> dict[str, list[Tensor]]:
     """Return the weights of a packaged backbone by category, the layers in the model's order."""
     found: dict[str, list[Tensor]] = {}
     for name, weight in evidence.layers(backbone).items():
-        found.setdefault(category(name).rpartition("layer")[2].lstrip("s."), []).append(weight.float())
+        found.setdefault(re.split(r"\.\d+\.", name)[-1], []).append(weight.float())  # the part after the layer's number
     return found
 
 

@@ -4,10 +4,15 @@ from frod_bench.audit.claim import Claim
 from frod_bench.audit.claims import (
     ablation,
     averages,
+    baselines,
     cited,
     comparisons,
+    curves,
     decomposition,
     parameters,
+    protocol,
+    released,
+    runs,
     single_runs,
     updates,
 )
@@ -16,6 +21,9 @@ SECTIONS: dict[str, tuple[Claim, ...]] = {
     "The printed tables": averages.CLAIMS + cited.CLAIMS + single_runs.CLAIMS + comparisons.CLAIMS,
     "Parameters": parameters.CLAIMS,
     "The mathematics": decomposition.CLAIMS + updates.CLAIMS,
-    "Ablation": ablation.CLAIMS,
+    "The ablation": ablation.CLAIMS,
+    "How the numbers were made": protocol.CLAIMS + curves.CLAIMS + baselines.CLAIMS,
+    "The released code": released.CLAIMS,
+    "Runs of ours": runs.CLAIMS,
 }
 CLAIMS = tuple(claim for section in SECTIONS.values() for claim in section)

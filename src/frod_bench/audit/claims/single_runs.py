@@ -25,13 +25,15 @@ def _check(evidence: Evidence) -> Finding:
     frod = [cell for cell in detail if cell[1] == "FRoD(s=0.02)"]
     whole = [cell for cell in frod if cell[5]]
     chance = prod(cell[6] for cell in frod)
-    all_whole = sum(bool(cell[5]) for cell in detail)
+    others = [cell for cell in detail if cell not in frod]
+    cut = sum(cell[5] is None and _count_cut(cell[3], cell[4]) for cell in others)
     return Finding(
         verdict(len(whole) < len(frod) or chance > _UNLIKELY),
-        f"{len(whole)} of the {len(frod)} cells of FRoD(s=0.02) on evaluation sets of at most {_COARSE:,} rows are"
-        f" k / N for a whole k, as one run gives; over full fine-tuning and both rows of FRoD {all_whole} of"
-        f" {len(detail)} are. Were the cells means of {_RUNS} runs, the sum of right answers would be equally likely to"
-        f" leave a remainder of 0, 1 or 2, and the chance that all {len(frod)} print like one run is {chance:.1e}.",
+        f"{len(whole)} of the {len(frod)} cells of FRoD(s=0.02) on evaluation sets of at most {_COARSE:,} rows are k"
+        " / N for a whole k, as one run gives; of full fine-tuning and FRoD(s=0.01)"
+        f" {sum(c[5] is not None for c in others)} of {len(others)} are, and {cut} more if cut off instead of rounded."
+        f" Were the cells means of {_RUNS} runs, the sum of right answers would be equally likely to leave a remainder"
+        f" of 0, 1 or 2, and the chance that all {len(frod)} print like one run is {chance:.1e}.",
         ("table", "row", "column", "printed", "N", "k", "chance under three runs"),
         detail,
     )
@@ -41,6 +43,11 @@ def _count(value: float, n: int) -> int | None:
     """Return k with 100 k / n printed as `value`, the nearest one, or None."""
     k = round(value * n / 100)
     return k if _prints(k, n) == f"{value:.2f}" else None
+
+
+def _count_cut(value: float, n: int) -> bool:
+    """Return whether some 100 k / n cut off after two digits is `value`."""
+    return any(int(10_000 * k / n) == round(100 * value) for k in range(n + 1))
 
 
 def _chance(value: float, n: int) -> float:
@@ -65,11 +72,13 @@ def _unreachable(evidence: Evidence) -> Finding:
         if (n := evidence.eval_rows(printed.task(table, column))) <= _COARSE
     ]
     odd = tuple(cell for cell in cells if _count(*cell[3:]) is None)
+    cut = sum(_count_cut(*cell[3:]) for cell in odd)
     impossible = sum(_count(value, _RUNS * n) is None for *_, value, n in odd)
     return Finding(
         verdict(not odd),
         f"{len(odd)} of {len(cells)} cells of VeRA and RandLoRA on evaluation sets of at most {_COARSE:,} rows are no"
-        f" whole number of right answers; {impossible} of these are no mean of three runs either.",
+        f" whole number of right answers: {cut} of these are if cut off instead of rounded, and {impossible} are no"
+        " mean of three runs either.",
         ("table", "row", "column", "printed", "N"),
         odd,
     )

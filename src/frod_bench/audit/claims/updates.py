@@ -68,8 +68,8 @@ def _bound(evidence: Evidence) -> Finding:
     return Finding(
         verdict(worst <= 1 + 1e-9),
         f"For S of 0.01, 0.1 and 1 times the largest Sigma in norm, on the first layer of"
-        f" {len(detail) // 3} categories, the largest shift of a singular value is at most {worst:.2f} of ||S||_2. (This is Weyl's inequality; it"
-        " needs neither sparsity nor small entries.)",
+        f" {len(detail) // 3} categories, the largest shift of a singular value is at most {worst:.2f} of"
+        " ||S||_2. (This is Weyl's inequality; it needs neither sparsity nor small entries.)",
         ("backbone", "category", "||S||_2 / max Sigma", "largest shift / ||S||_2"),
         tuple(detail),
     )
