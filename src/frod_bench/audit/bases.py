@@ -11,7 +11,7 @@ from frod_bench.audit.evidence import Evidence
 from frod_bench.linalg.joint import JointFactors, joint_decomposition
 
 BACKBONES = ("minilm", "smollm2_135m", "vit_tiny")
-_RANDOM_LAYERS, _RANDOM_WIDTH = 12, 768  # the query projections of CLIP ViT-B/32
+RANDOM_LAYERS, RANDOM_WIDTH = 12, 768  # the query projections of CLIP ViT-B/32
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def stacks(evidence: Evidence, backbone: str) -> dict[str, list[Tensor]]:
     """Return the weights of a packaged backbone by category, the layers in the model's order."""
     found: dict[str, list[Tensor]] = {}
     for name, weight in evidence.layers(backbone).items():
-        found.setdefault(re.split(r"\.\d+\.", name)[-1], []).append(weight.float())  # the part after the layer's number
+        category = re.split(r"\.\d+\.", name)[-1]  # what stands after the number of the layer
+        found.setdefault(category, []).append(weight.float())
     return found
 
 
@@ -46,8 +47,8 @@ def _stacks(evidence: Evidence) -> Iterator[tuple[str, str, list[Tensor]]]:
         for name, weights in stacks(evidence, backbone).items():
             yield backbone, name, weights
     generator = torch.Generator().manual_seed(0)
-    shape = (_RANDOM_WIDTH, _RANDOM_WIDTH)
-    yield "random", "normal", [torch.randn(shape, generator=generator) / 28 for _ in range(_RANDOM_LAYERS)]
+    normal = [torch.randn(RANDOM_WIDTH, RANDOM_WIDTH, generator=generator) for _ in range(RANDOM_LAYERS)]
+    yield "random", "normal", [W / RANDOM_WIDTH**0.5 for W in normal]
 
 
 def _decomposed(backbone: str, name: str, weights: list[Tensor]) -> Group:

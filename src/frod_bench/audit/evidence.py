@@ -73,6 +73,11 @@ class Evidence:
         found = find_records(self.runs).runs
         return list({run.record.config_hash: run for run in found if run.record.status == "completed"}.values())
 
+    def frod_runs(self) -> list[StoredRun]:
+        """Return the completed FRoD runs whose last epoch reports tan alpha."""
+        runs = [run for run in self.completed_runs() if run.record.method == "frod" and run.metrics]
+        return [run for run in runs if run.metrics[-1].get("tan_alpha")]
+
     def layers(self, backbone: str) -> Weights:
         """Return the target layers of a packaged backbone. Raises Missing when its package is not installed."""
         try:

@@ -114,7 +114,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", nargs="?", choices=["params"], help="only the table of trainable parameters")
     parser.add_argument("--list", action="store_true", help="list the claims and check nothing")
     parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")
-    parser.add_argument("--code", type=Path, metavar="DIR", help="folder with clones AAAI2026-FRoD and GOAT-PEFT")
+    parser.add_argument(
+        "--code",
+        type=Path,
+        metavar="DIR",
+        help="folder with the clones AAAI2026-FRoD, of which two files are run, and GOAT-PEFT",
+    )
     parser.add_argument("--results", type=Path, metavar="DIR", help="folder with runs/ and bench/ (default: results)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
     return parser

@@ -3,7 +3,7 @@
 import torch
 
 from frod_bench.audit import fork, scripts
-from frod_bench.audit.claim import Claim, Finding, verdict
+from frod_bench.audit.claim import FAILS, HOLDS, Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
 from frod_bench.audit.fork import LAYER, MODEL, Setting
 from frod_bench.audit.release import Release
@@ -117,30 +117,27 @@ def _pattern_of_key(evidence: Evidence) -> Finding:
 def _llama(evidence: Evidence) -> Finding:
     source = _release(evidence).source(scripts.COMMONSENSE, "first")
     dead = scripts.never_true(source)
-    config = source.function("get_lora_config")
-    inside = [node for node in dead if config.lineno <= node.lineno <= config.end_lineno]
-    repaired = scripts.never_true(_release(evidence).source(scripts.COMMONSENSE))
-    lora = scripts.calls(source, "LoraConfig")
+    later = scripts.never_true(_release(evidence).source(scripts.COMMONSENSE))
+    if not dead:
+        return Finding(HOLDS, "No condition compares a lower-case word with one that has capitals.")
     return Finding(
-        verdict(not inside),
-        f"In the release at publication {len(dead)} conditions compare a lower-case word with 'FROD' and are never"
-        f" true ({source.at(*dead)}), so --method FROD trains what the last branch makes, LoRA ({source.at(*lora)}),"
-        f" without a message. The newest commit has {len(repaired)} such conditions."
-        if dead
-        else "No condition of the script compares a lower-case word with one that has capitals.",
+        FAILS,
+        f"In the release at publication {len(dead)} conditions compare a lower-case word with 'FROD' and are never true"
+        f" ({source.at(*dead)}), so --method FROD trains what the last branch makes, LoRA"
+        f" ({source.at(*scripts.calls(source, 'LoraConfig'))}), without a message. The newest commit has {len(later)}"
+        " such conditions.",
     )
 
 
 def _hellaswag(evidence: Evidence) -> Finding:
     source = _release(evidence).source(scripts.COMMONSENSE)
-    prompts, labels = (scripts.words(source.function(name)) for name in ("build_prompt", "label_to_idx"))
+    prompt, label = source.function("build_prompt"), source.function("label_to_idx")
+    known = ["hellaswag" in scripts.words(function) for function in (prompt, label)]
     return Finding(
-        verdict("hellaswag" in labels),
-        f"The script has a prompt for HellaSwag ({source.at(source.function('build_prompt'))}:"
-        f" {'hellaswag' in prompts}) and no label: its branch of {source.at(source.function('label_to_idx'))} raises"
-        " NotImplementedError."
-        if "hellaswag" not in labels
-        else "The script has a prompt and a label for HellaSwag.",
+        verdict(all(known)),
+        f"The function that writes the prompt knows HellaSwag: {'yes' if known[0] else 'no'} ({source.at(prompt)});"
+        f" the one that reads the label: {'yes' if known[1] else 'no'} ({source.at(label)}). A dataset that it does"
+        " not know raises NotImplementedError.",
     )
 
 
@@ -176,7 +173,7 @@ CLAIMS = (
     Claim(
         "llama-trains-frod",
         "The released commonsense script trains FRoD when it is told to.",
-        f"{scripts.COMMONSENSE}",
+        scripts.COMMONSENSE,
         _llama,
         code=True,
     ),

@@ -8,7 +8,6 @@ from torch import Tensor
 from frod_bench.adapters.frod_update import singular_value_shift
 from frod_bench.audit.bases import Group, groups
 from frod_bench.audit.claim import Claim, Finding, verdict
-from frod_bench.audit.claims.ablation import frod_runs
 from frod_bench.audit.evidence import Evidence
 from frod_bench.ops.rotation import ScatteredPattern, random_pattern
 
@@ -29,7 +28,7 @@ def _parts(group: Group, draw: int) -> tuple[ScatteredPattern, Tensor, Tensor]:
 
 def _orthogonal_parts(evidence: Evidence) -> Finding:
     detail = tuple((g.backbone, g.category, max(_cosines(g))) for g in groups(evidence))
-    trained = [run.metrics[-1].get("cosine") for run in frod_runs(evidence)]
+    trained = [run.metrics[-1].get("cosine") for run in evidence.frod_runs()]
     trained = [abs(cosine) for cosine in trained if cosine is not None]
     worst = max(row[2] for row in detail)
     seen = f" In {len(trained)} trained runs the largest over the layers is up to {max(trained):.3f}." * bool(trained)
