@@ -52,9 +52,7 @@ def edit(evidence):
             lines = list(csv.DictReader(text))
         for line in lines:
             if list(line.values())[: len(row)] == list(row):
-                line.update(
-                    {column.replace("_", "-") if column not in line else column: v for column, v in values.items()}
-                )
+                line.update(values)
         with file.open("w", newline="") as text:
             writer = csv.DictWriter(text, lines[0])
             writer.writeheader()

@@ -71,11 +71,10 @@ def test_rank(check):
 
 def test_the_tangent_is_no_ratio_of_rates(check, store, monkeypatch):
     monkeypatch.setattr("frod_bench.audit.claims.ablation._DENSITY", 0.5)
-    finding = check("tan-alpha")
-    assert finding.verdict == FAILS
-    assert all(row[3] == pytest.approx(row[2], rel=0.35) for row in finding.rows)
     store("frod", [0.5, 0.6], tan_alpha={"mean": 2.0}, lr_ratio=0.1, cosine=0.02)
-    assert "1 trained runs of ours it is 20.0 times" in check("tan-alpha").measured
+    finding = check("tan-alpha")
+    assert finding.verdict == FAILS and "1 trained runs of ours it is 20.0 times" in finding.measured
+    assert all(row[3] == pytest.approx(row[2], rel=0.35) for row in finding.rows)
 
 
 def test_weights_that_are_not_installed(evidence):

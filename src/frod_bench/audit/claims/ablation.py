@@ -4,7 +4,6 @@ from collections import defaultdict
 from statistics import fmean
 
 import torch
-import yaml
 
 from frod_bench.audit import scripts
 from frod_bench.audit.bases import Group, groups
@@ -77,15 +76,12 @@ def _ratio(row: dict[str, str]) -> float:
 def _by_ratio(evidence: Evidence) -> list[tuple[float, float, float, int]]:
     """Return ratio, mean final accuracy, mean tan alpha and number of our FRoD runs, over the largest set of runs that
     share everything but the learning rates, the density, the task and the seed."""
-    settings: dict[str, dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    settings: dict[tuple, dict[float, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for run in evidence.frod_runs():
-        config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
-        rates, record = config["train"]["lr"], run.record
-        if not rates["sparse"] or not rates["diag"]:
-            continue
-        key = f"{record.profile} {record.backbone} {record.protocol} {config['train']['epochs']}"
-        point = (record.final["value"], run.metrics[-1]["tan_alpha"]["mean"])
-        settings[key][round(rates["sparse"] / rates["diag"], 6)].append(point)
+        record, last = run.record, run.metrics[-1]
+        if last.get("lr_ratio"):
+            key = (record.profile, record.backbone, record.protocol, len(run.metrics))
+            settings[key][round(last["lr_ratio"], 6)].append((record.final["value"], last["tan_alpha"]["mean"]))
     largest = max(settings.values(), key=len, default={})
     return [
         (ratio, fmean(a for a, _ in points), fmean(t for _, t in points), len(points))

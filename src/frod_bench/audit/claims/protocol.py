@@ -1,5 +1,6 @@
 """How the numbers were made: epochs, data, metric and budget in the text and in the released scripts."""
 
+import ast
 import json
 import re
 from statistics import fmean
@@ -54,7 +55,7 @@ def _written(source: Source, node) -> str:
 def _metric(evidence: Evidence) -> Finding:
     source = _frod(evidence, scripts.GLUE)
     load = scripts.calls(source, "load")[0]
-    arguments = [argument.value for argument in load.args]
+    arguments = [ast.unparse(argument).strip("'") for argument in load.args]
     cola = printed.frod(evidence, "table4").cells["CoLA"]
     return Finding(
         verdict(arguments != ["glue", "sst2"]),

@@ -31,7 +31,7 @@ def _orthogonal_parts(evidence: Evidence) -> Finding:
     trained = [run.metrics[-1].get("cosine") for run in evidence.frod_runs()]
     trained = [abs(cosine) for cosine in trained if cosine is not None]
     worst = max(row[2] for row in detail)
-    seen = f" In {len(trained)} trained runs the largest over the layers is up to {max(trained):.3f}." * bool(trained)
+    seen = f" In {len(trained)} trained runs of ours it is up to {max(trained):.3f}." if trained else ""
     return Finding(
         verdict(max([worst, *trained]) < _ORTHOGONAL),
         f"With normal random changes of Sigma and S at density {_DENSITY}, {_DRAWS} draws on the first layer of every"
