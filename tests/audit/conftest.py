@@ -44,16 +44,16 @@ def evidence(tmp_path, monkeypatch):
 
 @pytest.fixture
 def edit(evidence):
-    """Returns a function that changes cells of a table: (file, the row's first cells, {column: value})."""
+    """Returns a function that changes cells of one row of a table: (file, the row's name, {column: value})."""
 
     def change(name, row, values):
         file = evidence.paper / f"{name}.csv"
-        with file.open(newline="") as text:
+        with file.open(newline="", encoding="utf-8") as text:
             lines = list(csv.DictReader(text))
         for line in lines:
-            if list(line.values())[: len(row)] == list(row):
-                line.update(values)
-        with file.open("w", newline="") as text:
+            if line["row"] == row and line["column"] in values:
+                line["value"] = values[line["column"]]
+        with file.open("w", newline="", encoding="utf-8") as text:
             writer = csv.DictWriter(text, lines[0])
             writer.writeheader()
             writer.writerows(lines)

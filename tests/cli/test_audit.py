@@ -31,9 +31,9 @@ def test_every_claim_is_listed(bench):
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        (["--only", "averagess"], "Did you mean averages?"),
+        (["--only", "averagess"], "Did you mean averages or"),
         (["--code", "nowhere"], "There is no folder nowhere"),
-        (["--results", "nowhere"], "There is no folder nowhere"),
+        (["--runs", "nowhere"], "There is no folder nowhere"),
         (["--only", "margin", "--to", "file"], "Give another folder to --to"),
         (["params", "--to", "file"], "Give another folder to --to"),
     ],

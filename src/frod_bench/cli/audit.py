@@ -69,14 +69,14 @@ def _names(only: list[str] | None) -> list[str]:
 
 
 def _evidence(arguments: argparse.Namespace) -> Evidence:
-    for folder in filter(None, (arguments.results, arguments.code)):
+    for folder in filter(None, (arguments.runs, arguments.code)):
         if not folder.is_dir():
             raise RequestError(f"There is no folder {folder}. Give another one, or leave the option out.")
-    results = arguments.results or paper_dir().parent
+    results = paper_dir().parent
     return Evidence(
         paper=paper_dir(),
         configs=config_dir(),
-        runs=results / "runs",
+        runs=arguments.runs or results / "runs",
         bench=results / "bench",
         weights=_weights,
         code=arguments.code,
@@ -120,6 +120,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder with the clones AAAI2026-FRoD, of which two files are run, and GOAT-PEFT",
     )
-    parser.add_argument("--results", type=Path, metavar="DIR", help="folder with runs/ and bench/ (default: results)")
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
     return parser

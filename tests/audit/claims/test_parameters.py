@@ -11,14 +11,16 @@ def test_what_is_printed(check):
     assert mean.verdict == FAILS and "(1.72)" in mean.measured and "2.51" in mean.measured
 
 
-def test_printed_counts_would_hold(check, edit):
-    for table, row, percentage in [
-        ("Table 2", "FRoD(s=0.01)", 1.79),
-        ("Table 2", "FRoD(s=0.02)", 3.49),
-        ("Table 3", "FRoD(s=0.02)", 0.98),
-        ("Table 4", "FRoD(s=0.02)", 3.05),
-    ]:
-        edit("params", (table, row), {"paper_pct": percentage})
+def test_printed_counts_would_hold(check, evidence):
+    file = evidence.paper / "params.csv"
+    text = file.read_text()
+    for line in text.splitlines():
+        if ",FRoD(" in line:
+            right = {("clip_vit_b32", "0.01"): 1.79, ("clip_vit_b32", "0.02"): 3.49, ("roberta_large", "0.02"): 3.05}
+            cells = line.split(",")
+            cells[6] = str(right.get((cells[2], cells[4].partition("=")[2]), 0.98))
+            text = text.replace(line, ",".join(cells))
+    file.write_text(text)
     assert check("params").verdict == HOLDS
 
 

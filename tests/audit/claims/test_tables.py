@@ -5,7 +5,7 @@ import pytest
 from frod_bench.audit import printed
 from frod_bench.audit.claim import FAILS, HOLDS
 
-FROD = ("FRoD(s=0.02)",)
+FROD = "FRoD(s=0.02)"
 
 
 def test_averages_of_the_paper(check):
@@ -20,9 +20,9 @@ def test_averages_of_the_paper(check):
 
 def test_averages_that_are_right(check, edit, evidence):
     for row in printed.rows(evidence, "table3"):
-        edit("table3", (row.method,), {"average": f"{sum(row.cells.values()) / 6:.2f}"})
+        edit("table3", row.method, {"Average": f"{sum(row.cells.values()) / 6:.2f}"})
     assert check("averages").verdict == HOLDS
-    edit("table4", FROD, {"average": "90.55"})
+    edit("table4", FROD, {"Average": "90.55"})
     assert check("averages").rows[0][1] == "FRoD(s=0.02)"
 
 
@@ -31,7 +31,7 @@ def test_cited_cells(check, edit):
     assert finding.verdict == FAILS and len(finding.rows) == 11
     assert ("Table 3", "GOAT", "HellaSwag", 80.50, 87.12) in finding.rows
     for _, method, column, _, theirs in finding.rows:
-        edit("table3", (method,), {column: theirs})
+        edit("table3", method, {column: theirs})
     assert check("cited-rows").verdict == HOLDS
 
 
@@ -53,7 +53,7 @@ def test_cells_that_are_no_count(check, edit, evidence):
     }  # fmt: skip
     for _, method, column, value, n in finding.rows:
         table = "table4" if column == "MRPC" else "table3"
-        edit(table, (method,), {column: f"{100 * round(value * n / 100) / n:.2f}"})
+        edit(table, method, {column: f"{100 * round(value * n / 100) / n:.2f}"})
     assert check("baseline-cells").verdict == HOLDS
 
 
@@ -92,5 +92,5 @@ def test_other_tables_get_another_verdict(check, edit, name, table, values, verd
 def test_the_joint_row_is_best_at_the_end_only(check, edit):
     finding = check("joint-is-best")
     assert finding.verdict == HOLDS and finding.rows[0] == (1, 48.36, 50.03, 2)
-    edit("table5", ("FRoD", "0.01"), {"avg_acc_epoch10": 75})
+    edit("table5", "s=0.01 lr(S)=1e-4 lr(Σ)=0", {"epoch 10": 75})
     assert check("joint-is-best").verdict == FAILS
