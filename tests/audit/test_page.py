@@ -23,7 +23,7 @@ def test_markdown_links_every_claim_and_escapes_bars():
     text = page.to_markdown(sections())
     assert "| [first](#first)" in text and "### first" in text and "It is \\|so\\|." in text
     assert "a\\|b" in text and "1,234" in text and "12.35" in text and "1e-07" in text
-    assert "1 holds, 1 does not hold, 1 cannot be checked here." in text
+    assert "1 hold, 1 do not hold, 1 cannot be checked here." in text
     assert "**Verdict: does not hold.** `frod-bench audit --only first`" in text and "To check it: `make x`" in text
 
 

@@ -11,7 +11,7 @@ from frod_bench.audit.claims import CLAIMS
 def test_one_claim_with_its_rows(bench):
     code, out, _ = bench("audit", "--only", "averages", "--only", "margin")
     assert code == 0 and "DOES NOT HOLD  averages" in out and "82.73" in out
-    assert out.endswith("0 holds, 2 does not hold, 0 cannot be checked here.\n")
+    assert out.endswith("0 hold, 2 do not hold, 0 cannot be checked here.\n")
 
 
 def test_the_page_is_written(bench, tmp_path):

@@ -8,7 +8,6 @@ import io
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import ModuleType, SimpleNamespace
@@ -122,8 +121,7 @@ def _as_then() -> Iterator[None]:
     before = os.environ.get(_OLD_PICKLES)
     os.environ[_OLD_PICKLES] = "1"
     try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(io.StringIO()):
             yield
     finally:
         if before is None:

@@ -11,6 +11,7 @@ from tabulate import tabulate
 from frod_bench.audit.claim import VERDICTS, Judged
 
 _WIDTH = 110
+_PLURALS = ("hold", "do not hold", "cannot be checked here")
 _INTRODUCTION = """\
 Every checkable statement of FRoD (Wan et al., AAAI 2026, arXiv 2512.23485) and of its released code: what is stated,
 what was measured, and the verdict. Each verdict is computed by the command beside it, from the paper's printed
@@ -25,7 +26,7 @@ are those of the commit in brackets."""
 def counts(judged: Sequence[Judged]) -> str:
     """Return how many claims have which verdict."""
     found = Counter(j.finding.verdict for j in judged)
-    return ", ".join(f"{found[word]} {word}" for word in VERDICTS)
+    return ", ".join(f"{found[word]} {plural}" for word, plural in zip(VERDICTS, _PLURALS, strict=True))
 
 
 def to_text(judged: Judged) -> str:

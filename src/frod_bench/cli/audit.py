@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 from hydra.utils import instantiate
@@ -50,7 +51,9 @@ def main(argv: list[str]) -> int:
 
 def _judge(names: list[str], evidence: Evidence, details: bool) -> dict[str, list[Judged]]:
     sections: dict[str, list[Judged]] = {}
-    with tqdm(total=len(names), unit="claim", disable=None, leave=False, file=sys.stderr) as bar:
+    bar = tqdm(total=len(names), unit="claim", disable=None, leave=False, file=sys.stderr)
+    with bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries, about releases that are run as they are
         for title, section in SECTIONS.items():
             chosen = [claim for claim in section if claim.name in names]
             for judged in judge(chosen, evidence):

@@ -1,7 +1,6 @@
 """Whether the baselines that the paper ran itself are trained as a reader would expect."""
 
 import ast
-import warnings
 from collections import defaultdict
 from statistics import fmean
 
@@ -57,8 +56,7 @@ def _adapted(adapter: ast.Call) -> nn.Module:
     """Return a small random model of the script's class with the adapter that a call in the script describes."""
     options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in adapter.keywords}
     vision = {"hidden_size": _WIDTH, "intermediate_size": 2 * _WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2}
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with torch.random.fork_rng(devices=[]):
         model = CLIPForImageClassification(
             CLIPConfig(vision_config=vision | {"image_size": 8, "patch_size": 4}, num_labels=3)
         )

@@ -98,10 +98,10 @@ def _passage(evidence: Evidence) -> Finding:
     cited = [row for row in printed.rows(evidence, "table3") if row.cited]
     return Finding(
         verdict(not line),
-        f"FRoD's script puts the passage of BoolQ into the prompt ({own.at(line)}) and classifies. The {len(cited)}"
-        f" marked rows come from generated answers to questions without it: the {len(questions):,} instructions of"
-        f" {_BOOLQ} ({theirs.commits['head']}) have {fmean(words):.0f} words on average and at most {max(words)}."
-        f" BoolQ of the marked rows is {min(r.cells['BoolQ'] for r in cited)} to"
+        f"FRoD's script puts the passage of BoolQ into the prompt ({own.at(line)}) and classifies. GOAT's code, from"
+        f" whose paper the {len(cited)} marked rows are, asks without it and reads the generated answer: the"
+        f" {len(questions):,} instructions of {_BOOLQ} ({theirs.commits['head']}) have {fmean(words):.0f} words on"
+        f" average and at most {max(words)}. BoolQ of the marked rows is {min(r.cells['BoolQ'] for r in cited)} to"
         f" {max(r.cells['BoolQ'] for r in cited)}, of FRoD {printed.frod(evidence, 'table3').cells['BoolQ']}.",
     )
 

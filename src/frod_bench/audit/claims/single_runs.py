@@ -33,7 +33,8 @@ def _check(evidence: Evidence) -> Finding:
         " / N for a whole k, as one run gives; of full fine-tuning and FRoD(s=0.01)"
         f" {sum(c[5] is not None for c in others)} of {len(others)} are, and {cut} more if cut off instead of rounded."
         f" Were the cells means of {_RUNS} runs, the sum of right answers would be equally likely to leave a remainder"
-        f" of 0, 1 or 2, and the chance that all {len(frod)} print like one run is {chance:.1e}.",
+        f" of 0, 1 or 2, and the chance that all {len(frod)} print like one run is {chance:.1e}. The rule here: a"
+        f" chance below {_UNLIKELY} is too low.",
         ("table", "row", "column", "printed", "N", "k", "chance under three runs"),
         detail,
     )
@@ -77,8 +78,8 @@ def _unreachable(evidence: Evidence) -> Finding:
     return Finding(
         verdict(not odd),
         f"{len(odd)} of {len(cells)} cells of VeRA and RandLoRA on evaluation sets of at most {_COARSE:,} rows are no"
-        f" whole number of right answers: {cut} of these are if cut off instead of rounded, and {impossible} are no"
-        " mean of three runs either.",
+        f" whole number of right answers: {cut} of these would be if cut off instead of rounded, and {impossible} are"
+        " no mean of three runs either.",
         ("table", "row", "column", "printed", "N"),
         odd,
     )
