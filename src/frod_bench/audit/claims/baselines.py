@@ -18,8 +18,8 @@ from frod_bench.audit.release import Source
 _HEAD = "classifier"
 _WIDTH = 64
 _RUNS = (
-    "FROD_BENCH_OUT=results/runs/audit frod-bench -m profile=offline task=glue/sst2 method=vera,randlora"
-    " method.head=trained,frozen seed=0,1,2"
+    "FROD_BENCH_OUT=results/runs/audit frod-bench -m profile=offline task=vision/digits method=vera,randlora"
+    " method.head=trained,frozen data.max_train=480 train.epochs=3 seed=0,1"
 )
 
 
