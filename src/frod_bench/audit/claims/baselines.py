@@ -40,8 +40,8 @@ def _optimized(evidence: Evidence, method: str) -> Finding:
         f"Applied to the script's model with the script's adapter, the filters of the {method} branch give the"
         f" optimizer {len(reached)} of the {len(head)} parameters of the classification head: they look for"
         f" {', '.join(repr(word) for word, _ in filters)}, and the head is called {_HEAD!r}"
-        f" ({source.at(branch, adapter)}). It stays as it was drawn. Of {len(trainable)} trainable tensors {len(lost)}"
-        f" are left out ({', '.join(kinds) or 'none'}).",
+        f" ({source.at(branch, adapter)}). What it does not get stays as it was drawn: {len(lost)} of {len(trainable)}"
+        f" trainable tensors ({', '.join(kinds) or 'none'}), and a head that is not trainable at all.",
         ("filter", "parameters that match", "line"),
         tuple((word, sum(word in name for name in parameters), source.at(line)) for word, line in filters),
     )
