@@ -20,7 +20,7 @@ ALLOWED = {
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
     "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "train.memory_model", "errors"],
-    "audit": ["audit", "methods", "errors"],
+    "audit": ["audit", "methods", "adapters", "linalg", "ops", "record", "errors"],
     "tasks": ["tasks", "errors", "disk_cache"],
     "backbones": ["backbones", "errors", "disk_cache"],
     "record": ["record", "errors"],

@@ -7,7 +7,7 @@ from frod_bench.errors import RequestError, RunFailure
 
 # word: its module here; each has main(argv) -> exit code
 COMMANDS = {
-    "audit": "hold the paper's figures against what follows from its settings",
+    "audit": "check what the paper and its released code say against what is measured here",
     "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
     "decompose": "compute FRoD's bases of a model directory without loading the model",
     "doctor": "check what this machine can run and what is missing",
