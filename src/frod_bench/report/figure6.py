@@ -52,16 +52,15 @@ def points(runs: Iterable[StoredRun]) -> list[Point]:
     Raises RequestError for two runs that differ in something that is no axis of the grid.
     """
     cells: dict[tuple[float, float, float], list[StoredRun]] = defaultdict(list)
+    taken = set()
     for run in runs:
-        if run.record.method == "frod" and run.record.status == "completed":
+        record = run.record
+        if record.method == "frod" and record.status == "completed":
             config = settings(run)
             key = tuple(float(config.get(k, "nan")) for k in ("method.sparsity", "train.lr.sparse", "train.lr.diag"))
-            if any(
-                (other.record.task, other.record.seed) == (run.record.task, run.record.seed) for other in cells[key]
-            ):
-                raise RequestError(
-                    f"{run.path} repeats a cell of the grid under other settings. Give a smaller FOLDER."
-                )
+            if (place := (key, record.task, record.seed)) in taken:
+                raise RequestError(f"{run.path} is a second run of one cell of the grid. Give a smaller FOLDER.")
+            taken.add(place)
             cells[key].append(run)
     tasks = {run.record.task for cell in cells.values() for run in cell}
     whole = {key: cell for key, cell in sorted(cells.items()) if {run.record.task for run in cell} == tasks}
