@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
 
     Raises RequestError when the runs do not hold what it needs, or more than one setting or task is left to choose.
     """
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     section = _section(arguments)
     try:
         files = _FIGURES[arguments.number](section, arguments)

@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     """
     if argv and argv[0] in _KINDS:
         return importlib.import_module(_KINDS[argv[0]]).main(argv[1:])
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
     print(to_text(summary), end="")
     if arguments.to is not None:

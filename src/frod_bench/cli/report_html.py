@@ -16,7 +16,7 @@ examples:
 
 def main(argv: list[str]) -> int:
     """Write the page and print where it lies."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
     title = arguments.title or f"frod-bench: {', '.join(map(str, arguments.folders))}"
     try:

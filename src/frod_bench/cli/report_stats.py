@@ -16,7 +16,7 @@ examples:
 
 def main(argv: list[str]) -> int:
     """Print the statistics of the runs below the folders; with `--to`, write them as well."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
     if not summary.sections:
         raise RequestError("No run there is complete, so there is nothing to count.")
