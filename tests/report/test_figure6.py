@@ -68,7 +68,7 @@ def test_the_figure_comes_with_its_points(cell, tmp_path):
     found = figure6.points(runs)
     files = figure6.draw(found, "title", tmp_path)
     assert [file.name for file in files] == ["figure6.png", "figure6.svg", "figure6.csv"]
-    assert "1 cells not on the axis" in files[1].read_text() and "fit: " in files[1].read_text()
+    assert "not on the axis: 1" in files[1].read_text() and "fit: " in files[1].read_text()
     with files[2].open(newline="") as stream:
         data = list(csv.DictReader(stream))
     assert len(data) == len(found) == 12

@@ -118,14 +118,14 @@ def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[
         if own:
             x, y = [getattr(point, angle) for point in own], [point.accuracy for point in own]
             axes.plot(x, y, label=name, **look | {"linestyle": "none", "markersize": 6})
-    notes = [f"{len(drawn) - len(placed)} cells not on the axis"] if len(drawn) > len(placed) else []
+    notes = [f"not on the axis: {len(drawn) - len(placed)}"] if len(drawn) > len(placed) else []
     curve = fit((getattr(point, angle) for point in placed), (point.accuracy for point in placed))
     if curve is not None:
         x = np.geomspace(*(edge(getattr(point, angle) for point in placed) for edge in (min, max)), 100)
         axes.plot(x, np.polyval(curve.coefficients, np.log10(x)), color="0.25", linewidth=1.2, label="fit")
         peak = "no peak inside" if curve.peak is None else f"peak at {curve.peak:.2g}"
         notes.append(f"fit: {peak}, R² = {curve.r2:.2f}")
-    axes.text(0.03, 0.03, "\n".join(notes), transform=axes.transAxes, fontsize=7, va="bottom")
+    axes.set_title("\n".join(notes), loc="right", fontsize=7)
 
 
 def _point(epoch: int, key: tuple[float, float, float], cell: list[StoredRun], tasks: int) -> list[Point]:
