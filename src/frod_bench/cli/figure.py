@@ -8,6 +8,7 @@ from pathlib import Path
 from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.runs import read_summary
 from frod_bench.errors import RequestError
+from frod_bench.record import StoredRun
 from frod_bench.report import figure4, figure6, landscapes
 from frod_bench.report.summary import Row, Section
 
@@ -132,19 +133,30 @@ def _landscapes(section: Section, arguments: argparse.Namespace, wanted: Callabl
 
     task = _one_task(section)
     plane = Plane(arguments.points, arguments.span, arguments.rows, arguments.seed)
+    rows = [row for row in section.rows if wanted(row)]
+    seed, runs = _one_seed(rows)
     surfaces, left_out = {}, []
-    for row in filter(wanted, section.rows):
+    for row, run in zip(rows, runs, strict=True):
         try:
             if not surfaces:  # the base model with its new head is where every method starts
-                surfaces["before training"] = surface(row.runs[0], BEFORE, plane, arguments.together)
-            surfaces[row.method] = surface(row.runs[0], AFTER, plane, arguments.together)
+                surfaces["before training"] = surface(run, BEFORE, plane, arguments.together)
+            surfaces[row.method] = surface(run, AFTER, plane, arguments.together)
         except RequestError as error:
             left_out.append(str(error))
             print(f"left out: {row.method}: {error}", file=sys.stderr)
     if len(surfaces) < 2:
         raise RequestError(f"No run there has a loss surface. {' '.join(left_out)}")
-    title = f"{task}; {', '.join(section.setting)}; {plane.rows} rows"
+    title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"
     return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
+
+
+def _one_seed(rows: list[Row]) -> tuple[int, list[StoredRun]]:
+    """Return the lowest seed that every row has, and each row's run of it: they started with the same head."""
+    by_seed = [{run.record.seed: run for run in row.runs} for row in rows]
+    common = set.intersection(*map(set, by_seed)) if by_seed else set()
+    if not common:
+        raise RequestError("Loss surfaces need a seed that every method there was run with.")
+    return min(common), [runs[min(common)] for runs in by_seed]
 
 
 def _method(row: Row) -> str:
