@@ -42,13 +42,14 @@ def main(argv: list[str]) -> int:
         torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")  # of the libraries; they would stand between the lines of progress
     progress = _Progress()
+    about = _about(arguments, setting)
     if arguments.what == "step":
         found = bench_step(setting, names, arguments.rounds or 5, progress)
     elif arguments.what == "init":
         found = bench_init(setting, names, arguments.rounds or 1, progress)
     else:
         found = bench_ops(setting, arguments.rounds or 9, progress)
-    result = _about(arguments, setting) | found
+    result = about | found
     text = to_markdown(result)
     print(text, end="")
     if arguments.to is not None:
