@@ -23,7 +23,7 @@ from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, environment
-from frod_bench.tasks.base import Source, Task
+from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.fit import fit
 from frod_bench.train.memory import reset_peak
@@ -36,7 +36,7 @@ _TRACEBACK = "traceback.txt"
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
     """What a configuration describes; making them reads no weights and no rows."""
 
     method: Method
@@ -51,7 +51,7 @@ def run_job(config: dict[str, Any]) -> float:
 
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
-    parts = _make_parts(config)
+    parts = make_parts(config)
     accelerator = make_accelerator(parts.settings)
     main = accelerator.is_main_process
     run = RunDirectory(config["out"] or default_directory(config))
@@ -103,16 +103,30 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
     return state
 
 
-def _make_parts(config: dict[str, Any]) -> _Parts:
+def make_parts(config: dict[str, Any]) -> Parts:
+    """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
     # null stands for the method's own default
     options = {key: value for key, value in config["method"].items() if key not in _ABOUT and value is not None}
     method = make_method(config["method"]["name"], **options)
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"])
-    parts = _Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
+    parts = Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
     check_finite(config)
     return parts
+
+
+def load_data(config: dict[str, Any], parts: Parts) -> TaskData:
+    """Return the rows that the configuration asks for, encoded for its backbone."""
+    return parts.task.load(
+        parts.source,
+        parts.backbone.processor(),
+        max_length=config["text"]["max_length"],
+        text=config["text"]["format"],
+        max_train=config["data"]["max_train"],
+        max_eval=config["data"]["max_eval"],
+        holdout=parts.settings.selection == "holdout",
+    )
 
 
 def _instantiate(part: dict[str, Any]) -> Any:
@@ -126,7 +140,7 @@ def _instantiate(part: dict[str, Any]) -> Any:
 
 def _run(
     config: dict[str, Any],
-    parts: _Parts,
+    parts: Parts,
     accelerator: Accelerator,
     run: RunDirectory,
     record: RunRecord,
@@ -139,16 +153,8 @@ def _run(
     start = time.perf_counter()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    seed, text, backbone = config["seed"], config["text"], parts.backbone
-    data = parts.task.load(
-        parts.source,
-        backbone.processor(),
-        max_length=text["max_length"],
-        text=text["format"],
-        max_train=config["data"]["max_train"],
-        max_eval=config["data"]["max_eval"],
-        holdout=parts.settings.selection == "holdout",
-    )
+    seed, backbone = config["seed"], parts.backbone
+    data = load_data(config, parts)
     model = backbone.build(data.num_labels, seed)
     total = sum(p.numel() for p in model.parameters())
     model.to(accelerator.device)

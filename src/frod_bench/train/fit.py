@@ -57,6 +57,7 @@ def fit(trainer: Trainer, run: RunDirectory, record: RunRecord, tracker: Tracker
             _select(trainer, run, record, done, metrics)
             if main:
                 run.append_metrics(line)
+                run.append_losses(done.epochs, trained.losses)
                 _update(record, trainer, done)
                 run.write_record(record)
                 tracker.log(line)
@@ -105,6 +106,7 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
         "seconds": trained.seconds,
         "data_wait": trained.waited_s / trained.seconds,
         "samples_per_second": trained.samples / trained.seconds,
+        "flops": trained.flops,
         "peak_memory_bytes": peak_memory(trainer.accelerator.device)[0],
     }
 

@@ -17,6 +17,7 @@ from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import chunks, plan_epoch
+from frod_bench.train.flops import FlopCount, typical_step
 from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
 from frod_bench.train.processes import share
 from frod_bench.train.progress import Progress
@@ -35,6 +36,7 @@ Part = tuple[dict[str, Any], int, int]  # a batch, its rows and its targets that
 class TrainedEpoch:
     """What one epoch of training came to; `lr` is the rate of the last step taken.
 
+    `losses` are those of the steps, `flops` a typical step's count times their number, over all processes.
     `waited_s` of the `seconds` went by waiting for the next batch.
     """
 
@@ -43,6 +45,8 @@ class TrainedEpoch:
     waited_s: float
     samples: int
     lr: dict[str, float]
+    losses: list[float]
+    flops: int
 
 
 def make_accelerator(settings: TrainSettings) -> Accelerator:
@@ -106,11 +110,14 @@ class Trainer:
         plan = self._plan(epoch)
         batches = _Timed(self._load(self.data.train, self.lengths, [micro for step in plan for micro in step]))
         total = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
+        losses, flops, typical = [], FlopCount(), typical_step(plan, self.lengths)
         on_cpu = self.accelerator.device.type == "cpu"
         lr = learning_rates(self.optimizer)
         for number, step in enumerate(plan):
             lr = learning_rates(self.optimizer)
-            loss = self._step(step, batches)
+            with flops if number == typical else contextlib.nullcontext():
+                loss = self._step(step, batches)
+            losses.append(loss)
             total += loss * sum(map(len, step))
             progress.step(loss.item() if on_cpu else None)
             if (on_cpu or number % _CHECK_EVERY == 0 or number + 1 == len(plan)) and not math.isfinite(total.item()):
@@ -119,7 +126,15 @@ class Trainer:
                     f" {epoch + 1}). {_ADVICE}"
                 )
         samples = len(self.lengths)
-        return TrainedEpoch(total.item() / samples, time.perf_counter() - start, batches.waited_s, samples, lr)
+        return TrainedEpoch(
+            loss=total.item() / samples,
+            seconds=time.perf_counter() - start,
+            waited_s=batches.waited_s,
+            samples=samples,
+            lr=lr,
+            losses=torch.stack(losses).tolist(),
+            flops=flops.total * len(plan) * self.accelerator.num_processes,
+        )
 
     def _step(self, step: list[list[int]], batches: Iterator[Part]) -> torch.Tensor:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
