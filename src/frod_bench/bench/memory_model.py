@@ -1,14 +1,12 @@
 """`bench memory_model`: the memory that is predicted for every method beside what a process of its own takes."""
 
-import os
-import tempfile
 from functools import partial
 from typing import Any
 
 from torch import nn
 
 from frod_bench.bench.contenders import Setting
-from frod_bench.bench.peak import Peaks, measure_peaks
+from frod_bench.bench.peak import measure_peaks
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Method
 from frod_bench.train.memory_model import predict_memory
@@ -36,7 +34,7 @@ def bench_memory_model(setting: Setting, methods: list[str], progress) -> dict[s
             setting.model, setting.inputs, method, list(arch.targets), [arch.head],
             device_type=setting.device.type,
         )  # fmt: skip
-        measured, process = (_measure(method, setting, live) for live in (True, False))
+        measured, process = (measure_peaks(partial(adapted, method), setting, live) for live in (True, False))
         rows.append(
             {
                 "method": name,
@@ -54,16 +52,3 @@ def bench_memory_model(setting: Setting, methods: list[str], progress) -> dict[s
             }
         )
     return {"rows": rows}
-
-
-def _measure(method: Method, setting: Setting, live: bool) -> Peaks:
-    """Return the measured peaks of a method that finds nothing in the decomposition cache."""
-    cache = os.environ.get("FROD_BENCH_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["FROD_BENCH_CACHE"] = folder
-        try:
-            return measure_peaks(partial(adapted, method), setting, live)
-        finally:
-            os.environ.pop("FROD_BENCH_CACHE")
-            if cache is not None:
-                os.environ["FROD_BENCH_CACHE"] = cache

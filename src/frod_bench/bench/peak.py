@@ -3,6 +3,8 @@
 import ctypes
 import dataclasses
 import multiprocessing
+import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -38,7 +40,7 @@ def peak_bytes(name: str, setting: Setting) -> int:
 def measure_peaks(make: Callable[[Setting], nn.Module], setting: Setting, live: bool = False) -> Peaks:
     """Return the peaks of `make(setting)` and of two steps on the setting's batch.
 
-    On a CPU they are the growth of a fresh process's resident memory. With `live` that process gives every large block
+    On a CPU they are the growth of the resident memory of a fresh process with an empty decomposition cache. With `live` that process gives every large block
     back to the system when it is freed, so what is measured is what is alive; else also what malloc keeps for later.
     Raises RunFailure when that process dies.
     """
@@ -66,7 +68,9 @@ def _measure(make: Callable[[Setting], nn.Module], setting: Setting, live: bool,
     small = dataclasses.replace(setting, layers=2, batch=2, narrow=8)
     _peaks(make, small, 0)  # the pages of libraries and the thread pool are no model's
     reset_peak()
-    sender.send(_peaks(make, setting, peak_memory(setting.device)[0]))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FROD_BENCH_CACHE"] = folder
+        sender.send(_peaks(make, setting, peak_memory(setting.device)[0]))
 
 
 def _peaks(make: Callable[[Setting], nn.Module], setting: Setting, before: int) -> Peaks:
