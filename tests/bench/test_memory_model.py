@@ -14,7 +14,7 @@ class Quiet:
 def test_the_prediction_is_near_the_measurement(setting):
     large = dataclasses.replace(setting, batch=3000)
     (row,) = bench_memory_model(large, ["frod"], Quiet())["rows"]
-    assert row["method"] == "frod" and row["step_measured_mib"] > 500
+    assert row["method"] == "frod" and row["process_mib"] > 0.9 * row["step_measured_mib"] > 100
     assert 0.85 < row["peak_predicted_over_measured"] < 1.15
 
 
