@@ -57,7 +57,7 @@ figure5: figure2 ## loss landscapes with FRoD's, on one colour scale
 	$(BIN)/frod-bench figure 5 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
 
 figure6: setup ## accuracy against tan alpha over the grid of Table 5
-	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 profile=$(PROFILE) $(ARGS)
+	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 hydra.sweeper.max_batch_size=8 profile=$(PROFILE) $(ARGS)
 	$(BIN)/frod-bench figure 6 $(FIGURES)/runs6 --to $(FIGURES)
 
 clean: ## remove .venv and caches; outputs stay
