@@ -1,11 +1,14 @@
 """What a resolved configuration must hold before anything is built from it."""
 
 import math
+import re
 from typing import Any
 
 from frod_bench.errors import RequestError, nearest
 from frod_bench.record import redact
 from frod_bench.train.tracker import MODES
+
+_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
 def check_config(config: dict[str, Any]) -> None:
@@ -27,6 +30,10 @@ def check_config(config: dict[str, Any]) -> None:
     for key, value in (directories | {"backbone.path": config["backbone"].get("path")}).items():
         if not isinstance(value, str | None):
             raise RequestError(f"{key}={value} is not accepted: a directory. Type {key}=./{value} for that name.")
+    for key in ("profile", "backbone", "task", "method"):
+        name = config[key]["name"]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise RequestError(f"{key}.name={name} is not accepted: it becomes a part of a path, as in glue/rte.")
     for key in ("targets", "head"):
         names = config["backbone"][key]
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):

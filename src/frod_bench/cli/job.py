@@ -13,12 +13,11 @@ import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
 from frod_bench.backbones.base import Backbone
 from frod_bench.cli.checks import check_config, check_finite, check_no_secret
 from frod_bench.cli.identity import default_directory, identity
+from frod_bench.cli.trusted import build
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Adapted, Method
@@ -110,19 +109,10 @@ def _make_parts(config: dict[str, Any]) -> _Parts:
     options = {key: value for key, value in config["method"].items() if key not in _ABOUT and value is not None}
     method = make_method(config["method"]["name"], **options)
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
-    source = open_source(config["data"]["source"], config["data"]["root"])
-    parts = _Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
+    source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
+    parts = _Parts(method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks"))
     check_finite(config)
     return parts
-
-
-def _instantiate(part: dict[str, Any]) -> Any:
-    try:
-        return instantiate(part)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, RequestError):
-            raise error.__cause__ from error
-        raise RequestError(f"{part['name']} cannot be made: {' '.join(str(error).split())}") from error
 
 
 def _run(
