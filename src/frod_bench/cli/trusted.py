@@ -17,7 +17,7 @@ def build(part: dict[str, Any], group: str) -> Any:
     target = part.get("_target_")
     if not isinstance(target, str) or not target.startswith(f"frod_bench.{group}."):
         raise RequestError(f"_target_={target} is not one of frod-bench's {group}.")
-    plain = {key: value for key, value in part.items() if key != "_target_"}
+    plain = {key: value for key, value in part.items() if key not in ("_target_", "_convert_")}
     if hidden := _special(plain):
         raise RequestError(f"{hidden} is not accepted in the configuration of {part.get('name')}: only plain values.")
     try:
