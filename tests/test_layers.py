@@ -19,7 +19,7 @@ ALLOWED = {
     "linalg": ["linalg", "ops", "errors", "disk_cache"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
-    "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "errors"],
+    "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "train.memory_model", "errors"],
     "audit": ["audit", "methods", "errors"],
     "tasks": ["tasks", "errors", "disk_cache"],
     "backbones": ["backbones", "errors", "disk_cache"],

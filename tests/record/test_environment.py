@@ -46,6 +46,13 @@ def test_a_checkout_is_named_by_its_commit_and_whether_it_was_changed(checkout):
     assert environment("cpu") == clean | {"dirty": True}
 
 
+def test_what_was_measured_does_not_make_the_code_dirty(checkout):
+    results = checkout.parents[1] / "results"
+    results.mkdir()
+    (results / "table.md").write_text("x")
+    assert environment("cpu")["dirty"] is False
+
+
 def test_a_copy_that_an_outer_checkout_does_not_track_has_no_commit(checkout, monkeypatch):
     copy = checkout.with_name("copy.py")
     shutil.copy(checkout, copy)

@@ -29,8 +29,7 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
         for name in group:
             progress.say(f"building {name}")
             steppers[name] = Stepper(build(name, setting), setting.inputs())
-        progress.say(f"timing {', '.join(group)}: {rounds} rounds")
-        take_turns(steppers, rounds)
+        take_turns(steppers, rounds, progress)
         for name, stepper in steppers.items():
             rows[name] = {"contender": name, "trainable": stepper.trainable, **spread(stepper.seconds)}
             rows[name]["gflop"] = stepper.flops / 1e9

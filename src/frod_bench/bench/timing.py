@@ -50,13 +50,16 @@ def now(inputs: dict[str, Tensor]) -> float:
     return time.perf_counter()
 
 
-def take_turns(steppers: dict[str, Stepper], rounds: int) -> None:
+def take_turns(steppers: dict[str, Stepper], rounds: int, progress) -> None:
     """Warm every model up, then let each take one timed step a round."""
-    for stepper in steppers.values():
+    for name, stepper in steppers.items():
+        progress.say(f"warming up {name}")
         stepper.warm_up()
-    for _ in range(rounds):
+    for turn in range(1, rounds + 1):
         for stepper in steppers.values():
             stepper.timed_step()
+        times = ", ".join(f"{name} {stepper.seconds[-1]:.3g} s" for name, stepper in steppers.items())
+        progress.say(f"round {turn} of {rounds}: {times}")
 
 
 def spread(seconds: list[float]) -> dict[str, float]:

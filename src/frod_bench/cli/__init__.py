@@ -10,10 +10,13 @@ from frod_bench.record.secrets import redact
 COMMANDS = {
     "audit": "hold the paper's figures against what follows from its settings",
     "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
+    "decompose": "compute FRoD's bases of a model directory without loading the model",
     "doctor": "check what this machine can run and what is missing",
     "export": "write a run's adapter for PEFT, or the merged model",
     "list": "list tasks, methods or backbones",
-    "report": "print the table of a folder of runs",
+    "plan": "say what a table of the paper would cost: memory, disk, hours, energy",
+    "report": "print the table of a folder of runs, or a table of the paper beside its own",
+    "table": "run the missing cells of a table of the paper and print it",
 }
 
 _HELP = f"""usage: frod-bench [--help] [OVERRIDE ...]      one run

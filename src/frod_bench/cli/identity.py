@@ -1,6 +1,7 @@
 """What of a configuration makes a run that run, and the directory that follows from it."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,28 @@ def identity(config: dict[str, Any]) -> str:
     return config_hash(_counting(config))
 
 
+def output_root() -> Path:
+    """Return the folder of all runs."""
+    return Path(os.environ.get("FROD_BENCH_OUT", "outputs"))
+
+
 def default_directory(config: dict[str, Any]) -> Path:
     """Return the directory of a run, made from its configuration alone, below `$FROD_BENCH_OUT` or outputs/."""
-    root = Path(os.environ.get("FROD_BENCH_OUT", "outputs"))
     parts = (config[key]["name"] for key in ("profile", "backbone", "task", "method"))
-    return root.joinpath(*parts, f"seed{config['seed']}-{identity(config)[:8]}")
+    return output_root().joinpath(*parts, f"seed{config['seed']}-{identity(config)[:8]}")
+
+
+def counting(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what counts in a configuration as `{dotted key: value}`."""
+    return dict(_leaves(_counting(config)))
+
+
+def _leaves(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _counting(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from frod_bench.backbones.base import Backbone
 from frod_bench.cli.checks import check_config, check_finite, check_no_secret
+from frod_bench.cli.device import device_name
 from frod_bench.cli.identity import default_directory, identity
 from frod_bench.cli.trusted import build
 from frod_bench.errors import RequestError, RunFailure
@@ -47,22 +47,16 @@ class _Parts:
     task: Task
 
 
-def run_job(config: dict[str, Any]) -> None:
-    """Run a configuration to its end, or say that it is complete already.
+def run_job(config: dict[str, Any]) -> float:
+    """Run a configuration to its end, or say that it is complete already; return its score for a search.
 
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
     parts = _make_parts(config)
     accelerator = make_accelerator(parts.settings)
-    main = accelerator.is_main_process
     run = RunDirectory(config["out"] or default_directory(config))
     try:
-        state = ["new"]
-        if main:
-            text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-            state = [run.claim(identity(config), text, config["force"])]
-        broadcast_object_list(state)
-        _run_claimed(config, parts, accelerator, run, state[0])
+        return _run_claimed(config, parts, accelerator, run, _claim(run, config, accelerator))
     finally:
         run.release()
         with contextlib.suppress(OSError):  # not empty, as a rule
@@ -71,7 +65,7 @@ def run_job(config: dict[str, Any]) -> None:
 
 def _run_claimed(
     config: dict[str, Any], parts: _Parts, accelerator: Accelerator, run: RunDirectory, state: str
-) -> None:
+) -> float:
     main = accelerator.is_main_process
     label = (
         f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
@@ -80,7 +74,7 @@ def _run_claimed(
         if main:
             print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
             delete_checkpoints(run.checkpoints)  # the end came before they were deleted
-        return
+        return _objective(run.read_record())
     if main:
         print(f"{label} -> {run.path}", flush=True)
     record = _new_record(config)
@@ -100,6 +94,27 @@ def _run_claimed(
                 if not isinstance(error, RunFailure):
                     (run.path / _TRACEBACK).write_text(redact(traceback.format_exc()))
         raise failure from error
+    return _objective(record)
+
+
+def _objective(record: RunRecord) -> float:
+    """Return the score that the selected epoch was selected by: on the held-out rows where there are some."""
+    best = record.best
+    return best["metrics"].get(f"holdout_{record.metric['name']}", best["value"])
+
+
+def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:
+    """Take the directory on the main process; every process returns, or raises, what came of it."""
+    outcome: list[Any] = [None]
+    if accelerator.is_main_process:
+        try:
+            text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+            outcome = [run.claim(identity(config), text, config["force"])]
+        except RequestError as error:
+            outcome = [error]
+    if isinstance(state := broadcast_object_list(outcome)[0], RequestError):
+        raise state
+    return state
 
 
 def _make_parts(config: dict[str, Any]) -> _Parts:
@@ -124,7 +139,8 @@ def _run(
     resume: bool,
 ) -> None:
     """Build the data and the model, train, and print where the result lies."""
-    (run.path / _TRACEBACK).unlink(missing_ok=True)
+    if accelerator.is_main_process:
+        (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
     if not sys.stderr.isatty():
@@ -148,7 +164,7 @@ def _run(
     record.params = _count(adapted, total)
     record.samples, record.data = data.samples, data.provenance
     record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
-    record.environment = environment(_device_name(accelerator.device))
+    record.environment = environment(device_name(accelerator.device))
     trainer = Trainer(adapted, data, parts.settings, seed, accelerator)
     record.time = {"init_s": time.perf_counter() - start}
     wandb = config["wandb"]
@@ -206,9 +222,3 @@ def _failure(error: Exception, run: RunDirectory) -> RunFailure:
             " last checkpoint, or begins again where there is none."
         )
     return RunFailure(f"{type(error).__name__}: {error} (see {_TRACEBACK} in the run's directory)")
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads"

@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from frod_bench.cli import paper_table
+from frod_bench.cli.paper_table import is_printed
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun, find_records
 from frod_bench.report.figures import learning_curves
@@ -15,6 +17,7 @@ examples:
   frod-bench report                             every run below outputs/
   frod-bench report outputs/offline             the runs below one folder
   frod-bench report outputs --to results/demo   also write report.md, report.csv and the learning curves
+  frod-bench report table4 --profile offline    a table of the paper; `frod-bench report table4 --help` for more
 """
 
 
@@ -23,6 +26,8 @@ def main(argv: list[str]) -> int:
 
     Raises RequestError when a folder does not exist, holds no run, or the place to write cannot be written.
     """
+    if argv and is_printed(argv[0]):
+        return paper_table.main(argv)
     arguments = _parser().parse_args(argv)
     runs, warnings = _read(arguments.folders)
     summary = summarise(runs)

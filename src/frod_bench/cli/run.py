@@ -1,5 +1,6 @@
 """`frod-bench OVERRIDE …`: compose a configuration with Hydra and run it."""
 
+import math
 import os
 import sys
 
@@ -34,15 +35,17 @@ def main(argv: list[str]) -> int:
     failures: list[tuple[str | None, RequestError | RunFailure]] = []
     home = os.getpid()
 
-    def job(config: DictConfig) -> None:
+    def job(config: DictConfig) -> float:
+        register_resolvers()  # a launcher's own process has imported nothing of ours yet
         try:
-            _run(config)
+            return _run(config)
         except (RequestError, RunFailure) as error:
             if (overrides := _sweep_overrides()) is not None:
                 print(f"frod-bench: {overrides}: {error}", file=sys.stderr, flush=True)
             if os.getpid() != home:  # in a launcher's own process there is no other way to tell
                 raise
             failures.append((overrides, error))
+            return math.nan  # a search counts it as a failed trial
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
@@ -63,14 +66,14 @@ def plain(config: DictConfig) -> dict:
     return resolved
 
 
-def _run(config: DictConfig) -> None:
+def _run(config: DictConfig) -> float:
     from frod_bench.cli.job import run_job  # torch and transformers take seconds; --cfg needs neither
 
     try:
         resolved = plain(config)
     except OmegaConfBaseException as error:
         raise in_one_sentence(error, []) from error
-    run_job(resolved)
+    return run_job(resolved)
 
 
 def _sweep_overrides() -> str | None:

@@ -26,7 +26,7 @@ def environment(device: str) -> dict[str, Any]:
     """Return `{packages, device, commit, dirty}`; never raises.
 
     `packages` maps a distribution (and `python`) to its version, None where it is not installed. `commit` and
-    `dirty` describe the git checkout that tracks this package, and are None where there is none.
+    `dirty` describe the git checkout that tracks this package, results/ apart, and are None where there is none.
     """
     commit, dirty = _checkout(Path(__file__).resolve())
     packages = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
@@ -46,7 +46,8 @@ def _checkout(source: Path) -> tuple[str | None, bool | None]:
     if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
         return None, None
     commit = _git(source.parent, "rev-parse", "HEAD")
-    status = _git(source.parent, "status", "--porcelain")
+    # what is measured lands in results/ and does not change the code
+    status = _git(source.parent, "status", "--porcelain", "--", ":(top)", ":(top,exclude)results")
     return commit, None if status is None else bool(status)
 
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 import xxhash
+from accelerate.utils import gather_object
 
 from frod_bench.errors import RequestError
 from frod_bench.train.trainer import Trainer
@@ -24,15 +25,20 @@ _BLOCK = 2**20
 def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any]) -> None:
     """Write the trainable values, the optimizer, the schedule, all random states and `progress` (plain data).
 
-    Raises OSError when the file cannot be written, as when the disk is full; what was there before then still is.
+    Every process calls it, with its own random states, and the main one writes. Raises OSError when the file cannot
+    be written, as when the disk is full; what was there before then still is.
     """
+    accelerator = trainer.accelerator
+    states = gather_object([_random_states()]) if accelerator.num_processes > 1 else [_random_states()]
+    if not accelerator.is_main_process:
+        return
     directory.mkdir(exist_ok=True)
     state = {
         "trainable": trainer.adapted.trainable_state(),
         "optimizer": trainer.optimizer.state_dict(),
         "schedule": trainer.schedule.state_dict(),
-        "scaler": trainer.accelerator.scaler.state_dict() if trainer.accelerator.scaler is not None else {},
-        "random": _random_states(),
+        "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
+        "random": states,
         "progress": progress,
     }
     partial = directory / f"{os.getpid()}.tmp"
@@ -90,7 +96,8 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
         trainer.schedule.load_state_dict(state["schedule"])
         if trainer.accelerator.scaler is not None:
             trainer.accelerator.scaler.load_state_dict(state["scaler"])
-        _restore_random(state["random"])
+        states = state["random"]
+        _restore_random(states[trainer.accelerator.process_index % len(states)])
         return state["progress"]
     except Exception as error:  # torch raises many types for what is none of its archives
         raise RequestError(

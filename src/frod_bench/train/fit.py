@@ -58,7 +58,7 @@ def fit(
     Further checkpoints come every `checkpoint_every_s` seconds. Raises Interrupted, after a checkpoint, when the
     process is sent SIGTERM or SIGINT.
     """
-    set_seed(trainer.seed)
+    set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
     done = _Done(**(load_checkpoint(run.checkpoints, trainer) if resume else None) or {})
     trainer.batches |= done.batches
@@ -136,14 +136,13 @@ class _Saver:
     def save(self) -> None:
         """Write a checkpoint; without room on the disk the run goes on with the one before."""
         self._done.batches = dict(self._trainer.batches)
-        if self._trainer.accelerator.is_main_process:
-            self._run.require_owned()
-            try:
-                save_checkpoint(self._run.checkpoints, self._trainer, asdict(self._done))
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                    raise
-                print(f"No checkpoint could be written ({error.strerror}); the one before is kept.", flush=True)
+        self._run.require_owned()
+        try:
+            save_checkpoint(self._run.checkpoints, self._trainer, asdict(self._done))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            print(f"No checkpoint could be written ({error.strerror}); the one before is kept.", flush=True)
         self._last = time.monotonic()
 
     def _wish(self) -> int:

@@ -8,7 +8,7 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from frod_bench.train.batches import chunks
-from frod_bench.train.loading import Loader
+from frod_bench.train.loading import Loader, lengths_of
 
 Found = list[tuple[int, int, int]]  # row, prediction, label
 Predict = Callable[[nn.Module, dict[str, Tensor]], list[int]]
@@ -21,12 +21,12 @@ def predict(
 
     Rows of about one length go together, the shortest first. Every process predicts its own part of a batch.
     """
-    lengths = list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
+    lengths = lengths_of(rows)
     there = {row for row, _, _ in found}
     order = [row for row in sorted(range(len(rows)), key=lambda r: lengths[r]) if row not in there]
     batches = list(chunks(order, batch_size))
     world, rank = accelerator.num_processes, accelerator.process_index
-    for chunk, (batch, own) in zip(batches, load(rows, batches, begun=bool(found)), strict=True):
+    for chunk, (batch, own, _) in zip(batches, load(rows, lengths, batches, begun=bool(found)), strict=True):
         with accelerator.autocast():
             predicted = predict(model, batch)
         found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)

@@ -9,22 +9,25 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedType
 from accelerate.utils.memory import clear_device_cache
 
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import plan_epoch
-from frod_bench.train.loading import Loader, Timed
+from frod_bench.train.loading import Loader, Part, Timed, lengths_of
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
 from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
 from frod_bench.train.out_of_memory import is_out_of_memory, what_was_live
 from frod_bench.train.prediction import Found, of_all_processes, predict
+from frod_bench.train.processes import share
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
+_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 @dataclass
@@ -60,7 +63,13 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
         raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")
     # accelerate keeps one state a process, and a sweep may change device and precision from run to run
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(mixed_precision=settings.precision, cpu=cpu)
+    accelerator = Accelerator(mixed_precision=settings.precision, cpu=cpu)
+    if accelerator.distributed_type in _SHARDED:
+        raise RequestError(
+            f"{accelerator.distributed_type.value} splits the trained values over processes, which no checkpoint here"
+            " can hold. Launch without it, for plain data parallelism: torchrun --nproc-per-node=N -m frod_bench …"
+        )
+    return accelerator
 
 
 def _train_in_float32(adapted: Adapted, precision: str) -> None:
@@ -91,9 +100,10 @@ class Trainer:
         if settings.auto_batch and accelerator.num_processes > 1:
             raise RequestError("train.auto_batch=true is for one process. Set train.accumulate instead.")
         self.batches = {"accumulate": settings.accumulate, "eval_batch_size": settings.eval_batch_size}
-        self.lengths = list(data.train["length"]) if "length" in data.train.column_names else [1] * len(data.train)
+        self.lengths = lengths_of(data.train)
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
+        share(adapted, accelerator)
         optimizer = make_optimizer(adapted, settings)
         self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         self.load = Loader(accelerator, data.collate)
@@ -145,7 +155,7 @@ class Trainer:
         """Return the plan of the epoch, and the batches of the steps that are left."""
         plan = self._plan(epoch)
         micros = [micro for step in plan[done.steps :] for micro in step]
-        return plan, Timed(self.load(self.data.train, micros, begun=done.steps > 0), done.waited_s)
+        return plan, Timed(self.load(self.data.train, self.lengths, micros, begun=done.steps > 0), done.waited_s)
 
     def _step_or_cut(self, step: list[list[int]], batches: Iterator, watch: LossWatch) -> torch.Tensor | None:
         """Take one step and return its loss; or, when memory runs out, cut batches in two for it and return None."""
@@ -159,24 +169,25 @@ class Trainer:
         self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
         return None
 
-    def _step(
-        self, step: list[list[int]], batches: Iterator[tuple[dict[str, Any], int]], watch: LossWatch
-    ) -> torch.Tensor:
-        """Take one optimizer step over the micro-batches of `step`; return the mean loss of its rows."""
+    def _step(self, step: list[list[int]], batches: Iterator[Part], watch: LossWatch) -> torch.Tensor:
+        """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
         rows, world = sum(map(len, step)), self.accelerator.num_processes
+        parts = [next(batches) for _ in step]
+        counted = sum(targets for _, _, targets in parts)
+        if world > 1:
+            counted = self._over_processes(torch.tensor(counted, device=self.accelerator.device)).item()
         mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
         with self.adapted.fixed_weights() if len(step) > 1 else contextlib.nullcontext():
-            for i in range(len(step)):
-                batch, own = next(batches)
-                last = i + 1 == len(step)
-                with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
+            for number, (batch, own, targets) in enumerate(parts, start=1):
+                share = targets / counted
+                with contextlib.nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
                     with self.accelerator.autocast():
                         loss = self.model(**batch).loss
-                        total = loss + self.adapted.auxiliary_loss()
-                    # gradients are averaged over processes, so each counts its own rows `world` times
-                    self.accelerator.backward(total * (own * world / rows))
-                mean += loss.detach() * (own / rows)
-        mean = self.accelerator.reduce(mean, "sum") if world > 1 else mean
+                        total = loss * share + self.adapted.auxiliary_loss() * (own / rows)
+                    # gradients are averaged over processes, so each counts its own part `world` times
+                    self.accelerator.backward(total * world)
+                mean += loss.detach() * share
+        mean = self._over_processes(mean) if world > 1 else mean
         watch.see(mean)
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
@@ -186,13 +197,17 @@ class Trainer:
         self.optimizer.zero_grad()
         return mean
 
+    def _over_processes(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the sum of a tensor over all processes."""
+        return self.accelerator.reduce(value, "sum")
+
     def _require_finite(self, watch: LossWatch, plan: list[list[list[int]]], epoch: int, steps: int) -> None:
         if (lost := watch.lost()) is None:
             return
         number = steps - 1 - lost[0]
 
         def again() -> None:
-            for batch, _ in self.load(self.data.train, plan[number], begun=True):
+            for batch, *_ in self.load(self.data.train, self.lengths, plan[number], begun=True):
                 with self.accelerator.autocast():
                     self.model(**batch)
 

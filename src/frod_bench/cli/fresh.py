@@ -1,0 +1,88 @@
+"""A run in a process of its own, so that neither memory nor random state of one run reaches the next."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+from frod_bench.errors import RequestError, RunFailure
+
+
+class Outcome(NamedTuple):
+    """How a run ended: the exit code that it would have as a command, and the reason when that is not 0."""
+
+    code: int
+    reason: str | None
+
+
+class FreshProcesses:
+    """Starts a process a run. Without a GPU it is forked from one that has imported what the runs need.
+
+    With a GPU it is a new interpreter, as a library that touches the device on import must not be forked.
+    """
+
+    def __init__(self, configs: Iterable[dict[str, Any]]):
+        import torch
+
+        self._context: Any = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
+        modules = {"frod_bench.cli.job"}
+        for config in configs:
+            modules |= {config[part]["_target_"].rpartition(".")[0] for part in ("backbone", "task")}
+            modules.add(f"frod_bench.methods.{config['method']['name']}")
+        self._context.set_forkserver_preload(sorted(modules))
+        first = self._context.Process(target=int)  # it waits for the imports, which are then nobody's time
+        first.start()
+        first.join()
+
+    def run(self, config: dict[str, Any]) -> Outcome:
+        """Run a configuration to its end, however that ends."""
+        here, there = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_run, args=(config, dict(os.environ), there))
+        process.start()
+        there.close()
+        try:
+            process.join()
+        finally:  # an interrupt reaches this process alone when it does not come from a terminal
+            if process.is_alive():
+                process.terminate()
+                process.join()
+        try:
+            return here.recv()
+        except EOFError:
+            return Outcome(1, _sudden(process.exitcode))
+
+
+def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connection) -> None:
+    os.environ.update(environment)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    from frod_bench.cli.job import run_job
+
+    try:
+        run_job(config)
+    except RequestError as error:
+        outcome.send(Outcome(2, str(error)))
+    except RunFailure as error:
+        outcome.send(Outcome(1, str(error)))
+    except KeyboardInterrupt:
+        outcome.send(Outcome(130, "interrupted"))
+    else:
+        outcome.send(Outcome(0, None))
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent is killed: a restarted table must be the only one to write."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(130)
+
+
+def _sudden(code: int) -> str:
+    if code >= 0:
+        return f"The process ended with exit code {code} before the run did."
+    name = signal.Signals(-code).name
+    hint = " (the system does so when memory runs out)" if name == "SIGKILL" else ""
+    return f"The process was ended by {name}{hint}."

@@ -1,0 +1,103 @@
+"""`frod-bench table`: run the missing cells of a table of the paper, then print it."""
+
+import argparse
+import time
+from collections import defaultdict
+from statistics import fmean
+
+from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
+from frod_bench.cli.fresh import FreshProcesses, Outcome
+from frod_bench.cli.identity import output_root
+from frod_bench.cli.paper_table import compare_with_paper, is_printed
+from frod_bench.report.paper_tables import to_text
+
+_EXAMPLES = """\
+examples:
+  frod-bench table 4 --profile smoke                 GLUE on random tiny models, a few minutes
+  frod-bench table 4 --profile offline data.root=DIR --seeds 0 --methods frod,lora,full_ft --tasks rte,mrpc
+  FROD_BENCH_OUT=results/runs frod-bench table 2     the paper's protocol: a GPU, and the hub's data
+  frod-bench table figure6 --profile smoke           the whole grid of the ablation
+
+A cell is one method on one task with one seed. What is complete is not run again, so the same command goes on after
+an interruption; `frod-bench plan` says beforehand what a table costs.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Run what is missing, print the table and return 0, or 1 when a cell failed. Raises RequestError."""
+    arguments = _parser().parse_intermixed_args(argv)
+    preset = restricted(arguments)
+    cells = compose_cells(preset, arguments, arguments.words)
+    failed = _run_missing(cells)
+    if is_printed(preset.name):
+        print("\n" + "\n\n".join(map(to_text, compare_with_paper(preset, cells, [output_root()]))), end="")
+    if failed:
+        print(f"\n{len(failed)} of {len(cells)} cells failed; the same command tries them again:")
+        for cell, outcome in failed:
+            print(f"  {cell}: {outcome.reason} (exit code {outcome.code})")
+    return 1 if failed else 0
+
+
+class Pace:
+    """How long the cells that are left will take, by those of the same task that are done, else by all."""
+
+    def __init__(self):
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+
+    def add(self, cell: Cell, seconds: float) -> None:
+        """Take note of a cell that is done."""
+        self._seconds[cell.column].append(seconds)
+
+    def left(self, cells: list[Cell]) -> float | None:
+        """Return the seconds that `cells` will take, None before the first is done."""
+        if not self._seconds:
+            return None
+        overall = fmean(s for seconds in self._seconds.values() for s in seconds)
+        return sum(fmean(self._seconds[cell.column]) if cell.column in self._seconds else overall for cell in cells)
+
+
+def _run_missing(cells: list[Cell]) -> list[tuple[Cell, Outcome]]:
+    """Run the cells that are not complete, past those that fail; return the failed ones."""
+    pace, missing = Pace(), []
+    for cell in cells:
+        if (record := cell.completed()) is None:
+            missing.append(cell)
+        else:
+            pace.add(cell, sum(record.time[part] for part in ("init_s", "train_s", "eval_s")))
+    print(f"{len(cells)} cells, {len(cells) - len(missing)} of them complete already", flush=True)
+    failed: list[tuple[Cell, Outcome]] = []
+    processes = FreshProcesses(cell.config for cell in missing) if missing else None
+    for number, cell in enumerate(missing):
+        left = pace.left(missing[number:])
+        about = "" if left is None else f"; about {_duration(left)} left"
+        print(f"cell {len(cells) - len(missing) + number + 1} of {len(cells)}: {cell}{about}", flush=True)
+        start = time.perf_counter()
+        outcome = processes.run(cell.config)
+        if outcome.code == 130:
+            raise KeyboardInterrupt
+        if outcome.code:
+            print(f"failed: {outcome.reason}", flush=True)
+            failed.append((cell, outcome))
+        else:
+            pace.add(cell, time.perf_counter() - start)
+    return failed
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench table",
+        description="Run the cells of one of the paper's tables that are missing, each in a process of its own, and"
+        " print the table beside the paper's numbers. Exit code 1 says that a cell failed.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("table", help="2, 3, 4, 5 or the name of another file with rows in configs/sweep/")
+    add_arguments(parser, "OVERRIDE")
+    return parser

@@ -1,0 +1,59 @@
+"""The Hydra sweeper `table`: every row of a table with every one of its tasks and seeds, as one batch of jobs.
+
+Hydra's own sweeper makes one product of keys; rows of a table set different keys. Hydra takes sweepers from the
+package `hydra_plugins` only, so this file is here.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+
+@dataclass
+class TableSweeperConf:
+    """What a file of `configs/sweep/` fills in; see `frod_bench.cli.cells` for its meaning."""
+
+    _target_: str = "hydra_plugins.frod_bench_table.TableSweeper"
+    max_batch_size: int | None = None
+    common: str = ""
+    rows: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict)
+    epochs: list[int] | None = None
+    seeds: dict[str, str] = field(default_factory=dict)
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="table", node=TableSweeperConf, provider="frod-bench")
+
+
+class TableSweeper(BasicSweeper):
+    """A product of keys for each row; what is typed on the command line replaces the row's own words."""
+
+    def __init__(
+        self,
+        max_batch_size: int | None,
+        common: str,
+        rows: dict[str, str],
+        columns: dict[str, str],
+        epochs: list[int] | None,
+        seeds: dict[str, str],
+    ):
+        super().__init__(max_batch_size)
+        self.common, self.rows, self.columns, self.seeds = common, rows, columns, seeds
+
+    def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
+        """Return the jobs, each a list of overrides, in batches of `max_batch_size`."""
+        parser = OverridesParser.create()
+        jobs: list[list[str]] = []
+        for words in self.rows.values():
+            own = parser.parse_overrides([*words.split(), *self._shared()])
+            jobs += BasicSweeper.split_arguments([*own, *overrides], None)[0]
+        different = list(map(list, dict.fromkeys(map(tuple, jobs))))
+        return list(self.split_overrides_to_chunks(different, max_batch_size))
+
+    def _shared(self) -> list[str]:
+        profile: Any = self.config.profile.name
+        return [*self.common.split(), f"task={','.join(self.columns.values())}", f"seed={self.seeds[profile]}"]

@@ -1,0 +1,74 @@
+import re
+
+import pytest
+import yaml
+
+from frod_bench.cli.identity import identity
+from frod_bench.record import RunDirectory
+
+WORDS = ("--profile", "smoke", "--methods", "lora", "--tasks", "rte")
+
+
+@pytest.fixture
+def runs(bench, tmp_path):
+    """Return a function that makes two copies of one run, with another seed and with other changes."""
+    assert bench("profile=smoke", "method=lora", "task=glue/rte", "out=runs/first")[0] == 0
+
+    def copy(name, **changes):
+        first, other = RunDirectory("runs/first"), RunDirectory(f"runs/{name}")
+        config = yaml.safe_load(first.read_config())
+        for key, value in changes.items():
+            part, _, leaf = key.partition("__")
+            config = config | ({part: config[part] | {leaf: value}} if leaf else {part: value})
+        record = first.read_record()
+        record.seed, record.config_hash = config["seed"], identity(config)
+        other.claim(record.config_hash, yaml.safe_dump(config))
+        for line in first.read_metrics():
+            other.append_metrics(line)
+        other.write_record(record)
+
+    return copy
+
+
+def row(out):
+    (found,) = [line for line in out.splitlines() if line.startswith("LoRA † ") and " RTE " in line]
+    return re.split(r"\s{2,}", found)  # cells hold single spaces
+
+
+def test_seeds_of_a_cell_come_together_and_other_settings_stay_out(bench, runs, tmp_path):
+    code, out, err = bench("report", "table4", "runs", *WORDS)
+    assert (code, err) == (0, "")
+    assert row(out)[5] == "1"
+    runs("second", seed=1)
+    runs("long", seed=2, train__epochs=9)
+    code, out, _ = bench("report", "table4", "runs", *WORDS, "--seeds", "0,1,2", "--to", "tables")
+    assert code == 0
+    assert "1 runs of these methods and tasks are in no cell, as they differ from the table in train.epochs." in out
+    assert "data generated" in out
+    assert "±" in out
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
+        "table4_smoke.csv", "table4_smoke.md", "table4_smoke.tex",
+    ]  # fmt: skip
+    code, out, _ = bench("report", "table4", "runs", *WORDS, "--seeds", "0,1,2", "train.epochs=9")
+    assert "differ from the table in train.epochs" in out
+    assert row(out)[5] == "1"
+
+
+def test_other_data_is_a_table_of_its_own(bench, runs):
+    runs("half", data__max_train=8)
+    runs("elsewhere", seed=1, data__root="somewhere")
+    code, out, _ = bench("report", "table4", "runs", *WORDS, "--seeds", "0,1")
+    assert code == 0
+    titles = [line for line in out.splitlines() if line.startswith("Table 4:")]
+    assert [title.partition("data ")[2] for title in titles] == ["generated", "generated, max_train 8"]
+
+
+def test_without_a_run_the_table_is_there_and_empty(bench):
+    code, out, _ = bench("report", "table4", *WORDS)
+    assert code == 0
+    assert "data no run yet" in out
+    assert "1 not run" in out
+
+
+def test_a_table_that_is_not_printed_is_refused(bench):
+    assert bench("report", "table9")[0] == 2

@@ -1,0 +1,136 @@
+import pytest
+import torch
+
+from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.cli.estimate import cost, memory_bytes, plan_facts
+from frod_bench.cli.list import read_group
+from frod_bench.cli.paths import config_dir
+from frod_bench.methods.injection import find_targets
+
+BACKBONES = read_group(config_dir() / "backbone")
+TASKS = read_group(config_dir() / "task")
+RTE = {"train": 2490, "validation": 277}
+
+
+def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), data=(), **options):
+    settings = {"epochs": 5, "batch_size": 64, "accumulate": 1, "group_by_length": False, "eval_batch_size": 64}
+    return {
+        "method": {"name": method, "description": "x", **options},
+        "backbone": BACKBONES[backbone],
+        "task": {"name": task, "train_split": "train", "eval_splits": ["validation"], "rows": RTE, "repo": "r"}
+        | {"config": "c"},
+        "data": {"source": "hub", "root": None, "max_train": None, "max_eval": None} | dict(data),
+        "text": {"max_length": 256},
+        "train": settings | {"precision": "no"} | dict(train),
+    }
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_shapes_of_the_papers_backbones_are_those_of_their_models(name):
+    facts = BACKBONES[name]["facts"]
+    assert shapes_of(name) == sorted((m, n) for m, n, _ in ARCHITECTURES[name].layers(BACKBONES[name]["targets"]))
+    linear = facts["layers"] * sum(m * n for m, n in facts["linears"].values())
+    assert 0.8 < linear / facts["parameters"] < 1
+
+
+@pytest.mark.parametrize("name", ["tiny_clip", "tiny_llama", "tiny_roberta", "vit_tiny"])
+def test_the_shapes_of_a_small_backbone_are_those_of_its_model(name):
+    from hydra.utils import instantiate
+
+    backbone = instantiate(BACKBONES[name] | {"_convert_": "all"})
+    model = backbone.build(2, seed=0)
+    found = find_targets(model, backbone.targets, backbone.head)
+    assert shapes_of(name) == sorted(tuple(layer.weight.shape) for _, layer in found)
+
+
+def shapes_of(name):
+    facts, targets = BACKBONES[name]["facts"], BACKBONES[name]["targets"]
+    own = [shape for key, shape in facts["linears"].items() if any(f".{key}".endswith(f".{t}") for t in targets)]
+    return sorted(map(tuple, own * facts["layers"]))
+
+
+def test_every_task_of_words_has_its_tokens():
+    words = {name for name, task in TASKS.items() if task["suite"] != "vision"} - {"commonsense/all"}
+    assert set(plan_facts()["tokens"]) == words
+
+
+def test_full_fine_tuning_is_six_flop_a_weight_and_token():
+    made = cost(config("full_ft", train={"group_by_length": True}))
+    mean, *_, padded = plan_facts()["tokens"]["glue/rte"]
+    dense = 24 * 12 * 1024**2
+    train, evaluation = 2490 * mean * 6 * dense, 277 * padded * 2 * dense
+    assert made.flop == pytest.approx(5 * (train + evaluation), rel=0.02)  # attention is the rest
+    assert made.disk_bytes == 4 * 354_310_144
+
+
+def test_a_row_is_as_long_as_the_longest_of_its_batch_and_no_longer_than_the_cut():
+    by_batch = [cost(config(train={"batch_size": size})).flop for size in (2, 16, 64)]
+    assert by_batch == sorted(by_batch)
+    assert len(set(by_batch)) == 3
+    cut = config(train={"batch_size": 64})
+    cut["text"]["max_length"] = 40
+    assert cost(cut).flop < by_batch[0]
+
+
+def test_frod_takes_the_cheaper_way():
+    few, many = (cost(config("frod", sparsity=0.02, train={"batch_size": n})).flop for n in (1, 64))
+    lora = [cost(config(rank=8, alpha=8, dropout=0.0, train={"batch_size": n})).flop for n in (1, 64)]
+    assert 1 < many / lora[1] < 2
+    assert 1.5 < few / lora[0] < 2.6  # factored: 2 n^2 above 2 m n
+
+
+def test_memory_of_what_trains_is_sixteen_bytes_a_value():
+    full = config("full_ft", backbone="llama2_7b")
+    assert memory_bytes(full, [], 0, tokens=0) == 16 * 6_607_343_616
+    frozen = memory_bytes(config("lora", backbone="llama2_7b"), [], 1000, tokens=0)
+    assert frozen == 2 * 6_607_343_616 + 16_000
+
+
+def test_checkpointing_keeps_less_and_computes_more():
+    plain = config("lora", backbone="llama2_7b", rank=8, alpha=8, dropout=0.0)
+    plain["backbone"] = plain["backbone"] | {"gradient_checkpointing": False}
+    checkpointed = config("lora", backbone="llama2_7b", rank=8, alpha=8, dropout=0.0)
+    assert cost(checkpointed).memory_bytes < cost(plain).memory_bytes
+    assert cost(checkpointed).flop > cost(plain).flop
+
+
+def test_rows_are_those_of_the_files_of_an_earlier_run_or_the_limits(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    lora = {"rank": 8, "alpha": 8, "dropout": 0.0}
+    folder = tmp_path / "r/c"
+    folder.mkdir(parents=True)
+    for split, rows in (("train", 100), ("validation", 50)):
+        pq.write_table(pa.table({"x": list(range(rows))}), folder / f"{split}.parquet")
+    local = cost(config(**lora, data={"source": "local", "root": str(tmp_path)}))
+    limited = cost(config(**lora, data={"max_train": 100, "max_eval": 50}))
+    earlier = cost(config(**lora), {"train": 100, "eval": 50})
+    assert local.flop == limited.flop == earlier.flop
+    assert (local.rows, limited.rows, earlier.rows) == ("the local files", "the official splits", "an earlier run")
+
+
+def test_a_plan_for_another_gpu_warns_of_what_does_not_fit(bench):
+    code, out, err = bench(
+        "plan", "3", "--gpu", "h100", "--methods", "full_ft,frod", "--tasks", "boolq", "--seeds", "0"
+    )
+    assert (code, err) == (0, "")
+    assert "2 of 2 cells missing" in out
+    assert "kWh" in out
+    assert "warning: Full FT needs about" in out
+    assert "FRoD(s=0.02) needs" not in out
+    assert bench("plan", "3", "--gpu", "h1000")[0] == 2
+
+
+def test_a_plan_takes_the_rate_of_runs_that_are_done(bench, tmp_path):
+    threads = torch.get_num_threads()
+    options = ("--profile", "smoke", "--methods", "lora", "--tasks", "rte,mrpc", "--seeds", "0")
+    code, before, _ = bench("plan", "4", *options)
+    assert code == 0
+    assert "2 of 2 cells missing" in before
+    assert f"cpu, {threads} threads" in before
+    assert bench("profile=smoke", "method=lora", "task=glue/rte", "seed=0")[0] == 0
+    code, after, _ = bench("plan", "4", *options)
+    assert "1 of 2 cells missing" in after
+    assert "an earlier run" in after
+    assert next(line for line in after.splitlines() if " RTE " in line).split()[2:4] == ["1", "0"]

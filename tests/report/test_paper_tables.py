@@ -1,0 +1,76 @@
+import csv
+import io
+
+import pytest
+
+from frod_bench.cli.paths import paper_dir
+from frod_bench.report.compare import Scope, agreement, compare
+from frod_bench.report.paper import read_paper_table
+from frod_bench.report.paper_tables import Comparison, to_csv, to_latex, to_markdown, to_text
+
+
+@pytest.fixture
+def comparison(store):
+    paper = read_paper_table(paper_dir(), "table4")
+    measured = {
+        "Full FT": {"RTE": [store(method="full_ft", best=0.70, seed=seed) for seed in (0, 1)]},
+        "LoRA": {"RTE": [store(method="lora", best=0.60)]},
+        "FRoD(s=0.02)": {"RTE": [store(best=0.65)]},
+    }
+    scope = Scope(paper.rows, tuple(column for column in paper.columns if column != "Average"))
+    cells = compare(paper, measured, scope)
+    setting = {"profile": "offline", "protocol": "released", "backbone": "minilm", "selection": "last", "data": "local"}
+    return Comparison(paper, cells, setting, agreement(cells), paper.remarks())
+
+
+def line(text, *starts):
+    (found,) = [row for row in text.splitlines() if row.replace("|", " ").split()[: len(starts)] == list(starts)]
+    return found
+
+
+def test_the_overview_has_the_papers_row_and_ours_below_it(comparison):
+    lines = to_text(comparison).splitlines()
+    number = next(n for n, text in enumerate(lines) if text.startswith("LoRA †"))
+    assert lines[number].split()[2:] == [
+        "paper",
+        "4.00",
+        *["83.41", "95.64", "83.33", "90.06", "89.00", "93.28", "84.47", "88.46"],
+    ]
+    assert lines[number + 1].split() == ["ours", "0.81", *["—"] * 6, "60.00", "—"]
+
+
+def test_a_cell_has_everything_that_was_measured(comparison):
+    row = line(to_markdown(comparison), "Full", "FT", "RTE")
+    values = [cell.strip() for cell in row.strip("|").split("|")]
+    assert values == ["Full FT", "RTE", "84.84", "70.00 ± 0.00", "-14.84", "2", "61.00", "0.81", "not comparable"]
+
+
+def test_a_terminal_shows_what_was_run_and_a_page_everything(comparison):
+    assert len([row for row in to_text(comparison).splitlines() if row.endswith("not run")]) == 0
+    assert len([row for row in to_markdown(comparison).splitlines() if row.endswith("not run |")]) == 72 - 3
+
+
+def test_every_form_says_the_setting_the_rule_and_the_paper_s_slips(comparison):
+    for text in (to_text(comparison), to_markdown(comparison), to_latex(comparison)):
+        assert "Table 4: profile offline, protocol released, backbone minilm, selection last, data local" in text
+        assert "`reproduced` where ours and the paper's number differ by no more than" in text
+        assert "its columns give 90.43" in text
+        assert "RTE: +1.00 (3 rows; best in the paper Full FT, here Full FT)" in text
+        assert "69 not run, 3 not comparable" in text
+
+
+def test_latex_is_plain_ascii_but_for_its_comments(comparison):
+    body = [row for row in to_latex(comparison).splitlines() if not row.startswith("%")]
+    assert body[0].startswith(r"\begin{tabular}")
+    assert all(row.isascii() for row in body)
+    assert any(r"LoRA $^\dagger$" in row for row in body)
+
+
+def test_csv_has_a_line_a_cell_and_nothing_where_nothing_was_run(comparison):
+    rows = list(csv.DictReader(io.StringIO(to_csv(comparison))))
+    assert len(rows) == 72
+    by_place = {(row["row"], row["column"]): row for row in rows}
+    ran, empty = by_place["Full FT", "RTE"], by_place["VeRA", "RTE"]
+    assert (ran["profile"], ran["ours"], ran["half_interval_95"], ran["seeds"]) == ("offline", "70.00", "0.00", "2")
+    assert (empty["paper"], empty["ours"], empty["difference"], empty["verdict"]) == ("75.09", "", "", "not run")
+    assert (by_place["LoRA", "RTE"]["cited"], ran["cited"]) == ("True", "False")
