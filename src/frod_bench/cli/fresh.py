@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from frod_bench.errors import RequestError, RunFailure
 
-
 # what a run imports only when it needs it: two thirds of the time of a small one
 _LATE = ("evaluate", "peft", "sklearn.metrics", "torchvision")
 
