@@ -173,3 +173,16 @@ def test_reconstruction_errors_are_those_of_the_dense_difference():
     found = reconstruction_errors(shifted, factors.U, factors.sigma, factors.V.T)
     exact = [(e.norm() / w.norm()).item() for e, w in zip(noise, shifted, strict=True)]
     assert found.tolist() == pytest.approx(exact, rel=0.1, abs=2e-6)
+
+
+@pytest.mark.parametrize("rows", [[40, 40, 40], [9, 9]])
+@pytest.mark.parametrize("blocks", [None, [0, 1, 0]])
+def test_reading_one_layer_at_a_time_changes_no_bit(rows, blocks):
+    generator = torch.Generator().manual_seed(3)
+    weights = [torch.randn(m, 24, generator=generator) for m in rows]
+    blocks = blocks and blocks[: len(rows)]
+    whole = joint_decomposition(weights, blocks)
+    streamed = joint_decomposition(weights, blocks, in_memory=False)
+    assert torch.equal(whole.V, streamed.V)
+    for name in ("U", "sigma"):
+        assert all(map(torch.equal, getattr(whole, name), getattr(streamed, name)))

@@ -171,3 +171,33 @@ class TestFindRecords:
         [(path, reason)] = found.broken
         assert path == tmp_path / "bad"
         assert name in reason
+
+
+class TestLosses:
+    def test_they_are_kept_by_step_to_six_digits(self, directory):
+        directory.claim(HASH, "seed: 0\n")
+        directory.append_losses(1, [0.123456789, 2.0])
+        directory.append_losses(2, [1e-9])
+        assert directory.read_losses() == [0.123457, 2.0, 1e-9]
+        with pytest.raises(ValueError):
+            directory.append_losses(3, [float("nan")])
+
+    def test_a_resumed_run_drops_what_it_will_write_again(self, directory):
+        directory.claim(HASH, "seed: 0\n")
+        for epoch in (1, 2, 3):
+            directory.append_losses(epoch, [float(epoch)])
+        directory.keep_metrics(2)
+        assert directory.read_losses() == [1.0, 2.0]
+
+    def test_losses_that_lack_the_first_epochs_have_no_steps(self, directory):
+        directory.claim(HASH, "seed: 0\n")
+        assert directory.read_losses() == []
+        directory.append_losses(2, [1.0])
+        assert directory.read_losses() == []
+
+    def test_force_removes_them_and_the_loss_surfaces(self, directory, record):
+        store(directory.path, record)
+        directory.append_losses(1, [1.0])
+        directory.landscapes.mkdir()
+        assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+        assert names(directory.path) == ["config.yaml"]

@@ -1,9 +1,12 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 
 from frod_bench.errors import RequestError, RunFailure
+from frod_bench.train import trainer as trainer_module
 from frod_bench.train.batches import plan_epoch
 from frod_bench.train.trainer import make_accelerator
 
@@ -175,6 +178,41 @@ def test_what_needs_a_cuda_device_is_refused_without_one(make_settings):
         make_accelerator(make_settings(device="cuda"))
     with pytest.raises(RequestError, match=r"train\.precision=fp16 needs a CUDA device"):
         make_accelerator(make_settings(device="auto", precision="fp16"))
+
+
+def test_engines_that_split_the_trained_values_are_refused(make_settings, monkeypatch):
+    state = SimpleNamespace(distributed_type=DistributedType.FSDP)
+    monkeypatch.setattr(trainer_module, "Accelerator", lambda **options: state)
+    with pytest.raises(RequestError, match=r"FSDP splits the trained values .*torchrun"):
+        make_accelerator(make_settings())
+
+
+def test_the_loss_of_a_language_model_is_a_mean_over_tokens(make_trainer, make_data, silent, monkeypatch):
+    """Rows of 1, 2, 3 … predicted tokens: accumulation must weigh its parts by them, as one batch does."""
+
+    def with_tokens(collate):
+        def tokens(rows):
+            batch = collate(rows)
+            return batch | {"labels": torch.where(batch["attention_mask"] == 1, batch["input_ids"], -100)}
+
+        return tokens
+
+    def forward(self, input_ids, attention_mask, labels):
+        x = self.words(input_ids)
+        for layer in self.layers:
+            x = x + torch.tanh(layer.query(x))
+        logits = self.classifier(x)[:, :-1]
+        targets = torch.where(labels == -100, -100, labels % 2)[:, 1:]
+        return SimpleNamespace(loss=torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()))
+
+    losses = []
+    for accumulate in (1, 4):
+        data = make_data(train=8)
+        data.collate = with_tokens(data.collate)
+        trainer = make_trainer(data=data, batch_size=8, accumulate=accumulate)
+        monkeypatch.setattr(type(trainer.adapted.model), "forward", forward)
+        losses.append([trainer.train_epoch(epoch, silent).loss for epoch in range(2)])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 @pytest.mark.gpu

@@ -8,6 +8,7 @@ so all experts are two products, and the routing is a scale between them.
 """
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,8 +66,11 @@ class MoeLoraLinear(nn.Module):
 def load_balance(share: Tensor, chosen: Tensor) -> Tensor:
     """Return E sum_i f_i P_i of probabilities [..., E] and the experts chosen [..., k]; 1 when they are even.
 
-    f_i is the fraction of all choices that fell on expert i, P_i its mean probability over the tokens.
+    f_i is the fraction of all choices that fell on expert i, over all processes where there are several, P_i its mean
+    probability over the tokens. So the mean of this over processes with as many tokens each is that of all tokens.
     """
     experts = share.shape[-1]
-    hits = torch.zeros_like(share).scatter(-1, chosen, 1.0 / chosen.shape[-1])
-    return experts * (hits.reshape(-1, experts).mean(dim=0) * share.reshape(-1, experts).mean(dim=0)).sum()
+    hits = torch.zeros_like(share).scatter(-1, chosen, 1.0).reshape(-1, experts).sum(dim=0)
+    if dist.is_available() and dist.is_initialized():
+        dist.all_reduce(hits)
+    return experts * (hits / hits.sum() * share.reshape(-1, experts).mean(dim=0)).sum()

@@ -6,8 +6,10 @@ Raises RequestError on import where bitsandbytes is not installed or does not lo
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
 from frod_bench.errors import RequestError
+from frod_bench.linalg.shapes import has_data
 
 try:
     import bitsandbytes as bnb
@@ -24,21 +26,33 @@ class Nf4Matrix(nn.Module):
 
     def __init__(self, matrix: Tensor):
         super().__init__()
-        packed, self.state = bnb.functional.quantize_4bit(matrix.contiguous(), blocksize=64, **_NF4)
+        self.shape, self.dtype = matrix.shape, matrix.dtype
+        packed, self.state = _quantise(matrix.contiguous())
         self.register_buffer("packed", packed, persistent=False)
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
-        self.state.to(self.packed.device)
+        if self.state is not None:
+            self.state.to(self.packed.device)
         return self
 
     def dense(self) -> Tensor:
         """Return M in the precision that it was given in."""
+        if self.state is None:
+            return self.packed.new_empty(self.shape, dtype=self.dtype)
         return bnb.functional.dequantize_4bit(self.packed, self.state)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x M [..., m] of x [..., k]; backward dequantises again rather than keeping M."""
         return _Product.apply(x, self)
+
+
+def _quantise(matrix: Tensor) -> tuple[Tensor, object]:
+    """Return the packed numbers and the scales; of a matrix without values, what both take and None."""
+    if has_data(matrix):
+        return bnb.functional.quantize_4bit(matrix, blocksize=64, **_NF4)
+    packed, scales = matrix.numel() // 2, matrix.numel() // 64
+    return matrix.new_empty(packed + scales, 1, dtype=torch.uint8), None
 
 
 class _Product(torch.autograd.Function):
@@ -60,9 +74,15 @@ class Nf4Linear(bnb.nn.Linear4bit):
     """
 
     def __init__(self, base: nn.Linear):
-        super().__init__(base.in_features, base.out_features, bias=False, device="meta", **_NF4)
-        weight = bnb.nn.Params4bit(base.weight.detach().cpu().clone(), requires_grad=False, module=self, **_NF4)
-        self.weight = weight.to(base.weight.device)  # quantises
+        with unset_fake_temporarily():  # the library's parameters have a class of their own, which those have not
+            super().__init__(base.in_features, base.out_features, bias=False, device="meta", **_NF4)
+        if has_data(base.weight):
+            weight = bnb.nn.Params4bit(base.weight.detach().cpu().clone(), requires_grad=False, module=self, **_NF4)
+            self.weight = weight.to(base.weight.device)  # quantises
+        else:
+            self.stand_in = Nf4Matrix(base.weight.detach().T)
+            self.weight = nn.Parameter(self.stand_in.packed, requires_grad=False)
+            vars(self.weight).update(_NF4)  # as PEFT asks for them
         if base.bias is not None:
             self.bias = nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)
@@ -76,4 +96,7 @@ class Nf4Linear(bnb.nn.Linear4bit):
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         bias = None if self.bias is None else self.bias.to(dtype)
+        if not has_data(self.weight):
+            y = self.stand_in(x.to(dtype))
+            return y if bias is None else y + bias
         return bnb.matmul_4bit(x.to(dtype), self.weight, bias=bias, quant_state=self.weight.quant_state)

@@ -12,10 +12,13 @@ import torch
 
 from frod_bench.bench.contenders import CONTENDERS, USUAL, Setting
 from frod_bench.bench.init import bench_init
+from frod_bench.bench.memory_model import bench_memory_model
 from frod_bench.bench.ops import bench_ops
+from frod_bench.bench.scaling import bench_scaling
 from frod_bench.bench.shapes import ARCHITECTURES
 from frod_bench.bench.step import bench_step
 from frod_bench.errors import RequestError, nearest
+from frod_bench.methods import method_names
 from frod_bench.record import environment
 from frod_bench.report.bench import to_markdown
 
@@ -27,6 +30,8 @@ examples:
   frod-bench bench step --shape llama2_7b --dtype bf16 --device cuda
   frod-bench bench init --shape clip_vit_b32 --rounds 1
   frod-bench bench ops --shape roberta_large --sparsity 0.01
+  frod-bench bench memory_model --shape minilm --threads 1 --to results/bench
+  frod-bench bench scaling --threads 1 --to results/bench
 """
 
 
@@ -47,6 +52,10 @@ def main(argv: list[str]) -> int:
         found = bench_step(setting, names, arguments.rounds or 5, progress)
     elif arguments.what == "init":
         found = bench_init(setting, names, arguments.rounds or 1, progress)
+    elif arguments.what == "memory_model":
+        found = bench_memory_model(setting, names, progress)
+    elif arguments.what == "scaling":
+        found = bench_scaling(arguments.length or 128, arguments.measured_to, progress)
     else:
         found = bench_ops(setting, arguments.rounds or 9, progress)
     result = about | found
@@ -71,7 +80,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("what", choices=["step", "init", "ops"], help="a training step, the initialisation, or single operations")
+    add(
+        "what",
+        choices=["step", "init", "ops", "memory_model", "scaling"],
+        help="a training step, the initialisation, single operations, the memory predicted for every method, or all"
+        " three from 125M to 70B parameters",
+    )
     add("--shape", default="clip_vit_b32", choices=list(ARCHITECTURES), help="default: clip_vit_b32")
     add("--layers", type=int, help="blocks; default: all of the backbone's")
     add("--batch", type=int, help="rows a step")
@@ -80,34 +94,40 @@ def _parser() -> argparse.ArgumentParser:
     add("--rank", type=int, default=64, help="rank of LoRA and DoRA (default: 64)")
     add(
         "--contenders",
-        help=f"comma-separated; default: {','.join(USUAL)}; also {', '.join(set(CONTENDERS) - set(USUAL))}",
+        help=f"comma-separated; default: {','.join(USUAL)}; also {', '.join(set(CONTENDERS) - set(USUAL))}; for"
+        " memory_model: methods",
     )
     add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32)")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     add("--threads", type=int, help="CPU threads; default: torch's own choice")
+    add("--measured-to", type=int, default=4096, help="widest model that scaling times a block of (default: 4096)")
     add("--rounds", type=int, help="timed rounds; default: 5 for step, 1 for init, 9 for ops")
     add("--to", type=Path, metavar="DIR", help="write the measurement into DIR as .json and .md")
     return parser
 
 
 def _names(arguments: argparse.Namespace) -> list[str]:
-    usual = ("peft_frod", "frod") if arguments.what == "init" else USUAL
+    usual, known = USUAL, list(CONTENDERS)
+    if arguments.what == "init":
+        usual = ("peft_frod", "frod")
+    elif arguments.what == "memory_model":
+        usual = known = method_names()
     names = arguments.contenders.split(",") if arguments.contenders else list(usual)
     for name in names:
-        if name not in CONTENDERS:
-            raise RequestError(f"--contenders {name} is not known. {nearest(name, CONTENDERS)}")
+        if name not in known:
+            raise RequestError(f"--contenders {name} is not known. {nearest(name, known)}")
     return names
 
 
 def _setting(arguments: argparse.Namespace) -> Setting:
     arch = ARCHITECTURES[arguments.shape]
-    for name in ("layers", "batch", "length", "rank", "threads", "rounds"):
+    for name in ("layers", "batch", "length", "rank", "threads", "rounds", "measured_to"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
-            raise RequestError(f"--{name} {value} is not accepted: a whole number of 1 or more is.")
+            raise RequestError(f"--{name.replace('_', '-')} {value} is not accepted: a whole number of 1 or more is.")
     if not 0 <= arguments.sparsity <= 1:
         raise RequestError(f"--sparsity {arguments.sparsity} is not accepted: the density of S lies in [0, 1].")
-    if arguments.length is not None and arch.length is None:
+    if arguments.length is not None and arch.length is None and arguments.what != "scaling":
         raise RequestError(f"--length is not accepted with --shape {arch.name}, whose input is an image.")
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda is not to be had: torch sees no CUDA device. Use --device cpu.")
@@ -126,10 +146,11 @@ def _setting(arguments: argparse.Namespace) -> Setting:
 def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
     name = torch.cuda.get_device_name() if setting.device.type == "cuda" else "cpu"
     device = f"{name}, {torch.get_num_threads()} threads" if name == "cpu" else name
-    return {
-        "command": f"frod-bench bench {shlex.join(sys.argv[2:])}",
-        "what": arguments.what,
-        "setting": {
+    about = {"command": f"frod-bench bench {shlex.join(sys.argv[2:])}", "what": arguments.what}
+    if arguments.what == "scaling":
+        values = {"shape": "125M to 70B parameters", "tokens": arguments.length or 128, "sparsity": 0.02}
+    else:
+        values = {
             "shape": setting.architecture.name,
             "layers": setting.layers,
             "batch": setting.batch,
@@ -137,14 +158,15 @@ def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
             "sparsity": setting.sparsity,
             "rank": setting.rank,
             "dtype": arguments.dtype,
-        },
-        "environment": environment(device),
-    }
+        }
+    return about | {"setting": values, "environment": environment(device)}
 
 
 def _write(arguments: argparse.Namespace, setting: Setting, result: dict[str, Any], text: str) -> list[Path]:
     size = f"{setting.layers}x{setting.batch}" + (f"x{setting.length}" if setting.length else "")
-    parts = [arguments.what, setting.architecture.name, size, arguments.dtype, setting.device.type]
+    parts = [arguments.what]
+    if arguments.what != "scaling":
+        parts += [setting.architecture.name, size, arguments.dtype, setting.device.type]
     files = {"json": json.dumps(result, indent=2) + "\n", "md": text}
     paths = [arguments.to / f"{'_'.join(parts)}.{suffix}" for suffix in files]
     try:

@@ -11,6 +11,7 @@ import datasets
 import torch
 import yaml
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
@@ -22,7 +23,7 @@ from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, environment
-from frod_bench.tasks.base import Source, Task
+from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.fit import fit
 from frod_bench.train.memory import reset_peak
@@ -35,7 +36,7 @@ _TRACEBACK = "traceback.txt"
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
     """What a configuration describes; making them reads no weights and no rows."""
 
     method: Method
@@ -50,22 +51,18 @@ def run_job(config: dict[str, Any]) -> float:
 
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
-    parts = _make_parts(config)
+    parts = make_parts(config)
     accelerator = make_accelerator(parts.settings)
     main = accelerator.is_main_process
     run = RunDirectory(config["out"] or default_directory(config))
-    state = "new"
-    if main:
-        state = run.claim(
-            identity(config), yaml.safe_dump(config, sort_keys=False, allow_unicode=True), config["force"]
-        )
+    state = _claim(run, config, accelerator)
     label = (
         f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
     )
     if state == "completed":
-        print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
+        if main:
+            print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
         return _objective(run.read_record())
-    accelerator.wait_for_everyone()
     if main:
         print(f"{label} -> {run.path}", flush=True)
     record = _new_record(config)
@@ -92,16 +89,44 @@ def _objective(record: RunRecord) -> float:
     return best["metrics"].get(f"holdout_{record.metric['name']}", best["value"])
 
 
-def _make_parts(config: dict[str, Any]) -> _Parts:
+def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:
+    """Take the directory on the main process; every process returns, or raises, what came of it."""
+    outcome: list[Any] = [None]
+    if accelerator.is_main_process:
+        try:
+            text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+            outcome = [run.claim(identity(config), text, config["force"])]
+        except RequestError as error:
+            outcome = [error]
+    if isinstance(state := broadcast_object_list(outcome)[0], RequestError):
+        raise state
+    return state
+
+
+def make_parts(config: dict[str, Any]) -> Parts:
+    """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
     # null stands for the method's own default
     options = {key: value for key, value in config["method"].items() if key not in _ABOUT and value is not None}
     method = make_method(config["method"]["name"], **options)
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"])
-    parts = _Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
+    parts = Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
     check_finite(config)
     return parts
+
+
+def load_data(config: dict[str, Any], parts: Parts) -> TaskData:
+    """Return the rows that the configuration asks for, encoded for its backbone."""
+    return parts.task.load(
+        parts.source,
+        parts.backbone.processor(),
+        max_length=config["text"]["max_length"],
+        text=config["text"]["format"],
+        max_train=config["data"]["max_train"],
+        max_eval=config["data"]["max_eval"],
+        holdout=parts.settings.selection == "holdout",
+    )
 
 
 def _instantiate(part: dict[str, Any]) -> Any:
@@ -115,28 +140,21 @@ def _instantiate(part: dict[str, Any]) -> Any:
 
 def _run(
     config: dict[str, Any],
-    parts: _Parts,
+    parts: Parts,
     accelerator: Accelerator,
     run: RunDirectory,
     record: RunRecord,
     resume: bool,
 ) -> None:
     """Build the data and the model, train, and print where the result lies."""
-    (run.path / _TRACEBACK).unlink(missing_ok=True)
+    if accelerator.is_main_process:
+        (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    seed, text, backbone = config["seed"], config["text"], parts.backbone
-    data = parts.task.load(
-        parts.source,
-        backbone.processor(),
-        max_length=text["max_length"],
-        text=text["format"],
-        max_train=config["data"]["max_train"],
-        max_eval=config["data"]["max_eval"],
-        holdout=parts.settings.selection == "holdout",
-    )
+    seed, backbone = config["seed"], parts.backbone
+    data = load_data(config, parts)
     model = backbone.build(data.num_labels, seed)
     total = sum(p.numel() for p in model.parameters())
     model.to(accelerator.device)

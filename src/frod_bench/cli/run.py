@@ -36,6 +36,7 @@ def main(argv: list[str]) -> int:
     home = os.getpid()
 
     def job(config: DictConfig) -> float:
+        register_resolvers()  # a launcher's own process has imported nothing of ours yet
         try:
             return _run(config)
         except (RequestError, RunFailure) as error:

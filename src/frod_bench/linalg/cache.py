@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frod_bench.disk_cache import cache_folder, exclusively
+from frod_bench.linalg.shapes import has_data
 
 _CHECKSUM = "xxh3_128"
 
@@ -31,6 +32,14 @@ def entry_key(weights: Sequence[Tensor], options: str) -> str:
         digest.update(f"{tuple(weight.shape)} {weight.dtype}".encode())
         digest.update(_bytes(weight))
     return digest.hexdigest()
+
+
+def stored(weights: Sequence[Tensor], options: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the tensors that `compute()` makes of the weights, from the disk where they are known.
+
+    Nothing is kept of weights without values, which have no content to be known by.
+    """
+    return cached(entry_key(weights, options), compute) if has_data(weights[0]) else compute()
 
 
 def cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:

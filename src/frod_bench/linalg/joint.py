@@ -26,6 +26,8 @@ import torch
 from scipy.linalg.lapack import dtrcon
 from torch import Tensor
 
+from frod_bench.linalg.shapes import has_data
+
 DEFAULT_PI = 1e-3  # the ridge of Eq. 3 in the released code
 
 
@@ -54,6 +56,7 @@ def joint_decomposition(
     blocks: Sequence[int] | None = None,
     pi: float = DEFAULT_PI,
     dtype: torch.dtype = torch.float64,
+    in_memory: bool = True,
 ) -> JointFactors:
     """Factor layers W_i [m_i, n] over one shared basis V [n, n]; U is returned in `dtype`.
 
@@ -61,6 +64,10 @@ def joint_decomposition(
     default. With fewer stacked rows than inputs the thin QR has no n x n factor: V is then the full set of
     right singular vectors of the stack, as in PEFT, and the directions that no layer uses have Sigma = 0
     and a zero column in U.
+
+    With `in_memory=False` the weights are one after the other asked for and let go, several times, and every Q_i is
+    solved for twice instead of kept: beside the factors one layer is alive at a time. The two rare cases that have no
+    triangular factor still stack all of them.
     """
     n = weights[0].shape[1]
     blocks = list(range(len(weights))) if blocks is None else list(blocks)
@@ -72,14 +79,29 @@ def joint_decomposition(
         return _by_householder(weights, members, pi, dtype)
     exact = weights[0].dtype == torch.float64 or condition > _MAX_CONDITION_FLOAT32
     R = R.to(torch.float64 if exact else torch.float32)
-    Q: list[Tensor] = [
-        torch.linalg.solve_triangular(R, w.detach().to(R.dtype), upper=True, left=False) for w in weights
-    ]
+    Q: Sequence[Tensor] = _Solved(weights, R)
+    if in_memory:
+        Q = list(Q)
     Z = _eigenvectors(_mean_ridge_inverse(Q, members, pi))
     V = R.T @ Z
     sign = _signs(V)
     Z *= sign
-    return _collect((Q.pop(0) @ Z for _ in weights), (V * sign).double(), dtype)
+    rows = (Q.pop(0) for _ in weights) if in_memory else Q
+    return _collect((q @ Z for q in rows), (V * sign).double(), dtype)
+
+
+class _Solved(Sequence[Tensor]):
+    """Q_i = W_i R^-1 [m_i, n] of every layer, computed when it is asked for."""
+
+    def __init__(self, weights: Sequence[Tensor], R: Tensor):
+        self.weights, self.R = weights, R
+
+    def __getitem__(self, i: int) -> Tensor:
+        weight = self.weights[i].detach().to(self.R.dtype)
+        return torch.linalg.solve_triangular(self.R, weight, upper=True, left=False)
+
+    def __len__(self) -> int:
+        return len(self.weights)
 
 
 @torch.no_grad()
@@ -108,6 +130,8 @@ def _triangular_factor(weights: Sequence[Tensor]) -> tuple[Tensor, float]:
     for w in weights:
         _add_gram(gram, w.detach().double())
     R, failed = torch.linalg.cholesky_ex(gram, upper=True)
+    if not has_data(R):
+        return R, 1.0  # as of a stack in good condition
     if failed.item():
         return R, float("inf")
     reciprocal, _ = dtrcon(R.cpu().numpy())  # of the 1-norm, which is about sqrt(n) above the 2-norm's
@@ -142,7 +166,8 @@ def _few_rows(weights: Sequence[Tensor], dtype: torch.dtype) -> JointFactors:
     stack = torch.cat([_double(w) for w in weights])
     _, singular_values, right = torch.linalg.svd(stack, full_matrices=True)
     V = right.T * _signs(right.T)
-    rank = int((singular_values > singular_values[:1] * len(V) * torch.finfo(torch.float64).eps).sum())
+    used = singular_values > singular_values[:1] * len(V) * torch.finfo(torch.float64).eps
+    rank = int(used.sum()) if has_data(used) else len(used)
     B = stack @ V
     B[:, rank:] = 0.0
     return _collect(B.split([w.shape[0] for w in weights]), V, dtype)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from frod_bench.linalg.cache import cached, entry_key
+from frod_bench.linalg.cache import stored
 
 
 def singular_factors(weight: Tensor, triplets: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -33,7 +33,7 @@ def stored_singular_factors(
         return factors
 
     options = f"singular factors 1, triplets={[list(chosen) for chosen in triplets]}"
-    factors = cached(entry_key(weights, options), compute)
+    factors = stored(weights, options, compute)
     return [(factors[f"B.{i}"].to(w.device), factors[f"A.{i}"].to(w.device)) for i, w in enumerate(weights)]
 
 

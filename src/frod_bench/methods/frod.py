@@ -21,11 +21,12 @@ from transformers.pytorch_utils import Conv1D
 from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError, nearest
-from frod_bench.linalg.cache import cached, entry_key
-from frod_bench.linalg.joint import DEFAULT_PI, joint_decomposition, reconstruction_errors
+from frod_bench.linalg.joint import DEFAULT_PI
+from frod_bench.linalg.joint_stored import stored_joint_factors
+from frod_bench.linalg.shapes import has_data
 from frod_bench.methods import frod_peft
 from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.injection import find_targets, replace_module, train_only_head
+from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.ops.frod_linear import WAYS
 from frod_bench.ops.rotation import PATTERNS, pattern_size
 
@@ -109,30 +110,34 @@ class Frod(Method):
         siblings = Counter((name.rpartition(".")[0], base_weight(layer).shape[1]) for name, layer in layers.items())
         return {name: siblings[name.rpartition(".")[0], base_weight(layer).shape[1]] for name, layer in layers.items()}
 
-    def _groups(self, layers: dict[str, nn.Module]) -> dict[str, list[str]]:
-        """Return the names of the layers that share a basis, by the name of the group."""
+    def groups(self, inputs: dict[str, int]) -> dict[str, list[str]]:
+        """Return the names of the layers that share a basis by the name of the group, of every layer's `inputs` n."""
         groups: dict[str, list[str]] = {}
-        for name, layer in layers.items():
-            n = base_weight(layer).shape[1]
+        for name, n in inputs.items():
             key = f"{category(name)}:{n}" if self.basis == "category" else f"inputs:{n}"
             groups.setdefault(key, []).append(name)
         return groups
 
+    def blocks(self, names: list[str]) -> list[int] | None:
+        """Return the block of Eq. 3's average that each layer of a group belongs to; None where each is its own."""
+        categories = [category(name) for name in names]
+        return [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
+
     def _coordinates(self, layers: dict[str, nn.Module], seed: int) -> Iterator[frod_peft.Coordinates]:
         """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
         if self.basis == "peft":
-            _require_finite(layers)
+            require_finite(layers.items())
             yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
             return
-        for names in self._groups(layers).values():
+        inputs = {name: base_weight(layer).shape[1] for name, layer in layers.items()}
+        for names in self.groups(inputs).values():
             categories = [category(name) for name in names]
-            blocks = [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
-            group = {name: layers[name] for name in names}
-            factors = _stored_factors(group, blocks, self.pi)
+            weights = [base_weight(layers[name]).detach() for name in names]
+            factors = stored_joint_factors(names, weights, self.blocks(names), self.pi)
             right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
             draw = PATTERNS[self.pattern]
             bases = {c: FrodBasis(right, draw(len(right.Vt), self.sparsity, seed, c)) for c in set(categories)}
-            errors = factors["errors"].tolist()
+            errors = factors["errors"].tolist() if has_data(factors["errors"]) else [0.0] * len(names)
             for i, name in enumerate(names):
                 yield name, factors[f"Ut.{i}"].T, factors[f"sigma.{i}"], bases[categories[i]], errors[i]
 
@@ -220,30 +225,6 @@ def _probe(index: Tensor) -> Tensor:
 
 def _summary(errors: dict[str, float]) -> dict[str, Any]:
     return {"max_reconstruction_error": max(errors.values()), "reconstruction_error": errors}
-
-
-def _require_finite(layers: dict[str, nn.Module]) -> None:
-    for name, layer in layers.items():
-        if not torch.isfinite(layer.weight).all():
-            raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
-
-
-def _stored_factors(layers: dict[str, nn.Module], blocks: list[int] | None, pi: float) -> dict[str, Tensor]:
-    """Return V^T, every U_i^T and Sigma_i in the precision of the weights, and the layers' reconstruction errors [L],
-    from the disk where they are known."""
-    weights = [base_weight(layer).detach() for layer in layers.values()]
-
-    def compute() -> dict[str, Tensor]:
-        _require_finite(layers)
-        dtype = weights[0].dtype
-        factors = joint_decomposition(weights, blocks, pi, dtype)
-        Vt = factors.V.T.to(dtype).contiguous()
-        tensors = {"Vt": Vt, "errors": reconstruction_errors(weights, factors.U, factors.sigma, Vt)}
-        for i, (U, sigma) in enumerate(zip(factors.U, factors.sigma, strict=True)):
-            tensors |= {f"Ut.{i}": U.T.contiguous(), f"sigma.{i}": sigma.to(torch.promote_types(dtype, torch.float32))}
-        return tensors
-
-    return cached(entry_key(weights, f"joint decomposition 2, blocks={blocks}, pi={pi!r}"), compute)
 
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:

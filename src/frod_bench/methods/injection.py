@@ -6,6 +6,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
+from frod_bench.linalg.shapes import has_data
 
 
 def matches(name: str, suffixes: Iterable[str]) -> bool:
@@ -48,7 +49,7 @@ def find_targets(
 def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
     """Raise RequestError for a layer whose weight cannot be decomposed."""
     for name, layer in layers:
-        if not layer.weight.isfinite().all():
+        if has_data(layer.weight) and not layer.weight.isfinite().all():
             raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
 
 

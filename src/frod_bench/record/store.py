@@ -14,7 +14,7 @@ _HASH_LINE = "# config_hash: "
 
 
 class RunDirectory:
-    """One run's `config.yaml`, `metrics.jsonl` and `record.json`, beside its `checkpoints/` and `adapter/`.
+    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl` and `record.json`, beside `checkpoints/` and `adapter/`.
 
     Every write goes to a temporary file of the same directory, reaches the disk, and then takes the place of
     the old file, so a reader never sees half of one. Only one process may write.
@@ -24,9 +24,11 @@ class RunDirectory:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.metrics = self.path / "metrics.jsonl"
+        self.losses = self.path / "losses.jsonl"
         self.record = self.path / "record.json"
         self.checkpoints = self.path / "checkpoints"
         self.adapter = self.path / "adapter"
+        self.landscapes = self.path / "landscapes"
 
     def claim(self, config_hash: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
         """Take the directory for the run of this configuration, and write `config.yaml`.
@@ -60,33 +62,31 @@ class RunDirectory:
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add the line of one epoch, with at least `epoch`. Raises ValueError for NaN or infinity."""
-        self._write_metrics([*self.read_metrics(), line])
+        _write_lines(self.metrics, [*self.read_metrics(), line])
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, none without it. Raises RequestError for a broken one."""
-        if not self.metrics.exists():
-            return []
-        lines = []
-        for number, text in enumerate(_read(self.metrics).splitlines(), start=1):
-            try:
-                lines.append(loads_strict(text))
-                lines[-1]["epoch"]
-            except (ValueError, TypeError, KeyError) as error:
-                raise RequestError(
-                    f"{self.metrics} is broken: line {number} is not the metrics of an epoch ({error})."
-                ) from error
-        return lines
+        return _read_lines(self.metrics)
+
+    def append_losses(self, epoch: int, losses: list[float]) -> None:
+        """Add the training loss of each step of one epoch, to six digits. Raises ValueError for NaN or infinity."""
+        line = {"epoch": epoch, "losses": [float(f"{loss:.6g}") for loss in losses]}
+        _write_lines(self.losses, [*_read_lines(self.losses), line])
+
+    def read_losses(self) -> list[float]:
+        """Return the training loss of every step, [] where some were not kept. Raises RequestError if broken."""
+        lines = _read_lines(self.losses)
+        complete = [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
+        return [loss for line in lines for loss in line["losses"]] if complete else []
 
     def keep_metrics(self, until_epoch: float) -> None:
-        """Drop the lines of epochs after `until_epoch`, which a resumed run will write again."""
-        self._write_metrics([line for line in self.read_metrics() if line["epoch"] <= until_epoch])
+        """Drop the metrics and losses of epochs after `until_epoch`, which a resumed run will write again."""
+        for file in (self.metrics, self.losses):
+            _write_lines(file, [line for line in _read_lines(file) if line["epoch"] <= until_epoch])
 
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""
         return _read(self.config)
-
-    def _write_metrics(self, lines: list[dict[str, Any]]) -> None:
-        _write(self.metrics, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
     def _state(self) -> Literal["resume", "completed"]:
         try:
@@ -114,9 +114,9 @@ class RunDirectory:
         return self.read_record().config_hash if self.record.exists() else None
 
     def _clear(self) -> None:
-        for file in (self.record, self.metrics):
+        for file in (self.record, self.metrics, self.losses):
             file.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.adapter):
+        for folder in (self.checkpoints, self.adapter, self.landscapes):
             if folder.exists():
                 shutil.rmtree(folder)
 
@@ -157,6 +157,23 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{file} cannot be read ({error}).") from error
+
+
+def _read_lines(file: Path) -> list[dict[str, Any]]:
+    if not file.exists():
+        return []
+    lines = []
+    for number, text in enumerate(_read(file).splitlines(), start=1):
+        try:
+            lines.append(loads_strict(text))
+            lines[-1]["epoch"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise RequestError(f"{file} is broken: line {number} is not that of an epoch ({error}).") from error
+    return lines
+
+
+def _write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
+    _write(file, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
 
 def _write(file: Path, text: str) -> None:

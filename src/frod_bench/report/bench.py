@@ -4,7 +4,13 @@ from typing import Any
 
 from tabulate import tabulate
 
-_TITLES = {"step": "One training step", "init": "Initialisation", "ops": "The ways of a layer"}
+_TITLES = {
+    "step": "One training step",
+    "init": "Initialisation",
+    "ops": "The ways of a layer",
+    "memory_model": "Predicted memory",
+    "scaling": "Scaling",
+}
 
 
 def to_markdown(result: dict[str, Any]) -> str:
@@ -21,6 +27,9 @@ def to_markdown(result: dict[str, Any]) -> str:
     ]
     if "products" in result:
         parts += ["Products with M = diag(d) + S against a dense n x n product:", _table(result["products"])]
+    if "decompositions" in result:
+        parts += ["Decompositions that were timed, and what the fit gives for one outside of it:"]
+        parts.append(_table(result["decompositions"]))
     if "gemm_gflops" in result:
         floor = result["floor"]
         parts.append(

@@ -34,7 +34,7 @@ def fit(trainer: Trainer, run: RunDirectory, record: RunRecord, tracker: Tracker
     Writes a line of metrics, the record and a checkpoint each epoch, and the adapter of the selected epoch:
     the best on the evaluation split (the released code's rule), the last one, or the best on the hold-out.
     """
-    set_seed(trainer.seed)
+    set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
     saved = load_checkpoint(run.checkpoints, trainer) if resume else None
     done = _Done(**saved) if saved else _Done()
@@ -57,6 +57,7 @@ def fit(trainer: Trainer, run: RunDirectory, record: RunRecord, tracker: Tracker
             _select(trainer, run, record, done, metrics)
             if main:
                 run.append_metrics(line)
+                run.append_losses(done.epochs, trained.losses)
                 _update(record, trainer, done)
                 run.write_record(record)
                 tracker.log(line)
@@ -105,6 +106,7 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
         "seconds": trained.seconds,
         "data_wait": trained.waited_s / trained.seconds,
         "samples_per_second": trained.samples / trained.seconds,
+        "flops": trained.flops,
         "peak_memory_bytes": peak_memory(trainer.accelerator.device)[0],
     }
 

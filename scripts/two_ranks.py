@@ -1,0 +1,100 @@
+"""Train every method on one process and on two under torchrun, and put the losses side by side.
+
+    python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--to results/bench] [--out DIR]
+
+A step is an epoch here, so that the records hold every step's loss and a whole evaluation after it: 27 rows a step in
+two micro-batches of 14 and 13, which two processes cannot share evenly, and 21 rows that judge in batches of 8, 8 and
+5. Random tiny backbones without dropout,
+generated rows, float32. Exits with 1 when a loss differs by more than the
+tolerance, relative, or a metric at all.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from frod_bench.methods import method_names
+from frod_bench.record import environment
+from frod_bench.record.store import StoredRun, find_records
+
+TOLERANCE = 1e-5
+RUN = [
+    "profile=smoke", "data.max_train=27", "train.batch_size=27", "train.accumulate=2",
+    "data.max_eval=21", "train.eval_batch_size=8", "train.device=cpu", "train.precision='no'", "selection=last",
+]  # fmt: skip
+
+
+def train(processes: int, words: list[str], out: Path) -> dict[str, StoredRun]:
+    """Run the sweep `words` on so many processes below `out`; return the runs by method."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "frod_bench", "-m", *RUN, *words]
+    place = {"FROD_BENCH_OUT": str(out / f"{processes}"), "FROD_BENCH_CACHE": str(out / f"cache{processes}")}
+    print(shlex.join(command), flush=True)
+    subprocess.run(command, env=os.environ | place | {"OMP_NUM_THREADS": "1"}, check=True)
+    return {run.record.method: run for run in find_records(out / f"{processes}").runs}
+
+
+def compare(one: StoredRun, two: StoredRun) -> dict[str, Any]:
+    """Return the largest relative difference of a step's loss, the number of metrics that differ, and the ends."""
+    pairs = list(zip(one.metrics, two.metrics, strict=True))
+    return {
+        "method": one.record.method,
+        "steps": len(pairs),
+        "loss_one": pairs[-1][0]["train_loss"],
+        "loss_two": pairs[-1][1]["train_loss"],
+        "largest_relative_difference": max(abs(a["train_loss"] - b["train_loss"]) / a["train_loss"] for a, b in pairs),
+        "metrics_that_differ": sum(a["eval"][name] != b["eval"][name] for a, b in pairs for name in a["eval"]),
+        "rows_judged": two.record.samples["eval"],
+    }
+
+
+def main() -> int:
+    """Train, compare, print the table and write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--methods", help="separated by commas; all by default")
+    parser.add_argument(
+        "--task",
+        default="commonsense/boolq",
+        help="as for task=; its tiny backbone must have no dropout, as those of commonsense and vision",
+    )
+    parser.add_argument("--steps", type=int, default=6, help="optimizer steps (default: 6)")
+    parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
+    parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="where the runs go; they are kept")
+    arguments = parser.parse_args()
+    methods = arguments.methods.split(",") if arguments.methods else method_names()
+    words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
+    one, two = (train(processes, words, arguments.out.resolve()) for processes in (1, 2))
+    rows = [compare(one[method], two[method]) for method in methods]
+    result = {"command": shlex.join(["python", *sys.argv]), "tolerance": TOLERANCE, "rows": rows}
+    result["environment"] = environment("cpu, 1 thread a process, gloo")
+    text = _markdown(result)
+    print(text, end="")
+    if arguments.to is not None:
+        arguments.to.mkdir(parents=True, exist_ok=True)
+        (arguments.to / "two_ranks.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        (arguments.to / "two_ranks.md").write_text(text, encoding="utf-8")
+    return int(any(r["largest_relative_difference"] > TOLERANCE or r["metrics_that_differ"] for r in rows))
+
+
+def _markdown(result: dict[str, Any]) -> str:
+    place = result["environment"]
+    versions = ", ".join(f"{name} {place['packages'][name]}" for name in ("torch", "accelerate", "peft"))
+    columns = list(result["rows"][0])
+    body = [[f"{v:.3g}" if isinstance(v, float) else v for v in row.values()] for row in result["rows"]]
+    table = tabulate(body, [c.replace("_", " ") for c in columns], tablefmt="github", disable_numparse=True)
+    return (
+        "# Two processes against one, at the same effective batch\n\n"
+        f"`{result['command']}`\n\n{place['device']}; {versions}; commit {place['commit'] or 'unknown'}"
+        f"{' with changes' if place['dirty'] else ''}. Tolerance {result['tolerance']:g} relative.\n\n{table}\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""The weights of a model directory read one at a time, and its model as shapes alone; the model is never loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from frod_bench.backbones.base import quiet
+from frod_bench.errors import RequestError
+
+
+@dataclass(frozen=True)
+class ModelShards:
+    """A directory in the layout of `save_pretrained`; raises RequestError where it is not one."""
+
+    directory: Path
+
+    def model(self) -> PreTrainedModel:
+        """Return the sequence classifier of this architecture on the meta device, without a weight."""
+        try:
+            with quiet(), torch.device("meta"):
+                return AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(self.directory))
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise RequestError(f"The model in {self.directory} has no usable config.json: {reason}") from error
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The file of every tensor by its name."""
+        found = {}
+        try:
+            for file in sorted(self.directory.glob("model*.safetensors")):
+                with safe_open(file, framework="pt") as shard:
+                    found |= dict.fromkeys(shard.keys(), file)
+        except (OSError, SafetensorError) as error:
+            raise RequestError(f"The weights {file} cannot be read: {error}") from error
+        if not found:
+            raise RequestError(f"There is no model*.safetensors in {self.directory}. Give what save_pretrained wrote.")
+        return found
+
+    def read(self, name: str) -> Tensor:
+        """Return a tensor, found under its name in the model or, as base models are saved, without the first part."""
+        key = next((key for key in (name, name.partition(".")[2]) if key in self.files), None)
+        if key is None:
+            raise RequestError(f"The weights in {self.directory} hold no {name}, so they are of another architecture.")
+        with safe_open(self.files[key], framework="pt") as shard:
+            return shard.get_tensor(key)
+
+
+@dataclass(frozen=True)
+class LayerWeights(Sequence[Tensor]):
+    """W [m, n] of some layers; each is read when it is asked for and kept by nobody here.
+
+    `transposed` tells of every layer whether its tensor is W^T, as in transformers' `Conv1D`.
+    """
+
+    shards: ModelShards
+    names: list[str]
+    transposed: list[bool]
+    dtype: torch.dtype
+    device: torch.device
+
+    def __getitem__(self, i: int) -> Tensor:
+        weight = self.shards.read(f"{self.names[i]}.weight").to(self.device, self.dtype)
+        return weight.T if self.transposed[i] else weight
+
+    def __len__(self) -> int:
+        return len(self.names)

@@ -1,0 +1,62 @@
+"""`bench memory_model`: the memory that is predicted for every method beside what a process of its own takes."""
+
+import os
+import tempfile
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from frod_bench.bench.contenders import Setting
+from frod_bench.bench.peak import measure_peaks
+from frod_bench.methods import make_method
+from frod_bench.methods.base import Method
+from frod_bench.train.memory_model import predict_memory
+
+_MIB = 2**20
+
+
+def adapted(method: Method, setting: Setting) -> nn.Module:
+    """Return the setting's backbone adapted by a method, in training."""
+    arch = setting.architecture
+    return method.attach(setting.model(), list(arch.targets), [arch.head]).model.train()
+
+
+def bench_memory_model(setting: Setting, methods: list[str], progress) -> dict[str, Any]:
+    """Return a row a method: predicted and measured MiB of the initialisation and of a step, and their ratios.
+
+    Every method starts from an empty decomposition cache. Raises RunFailure when a process that measures dies.
+    """
+    arch, rows = setting.architecture, []
+    cache = os.environ.get("FROD_BENCH_CACHE")
+    for name in methods:
+        progress.say(f"memory of {name}")
+        method = make_method(name)
+        found = predict_memory(
+            setting.model, setting.inputs, method, list(arch.targets), [arch.head],
+            device_type=setting.device.type,
+        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["FROD_BENCH_CACHE"] = folder
+            try:
+                measured = measure_peaks(partial(adapted, method, setting), setting)
+            finally:
+                os.environ.pop("FROD_BENCH_CACHE")
+                if cache is not None:
+                    os.environ["FROD_BENCH_CACHE"] = cache
+        rows.append(
+            {
+                "method": name,
+                "weights_mib": found.weights / _MIB,
+                "adapter_mib": found.adapter / _MIB,
+                "gradients_mib": found.gradients / _MIB,
+                "optimizer_mib": found.optimizer / _MIB,
+                "activations_mib": found.activations / _MIB,
+                "init_predicted_mib": found.initialisation / _MIB,
+                "init_measured_mib": measured.initialisation / _MIB,
+                "step_predicted_mib": found.step / _MIB,
+                "step_measured_mib": measured.step / _MIB,
+                "peak_predicted_over_measured": found.peak / max(measured),
+            }
+        )
+    return {"rows": rows}

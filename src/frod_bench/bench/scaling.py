@@ -1,0 +1,210 @@
+"""`bench scaling`: initialisation time, memory and step time from 125 million to 70 billion parameters.
+
+No model of that size is made. Times are taken of decompositions and of one and two blocks with random weights, as far
+as `measured_to` inputs a layer; beyond that they follow from the operations: a decomposition of layers [m_i, n] costs
+a n^3 + b n^2 sum(m_i), a block in proportion to its weights. Memory is the model of `train.memory_model` at two depths,
+which is a straight line. Every time in the result says whether it was `measured` or `extrapolated`.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
+
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.bench.timing import Stepper
+from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.methods import make_method
+from frod_bench.methods.frod import category
+from frod_bench.methods.injection import find_targets, replace_module, train_only_head
+from frod_bench.ops.rotation import random_pattern
+from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
+
+METHODS = ("frod", "lora", "full_ft")
+FIT = ((768, 2), (768, 4), (1024, 2), (1024, 4), (2048, 2), (2048, 4))  # n, and rows in units of n
+CHECK = (3072, 3)  # measured too, and compared with the fit
+_GIB = 2**30
+_SPARSITY = 0.02
+
+
+@dataclass(frozen=True)
+class Size:
+    """A published architecture: hidden and inner width, blocks, vocabulary, and key-value width for LLaMA."""
+
+    name: str
+    hidden: int
+    inner: int
+    blocks: int
+    vocabulary: int
+    heads: int
+    kv_heads: int | None = None  # None: RoBERTa
+
+    @property
+    def targets(self) -> list[str]:
+        """The modules that the paper adapts."""
+        if self.kv_heads is None:
+            return ["query", "key", "value", "output.dense", "intermediate.dense"]
+        return ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"]
+
+    @property
+    def head(self) -> str:
+        return "classifier" if self.kv_heads is None else "score"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the frozen weights in the memory column."""
+        return torch.float32 if self.kv_heads is None else torch.bfloat16
+
+    def build(self, blocks: int, dtype: torch.dtype = torch.float32) -> nn.Module:
+        """Return a classifier with random weights and so many blocks; LLaMA recomputes its activations."""
+        shape = {"hidden_size": self.hidden, "intermediate_size": self.inner, "num_hidden_layers": blocks}
+        shape |= {"vocab_size": self.vocabulary, "num_attention_heads": self.heads, "pad_token_id": 0}
+        if self.kv_heads is None:
+            config = RobertaConfig(
+                hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, max_position_embeddings=514, **shape
+            )
+            return RobertaForSequenceClassification(config).to(dtype)
+        model = LlamaForSequenceClassification(LlamaConfig(num_key_value_heads=self.kv_heads, **shape)).to(dtype)
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        return model
+
+    def on_meta(self, blocks: int) -> nn.Module:
+        """Return the model without values."""
+        with torch.device("meta"):
+            return self.build(blocks)
+
+    def layers(self, blocks: int) -> dict[str, tuple[int, int]]:
+        """Return the shapes [m, n] of the target layers by name."""
+        return {
+            name: tuple(m.weight.shape) for name, m in find_targets(self.on_meta(blocks), self.targets, [self.head])
+        }
+
+
+SIZES = (
+    Size("roberta_base", 768, 3072, 12, 50265, 12),
+    Size("roberta_large", 1024, 4096, 24, 50265, 16),
+    Size("tinyllama_1.1b", 2048, 5632, 22, 32000, 32, 4),
+    Size("llama2_7b", 4096, 11008, 32, 32000, 32, 32),
+    Size("llama2_13b", 5120, 13824, 40, 32000, 40, 40),
+    Size("llama2_70b", 8192, 28672, 80, 32000, 64, 8),
+)
+
+
+def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ...] = SIZES) -> dict[str, Any]:
+    """Return a row a size and method, and the measured points behind them; `tokens` reach a layer in a step."""
+    points = [_time_decomposition(n, rows * n, progress) for n, rows in FIT if n <= measured_to]
+    fit = _fit(points)
+    checks = [_time_decomposition(n, rows * n, progress) for n, rows in (CHECK,) if n <= measured_to]
+    for point in checks:
+        point["fitted_s"] = _predicted(fit, point["n"], point["rows"])
+    rows: list[dict[str, Any]] = []
+    rate: dict[str, tuple[float, int]] = {}  # of the largest measured size: seconds of a block, its weights
+    for size in sizes:
+        parameters = sum(p.numel() for p in size.on_meta(size.blocks).parameters())
+        weights = sum(m * n for m, n in size.layers(1).values())
+        groups = Counter()
+        for name, (m, n) in size.layers(size.blocks).items():
+            groups[category(name), n] += m
+        init_s = sum(_predicted(fit, n, rows) for (_, n), rows in groups.items())
+        for method in METHODS:
+            progress.say(f"{size.name}: {method}")
+            how = "measured" if size.hidden <= measured_to else "extrapolated"
+            if how == "measured":
+                first, block = _time_blocks(size, method, tokens)
+                rate[method] = (block, weights)
+            else:
+                known, of = rate[method]
+                first, block = known * weights / of, known * weights / of
+            memory = _memory(size, method, tokens)
+            rows.append(
+                {
+                    "model": size.name,
+                    "parameters": parameters,
+                    "method": method,
+                    "init_s": init_s if method == "frod" else None,
+                    "init_how": "from the fit" if method == "frod" else None,
+                    "step_s": first + (size.blocks - 1) * block,
+                    "step_how": f"one and two blocks {how}" if how == "measured" else how,
+                    **memory,
+                }
+            )
+    return {"rows": rows, "decompositions": points + checks, "fit": dict(zip(("n3", "n2m"), fit, strict=True))}
+
+
+def _time_decomposition(n: int, rows: int, progress) -> dict[str, Any]:
+    """Return the seconds of a group of layers [n, n] with so many rows in all, in float32."""
+    progress.say(f"decomposition: {rows // n} layers of {n} x {n}")
+    generator = torch.Generator().manual_seed(0)
+    weights = [torch.randn(n, n, generator=generator) for _ in range(rows // n)]
+    start = time.perf_counter()
+    joint_decomposition(weights, dtype=torch.float32)
+    return {"n": n, "rows": rows, "seconds": time.perf_counter() - start, "how": "measured"}
+
+
+def _fit(points: list[dict[str, Any]]) -> tuple[float, float]:
+    """Return a and b of a n^3 + b n^2 rows with the least relative error."""
+    A = np.array([[p["n"] ** 3, p["n"] ** 2 * p["rows"]] for p in points]) / np.array([[p["seconds"]] for p in points])
+    a, b = np.linalg.lstsq(A, np.ones(len(points)), rcond=None)[0]
+    return float(a), float(b)
+
+
+def _predicted(fit: tuple[float, float], n: int, rows: int) -> float:
+    return fit[0] * n**3 + fit[1] * n**2 * rows
+
+
+def _time_blocks(size: Size, method: str, tokens: int) -> tuple[float, float]:
+    """Return the seconds of a step with one block, and what the second block adds; the better of two steps each."""
+    inputs = {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}
+    seconds = []
+    for blocks in (1, 2):
+        model = size.build(blocks).train()
+        if method == "frod":
+            _random_frod(model, size)
+        else:
+            make_method(method).attach(model, size.targets, [size.head])
+        stepper = Stepper(model, inputs)
+        stepper.step()
+        for _ in range(2):
+            stepper.timed_step()
+        seconds.append(min(stepper.seconds))
+        del model, stepper
+    return seconds[0], max(seconds[1] - seconds[0], 0.0)
+
+
+def _random_frod(model: nn.Module, size: Size) -> None:
+    """Put FRoD's layers over random bases into a model: what a step costs does not depend on their values."""
+    bases: dict[str, FrodBasis] = {}
+    for name, layer in find_targets(model, size.targets, [size.head]):
+        m, n = layer.weight.shape
+        kind = category(name)
+        if kind not in bases:
+            bases[kind] = FrodBasis(RightBasis(torch.randn(n, n) / n**0.5), random_pattern(n, _SPARSITY, 0, kind))
+        replace_module(model, name, FrodLinear(layer, torch.randn(m, n) / m**0.5, torch.ones(n), bases[kind]).train())
+    adapters = [module for module in model.modules() if isinstance(module, FrodLinear)]
+    train_only_head(model, [size.head])
+    for adapter in adapters:
+        adapter.sigma.requires_grad_(True)
+        adapter.values.requires_grad_(True)
+
+
+def _memory(size: Size, method: str, tokens: int) -> dict[str, Any]:
+    """Return predicted GiB of the initialisation and of a step, by the line through two depths."""
+
+    def batch() -> dict[str, Tensor]:
+        return {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}
+
+    def predict(blocks: int) -> MemoryUse:
+        precision = "no" if size.dtype == torch.float32 else "bf16"
+        build = partial(size.build, blocks, size.dtype)
+        return predict_memory(build, batch, make_method(method), size.targets, [size.head], precision)
+
+    use = at_depth(predict, size.blocks)
+    parts = ("weights", "adapter", "initialisation", "step")
+    return {f"predicted_{part}_gib": getattr(use, part) / _GIB for part in parts}

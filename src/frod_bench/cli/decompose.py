@@ -1,0 +1,107 @@
+"""`frod-bench decompose`: FRoD's bases of a model into the cache, one group of layers at a time."""
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from frod_bench.adapters.frod import base_weight
+from frod_bench.backbones.directory import DTYPES
+from frod_bench.backbones.shards import LayerWeights, ModelShards
+from frod_bench.cli.list import read_group
+from frod_bench.cli.paths import config_dir
+from frod_bench.errors import RequestError, nearest
+from frod_bench.linalg.cache import cache_directory
+from frod_bench.linalg.joint_stored import stored_joint_factors
+from frod_bench.methods import make_method
+from frod_bench.methods.injection import find_targets
+from frod_bench.train.memory import peak_memory, reset_peak
+
+_EXAMPLES = """\
+examples:
+  frod-bench decompose ~/models/llama2-7b --backbone llama2_7b --device cuda
+  frod-bench decompose ~/models/roberta-large --backbone roberta_large --basis global
+  frod-bench decompose DIR --targets c_attn,c_proj --head score --dtype bfloat16
+
+Afterwards a run with backbone.path=DIR finds the bases. The same command goes on where it was interrupted.
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Decompose and print a line a group. Raises RequestError for what is not there or cannot be decomposed."""
+    arguments = _parser().parse_args(argv)
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda is not to be had: torch sees no CUDA device. Use --device cpu.")
+    targets, head, dtype = _choices(arguments)
+    method = make_method("frod", basis=arguments.basis, pi=arguments.pi)
+    device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
+    layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
+    groups = method.groups({name: base_weight(layer).shape[1] for name, layer in layers.items()})
+    _require_writable(cache_directory())
+    reset_peak()
+    for number, (group, names) in enumerate(groups.items(), start=1):
+        transposed = [isinstance(layers[name], Conv1D) for name in names]
+        weights = LayerWeights(shards, names, transposed, DTYPES[dtype], device)
+        start = time.perf_counter()
+        factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False)
+        print(
+            f"{number}/{len(groups)} {group}: {len(names)} layers, largest relative error"
+            f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s",
+            flush=True,
+        )
+        del factors
+    peak, kind = peak_memory(device)
+    print(f"kept in {cache_directory()}; peak memory of the {kind} {peak / 2**20:,.0f} MiB")
+    return 0
+
+
+def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:
+    """Return targets, head and dtype: the backbone's, or those that were typed."""
+    values = {"targets": [], "head": [], "dtype": "float32"}
+    if arguments.backbone is not None:
+        known = read_group(config_dir() / "backbone")
+        if arguments.backbone not in known:
+            raise RequestError(f"--backbone {arguments.backbone} is not known. {nearest(arguments.backbone, known)}")
+        values |= known[arguments.backbone]
+    elif arguments.targets is None:
+        raise RequestError("Which layers? Give --backbone NAME (frod-bench list backbones) or --targets NAME,NAME.")
+    typed = {key: getattr(arguments, key) for key in ("targets", "head")}
+    values |= {key: text.split(",") for key, text in typed.items() if text is not None}
+    dtype = arguments.dtype or values["dtype"]
+    if dtype not in DTYPES:
+        raise RequestError(f"--dtype {dtype} is not known. {nearest(dtype, DTYPES)}")
+    return values["targets"], values["head"], dtype
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise RequestError(f"The cache {folder} cannot be written. Let FROD_BENCH_CACHE name a folder that can.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench decompose",
+        description="Compute FRoD's shared bases of a model directory and keep them in the cache. The weights are read"
+        " from their safetensors files one layer at a time; the model is never loaded.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("directory", type=Path, metavar="DIR", help="a model as save_pretrained writes it, in one file or in shards")
+    add("--backbone", help="take targets, head and dtype of this backbone, as for backbone=")
+    add("--targets", help="names of the layers, separated by commas")
+    add("--head", help="names of the modules that are the head, in which no layer is a target")
+    add("--basis", default="category", choices=["category", "global"], help="as for method.basis=")
+    add("--pi", type=float, default=make_method("frod").pi, help="as for method.pi= (default: %(default)s)")
+    add("--dtype", help=f"of the weights in the run: {', '.join(DTYPES)}; as for backbone.dtype=")
+    add("--device", default="cpu", choices=["cpu", "cuda"], help="where to compute (default: cpu)")
+    return parser

@@ -1,0 +1,157 @@
+"""Peak memory of a run before it is made.
+
+The model is built, adapted and trained for one step with tensors that have a shape, a dtype and a device but no values
+(`FakeTensorMode`), and every storage is counted from its making to its end. So what is predicted is what the code
+does, for every method, way and dtype, at the cost of a second or so; nothing is allocated.
+
+Not seen are the buffers inside single operations. Those of LAPACK are added by their documented sizes, as they are
+as large as the matrices of an initialisation; what a matrix product packs, or an allocator rounds, is not.
+"""
+
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from frod_bench.methods.base import Method
+
+_PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+_STATES = 2  # of AdamW, for every trainable number
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Bytes. `initialisation` and `step` are peaks with everything that is alive in them; the rest are parts.
+
+    `weights` are the model's before it is adapted, `adapter` what the attachment adds to stay, `gradients` and
+    `optimizer` of what trains, and `activations` the rest of a step: what the forward pass keeps for the backward one,
+    and what either of them makes and drops.
+    """
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    initialisation: int
+    step: int
+
+    @property
+    def peak(self) -> int:
+        """The larger of the two peaks."""
+        return max(self.initialisation, self.step)
+
+
+def predict_memory(
+    build: Callable[[], nn.Module],
+    make_batch: Callable[[], dict[str, Tensor]],
+    method: Method,
+    targets: list[str],
+    head: list[str],
+    precision: str = "no",
+    device_type: str = "cpu",
+) -> MemoryUse:
+    """Return the memory that `build()`, `method.attach` and training steps on `make_batch()` need.
+
+    The batch is one micro-batch on one device and holds `labels`; `precision` is that of `train.precision`, and what is
+    on other kinds of device than `device_type` is not counted. The two functions must not read values.
+    """
+    with FakeTensorMode(allow_non_fake_inputs=True), _castable(), _Live(device_type) as live:
+        model = build().train()
+        weights = live.now
+        adapted = method.attach(model, targets, head, seed=0)
+        initialisation = live.restart()
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        for parameter in trainable:
+            parameter.data = parameter.data.float()
+        attached = live.now
+        states = [torch.zeros_like(p) for p in trainable for _ in range(_STATES)]
+        batch = make_batch()
+        dtype = _PRECISIONS[precision]
+        live.restart()
+        with torch.autocast(device_type, dtype, enabled=dtype is not None):
+            loss = model(**batch).loss + adapted.auxiliary_loss()
+        loss.backward()
+        step = live.peak
+    gradients = sum(p.nbytes for p in trainable)
+    optimizer = sum(state.nbytes for state in states)
+    return MemoryUse(
+        weights=weights,
+        adapter=attached - weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=step - attached - gradients - optimizer,
+        initialisation=initialisation,
+        step=step,
+    )
+
+
+def at_depth(predict: Callable[[int], MemoryUse], blocks: int, depths: tuple[int, int] = (8, 9)) -> MemoryUse:
+    """Return the memory of a model of so many equal blocks from that of two shallower ones, `predict(depth)`.
+
+    Every block adds the same, so this is a straight line; it saves the time of following a deep model.
+    """
+    if blocks <= max(depths):
+        return predict(blocks)
+    (low, high), factor = map(predict, depths), (blocks - depths[0]) / (depths[1] - depths[0])
+    values = {key: value + factor * (getattr(high, key) - value) for key, value in asdict(low).items()}
+    return MemoryUse(**{key: round(value) for key, value in values.items()})
+
+
+class _Live(TorchDispatchMode):
+    """Counts the bytes of all storages on one kind of device that are alive, and their peak."""
+
+    def __init__(self, device_type: str):
+        super().__init__()
+        self.device_type = device_type
+        self.now = self.peak = 0
+        self._known: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.device.type == self.device_type:
+                self._count(leaf.untyped_storage())
+        self.peak = max(self.peak, self.now + _workspace(func, args))
+        return result
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        key = storage._cdata
+        if key not in self._known:
+            self._known.add(key)
+            self.now += storage.nbytes()
+            weakref.finalize(storage, self._forget, key, storage.nbytes())
+
+    def _forget(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.now -= size
+
+    def restart(self) -> int:
+        """Return the peak and begin a new one."""
+        peak, self.peak = self.peak, self.now
+        return peak
+
+
+def _castable() -> AbstractContextManager:
+    """Let `Module.to` work on tensors without values, which it refuses because their mode holds weak references."""
+    return mock.patch.object(torch.utils, "weakref", SimpleNamespace(getweakrefs=lambda tensor: []))
+
+
+def _workspace(func: Any, args: tuple) -> int:
+    """Return the bytes that LAPACK works in beside inputs and outputs."""
+    name = func.overloadpacket.__name__ if isinstance(func, torch._ops.OpOverload) else ""
+    if name == "_linalg_eigh":  # syevd with vectors: 1 + 6 n + 2 n^2, and the copy that it overwrites
+        return 3 * args[0].nbytes
+    if name == "_linalg_svd":  # gesdd: 4 k^2 + 7 k of the smaller side k, and the copy that it overwrites
+        k = min(args[0].shape[-2:])
+        return args[0].nbytes + 4 * k * k * args[0].element_size()
+    return 0

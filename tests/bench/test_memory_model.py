@@ -1,0 +1,44 @@
+"""The measurement beside the prediction, on a setting whose activations are most of what there is."""
+
+import dataclasses
+
+from frod_bench.bench.memory_model import bench_memory_model
+from frod_bench.bench.scaling import SIZES, Size, bench_scaling
+
+
+class Quiet:
+    def say(self, what):
+        pass
+
+
+def test_the_prediction_is_near_the_measurement(setting):
+    large = dataclasses.replace(setting, batch=3000)
+    (row,) = bench_memory_model(large, ["frod"], Quiet())["rows"]
+    assert row["method"] == "frod" and row["step_measured_mib"] > 500
+    assert 0.85 < row["peak_predicted_over_measured"] < 1.15
+
+
+def test_every_published_size_has_its_parameters():
+    billions = {size.name: sum(p.numel() for p in size.on_meta(1).parameters()) / 1e9 for size in SIZES}
+    per_block = {s.name: sum(p.numel() for p in s.on_meta(2).parameters()) / 1e9 - billions[s.name] for s in SIZES}
+    totals = {s.name: billions[s.name] + (s.blocks - 1) * per_block[s.name] for s in SIZES}
+    expected = dict(zip(totals, (0.125, 0.355, 1.03, 6.6, 12.9, 68.7), strict=True))
+    assert all(abs(totals[name] / value - 1) < 0.02 for name, value in expected.items()), totals
+
+
+def test_scaling_says_what_is_measured(monkeypatch):
+    from frod_bench.bench import scaling
+
+    monkeypatch.setattr(scaling, "FIT", ((32, 2), (32, 4), (64, 2), (64, 4)))
+    monkeypatch.setattr(scaling, "CHECK", (48, 3))
+    small, large = (Size(name, n, 2 * n, 10, 50, 4, 4) for name, n in (("small", 32), ("large", 64)))
+    found = bench_scaling(16, 48, Quiet(), (small, large))
+    assert [(row["model"], row["method"]) for row in found["rows"]] == [
+        (name, method) for name in ("small", "large") for method in ("frod", "lora", "full_ft")
+    ]
+    assert [row["step_how"] for row in found["rows"]] == ["one and two blocks measured"] * 3 + ["extrapolated"] * 3
+    for row in found["rows"]:
+        assert row["step_s"] > 0 and 0 < row["predicted_weights_gib"] < row["predicted_step_gib"]
+        assert (row["init_s"] is None) == (row["method"] != "frod")
+    assert {point["n"] for point in found["decompositions"]} == {32, 48}  # nothing above 48 inputs is timed
+    assert "fitted_s" in found["decompositions"][-1]

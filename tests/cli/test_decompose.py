@@ -1,0 +1,98 @@
+"""Streaming from shards gives the bases that a run computes from the loaded model, and a run then finds them."""
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
+
+from frod_bench import attach
+from frod_bench.linalg import joint_stored
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"]
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """A LLaMA with grouped queries in files of at most 20 kB."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=40, hidden_size=32, intermediate_size=56, num_hidden_layers=3, num_attention_heads=4,
+        num_key_value_heads=2, num_labels=2, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForSequenceClassification(config).save_pretrained(tmp_path / "model", max_shard_size="20KB")
+    assert len(list((tmp_path / "model").glob("model-*.safetensors"))) > 3
+    return tmp_path / "model"
+
+
+def entries(folder):
+    return {file.name: load_file(file) for file in folder.glob("decompositions/*.safetensors")}
+
+
+@pytest.mark.parametrize("basis", ["category", "global"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_bases_are_those_of_the_loaded_model_to_the_last_bit(bench, shards, tmp_path, monkeypatch, basis, dtype):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "loaded"))
+    model = AutoModelForSequenceClassification.from_pretrained(shards, dtype=getattr(torch, dtype))
+    attach(model, "frod", targets=TARGETS, head=["score"], basis=basis)
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "streamed"))
+    code, out, err = bench("decompose", str(shards), "--backbone", "tiny_llama", "--basis", basis, "--dtype", dtype)
+    assert (code, err) == (0, "")
+    loaded, streamed = entries(tmp_path / "loaded"), entries(tmp_path / "streamed")
+    assert loaded.keys() == streamed.keys() and len(out.splitlines()) == len(loaded) + 1
+    assert len(loaded) == (6 if basis == "category" else 1)
+    for name, tensors in loaded.items():
+        assert all(torch.equal(tensors[key], streamed[name][key]) for key in tensors.keys() | streamed[name].keys())
+
+
+def test_it_goes_on_where_it_was_interrupted(bench, shards, tmp_path, monkeypatch):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
+    compute, calls = joint_stored.joint_decomposition, []
+
+    def interrupted_once(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return compute(*arguments)
+
+    monkeypatch.setattr(joint_stored, "joint_decomposition", interrupted_once)
+    words = ["decompose", str(shards), "--backbone", "tiny_llama"]
+    assert bench(*words)[0] == 130
+    assert len(entries(tmp_path / "cache")) == 2
+    code, out, _ = bench(*words)
+    assert code == 0
+    assert len(out.splitlines()) == 7
+    assert len(calls) == 3 + 4  # two of six were there
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere", "--backbone", "tiny_llama"], "no usable config.json"),
+        (["model"], "Which layers?"),
+        (["model", "--backbone", "tiny_lama"], "Did you mean tiny_llama"),
+        (["model", "--targets", "q_prj"], "No module of the model is called 'q_prj'"),
+        (["model", "--targets", "q_proj", "--dtype", "float8"], "--dtype float8 is not known"),
+        (["model", "--targets", "q_proj", "--pi", "0"], "method.pi=0.0 is not accepted"),
+    ],
+)
+def test_a_wrong_request_is_told_in_a_sentence(bench, shards, words, message):
+    code, _, err = bench("decompose", *words)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert message in err
+
+
+def test_weights_of_another_architecture_are_refused(bench, shards):
+    for file in shards.glob("model*.safetensors"):
+        file.unlink()
+    assert "There is no model*.safetensors" in bench("decompose", str(shards), "--targets", "q_proj")[2]
+    from safetensors.torch import save_file
+
+    save_file({"other.weight": torch.zeros(2, 2)}, shards / "model.safetensors")
+    assert "of another architecture" in bench("decompose", str(shards), "--targets", "q_proj")[2]
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_the_work(bench, shards, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "file"))
+    code, _, err = bench("decompose", str(shards), "--backbone", "tiny_llama")
+    assert code == 2 and "FROD_BENCH_CACHE" in err

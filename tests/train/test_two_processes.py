@@ -1,0 +1,30 @@
+"""Two processes on one machine give what one gives, for every method, in one launch each."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frod_bench.methods import method_names
+from frod_bench.record.store import find_records
+
+SCRIPT = Path(__file__).parents[2] / "scripts/two_ranks.py"
+
+
+@pytest.mark.slow
+def test_two_processes_take_the_steps_of_one(tmp_path):
+    """The script exits with 1 where a loss differs by more than 1e-5 or a metric at all."""
+    command = [sys.executable, str(SCRIPT), "--steps", "2", "--out", str(tmp_path), "--to", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=900)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    rows = json.loads((tmp_path / "two_ranks.json").read_text())["rows"]
+    assert [row["method"] for row in rows] == method_names()
+    assert all(row["steps"] == 2 and row["rows_judged"] == 21 for row in rows)
+    runs = find_records(tmp_path / "2")
+    assert len(runs.runs) == len(rows) and not runs.broken
+    assert {len(run.metrics) for run in runs.runs} == {2}
+    decompositions = len(list((tmp_path / "cache2/decompositions").glob("*.safetensors")))
+    assert 0 < decompositions == len(list((tmp_path / "cache1/decompositions").glob("*.safetensors")))
