@@ -40,9 +40,9 @@ def peak_bytes(name: str, setting: Setting) -> int:
 def measure_peaks(make: Callable[[Setting], nn.Module], setting: Setting, live: bool = False) -> Peaks:
     """Return the peaks of `make(setting)` and of two steps on the setting's batch.
 
-    On a CPU they are the growth of the resident memory of a fresh process with an empty decomposition cache. With `live` that process gives every large block
-    back to the system when it is freed, so what is measured is what is alive; else also what malloc keeps for later.
-    Raises RunFailure when that process dies.
+    On a CPU they are the growth of the resident memory of a fresh process with an empty decomposition cache. With
+    `live` that process gives every large block back to the system when it is freed, so what is measured is what is
+    alive; else also what malloc keeps for later. Raises RunFailure when that process dies.
     """
     if setting.device.type == "cuda":
         torch.cuda.empty_cache()
