@@ -37,6 +37,7 @@ table4: setup ## Table 4 (GLUE)
 table5: setup ## Table 5 (density and learning rates)
 table2 table3 table4 table5:
 	$(BIN)/frod-bench table $(@:table%=%) --profile $(PROFILE) $(ARGS)
+
 # A figure's task where the profile has its rows: make figure4 PROFILE=offline TASK=vision/eurosat ARGS=data.root=DIR
 TASK ?= $(if $(filter paper,$(PROFILE)),vision/cars,vision/digits)
 FIGURES := outputs/figures/$(PROFILE)
@@ -56,7 +57,7 @@ figure5: figure2 ## loss landscapes with FRoD's, on one colour scale
 	$(BIN)/frod-bench figure 5 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
 
 figure6: setup ## accuracy against tan alpha over the grid of Table 5
-	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 profile=$(PROFILE) $(ARGS)
+	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 hydra.sweeper.max_batch_size=8 profile=$(PROFILE) $(ARGS)
 	$(BIN)/frod-bench figure 6 $(FIGURES)/runs6 --to $(FIGURES)
 
 clean: ## remove .venv and caches; outputs stay

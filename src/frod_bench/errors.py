@@ -1,4 +1,4 @@
-"""The two ways a command ends badly, and the hint that goes with an unknown name."""
+"""The ways a command ends before its time, and the hint that goes with an unknown name."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -13,6 +13,14 @@ class RequestError(Exception):
 
 class RunFailure(Exception):
     """The run itself failed (a NaN loss, no memory left); the command exits with code 1."""
+
+
+class Interrupted(BaseException):
+    """A signal ended the run, after a checkpoint; the command exits with 128 and the signal's number, as shells do."""
+
+    def __init__(self, message: str, signum: int):
+        super().__init__(message)
+        self.signum = signum
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

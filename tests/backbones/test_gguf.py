@@ -73,6 +73,38 @@ def test_weights_are_expanded_once_and_read_after(packaged, monkeypatch):
     assert again.build(2, seed=0).score.weight.shape == (2, HIDDEN)
 
 
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_damaged_entry_of_the_cache_is_made_again(packaged, damage):
+    backbone, tensors = packaged
+    backbone.build(None, seed=0)
+    file = backbone.directory / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 64
+    file.write_bytes({"flipped": bytes(content), "cut": bytes(content[:-9]), "gone": b""}[damage])
+    if damage == "gone":
+        file.unlink()
+    again = GgufBackbone("y", "tiny-gguf", "tiny_gguf", "tiny.gguf", ["q_proj"], ["score"])
+    up = again.build(None, seed=0).model.layers[0].mlp.up_proj.weight.detach().numpy()
+    assert np.array_equal(up, tensors["blk.0.ffn_up"])
+    assert not list(again.directory.parent.glob("*.tmp"))
+
+
+def test_a_cache_without_room_is_told(packaged, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+    with pytest.raises(RequestError, match=r"cannot be written \(No space left.*FROD_BENCH_CACHE"):
+        packaged[0].build(None, seed=0)
+
+
+def test_a_file_outside_the_package_is_refused(packaged, tmp_path):
+    write_gguf(tmp_path / "outside.gguf")
+    backbone = GgufBackbone("x", "tiny-gguf", "tiny_gguf", "../../outside.gguf", ["q_proj"], ["score"])
+    with pytest.raises(RequestError, match=r"backbone\.file=\.\./\.\./outside\.gguf is not accepted"):
+        backbone.build(None, seed=0)
+
+
 def test_the_tokenizer_comes_along(packaged):
     tokenizer = packaged[0].processor()
     assert tokenizer.convert_ids_to_tokens(tokenizer("ab a")["input_ids"])[-2:] == ["ab", "Ġa"]

@@ -5,6 +5,8 @@ import re
 import shutil
 
 import pytest
+import torch
+import xxhash
 from datasets import Dataset, Features, Value
 
 from frod_bench.cli import run_command
@@ -215,26 +217,20 @@ def test_a_directory_with_other_files_is_refused_and_kept(bench, data_root):
     assert sorted(data_root.rglob("*")) == files
 
 
-def test_a_damaged_checkpoint_is_refused_until_forced(bench, monkeypatch, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_until_forced(bench, monkeypatch, tmp_path):
     words = ["profile=smoke", "train.epochs=2", "data.max_train=16", "out=run"]
     evaluate, calls = Trainer.evaluate, []
 
-    def interrupted(self):
+    def interrupted(self, *arguments):
         calls.append(self)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return evaluate(self)
+        return evaluate(self, *arguments)
 
     monkeypatch.setattr(Trainer, "evaluate", interrupted)
     assert bench(*words)[0] == 130
-    (checkpoint,) = (tmp_path / "run/checkpoints").iterdir()
-    os.truncate(checkpoint, 1000)
-    refused(bench(*words), checkpoint.name, "cannot be used", "force=true")
+    (file,) = (tmp_path / "run/checkpoints").iterdir()
+    torch.save({"trainable": {}}, file)
+    other = file.rename(file.with_name(f"000001-{xxhash.xxh3_64(file.read_bytes()).hexdigest()}.pt"))
+    refused(bench(*words), other.name, "cannot be used", "force=true")
     assert bench(*words, "force=true")[0] == 0
-
-
-def test_a_broken_record_is_refused_until_forced(bench, tmp_path):
-    assert bench(*SMOKE, "out=run")[0] == 0
-    (tmp_path / "run/record.json").write_text("{")
-    refused(bench(*SMOKE, "out=run"), "record.json", "force=true")
-    assert bench(*SMOKE, "out=run", "force=true")[0] == 0

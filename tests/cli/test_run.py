@@ -187,11 +187,11 @@ def break_once(monkeypatch, error, at_call):
     """Let the evaluation raise `error` at its n-th call, once."""
     evaluate, calls = Trainer.evaluate, []
 
-    def broken(self):
+    def broken(self, *arguments):
         calls.append(self)
         if len(calls) == at_call:
             raise error
-        return evaluate(self)
+        return evaluate(self, *arguments)
 
     monkeypatch.setattr(Trainer, "evaluate", broken)
 
@@ -233,7 +233,7 @@ def test_an_interrupted_run_goes_on(bench, monkeypatch):
     break_once(monkeypatch, KeyboardInterrupt(), at_call=2)
     code, _, err = bench(*words)
     assert code == 130
-    assert "the same command goes on from the last epoch" in err
+    assert "the same command goes on from the last checkpoint" in err
     assert RunDirectory("run").read_record().status == "running"
     code, out, _ = bench(*words)
     assert code == 0

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -10,8 +11,15 @@ IDENTITY = {
 }  # fmt: skip
 KEYS = IDENTITY | {
     "schema", "status", "error", "best", "final", "params", "samples", "time", "memory", "environment",
-    "data", "initialisation",
+    "data", "initialisation", "files",
 }  # fmt: skip
+
+
+def sealed(content):
+    """Return the JSON of a record with a digest that fits, as a faulty program would write it."""
+    content.pop("digest", None)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return json.dumps(content | {"digest": f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"})
 
 
 def without(record, *path):
@@ -21,11 +29,11 @@ def without(record, *path):
     for key in path[:-1]:
         part = part[key]
     del part[path[-1]]
-    return json.dumps(content)
+    return sealed(content)
 
 
 def changed(record, **values):
-    return json.dumps(json.loads(record.to_json()) | values)
+    return sealed(json.loads(record.to_json()) | values)
 
 
 def test_a_record_survives_the_way_to_json_and_back(record):
@@ -33,7 +41,7 @@ def test_a_record_survives_the_way_to_json_and_back(record):
 
 
 def test_the_file_has_the_documented_keys(record):
-    assert sorted(json.loads(record.to_json())) == sorted(KEYS)
+    assert sorted(json.loads(record.to_json())) == sorted(KEYS | {"digest"})
 
 
 def test_a_run_that_has_just_begun_is_a_valid_record(record):
@@ -59,7 +67,7 @@ def test_a_completed_record_needs_every_part(record, path):
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"schema": 2}, "schema is 2"),
+        ({"schema": 3}, "schema is 3"),
         ({"status": "done"}, "'done'"),
         ({"seed": "0"}, "seed"),
         ({"method": None}, "method"),
@@ -98,3 +106,42 @@ def test_an_incomplete_record_cannot_be_called_completed(record):
     record.final = None
     with pytest.raises(ValueError, match="final"):
         record.to_json()
+
+
+def test_the_digest_is_over_everything_and_the_same_for_equal_records(record):
+    assert json.loads(record.to_json())["digest"] == record.digest
+    assert RunRecord.from_json(record.to_json()).digest == record.digest
+    before = record.digest
+    record.best["metrics"]["f1"] += 1e-15
+    assert record.digest != before
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("0.812", "0.912"),
+        lambda text: text.replace('"seed": 0', '"seed": 1'),
+        lambda text: text.replace('"epoch": 2', '"epoch": 3'),
+        lambda text: text.replace("0123456789abcdef", "0123456789abcdee"),
+        lambda text: text.replace('"commit": null', '"commit": "abc"'),
+    ],
+)
+def test_an_edited_record_is_told(record, edit):
+    edited = edit(record.to_json())
+    assert edited != record.to_json()
+    with pytest.raises(RequestError, match="edited or damaged"):
+        RunRecord.from_json(edited)
+
+
+def test_layout_is_no_edit(record):
+    assert RunRecord.from_json(json.dumps(json.loads(record.to_json()))) == record
+
+
+def test_a_record_from_before_digests_is_still_read(record):
+    old = json.loads(record.to_json()) | {"schema": 1}
+    del old["digest"], old["files"]
+    read = RunRecord.from_json(json.dumps(old))
+    assert (read.schema, read.files, read.best) == (1, {}, record.best)
+    del old["schema"]
+    with pytest.raises(RequestError, match="digest"):
+        RunRecord.from_json(json.dumps(old | {"schema": 2, "files": {}}))

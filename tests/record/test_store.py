@@ -24,7 +24,7 @@ def store(path, record, epochs=1):
 
 
 def names(path):
-    return sorted(entry.name for entry in path.iterdir())
+    return sorted(entry.name for entry in path.iterdir() if entry.name != ".lock")
 
 
 class TestClaim:
@@ -88,12 +88,28 @@ class TestClaim:
         with pytest.raises(RequestError, match="cannot be written"):
             directory.claim(HASH, "seed: 0\n")
 
-    def test_a_broken_record_says_how_to_go_on(self, directory, record):
+    @pytest.mark.parametrize("name", ["record.json", "metrics.jsonl"])
+    def test_a_damaged_run_is_made_again_and_its_record_set_aside(self, directory, record, name, capsys):
         store(directory.path, record)
-        directory.record.write_text("{")
-        with pytest.raises(RequestError, match="force=true"):
-            directory.claim(HASH, "seed: 0\n")
-        assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+        record.files = directory.digests()
+        directory.write_record(record)
+        damaged = bytearray((directory.path / name).read_bytes())
+        damaged[len(damaged) // 2] ^= 4
+        (directory.path / name).write_bytes(damaged)
+        held = directory.record.read_bytes()
+        assert directory.claim(HASH, "seed: 0\n") == "resume"
+        assert name in capsys.readouterr().err
+        assert not directory.record.exists()
+        assert (directory.path / ".record.json.damaged").read_bytes() == held
+
+    def test_what_a_killed_process_left_half_written_is_removed(self, directory, record):
+        store(directory.path, record)
+        left = [".record.json.123.tmp", "adapter/adapter_model.safetensors.tmp", "checkpoints/123.tmp"]
+        for name in left:
+            (directory.path / name).parent.mkdir(exist_ok=True)
+            (directory.path / name).write_text("half")
+        directory.claim(HASH, "seed: 0\n")
+        assert not any((directory.path / name).exists() for name in left)
 
 
 class TestMetrics:
@@ -105,12 +121,11 @@ class TestMetrics:
         assert directory.read_metrics() == lines
         assert directory.metrics.read_text().count("\n") == 2
 
-    def test_later_epochs_are_dropped(self, directory):
+    def test_all_lines_are_written_at_once(self, directory):
         directory.claim(HASH, "")
-        for epoch in (1, 2, 3):
-            directory.append_metrics({"epoch": epoch})
-        directory.keep_metrics(until_epoch=2)
-        assert [line["epoch"] for line in directory.read_metrics()] == [1, 2]
+        directory.append_metrics({"epoch": 7})
+        directory.write_metrics([{"epoch": 1}, {"epoch": 2}])
+        assert directory.read_metrics() == [{"epoch": 1}, {"epoch": 2}]
 
     def test_nan_is_refused_and_the_old_lines_stay(self, directory):
         directory.claim(HASH, "")
@@ -172,32 +187,46 @@ class TestFindRecords:
         assert path == tmp_path / "bad"
         assert name in reason
 
+    @pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl"])
+    def test_an_edited_file_is_told_by_its_record(self, tmp_path, record, name):
+        directory = store(tmp_path / "run", record)
+        record.files = directory.digests()
+        directory.write_record(record)
+        assert len(find_records(tmp_path).runs) == 1
+        file = tmp_path / "run" / name
+        file.write_text(file.read_text().replace(": ", ":  "))
+        [(_, reason)] = find_records(tmp_path).broken
+        assert f"{name} was edited or damaged" in reason
+        file.unlink()
+        assert len(find_records(tmp_path).broken) == 1
+
 
 class TestLosses:
     def test_they_are_kept_by_step_to_six_digits(self, directory):
         directory.claim(HASH, "seed: 0\n")
-        directory.append_losses(1, [0.123456789, 2.0])
-        directory.append_losses(2, [1e-9])
+        assert directory.read_losses() == []
+        directory.write_losses([[0.123456789, 2.0], [1e-9]])
         assert directory.read_losses() == [0.123457, 2.0, 1e-9]
         with pytest.raises(ValueError):
-            directory.append_losses(3, [float("nan")])
-
-    def test_a_resumed_run_drops_what_it_will_write_again(self, directory):
-        directory.claim(HASH, "seed: 0\n")
-        for epoch in (1, 2, 3):
-            directory.append_losses(epoch, [float(epoch)])
-        directory.keep_metrics(2)
-        assert directory.read_losses() == [1.0, 2.0]
-
-    def test_losses_that_lack_the_first_epochs_have_no_steps(self, directory):
-        directory.claim(HASH, "seed: 0\n")
-        assert directory.read_losses() == []
-        directory.append_losses(2, [1.0])
-        assert directory.read_losses() == []
+            directory.write_losses([[float("nan")]])
 
     def test_force_removes_them_and_the_loss_surfaces(self, directory, record):
         store(directory.path, record)
-        directory.append_losses(1, [1.0])
+        directory.write_losses([[1.0]])
         directory.landscapes.mkdir()
+        directory.release()
         assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
-        assert names(directory.path) == ["config.yaml"]
+        assert {"config.yaml"} == {name for name in names(directory.path) if not name.startswith(".")}
+
+
+def test_the_adapter_is_held_against_the_record_where_it_is_asked_for(directory, record):
+    store(directory.path, record)
+    directory.adapter.mkdir()
+    (directory.adapter / "weights").write_bytes(b"abc")
+    record.files = directory.digests()
+    assert set(record.files) == {"config.yaml", "metrics.jsonl", "adapter/weights"}
+    directory.verify(record, adapter=True)
+    (directory.adapter / "weights").write_bytes(b"abd")
+    directory.verify(record)
+    with pytest.raises(RequestError, match="adapter/weights was edited"):
+        directory.verify(record, adapter=True)

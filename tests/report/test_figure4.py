@@ -14,8 +14,8 @@ def with_losses(store):
 
     def write(method="frod", seed=0, start=2.0):
         run = store(method, seed=seed)
-        for epoch in (1, 2, 3):
-            RunDirectory(run.path).append_losses(epoch, [start - 0.01 * (8 * (epoch - 1) + i) for i in range(8)])
+        losses = [[start - 0.01 * (8 * epoch + i) for i in range(8)] for epoch in range(3)]
+        RunDirectory(run.path).write_losses(losses)
         return run
 
     return write

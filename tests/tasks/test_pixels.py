@@ -69,6 +69,20 @@ def test_a_damaged_entry_is_made_again(decode, own_cache, damage):
     assert len(decode.seen) == 10
 
 
+def test_a_flipped_bit_costs_one_image_and_the_entry(decode, own_cache):
+    cached_pixels(ENCODED, Transform(), decode)
+    (file,) = own_cache.glob("*.npy")
+    content = bytearray(file.read_bytes())
+    content[-30] ^= 1
+    file.write_bytes(content)
+    images = cached_pixels(ENCODED, Transform(), decode)
+    assert values(images) == [1, 2, 3, 4, 5]
+    assert len(decode.seen) == 6
+    assert not file.exists()
+    assert values(cached_pixels(ENCODED, Transform(), decode)) == [1, 2, 3, 4, 5]
+    assert len(decode.seen) == 11
+
+
 def test_the_key_follows_bytes_order_bounds_and_options():
     keys = {
         entry_key([b"a", b"b"], "x"),

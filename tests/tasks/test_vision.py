@@ -1,10 +1,9 @@
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from datasets import ClassLabel, Dataset, Features, Image, Value
+from datasets import ClassLabel, Dataset, Features, Image, Value, config
 from PIL import Image as Pillow
 
 from frod_bench.errors import RequestError
@@ -177,18 +176,36 @@ def test_a_row_without_an_image(write, load, tmp_path):
         load()
 
 
-def test_an_image_file_that_is_gone(task, tmp_path, monkeypatch):
-    class Gone:
-        def read(self, repo, config, split, schema):
-            images = [{"bytes": None, "path": str(Path(tmp_path, "gone.png"))}]
-            return Dataset.from_dict({"image": images, "label": [0]}, features=schema)
+class Named:
+    """A source whose images are only the paths of files."""
 
-        def provenance(self):
-            return {"source": "local"}
+    def __init__(self, path):
+        self.path = str(path)
 
-    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
+    def read(self, repo, config, split, schema):
+        images = [{"bytes": None, "path": self.path}] * 2
+        return Dataset.from_dict({"image": images, "label": [0, 1]}, features=schema)
+
+    def provenance(self):
+        return {"source": "made up"}
+
+
+@pytest.mark.parametrize("name", ["elsewhere.png", "cache/../elsewhere.png"])
+def test_rows_may_not_name_any_file(task, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "elsewhere.png").write_bytes(png(1))
+    with pytest.raises(RequestError, match=r"only the path .*elsewhere\.png.*accepted: the bytes"):
+        task().load(Named(tmp_path / name), Transform(), **WHOLE)
+
+
+def test_image_files_that_the_hub_has_brought_are_read(task, tmp_path, monkeypatch):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "images"))
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/a.png").write_bytes(png(1))
+    assert len(task().load(Named(tmp_path / "cache/a.png"), Transform(), **WHOLE).train) == 2
     with pytest.raises(RequestError, match=r"The image file .*gone\.png cannot be read"):
-        task().load(Gone(), Transform(), **WHOLE)
+        task().load(Named(tmp_path / "cache/gone.png"), Transform(), **WHOLE)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 from dataclasses import replace
 
@@ -6,7 +8,8 @@ import pytest
 import torch
 
 from frod_bench.errors import RequestError
-from frod_bench.train.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
+from frod_bench.train import checkpoint
+from frod_bench.train.checkpoint import _Summed, delete_checkpoints, load_checkpoint, save_checkpoint
 from frod_bench.train.fit import fit
 
 METHODS = ("frod", "lora", "full_ft")
@@ -32,7 +35,7 @@ def settle(run, record):
     """What a run leaves that no clock is part of."""
     lines = [{key: value for key, value in line.items() if key not in CLOCKS} for line in run.read_metrics()]
     files = {file.name: file.read_bytes() for file in run.adapter.iterdir()}
-    return lines, files, record.best, record.final, record.status
+    return lines, run.read_losses(), files, record.best, record.final, record.status
 
 
 def weights(trainer):
@@ -57,6 +60,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(make_trainer, make_run, sile
     again = replace(half, best=None, final=None)
     fit(resumed, other, again, silent, resume=True)
     assert settle(other, again) == settle(run, record)
+    assert len(other.read_losses()) == whole.total_steps
     for name, value in weights(whole).items():
         assert torch.equal(weights(resumed)[name], value), name
     assert not other.checkpoints.exists()
@@ -95,16 +99,63 @@ def test_progress_comes_back_as_it_was(make_trainer, tmp_path):
     assert load_checkpoint(tmp_path, make_trainer()) == progress
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"x"]
-)
-def test_a_damaged_checkpoint_is_refused(make_trainer, tmp_path, damage):
+def flip(content):
+    return content[: len(content) // 2] + bytes([content[len(content) // 2] ^ 1]) + content[len(content) // 2 + 1 :]
+
+
+DAMAGES = [lambda content: content[: len(content) // 2], lambda content: b"", lambda content: b"x", flip]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(make_trainer, tmp_path, damage, capsys):
     trainer = make_trainer()
-    save_checkpoint(tmp_path, trainer, {})
+    for number in range(3):
+        save_checkpoint(tmp_path, trainer, {"number": number})
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 2
+    kept[1].write_bytes(damage(kept[1].read_bytes()))
+    assert load_checkpoint(tmp_path, trainer) == {"number": 1}
+    assert f"{kept[1].name} is damaged" in capsys.readouterr().out
+    kept[0].write_bytes(damage(kept[0].read_bytes()))
+    assert load_checkpoint(tmp_path, trainer) is None
+    save_checkpoint(tmp_path, trainer, {"number": 3})
+    assert load_checkpoint(tmp_path, trainer) == {"number": 3}
+
+
+def test_any_flipped_bit_is_noticed(make_trainer, tmp_path):
+    save_checkpoint(tmp_path, make_trainer("lora"), {})
     (file,) = tmp_path.iterdir()
-    file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(RequestError, match=rf"{file.name} cannot be used .*force=true"):
-        load_checkpoint(tmp_path, trainer)
+    content = bytearray(file.read_bytes())
+    for place in random.Random(0).sample(range(len(content)), 40):
+        content[place] ^= 1 << place % 8
+        file.write_bytes(content)
+        assert load_checkpoint(tmp_path, make_trainer("lora")) is None
+        content[place] ^= 1 << place % 8
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_checkpoint_that_cannot_be_written_leaves_those_before(make_trainer, tmp_path, monkeypatch, code):
+    trainer = make_trainer()
+    save_checkpoint(tmp_path, trainer, {"number": 0})
+
+    class Full(_Summed):
+        def write(self, data):
+            if self.sum.intdigest() != _Summed(None).sum.intdigest():
+                self.error = OSError(code, os.strerror(code))
+                raise self.error
+            return super().write(data)
+
+    monkeypatch.setattr(checkpoint, "_Summed", Full)
+    with pytest.raises(OSError, match=os.strerror(code)):
+        save_checkpoint(tmp_path, trainer, {"number": 1})
+    assert len(list(tmp_path.iterdir())) == 1
+    assert load_checkpoint(tmp_path, trainer) == {"number": 0}
+
+
+def replace_content(file, content):
+    """Put `content` in the place of a checkpoint, under the name that its checksum wants."""
+    torch.save(content, file)
+    file.rename(file.with_name(f"000001-{checkpoint._checksum(file)}.pt"))
 
 
 @pytest.mark.parametrize("content", [{}, [], {"trainable": {}}])
@@ -112,7 +163,7 @@ def test_a_file_of_other_content_is_refused(make_trainer, tmp_path, content):
     trainer = make_trainer()
     save_checkpoint(tmp_path, trainer, {})
     (file,) = tmp_path.iterdir()
-    torch.save(content, file)
+    replace_content(file, content)
     with pytest.raises(RequestError, match="cannot be used"):
         load_checkpoint(tmp_path, trainer)
 
@@ -135,7 +186,7 @@ def test_no_code_of_a_checkpoint_is_run(make_trainer, tmp_path):
     trainer = make_trainer()
     save_checkpoint(tmp_path / "checkpoints", trainer, {})
     (file,) = (tmp_path / "checkpoints").iterdir()
-    torch.save({"trainable": Trap(tmp_path / "sprung")}, file)
+    replace_content(file, {"trainable": Trap(tmp_path / "sprung")})
     with pytest.raises(RequestError, match="cannot be used"):
         load_checkpoint(tmp_path / "checkpoints", trainer)
     assert not (tmp_path / "sprung").exists()
@@ -145,8 +196,8 @@ def test_deleting_leaves_what_is_not_ours(make_trainer, tmp_path):
     save_checkpoint(tmp_path / "own", make_trainer(), {})
     save_checkpoint(tmp_path / "shared", make_trainer(), {})
     (tmp_path / "shared/notes.txt").write_text("keep")
-    delete_checkpoint(tmp_path / "own")
-    delete_checkpoint(tmp_path / "shared")
-    delete_checkpoint(tmp_path / "absent")
+    delete_checkpoints(tmp_path / "own")
+    delete_checkpoints(tmp_path / "shared")
+    delete_checkpoints(tmp_path / "absent")
     assert not (tmp_path / "own").exists()
     assert [file.name for file in (tmp_path / "shared").iterdir()] == ["notes.txt"]

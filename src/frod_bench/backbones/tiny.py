@@ -81,7 +81,7 @@ class TinyBackbone:
         )
         auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
         with seeded(BODY_SEED):
-            model = auto.from_config(config, dtype=torch.float32)
+            model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False)
         if num_labels is not None:
             renew_head(model, self.head, seed)
         return model.eval()

@@ -42,8 +42,7 @@ def measure_peaks(make: Callable[[Setting], nn.Module], setting: Setting, live: 
 
     On a CPU they are the growth of the resident memory of a fresh process with an empty decomposition cache. With
     `live` that process gives every large block back to the system when it is freed, so what is measured is what is
-    alive; else also what malloc keeps for later.
-    Raises RunFailure when that process dies.
+    alive; else also what malloc keeps for later. Raises RunFailure when that process dies.
     """
     if setting.device.type == "cuda":
         torch.cuda.empty_cache()

@@ -3,7 +3,8 @@
 import importlib
 import sys
 
-from frod_bench.errors import RequestError, RunFailure
+from frod_bench.errors import Interrupted, RequestError, RunFailure
+from frod_bench.record.secrets import redact
 
 # word: its module here; each has main(argv) -> exit code
 COMMANDS = {
@@ -36,7 +37,8 @@ out=DIR, force=true. `frod-bench --cfg job --resolve OVERRIDE ...` prints the wh
 Commands:
 {chr(10).join(f"  {word:<10}{what}" for word, what in COMMANDS.items())}
 
-Exit codes: 0 done, 1 the run failed, 2 the request is wrong.
+Exit codes: 0 done, 1 the run failed, 2 the request is wrong; 143 after SIGTERM and 130 after SIGINT (Ctrl-C), with a
+checkpoint from which the same command goes on.
 """
 
 
@@ -46,7 +48,7 @@ def main() -> None:
 
 
 def run_command(argv: list[str]) -> int:
-    """Return the exit code of a command: 0 done, 1 the run failed, 2 the request is wrong."""
+    """Return the exit code: 0 done, 1 the run failed, 2 the request is wrong, 128 + n stopped by signal n."""
     if not argv or argv[0] in ("-h", "--help"):
         print(_HELP, end="")
         return 0 if argv else 2
@@ -56,13 +58,16 @@ def run_command(argv: list[str]) -> int:
             return importlib.import_module(f"frod_bench.cli.{word}").main(argv[1:])
         return importlib.import_module("frod_bench.cli.run").main(argv)
     except RequestError as error:
-        print(f"frod-bench: {error}", file=sys.stderr)
+        print(redact(f"frod-bench: {error}"), file=sys.stderr)
         return 2
     except RunFailure as error:
-        print(f"frod-bench: the run failed: {error}", file=sys.stderr)
+        print(redact(f"frod-bench: the run failed: {error}"), file=sys.stderr)
         return 1
+    except Interrupted as error:
+        print(f"frod-bench: stopped by {error}", file=sys.stderr)
+        return 128 + error.signum
     except KeyboardInterrupt:
-        print("frod-bench: interrupted; the same command goes on from the last epoch.", file=sys.stderr)
+        print("frod-bench: interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

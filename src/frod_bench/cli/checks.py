@@ -1,10 +1,14 @@
 """What a resolved configuration must hold before anything is built from it."""
 
 import math
+import re
 from typing import Any
 
 from frod_bench.errors import RequestError, nearest
+from frod_bench.record import redact
 from frod_bench.train.tracker import MODES
+
+_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
 def check_config(config: dict[str, Any]) -> None:
@@ -14,6 +18,9 @@ def check_config(config: dict[str, Any]) -> None:
         raise RequestError(f"seed={seed} is not accepted: a whole number from 0 to {2**31 - 1}.")
     if not isinstance(config["force"], bool):
         raise RequestError(f"force={config['force']} is not accepted: true or false.")
+    every_s = config["checkpoint"]["every_s"]
+    if every_s is not None and (isinstance(every_s, bool) or not isinstance(every_s, int | float) or every_s < 0):
+        raise RequestError(f"checkpoint.every_s={every_s} is not accepted: seconds, 0 or more, or null.")
     wandb = config["wandb"]
     if wandb["mode"] not in MODES:
         raise RequestError(f"wandb.mode={wandb['mode']} is not known. {nearest(str(wandb['mode']), MODES)}")
@@ -23,10 +30,23 @@ def check_config(config: dict[str, Any]) -> None:
     for key, value in (directories | {"backbone.path": config["backbone"].get("path")}).items():
         if not isinstance(value, str | None):
             raise RequestError(f"{key}={value} is not accepted: a directory. Type {key}=./{value} for that name.")
+    for key in ("profile", "backbone", "task", "method"):
+        name = config[key]["name"]
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise RequestError(f"{key}.name={name} is not accepted: it becomes a part of a path, as in glue/rte.")
     for key in ("targets", "head"):
         names = config["backbone"][key]
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise RequestError(f"backbone.{key}={names} is not accepted: a list of module names as in [query,value].")
+
+
+def check_no_secret(config: dict[str, Any], prefix: str = "") -> None:
+    """Raise RequestError for a key or token of this machine anywhere in the configuration, which goes to disk."""
+    for key, value in config.items():
+        if isinstance(value, dict):
+            check_no_secret(value, f"{prefix}{key}.")
+        elif redact(text := str(value)) != text:
+            raise RequestError(f"{prefix}{key} holds a secret, and the configuration is written down. Leave it out.")
 
 
 def check_finite(config: dict[str, Any], prefix: str = "") -> None:

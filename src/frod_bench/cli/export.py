@@ -45,11 +45,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
-    from hydra.utils import instantiate  # these take seconds, and a wrong request is told before
-
+    from frod_bench.cli.trusted import build  # these take seconds, and a wrong request is told before
     from frod_bench.methods import load_adapter
 
-    backbone = instantiate(config["backbone"])
+    backbone = build(config["backbone"], "backbones")
     model = backbone.build(_classes(adapter), config["seed"])
     adapted = load_adapter(model, adapter)
     try:

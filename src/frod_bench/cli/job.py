@@ -5,28 +5,29 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import datasets
-import torch
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
 from frod_bench.backbones.base import Backbone
-from frod_bench.cli.checks import check_config, check_finite
+from frod_bench.cli.checks import check_config, check_finite, check_no_secret
 from frod_bench.cli.device import device_name
 from frod_bench.cli.identity import default_directory, identity
+from frod_bench.cli.trusted import build
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Adapted, Method
-from frod_bench.record import RunDirectory, RunRecord, environment
+from frod_bench.record import RunDirectory, RunRecord, environment, redact
 from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
+from frod_bench.train.checkpoint import delete_checkpoints
 from frod_bench.train.fit import fit
 from frod_bench.train.memory import reset_peak
+from frod_bench.train.out_of_memory import is_out_of_memory
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import Trainer, make_accelerator
@@ -53,15 +54,26 @@ def run_job(config: dict[str, Any]) -> float:
     """
     parts = make_parts(config)
     accelerator = make_accelerator(parts.settings)
-    main = accelerator.is_main_process
     run = RunDirectory(config["out"] or default_directory(config))
-    state = _claim(run, config, accelerator)
+    try:
+        return _run_claimed(config, parts, accelerator, run, _claim(run, config, accelerator))
+    finally:
+        run.release()
+        with contextlib.suppress(OSError):  # not empty, as a rule
+            run.path.rmdir()
+
+
+def _run_claimed(
+    config: dict[str, Any], parts: Parts, accelerator: Accelerator, run: RunDirectory, state: str
+) -> float:
+    main = accelerator.is_main_process
     label = (
         f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
     )
     if state == "completed":
         if main:
             print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
+            delete_checkpoints(run.checkpoints)  # the end came before they were deleted
         return _objective(run.read_record())
     if main:
         print(f"{label} -> {run.path}", flush=True)
@@ -70,15 +82,17 @@ def run_job(config: dict[str, Any]) -> float:
         _run(config, parts, accelerator, run, record, resume=state == "resume")
     except RequestError:
         if main and not run.record.exists():
-            _release(run)
+            run.config.unlink(missing_ok=True)  # so that the corrected request can have the directory
         raise
     except Exception as error:
-        failure = _failure(error)
+        failure = _failure(error, run)
         if main:
-            record.status, record.error = "failed", str(failure)
-            run.write_record(record)
-            if failure is not error:
-                (run.path / _TRACEBACK).write_text(traceback.format_exc())
+            record.status, record.error = "failed", redact(str(failure))
+            with contextlib.suppress(OSError, RunFailure):  # the disk is full or the directory gone: the reason stands
+                run.require_owned()
+                run.write_record(record)
+                if not isinstance(error, RunFailure):
+                    (run.path / _TRACEBACK).write_text(redact(traceback.format_exc()))
         raise failure from error
     return _objective(record)
 
@@ -106,12 +120,13 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
 def make_parts(config: dict[str, Any]) -> Parts:
     """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
+    check_no_secret(config)
     # null stands for the method's own default
     options = {key: value for key, value in config["method"].items() if key not in _ABOUT and value is not None}
     method = make_method(config["method"]["name"], **options)
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
-    source = open_source(config["data"]["source"], config["data"]["root"])
-    parts = Parts(method, settings, source, _instantiate(config["backbone"]), _instantiate(config["task"]))
+    source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
+    parts = Parts(method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks"))
     check_finite(config)
     return parts
 
@@ -127,15 +142,6 @@ def load_data(config: dict[str, Any], parts: Parts) -> TaskData:
         max_eval=config["data"]["max_eval"],
         holdout=parts.settings.selection == "holdout",
     )
-
-
-def _instantiate(part: dict[str, Any]) -> Any:
-    try:
-        return instantiate(part)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, RequestError):
-            raise error.__cause__ from error
-        raise RequestError(f"{part['name']} cannot be made: {' '.join(str(error).split())}") from error
 
 
 def _run(
@@ -173,7 +179,7 @@ def _run(
     if accelerator.is_main_process:
         run.write_record(record)
     try:
-        fit(trainer, run, record, tracker, resume)
+        fit(trainer, run, record, tracker, resume, config["checkpoint"]["every_s"])
     finally:
         tracker.close()
     if accelerator.is_main_process:
@@ -208,19 +214,17 @@ def _count(adapted: Adapted, total: int) -> dict[str, Any]:
     return {"trainable": trainable, "head": head, "total": total, "pct_of_backbone": share, "by_role": counts}
 
 
-def _failure(error: Exception) -> RunFailure:
+def _failure(error: Exception, run: RunDirectory) -> RunFailure:
     if isinstance(error, RunFailure):
         return error
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if is_out_of_memory(error):
         return RunFailure(
             "There was not enough memory. Use train.accumulate=4, a smaller train.batch_size"
             " or train.eval_batch_size, or train.precision=bf16."
         )
+    if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(run.path):
+        return RunFailure(
+            f"{error.filename} cannot be written ({error.strerror}). Mend that, and the same command goes on from the"
+            " last checkpoint, or begins again where there is none."
+        )
     return RunFailure(f"{type(error).__name__}: {error} (see {_TRACEBACK} in the run's directory)")
-
-
-def _release(run: RunDirectory) -> None:
-    """Give a directory back that holds nothing yet, so that the corrected request can have it."""
-    run.config.unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # somebody else's file is in it
-        run.path.rmdir()

@@ -16,7 +16,7 @@ from frod_bench.cli.paths import config_dir
 from frod_bench.cli.recipe import check_protocol, register_resolvers
 from frod_bench.errors import RequestError, RunFailure
 
-_SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "wandb")
+_SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "checkpoint", "wandb")
 
 
 def main(argv: list[str]) -> int:

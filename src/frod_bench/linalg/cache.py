@@ -4,7 +4,6 @@ An entry is a safetensors file named after the content of the weights and the op
 place and moved there whole, read under the same lock, and thrown away when its checksum does not match.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from frod_bench.disk_cache import cache_folder, exclusively
+from frod_bench.disk_cache import cache_folder, exclusively, partial
 from frod_bench.linalg.shapes import has_data
 
 _CHECKSUM = "xxh3_128"
@@ -69,13 +68,13 @@ def _read(file: Path) -> dict[str, Tensor] | None:
 
 
 def _write(file: Path, tensors: dict[str, Tensor]) -> None:
-    partial = file.with_suffix(f".{os.getpid()}.tmp")
+    made = partial(file)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(tensors, partial, metadata={_CHECKSUM: _checksum(tensors)})
-        partial.replace(file)
+        save_file(tensors, made, metadata={_CHECKSUM: _checksum(tensors)})
+        made.replace(file)
     except (OSError, SafetensorError):
-        partial.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

@@ -5,6 +5,7 @@ into a model and names the role of every trainable parameter. A recipe maps role
 else selects parameters.
 """
 
+import errno
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -197,9 +198,15 @@ def sketch(tensor: Tensor) -> Tensor:
 
 
 def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Write tensors and their configuration side by side, each file whole or absent."""
+    """Write tensors and their configuration side by side, each file whole or absent.
+
+    Raises OSError when they cannot be written.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(tensors, directory / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
+    try:
+        save_file(tensors, directory / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
+    except SafetensorError as error:  # the library's wrapping of what the system says
+        raise OSError(errno.EIO, str(error), str(directory / _WEIGHTS)) from error
     (directory / f"{_WEIGHTS}.tmp").replace(directory / _WEIGHTS)
     (directory / f"{_CONFIG}.tmp").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     (directory / f"{_CONFIG}.tmp").replace(directory / _CONFIG)

@@ -3,6 +3,7 @@
 from frod_bench.record.environment import environment
 from frod_bench.record.hashing import config_hash
 from frod_bench.record.schema import RunRecord
+from frod_bench.record.secrets import redact
 from frod_bench.record.store import FoundRuns, RunDirectory, StoredRun, find_records
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "config_hash",
     "environment",
     "find_records",
+    "redact",
 ]

@@ -1,12 +1,15 @@
-"""The run record: its keys, what a valid one holds, and its JSON form."""
+"""The run record: its keys, what a valid one holds, and its JSON form, which carries a digest of itself."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from frod_bench.errors import RequestError
 
-SCHEMA = 1
+SCHEMA = 2
+_UNSEALED = 1  # the schema before records had a digest and the digests of their files; it is still read
+DIGEST = "digest"
 STATUSES = ("running", "completed", "failed")
 
 _SCORE = ("value", "epoch", "metrics")
@@ -22,6 +25,7 @@ _PARTS = {
     "environment": ("packages", "device", "commit", "dirty"),
     "data": ("source",),
     "initialisation": (),
+    "files": (),
 }
 _WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "config_hash")
 
@@ -32,7 +36,8 @@ class RunRecord:
 
     `best` and `final` are `{value, epoch, metrics}`, None before the first evaluation; `value` is the primary
     metric, a fraction. `params.pct_of_backbone` is a percentage, times end in `_s`, memory is in bytes.
-    `initialisation` holds the facts a method reports about its start. The parts with a default are filled in
+    `initialisation` holds the facts a method reports about its start, `files` the digests of what the run left
+    beside its record, by path. The parts with a default are filled in
     while a run goes on; a completed record has all of them.
     """
 
@@ -56,22 +61,28 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
     initialisation: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
+
+    @property
+    def digest(self) -> str:
+        """ "sha256:" and the digest over everything in the record, which binds a table's cell to it."""
+        return _digest(asdict(self))
 
     def to_json(self) -> str:
         """Return the record as strict JSON. Raises ValueError for NaN, infinity or an incomplete record."""
         content = asdict(self)
         if problem := _problem(content):
             raise ValueError(f"the run record is not valid: {problem}")
-        return json.dumps(content, indent=2, allow_nan=False) + "\n"
+        return json.dumps(content | {DIGEST: _digest(content)}, indent=2, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "record.json") -> "RunRecord":
-        """Read a record back; `where` names the file in the RequestError that a broken one raises."""
+        """Read a record back; `where` names the file in the RequestError that a broken or edited one raises."""
         try:
             content = loads_strict(text)
-            problem = _problem(content)
-        except ValueError as error:
+            problem = _unseal(content) or _problem(content)
+        except (ValueError, RecursionError) as error:
             problem = f"it is not JSON ({error})"
         if problem:
             raise RequestError(f"{where} is not a run record of schema {SCHEMA}: {problem}.")
@@ -87,11 +98,28 @@ def loads_strict(text: str) -> Any:
     return json.loads(text, parse_constant=reject)
 
 
-def _problem(content: Any) -> str | None:
-    """Return what is wrong with the content of a record, or None."""
+def _digest(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def _unseal(content: Any) -> str | None:
+    """Take the digest out of what was read, and return what is wrong with it, or None."""
     if not isinstance(content, dict):
         return "it is not a JSON object"
-    if content.get("schema") != SCHEMA:
+    digest = content.pop(DIGEST, None)
+    if content.get("schema") == _UNSEALED and digest is None:
+        content.setdefault("files", {})
+    elif digest is None:
+        return f"it lacks {DIGEST}"
+    elif digest != _digest(content):
+        return "it was edited or damaged after it was written, its digest does not fit"
+    return None
+
+
+def _problem(content: Any) -> str | None:
+    """Return what is wrong with the content of a record, or None."""
+    if content.get("schema") not in (SCHEMA, _UNSEALED):
         return f"its schema is {content.get('schema')!r}"
     keys = {entry.name for entry in fields(RunRecord)}
     if missing := sorted(keys - content.keys()):

@@ -1,13 +1,16 @@
 """The directory of a run: who may write into it, and files that are either whole or absent."""
 
+import hashlib
 import json
 import os
 import shutil
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from frod_bench.errors import RequestError
+from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import RunRecord, loads_strict
 
 _HASH_LINE = "# config_hash: "
@@ -17,7 +20,7 @@ class RunDirectory:
     """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl` and `record.json`, beside `checkpoints/` and `adapter/`.
 
     Every write goes to a temporary file of the same directory, reaches the disk, and then takes the place of
-    the old file, so a reader never sees half of one. Only one process may write.
+    the old file, so a reader never sees half of one. Only the process that claimed the directory may write.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -29,18 +32,21 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.adapter = self.path / "adapter"
         self.landscapes = self.path / "landscapes"
+        self._lock = DirectoryLock(self.path)
 
     def claim(self, config_hash: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
-        """Take the directory for the run of this configuration, and write `config.yaml`.
+        """Take the directory for the run of this configuration until `release`, and write `config.yaml`.
 
         Returns "completed" when that very run is already there (nothing is written), "resume" when it was
-        begun, else "new" with an empty directory. `force` removes what the same run left and returns "new".
-        Raises RequestError when the directory cannot be written, holds another configuration, or is not empty
-        and no run.
+        begun or its record is damaged, which is then set aside, else "new" with an empty directory. `force`
+        removes what the same run left and returns "new". Raises RequestError when another process has the
+        directory, or it cannot be written, holds another configuration, or is not empty and no run.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
             self._refuse_other(config_hash)
+            self._sweep()
             state = "new" if force or not self.record.exists() else self._state()
             if state == "new":
                 self._clear()
@@ -52,37 +58,47 @@ class RunDirectory:
             ) from error
         return state
 
+    def release(self) -> None:
+        """Let another process have the directory."""
+        self._lock.release()
+
+    def require_owned(self) -> None:
+        """Raise RunFailure when the claimed directory was removed, though another may be in its place."""
+        self._lock.require()
+
     def write_record(self, record: RunRecord) -> None:
         """Write `record.json`. Raises ValueError when the record is not valid or holds NaN or infinity."""
         _write(self.record, record.to_json())
+
+    def digests(self) -> dict[str, str]:
+        """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
+        files = [self.config, self.metrics, self.losses, *self._adapter_files()]
+        return {file.relative_to(self.path).as_posix(): _digest(file) for file in files if file.is_file()}
 
     def read_record(self) -> RunRecord:
         """Read `record.json`. Raises RequestError when it is missing or broken."""
         return RunRecord.from_json(_read(self.record), where=str(self.record))
 
+    def write_metrics(self, lines: list[dict[str, Any]]) -> None:
+        """Write the lines of all epochs, each with at least `epoch`. Raises ValueError for NaN or infinity."""
+        _write_lines(self.metrics, lines)
+
     def append_metrics(self, line: dict[str, Any]) -> None:
-        """Add the line of one epoch, with at least `epoch`. Raises ValueError for NaN or infinity."""
-        _write_lines(self.metrics, [*self.read_metrics(), line])
+        """Add the line of one epoch. Raises ValueError for NaN or infinity."""
+        self.write_metrics([*self.read_metrics(), line])
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, none without it. Raises RequestError for a broken one."""
         return _read_lines(self.metrics)
 
-    def append_losses(self, epoch: int, losses: list[float]) -> None:
-        """Add the training loss of each step of one epoch, to six digits. Raises ValueError for NaN or infinity."""
-        line = {"epoch": epoch, "losses": [float(f"{loss:.6g}") for loss in losses]}
-        _write_lines(self.losses, [*_read_lines(self.losses), line])
+    def write_losses(self, epochs: list[list[float]]) -> None:
+        """Write the training loss of every step to six digits, a list an epoch. Raises ValueError for NaN, infinity."""
+        rounded = ([float(f"{loss:.6g}") for loss in losses] for losses in epochs)
+        _write_lines(self.losses, [{"epoch": n, "losses": losses} for n, losses in enumerate(rounded, start=1)])
 
     def read_losses(self) -> list[float]:
-        """Return the training loss of every step, [] where some were not kept. Raises RequestError if broken."""
-        lines = _read_lines(self.losses)
-        complete = [line["epoch"] for line in lines] == list(range(1, len(lines) + 1))
-        return [loss for line in lines for loss in line["losses"]] if complete else []
-
-    def keep_metrics(self, until_epoch: float) -> None:
-        """Drop the metrics and losses of epochs after `until_epoch`, which a resumed run will write again."""
-        for file in (self.metrics, self.losses):
-            _write_lines(file, [line for line in _read_lines(file) if line["epoch"] <= until_epoch])
+        """Return the training loss of every step, none without `losses.jsonl`. Raises RequestError for a broken one."""
+        return [loss for line in _read_lines(self.losses) for loss in line["losses"]]
 
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""
@@ -90,9 +106,24 @@ class RunDirectory:
 
     def _state(self) -> Literal["resume", "completed"]:
         try:
-            return "completed" if self.read_record().status == "completed" else "resume"
+            record = self.read_record()
+            if record.status != "completed":
+                return "resume"
+            self.verify(record)
+            return "completed"
         except RequestError as error:
-            raise RequestError(f"{error} Start that run afresh with force=true.") from error
+            aside = self.record.with_name(f".{self.record.name}.damaged")
+            self.record.replace(aside)
+            print(f"frod-bench: {error} It is set aside as {aside.name}, and the run goes on.", file=sys.stderr)
+            return "resume"
+
+    def verify(self, record: RunRecord, adapter: bool = False) -> None:
+        """Raise RequestError when configuration, metrics, losses or `adapter` are not those that the record names."""
+        files = [self.config, self.metrics, self.losses, *(self._adapter_files() if adapter else [])]
+        for file in files:
+            expected = record.files.get(file.relative_to(self.path).as_posix())
+            if expected is not None and not (file.is_file() and _digest(file) == expected):
+                raise RequestError(f"{file} was edited or damaged, it is not the file that {self.record.name} names.")
 
     def _refuse_other(self, config_hash: str) -> None:
         advice = "Give another one with out=DIR, or delete it."
@@ -112,6 +143,15 @@ class RunDirectory:
             if first.startswith(_HASH_LINE):
                 return first.removeprefix(_HASH_LINE)
         return self.read_record().config_hash if self.record.exists() else None
+
+    def _adapter_files(self) -> list[Path]:
+        return sorted(file for file in self.adapter.rglob("*") if file.is_file())
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half written."""
+        for pattern in (".*.tmp", "adapter/*.tmp", "checkpoints/*.tmp"):
+            for file in self.path.glob(pattern):
+                file.unlink()
 
     def _clear(self) -> None:
         for file in (self.record, self.metrics, self.losses):
@@ -145,6 +185,7 @@ def find_records(root: str | Path) -> FoundRuns:
         directory = RunDirectory(file.parent)
         try:
             run = StoredRun(directory.path, directory.read_record(), directory.read_metrics())
+            directory.verify(run.record)
         except RequestError as error:
             found.broken.append((directory.path, str(error)))
         else:
@@ -174,6 +215,11 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
 
 def _write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
     _write(file, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _write(file: Path, text: str) -> None:

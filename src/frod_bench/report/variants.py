@@ -10,6 +10,7 @@ from frod_bench.record import RunDirectory, StoredRun
 
 # Settings in which the seeds of one experiment may differ; none of them changes a number but the seed.
 _FREE = frozenset({"seed", "out", "force", "wandb.mode", "wandb.project", "train.device"})
+_FREE |= {"train.auto_batch", "checkpoint.every_s", "data.max_row_bytes"}
 
 
 def settings(run: StoredRun) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Images that are decoded and resized once: kept on disk as they enter a batch, read from there ever after."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ import xxhash
 from PIL import Image
 from torch import Tensor
 
-from frod_bench.disk_cache import cache_folder, exclusively
+from frod_bench.disk_cache import cache_folder, exclusively, partial
 
+_SUM_BYTES = 8  # of the checksum behind every image
 _SPARE = 2**30  # bytes of the disk that a cache leaves free
 
 
@@ -57,6 +59,25 @@ class Collate:
         return {"pixel_values": self._transform.normalise(pixels), "labels": torch.tensor([r["labels"] for r in rows])}
 
 
+class _Stored(Sequence):
+    """Reads images from the cache. One whose checksum does not fit is decoded, and the entry made anew next time."""
+
+    def __init__(self, entry: np.ndarray, file: Path, size: int, decoded: Sequence[np.ndarray]):
+        self._entry, self._file, self._shape, self._decoded = entry, file, (3, size, size), decoded
+
+    def __len__(self) -> int:
+        return len(self._entry)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        stored = self._entry[row]
+        pixels = stored[:-_SUM_BYTES]
+        if stored[-_SUM_BYTES:].tobytes() == _checksum(pixels):
+            return pixels.reshape(self._shape)
+        with contextlib.suppress(OSError):
+            self._file.unlink()
+        return self._decoded[row]
+
+
 class _Decoded(Sequence):
     """Decodes at every look: what is used where the cache cannot be written."""
 
@@ -82,13 +103,14 @@ def cached_pixels(
     def resized(row: int, content: bytes) -> np.ndarray:
         return transform.resize(decode(row, content))
 
-    shape = (len(encoded), 3, transform.size, transform.size)
+    shape = (len(encoded), 3 * transform.size**2 + _SUM_BYTES)
     file = cache_folder("images") / f"{entry_key(encoded, transform.key)}.npy"
     with exclusively(file) as writable:
         stored = _read(file, shape)
         if stored is None and writable and _write(file, shape, encoded, resized):
             stored = _read(file, shape)
-    return _Decoded(encoded, resized) if stored is None else stored
+    decoded = _Decoded(encoded, resized)
+    return decoded if stored is None else _Stored(stored, file, transform.size, decoded)
 
 
 def entry_key(encoded: Sequence[bytes], options: str) -> str:
@@ -100,7 +122,7 @@ def entry_key(encoded: Sequence[bytes], options: str) -> str:
     return digest.hexdigest()
 
 
-def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+def _read(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
     try:
         stored = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -109,24 +131,29 @@ def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _write(
-    file: Path, shape: tuple[int, ...], encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]
+    file: Path, shape: tuple[int, int], encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]
 ) -> bool:
     """Write the images beside their place and move them there whole; return whether that could be done."""
     if shutil.disk_usage(file.parent).free < np.prod(shape) + _SPARE:
         return False
-    partial = file.with_suffix(f".{os.getpid()}.tmp")
+    made = partial(file)
     try:
-        pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        pixels = np.lib.format.open_memmap(made, mode="w+", dtype=np.uint8, shape=shape)
         with ThreadPoolExecutor(_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
             for row, image in enumerate(pool.map(lambda row: resized(row, encoded[row]), range(len(encoded)))):
-                pixels[row] = image
+                pixels[row, :-_SUM_BYTES] = image.reshape(-1)
+                pixels[row, -_SUM_BYTES:] = np.frombuffer(_checksum(pixels[row, :-_SUM_BYTES]), dtype=np.uint8)
         pixels.flush()
-        partial.replace(file)
+        made.replace(file)
     except OSError:
         return False
     finally:
-        partial.unlink(missing_ok=True)
+        made.unlink(missing_ok=True)
     return True
+
+
+def _checksum(pixels: np.ndarray) -> bytes:
+    return xxhash.xxh3_64_digest(np.ascontiguousarray(pixels))
 
 
 def _cores() -> int:

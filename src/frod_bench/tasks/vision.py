@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import ClassLabel, Dataset, Features, Image
+from datasets import ClassLabel, Dataset, Features, Image, config
+from huggingface_hub.constants import HF_HUB_CACHE
 from PIL.Image import Image as Pillow
 
 from frod_bench.errors import RequestError
@@ -134,7 +135,17 @@ class _Encoded(Sequence):
         image = self._rows[row][self._column]
         if image["bytes"] is not None:
             return image["bytes"]
+        _require_cached(image["path"] or "")
         try:
-            return Path(image["path"] or "").read_bytes()
+            return Path(image["path"]).read_bytes()
         except OSError as error:
             raise RequestError(f"The image file {image['path']} cannot be read ({error.strerror}).") from error
+
+
+def _require_cached(path: str) -> None:
+    """Raise RequestError for an image file that was not fetched from the hub: rows may not name any file at will."""
+    caches = (config.HF_DATASETS_CACHE, HF_HUB_CACHE)
+    if not any(Path(path).resolve().is_relative_to(Path(cache).resolve()) for cache in caches):
+        raise RequestError(
+            f"An image of the rows is only the path {path!r}; accepted: the bytes of the image file, in the parquet."
+        )

@@ -1,46 +1,94 @@
-"""What an interrupted run needs to go on as if nothing had happened, in one file that is whole or absent."""
+"""What an interrupted run needs to go on as if nothing had happened: two files, each whole or absent.
+
+A file is named by its place in the row and the checksum of its content, so that a damaged one is told from a whole
+one. The one before the newest is kept, and read when the newest is damaged.
+"""
 
 import os
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+import xxhash
+from accelerate.utils import gather_object
 
 from frod_bench.errors import RequestError
 from frod_bench.train.trainer import Trainer
 
-_FILE = "last.pt"
+_FILES = "[0-9][0-9][0-9][0-9][0-9][0-9]-*.pt"
+_KEPT = 2
+_BLOCK = 2**20
 
 
 def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any]) -> None:
-    """Write the trainable values, the optimizer, the schedule, all random states and `progress` (plain data)."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write the trainable values, the optimizer, the schedule, all random states and `progress` (plain data).
+
+    Every process calls it, with its own random states, and the main one writes. Raises OSError when the file cannot
+    be written, as when the disk is full; what was there before then still is.
+    """
+    accelerator = trainer.accelerator
+    states = gather_object([_random_states()]) if accelerator.num_processes > 1 else [_random_states()]
+    if not accelerator.is_main_process:
+        return
+    directory.mkdir(exist_ok=True)
     state = {
         "trainable": trainer.adapted.trainable_state(),
         "optimizer": trainer.optimizer.state_dict(),
         "schedule": trainer.schedule.state_dict(),
-        "scaler": trainer.accelerator.scaler.state_dict() if trainer.accelerator.scaler is not None else {},
-        "random": _random_states(),
+        "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
+        "random": states,
         "progress": progress,
     }
-    partial = directory / f"{_FILE}.tmp"
-    with open(partial, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(directory / _FILE)
+    partial = directory / f"{os.getpid()}.tmp"
+    try:
+        with open(partial, "wb") as file:
+            stream = _Summed(file)
+            try:
+                torch.save(state, stream)
+            except RuntimeError as error:  # what torch makes of an error in writing
+                raise stream.error or error from None
+            file.flush()
+            os.fsync(file.fileno())
+        number = max((_number(file) for file in directory.glob(_FILES)), default=0) + 1
+        partial.replace(directory / f"{number:06d}-{stream.sum.hexdigest()}.pt")
+    finally:
+        partial.unlink(missing_ok=True)
+    for old in _newest_first(directory)[_KEPT:]:
+        old.unlink()
 
 
 def load_checkpoint(directory: Path, trainer: Trainer) -> dict[str, Any] | None:
-    """Put the trainer back and return `progress`; None when there is no checkpoint.
+    """Put the trainer back and return `progress`; None when there is no checkpoint that is whole.
 
-    Only tensors and plain data are read, never code. Raises RequestError when the file is damaged or of another model.
+    A damaged file is passed over with a notice. Only tensors and plain data are read, never code. Raises
+    RequestError when the newest whole file is not of this model.
     """
-    file = directory / _FILE
-    if not file.exists():
-        return None
+    for file in _newest_first(directory):
+        if _checksum(file) == file.stem.partition("-")[2]:
+            return _restore(file, trainer)
+        print(f"The checkpoint {file.name} is damaged; the run goes on from before it.", flush=True)
+    return None
+
+
+def delete_checkpoints(directory: Path) -> None:
+    """Remove the checkpoints of a run that is complete."""
+    for file in _newest_first(directory):
+        file.unlink()
+    if directory.exists() and not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def _newest_first(directory: Path) -> list[Path]:
+    return sorted(directory.glob(_FILES), key=_number, reverse=True)
+
+
+def _number(file: Path) -> int:
+    return int(file.stem.partition("-")[0])
+
+
+def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         trainer.adapted.load_state(state["trainable"])
@@ -48,19 +96,39 @@ def load_checkpoint(directory: Path, trainer: Trainer) -> dict[str, Any] | None:
         trainer.schedule.load_state_dict(state["schedule"])
         if trainer.accelerator.scaler is not None:
             trainer.accelerator.scaler.load_state_dict(state["scaler"])
-        _restore_random(state["random"])
+        states = state["random"]
+        _restore_random(states[trainer.accelerator.process_index % len(states)])
         return state["progress"]
-    except Exception as error:  # torch raises many types for a damaged archive
+    except Exception as error:  # torch raises many types for what is none of its archives
         raise RequestError(
             f"The checkpoint {file} cannot be used ({type(error).__name__}). Start afresh with force=true."
         ) from error
 
 
-def delete_checkpoint(directory: Path) -> None:
-    """Remove the checkpoint of a run that is complete."""
-    (directory / _FILE).unlink(missing_ok=True)
-    if directory.exists() and not any(directory.iterdir()):
-        directory.rmdir()
+class _Summed:
+    """A file that is written to, its checksum, and the error that writing ended with."""
+
+    def __init__(self, file: BinaryIO):
+        self._file, self.sum, self.error = file, xxhash.xxh3_64(), None
+
+    def write(self, data: Any) -> int:
+        self.sum.update(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _checksum(file: Path) -> str:
+    digest = xxhash.xxh3_64()
+    with open(file, "rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _random_states() -> dict[str, Any]:

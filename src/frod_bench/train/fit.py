@@ -1,81 +1,173 @@
 """A whole run: epochs, one evaluation each, what is written down, and going on after an interruption."""
 
+import errno
+import signal
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from accelerate.utils import set_seed
 
+from frod_bench.errors import Interrupted
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
-from frod_bench.train.checkpoint import delete_checkpoint, load_checkpoint, save_checkpoint
+from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
+from frod_bench.train.interrupt import StopWish
 from frod_bench.train.memory import peak_memory
+from frod_bench.train.prediction import Found
 from frod_bench.train.progress import Progress
 from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import TrainedEpoch, Trainer
+
+_ASK_EVERY = 10  # batches between two looks of several processes at what the others wish
+_SAVE, _STOP = 1, 2
 
 
 @dataclass
 class _Done:
     """How far a run has come; plain data, so that it travels in a checkpoint."""
 
-    epochs: int = 0
+    epochs: int = 0  # trained and evaluated
+    trained: dict[str, Any] = field(default_factory=dict)  # of the epoch after them, as a TrainedEpoch
+    predicted: dict[str, Found] = field(default_factory=dict)  # of its evaluation
     best: dict[str, Any] | None = None
     final: dict[str, Any] | None = None
     selected: float | None = None  # the value of the selecting metric at the selected epoch
+    selected_epoch: int = 0
     train_s: float = 0.0
     waited_s: float = 0.0  # of train_s
     eval_s: float = 0.0
+    lines: list[dict[str, Any]] = field(default_factory=list)  # of metrics, one an epoch
+    losses: list[list[float]] = field(default_factory=list)  # of the steps, a list an epoch
+    batches: dict[str, int] = field(default_factory=dict)  # as memory has allowed them
 
 
-def fit(trainer: Trainer, run: RunDirectory, record: RunRecord, tracker: Tracker, resume: bool = False) -> RunRecord:
+def fit(
+    trainer: Trainer,
+    run: RunDirectory,
+    record: RunRecord,
+    tracker: Tracker,
+    resume: bool = False,
+    checkpoint_every_s: float | None = None,
+) -> RunRecord:
     """Train to the last epoch and return the completed record.
 
     Writes a line of metrics, the record and a checkpoint each epoch, and the adapter of the selected epoch:
     the best on the evaluation split (the released code's rule), the last one, or the best on the hold-out.
+    Further checkpoints come every `checkpoint_every_s` seconds. Raises Interrupted, after a checkpoint, when the
+    process is sent SIGTERM or SIGINT.
     """
     set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
-    saved = load_checkpoint(run.checkpoints, trainer) if resume else None
-    done = _Done(**saved) if saved else _Done()
+    done = _Done(**(load_checkpoint(run.checkpoints, trainer) if resume else None) or {})
+    trainer.batches |= done.batches
+    steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
     if main:
-        run.keep_metrics(done.epochs)
-    if done.epochs and main:
-        print(f"going on after epoch {done.epochs} of {settings.epochs}", flush=True)
-    steps_done = done.epochs * trainer.steps_per_epoch
+        run.write_metrics(done.lines)
+        run.write_losses(done.losses)
+        if steps_done:
+            print(_going_on(done, settings.epochs), flush=True)
+        if done.epochs and done.selected_epoch == done.epochs and not done.trained:
+            trainer.adapted.save(run.adapter)  # the end came between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)
-    try:
-        for epoch in range(done.epochs, settings.epochs):
-            trained = trainer.train_epoch(epoch, progress)
-            start = time.perf_counter()
-            metrics = trainer.evaluate()
-            done.eval_s += time.perf_counter() - start
-            done.train_s += trained.seconds
-            done.waited_s += trained.waited_s
-            done.epochs = epoch + 1
-            line = _line(trainer, trained, metrics, done.epochs)
-            _select(trainer, run, record, done, metrics)
-            if main:
-                run.append_metrics(line)
-                run.append_losses(done.epochs, trained.losses)
-                _update(record, trainer, done)
-                run.write_record(record)
-                tracker.log(line)
-                if done.epochs < settings.epochs:
-                    save_checkpoint(run.checkpoints, trainer, asdict(done))
-            progress.say(describe(line, record.metric["name"], settings.epochs))
-    finally:
-        progress.close()
+    with StopWish() as stop:
+        saver = _Saver(trainer, run, done, stop, checkpoint_every_s)
+        try:
+            for epoch in range(done.epochs, settings.epochs):
+                trained = trainer.train_epoch(
+                    epoch, progress, TrainedEpoch(**done.trained), lambda state: saver.pause("trained", state)
+                )
+                done.trained = asdict(trained)
+                clock = time.perf_counter()
+
+                def between(state: Callable[[], Any]) -> None:
+                    nonlocal clock
+                    done.eval_s, clock = done.eval_s + time.perf_counter() - clock, time.perf_counter()
+                    saver.pause("predicted", state)
+
+                metrics = trainer.evaluate(done.predicted, between)
+                done.eval_s += time.perf_counter() - clock
+                done.train_s += trained.seconds
+                done.waited_s += trained.waited_s
+                done.epochs, done.trained, done.predicted = epoch + 1, {}, {}
+                line = _line(trainer, trained, metrics, done.epochs)
+                done.lines.append(line)
+                done.losses.append(trained.losses)
+                selected = _select(trainer, record, done, metrics)
+                if main:
+                    run.require_owned()
+                    run.write_metrics(done.lines)
+                    run.write_losses(done.losses)
+                    _update(record, trainer, done)
+                    run.write_record(record)
+                    tracker.log(line)
+                saver.save()
+                if selected and main:
+                    trainer.adapted.save(run.adapter)
+                trainer.accelerator.wait_for_everyone()
+                progress.say(describe(line, record.metric["name"], settings.epochs))
+        finally:
+            progress.close()
     record.status = "completed"
     _update(record, trainer, done)
     if main:
+        record.files = run.digests()
         run.write_record(record)
-        delete_checkpoint(run.checkpoints)
+        delete_checkpoints(run.checkpoints)
     return record
 
 
-def _select(trainer: Trainer, run: RunDirectory, record: RunRecord, done: _Done, metrics: dict[str, float]) -> None:
-    """Keep the score of this epoch where it is the best or the last, and its adapter where it is selected."""
+class _Saver:
+    """Writes a checkpoint when one is due, or when a signal wants the run to end."""
+
+    def __init__(self, trainer: Trainer, run: RunDirectory, done: _Done, stop: StopWish, every_s: float | None):
+        self._trainer, self._run, self._done, self._stop, self._every_s = trainer, run, done, stop, every_s
+        self._last, self._asked = time.monotonic(), 0
+
+    def pause(self, part: str, state: Callable[[], Any]) -> None:
+        """Called between two batches; `state` gives what has come of `part` so far. Raises Interrupted."""
+        if (wish := self._wish()) == 0:
+            return
+        value = state()
+        setattr(self._done, part, asdict(value) if isinstance(value, TrainedEpoch) else value)
+        self.save()
+        if wish == _STOP:
+            signum = self._stop.signum or signal.SIGTERM
+            raise Interrupted(f"{signal.Signals(signum).name}. The same command goes on from here.", signum)
+
+    def save(self) -> None:
+        """Write a checkpoint; without room on the disk the run goes on with the one before."""
+        self._done.batches = dict(self._trainer.batches)
+        self._run.require_owned()
+        try:
+            save_checkpoint(self._run.checkpoints, self._trainer, asdict(self._done))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            print(f"No checkpoint could be written ({error.strerror}); the one before is kept.", flush=True)
+        self._last = time.monotonic()
+
+    def _wish(self) -> int:
+        due = self._every_s is not None and time.monotonic() - self._last >= self._every_s
+        wish = _STOP if self._stop.signum is not None else _SAVE if due else 0
+        accelerator = self._trainer.accelerator
+        if accelerator.num_processes == 1:
+            return wish
+        self._asked += 1
+        if self._asked % _ASK_EVERY:
+            return 0
+        return int(accelerator.gather(torch.tensor([wish], device=accelerator.device)).max())
+
+
+def _going_on(done: _Done, epochs: int) -> str:
+    after = f"going on after epoch {done.epochs} of {epochs}"
+    return after + (f" and {done.trained['steps']} steps of the next" if done.trained else "")
+
+
+def _select(trainer: Trainer, record: RunRecord, done: _Done, metrics: dict[str, float]) -> bool:
+    """Keep the score of this epoch where it is the best or the last; return whether its adapter is selected."""
     name, higher = record.metric["name"], record.metric["higher_is_better"]
     score = {"value": metrics[name], "epoch": done.epochs, "metrics": metrics}
     done.final = score
@@ -86,9 +178,8 @@ def _select(trainer: Trainer, run: RunDirectory, record: RunRecord, done: _Done,
         done.selected = judged
         done.best = score
     if better or selection == "last":
-        if trainer.accelerator.is_main_process:
-            trainer.adapted.save(run.adapter)
-        trainer.accelerator.wait_for_everyone()
+        done.selected_epoch = done.epochs
+    return done.selected_epoch == done.epochs
 
 
 def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], epochs: int) -> dict[str, Any]:
@@ -116,7 +207,8 @@ def _update(record: RunRecord, trainer: Trainer, done: _Done) -> None:
     record.best, record.final = done.best, done.final
     data_wait = done.waited_s / done.train_s if done.train_s else 0.0
     record.time |= {"train_s": done.train_s, "eval_s": done.eval_s, "data_wait": data_wait}
-    record.memory = {"peak_bytes": peak, "kind": kind}
+    cut = {key: value for key, value in trainer.batches.items() if value != getattr(trainer.settings, key)}
+    record.memory = {"peak_bytes": peak, "kind": kind} | cut
 
 
 def describe(line: dict[str, Any], metric: str, epochs: int) -> str:

@@ -16,7 +16,8 @@ class TrainSettings:
     """Raises RequestError, naming the key as the user types it, for a value out of range.
 
     `batch_size` rows make one optimizer step whatever the hardware; `accumulate` cuts them into that many
-    micro-batches. `warmup` is the fraction of all steps over which the learning rate rises from zero.
+    micro-batches; with `auto_batch` it is doubled when memory runs out. `warmup` is the fraction of all steps over
+    which the learning rate rises from zero.
     """
 
     epochs: int
@@ -24,6 +25,7 @@ class TrainSettings:
     lr: dict[str, float]  # by role
     roles: tuple[str, ...]  # of the method; each needs a learning rate
     accumulate: int = 1
+    auto_batch: bool | None = None
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: str = "constant"
@@ -62,6 +64,8 @@ class TrainSettings:
             self._number("clip_norm", self.clip_norm, 0.0, math.inf)
             if self.clip_norm == 0:
                 raise RequestError("train.clip_norm=0 is not accepted: a number above 0, or null for no clipping.")
+        if not isinstance(self.auto_batch, bool | None):
+            raise RequestError(f"train.auto_batch={self.auto_batch} is not accepted: true or false.")
         if not isinstance(self.group_by_length, bool):
             raise RequestError(f"train.group_by_length={self.group_by_length} is not accepted: true or false.")
         for key, accepted in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("device", DEVICES)):

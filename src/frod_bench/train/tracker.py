@@ -6,10 +6,14 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from frod_bench.record.secrets import redact
 
 MODES = ("disabled", "offline", "online")
 _CONNECT_TIMEOUT_S = 3.0
 _INIT_TIMEOUT_S = 30.0
+_FINISH_TIMEOUT_S = 60.0  # also where the server has gone silent; what is not sent stays on disk
 
 
 class Tracker:
@@ -25,7 +29,13 @@ class Tracker:
         with self._guarded("could not start"):
             import wandb
 
-            settings = wandb.Settings(init_timeout=_INIT_TIMEOUT_S, silent=True, console="off")
+            settings = wandb.Settings(
+                init_timeout=_INIT_TIMEOUT_S,
+                login_timeout=_INIT_TIMEOUT_S,
+                finish_timeout=_FINISH_TIMEOUT_S,
+                silent=True,
+                console="off",
+            )
             self._run = wandb.init(
                 mode=mode, project=project, name=name, config=config, dir=str(directory), settings=settings
             )
@@ -47,14 +57,16 @@ class Tracker:
         try:
             yield
         except Exception as error:
-            print(f"wandb {what} ({type(error).__name__}: {error}); the run goes on without it.", flush=True)
+            print(redact(f"wandb {what} ({type(error).__name__}: {error}); the run goes on without it."), flush=True)
             self._run = None
 
 
 def _why_not_online() -> str | None:
+    server = urlsplit(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
     try:
-        socket.create_connection(("api.wandb.ai", 443), timeout=_CONNECT_TIMEOUT_S).close()
-    except OSError:
+        address = (server.hostname, server.port or (80 if server.scheme == "http" else 443))
+        socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError):
         return "no network"
     netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
     logged_in = os.environ.get("WANDB_API_KEY") or (netrc.is_file() and "wandb" in netrc.read_text())

@@ -1,52 +1,61 @@
-"""One epoch of training and one evaluation, on accelerate."""
+"""One epoch of training and one evaluation, on accelerate; both can stop between two batches and go on later."""
 
 import contextlib
-import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedType, gather_object
-from torch.utils.data import DataLoader
+from accelerate.utils import DistributedType
+from accelerate.utils.memory import clear_device_cache
 
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
-from frod_bench.train.batches import chunks, plan_epoch
+from frod_bench.train.batches import plan_epoch
 from frod_bench.train.flops import FlopCount, typical_step
+from frod_bench.train.loading import Loader, Part, Timed, lengths_of
+from frod_bench.train.nonfinite import LossWatch, first_not_finite
 from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
+from frod_bench.train.out_of_memory import is_out_of_memory, what_was_live
+from frod_bench.train.prediction import Found, of_all_processes, predict
 from frod_bench.train.processes import share
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
-_WORKERS = 2  # processes that make batches while an accelerator computes
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
 _SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
-_IGNORED = -100  # the label of a token that is not predicted
-
-Part = tuple[dict[str, Any], int, int]  # a batch, its rows and its targets that count
 
 
 @dataclass
 class TrainedEpoch:
-    """What one epoch of training came to; `lr` is the rate of the last step taken.
+    """What the steps of one epoch of training so far came to; plain data, so that it travels in a checkpoint.
 
-    `losses` are those of the steps, `flops` a typical step's count times their number, over all processes.
-    `waited_s` of the `seconds` went by waiting for the next batch.
+    `lr` is the rate of the last step taken, `losses` are those of the steps, `flops` a typical step's count times
+    their number, over all processes. `waited_s` of the `seconds` went by waiting for the next batch.
     """
 
-    loss: float
-    seconds: float
-    waited_s: float
-    samples: int
-    lr: dict[str, float]
-    losses: list[float]
-    flops: int
+    steps: int = 0
+    samples: int = 0
+    loss_sum: float = 0.0  # over the samples
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    lr: dict[str, float] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    flops: int = 0
+
+    @property
+    def loss(self) -> float:
+        """The mean over the samples."""
+        return self.loss_sum / self.samples
+
+
+# called between two batches with what gives the state there; it may raise to stop
+Pause = Callable[[Callable[[], Any]], None]
 
 
 def make_accelerator(settings: TrainSettings) -> Accelerator:
@@ -84,59 +93,96 @@ def _train_in_float32(adapted: Adapted, precision: str) -> None:
 
 
 class Trainer:
-    """Trains an adapted model on a task's rows. Its state is in the model, the optimizer and the schedule."""
+    """Trains an adapted model on a task's rows. Its state is in the model, the optimizer, the schedule and `batches`.
+
+    `batches` holds `accumulate` and `eval_batch_size`, as set or as `auto_batch` has changed them.
+    """
 
     def __init__(self, adapted: Adapted, data: TaskData, settings: TrainSettings, seed: int, accelerator: Accelerator):
         self.adapted, self.data, self.settings, self.seed = adapted, data, settings, seed
         self.accelerator = accelerator
-        self.lengths = _lengths(data.train)
+        if settings.auto_batch and accelerator.num_processes > 1:
+            raise RequestError("train.auto_batch=true is for one process. Set train.accumulate instead.")
+        self.batches = {"accumulate": settings.accumulate, "eval_batch_size": settings.eval_batch_size}
+        self.lengths = lengths_of(data.train)
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
         share(adapted, accelerator)
         optimizer = make_optimizer(adapted, settings)
         self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
+        self.load = Loader(accelerator, data.collate)
         self.steps_per_epoch = len(self._plan(0))
         self.total_steps = self.steps_per_epoch * settings.epochs
         self.schedule = make_schedule(optimizer, settings, self.total_steps)
 
     def _plan(self, epoch: int) -> list[list[list[int]]]:
         s = self.settings
-        return plan_epoch(self.lengths, s.batch_size, s.accumulate, self.seed, epoch, s.group_by_length)
+        return plan_epoch(self.lengths, s.batch_size, self.batches["accumulate"], self.seed, epoch, s.group_by_length)
 
-    def train_epoch(self, epoch: int, progress: Progress) -> TrainedEpoch:
-        """Train over every row once. Raises RunFailure when the loss is not finite, naming the step."""
+    def train_epoch(
+        self, epoch: int, progress: Progress, done: TrainedEpoch | None = None, pause: Pause | None = None
+    ) -> TrainedEpoch:
+        """Train over every row once, but for the steps that are `done`; `pause` gets the `TrainedEpoch` there.
+
+        Raises RunFailure when the loss is not finite, naming the step and where the first such values are, and when
+        memory runs out.
+        """
         self.model.train()
-        start = time.perf_counter()
-        plan = self._plan(epoch)
-        batches = _Timed(self._load(self.data.train, self.lengths, [micro for step in plan for micro in step]))
-        total = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
-        losses, flops, typical = [], FlopCount(), typical_step(plan, self.lengths)
-        on_cpu = self.accelerator.device.type == "cpu"
-        lr = learning_rates(self.optimizer)
-        for number, step in enumerate(plan):
-            lr = learning_rates(self.optimizer)
-            with flops if number == typical else contextlib.nullcontext():
-                loss = self._step(step, batches)
-            losses.append(loss)
-            total += loss * sum(map(len, step))
-            progress.step(loss.item() if on_cpu else None)
-            if (on_cpu or number % _CHECK_EVERY == 0 or number + 1 == len(plan)) and not math.isfinite(total.item()):
-                raise RunFailure(
-                    f"The loss became {loss.item()} at step {epoch * self.steps_per_epoch + number + 1} (epoch"
-                    f" {epoch + 1}). {_ADVICE}"
-                )
-        samples = len(self.lengths)
-        return TrainedEpoch(
-            loss=total.item() / samples,
-            seconds=time.perf_counter() - start,
-            waited_s=batches.waited_s,
-            samples=samples,
-            lr=lr,
-            losses=torch.stack(losses).tolist(),
-            flops=flops.total * len(plan) * self.accelerator.num_processes,
-        )
+        done = done or TrainedEpoch()
+        device, start = self.accelerator.device, time.perf_counter() - done.seconds
+        total = torch.tensor(done.loss_sum, device=device, dtype=torch.float64)
+        watch, fresh = LossWatch(self.optimizer, device), []
 
-    def _step(self, step: list[list[int]], batches: Iterator[Part]) -> torch.Tensor:
+        def state() -> TrainedEpoch:
+            done.loss_sum, done.seconds, done.waited_s = total.item(), time.perf_counter() - start, batches.waited_s
+            if fresh:
+                done.losses += torch.stack(fresh).tolist()
+                fresh.clear()
+            return done
+
+        plan, batches = self._batches(epoch, done)
+        typical = typical_step(plan, self.lengths)
+        while done.steps < len(plan):
+            step = plan[done.steps]
+            done.lr = learning_rates(self.optimizer)
+            with FlopCount() if done.steps == typical else contextlib.nullcontext() as flops:
+                mean = self._step_or_cut(step, batches, watch)
+            if mean is None:
+                plan, batches = self._batches(epoch, done)
+                typical = typical_step(plan, self.lengths)
+                continue
+            if flops is not None:
+                done.flops = flops.total * len(plan) * self.accelerator.num_processes
+            fresh.append(mean)
+            rows = sum(map(len, step))
+            total += mean * rows
+            done.steps, done.samples = done.steps + 1, done.samples + rows
+            progress.step(mean.item() if device.type == "cpu" else None)
+            if device.type == "cpu" or done.steps % _CHECK_EVERY == 1 or done.steps == len(plan):
+                self._require_finite(watch, plan, epoch, done.steps)
+            if pause is not None:
+                pause(state)
+        return state()
+
+    def _batches(self, epoch: int, done: TrainedEpoch) -> tuple[list[list[list[int]]], Timed]:
+        """Return the plan of the epoch, and the batches of the steps that are left."""
+        plan = self._plan(epoch)
+        micros = [micro for step in plan[done.steps :] for micro in step]
+        return plan, Timed(self.load(self.data.train, self.lengths, micros, begun=done.steps > 0), done.waited_s)
+
+    def _step_or_cut(self, step: list[list[int]], batches: Iterator, watch: LossWatch) -> torch.Tensor | None:
+        """Take one step and return its loss; or, when memory runs out, cut batches in two for it and return None."""
+        try:
+            return self._step(step, batches, watch)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            self._give_up(error, "accumulate", f"in a step of micro-batches of {len(step[0])} rows", len(step[0]) > 1)
+        self.optimizer.zero_grad()
+        self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
+        return None
+
+    def _step(self, step: list[list[int]], batches: Iterator[Part], watch: LossWatch) -> torch.Tensor:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
         rows, world = sum(map(len, step)), self.accelerator.num_processes
         parts = [next(batches) for _ in step]
@@ -154,89 +200,95 @@ class Trainer:
                     # gradients are averaged over processes, so each counts its own part `world` times
                     self.accelerator.backward(total * world)
                 mean += loss.detach() * share
+        mean = self._over_processes(mean) if world > 1 else mean
+        watch.see(mean)
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
         if not self.accelerator.optimizer_step_was_skipped:
             self.schedule.step()
         self.optimizer.zero_grad()
-        return self._over_processes(mean) if world > 1 else mean
+        return mean
 
     def _over_processes(self, value: torch.Tensor) -> torch.Tensor:
         """Return the sum of a tensor over all processes."""
         return self.accelerator.reduce(value, "sum")
 
+    def _require_finite(self, watch: LossWatch, plan: list[list[list[int]]], epoch: int, steps: int) -> None:
+        if (lost := watch.lost()) is None:
+            return
+        number = steps - 1 - lost[0]
+
+        def again() -> None:
+            for batch, *_ in self.load(self.data.train, self.lengths, plan[number], begun=True):
+                with self.accelerator.autocast():
+                    self.model(**batch)
+
+        where = first_not_finite(self.accelerator.unwrap_model(self.model), again)
+        first = f"The first values that are not finite are {where}." if where else "The model's own values are finite."
+        raise RunFailure(
+            f"The loss became {lost[1]} at step {epoch * self.steps_per_epoch + number + 1} (epoch {epoch + 1})."
+            f" {first} {_ADVICE}"
+        )
+
     @torch.no_grad()
-    def evaluate(self) -> dict[str, float]:
+    def evaluate(self, done: dict[str, Found] | None = None, pause: Pause | None = None) -> dict[str, float]:
         """Return all metrics of every evaluation split, those of the hold-out under `holdout_`.
 
-        Raises RunFailure when the model's outputs are not finite.
+        What is predicted goes into `done`, which `pause` gets between two batches; what is in it already is not
+        predicted again. Raises RunFailure when the model's outputs are not finite and when memory runs out.
         """
         self.model.eval()
+        done = {} if done is None else done
         metrics: dict[str, float] = {}
         for split, rows in self.data.evaluation.items():
-            metrics |= self.data.measure(split, *self._predict(rows))
+            metrics |= self.data.measure(split, *self._predict(split, rows, done, pause))
         if self.data.holdout is not None:
             first = next(iter(self.data.evaluation))
-            scores = self.data.measure(first, *self._predict(self.data.holdout))
+            scores = self.data.measure(first, *self._predict("holdout", self.data.holdout, done, pause))
             metrics |= {f"holdout_{name}": value for name, value in scores.items()}
         return metrics
 
-    def _predict(self, rows: Any) -> tuple[list[int], list[int]]:
-        """Return the predicted and the true labels of all rows; rows of about one length go together."""
-        lengths = _lengths(rows)
-        order = sorted(range(len(rows)), key=lambda r: lengths[r])
-        found: list[tuple[int, int, int]] = []
-        batches = list(chunks(order, self.settings.eval_batch_size))
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+    def _predict(
+        self, split: str, rows: Any, done: dict[str, Found], pause: Pause | None
+    ) -> tuple[list[int], list[int]]:
+        """Return the predicted and the true labels of all rows."""
+        found = done.setdefault(split, [])
         model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
-        for chunk, (batch, own, _) in zip(batches, self._load(rows, lengths, batches), strict=True):
-            with self.accelerator.autocast():
-                predicted = self.data.predict(model, batch)
-            found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
-        found = sorted(gather_object(found)) if world > 1 else sorted(found)
-        return [p for _, p, _ in found], [label for _, _, label in found]
 
-    def _load(self, rows: Any, lengths: list[int], batches: list[list[int]]) -> Iterator[Part]:
-        """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
+        def state() -> dict[str, Found]:
+            return done | {split: of_all_processes(found, self.accelerator)}
 
-        It is padded to the longest row of the whole batch. A process without a row of its own computes on that row,
-        which then counts nothing.
-        """
-        world, rank = self.accelerator.num_processes, self.accelerator.process_index
-        own = [batch[rank::world] for batch in batches]
-        longest = [[max(batch, key=lengths.__getitem__)] if world > 1 else [] for batch in batches]
-        on_cuda = self.accelerator.device.type == "cuda"
-        loader = DataLoader(
-            rows,
-            batch_sampler=[part + row for part, row in zip(own, longest, strict=True)],
-            collate_fn=self.data.collate,
-            num_workers=_WORKERS if on_cuda else 0,  # on a CPU they would take its cores from the model
-            pin_memory=on_cuda,
-        )
-        for part, batch in zip(own, loader, strict=True):
-            kept = {key: value[: max(len(part), 1)] for key, value in batch.items()}
-            targets = _targets(kept["labels"]) if part else 0
-            yield {k: v.to(self.accelerator.device, non_blocking=True) for k, v in kept.items()}, len(part), targets
+        finished = False
+        while not finished:
+            size = self.batches["eval_batch_size"]
+            try:
+                for _ in predict(rows, found, size, model, self.data.predict, self.load, self.accelerator):
+                    if pause is not None:
+                        pause(state)
+                finished = True
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._give_up(error, "eval_batch_size", f"in evaluating {size} rows at once", size > 1)
+            if not finished:
+                self._cut("eval_batch_size", max(size // 2, 1))
+        everything = of_all_processes(found, self.accelerator)
+        return [p for _, p, _ in everything], [label for _, _, label in everything]
 
+    def _give_up(self, error: Exception, key: str, where: str, divisible: bool) -> None:
+        """Raise RunFailure for memory that ran out, unless `auto_batch` can cut what is `divisible` in two."""
+        if self.settings.auto_batch and divisible:
+            return
+        halved = {"accumulate": 2 * self.batches["accumulate"], "eval_batch_size": self.batches["eval_batch_size"] // 2}
+        advice = f"train.{key}={halved[key]} halves what a batch needs, train.auto_batch=true does so until it fits; "
+        raise RunFailure(
+            f"There was not enough memory {where}. {what_was_live(self.model, self.optimizer, self.accelerator.device)}"
+            f" {advice if divisible else ''}train.precision=bf16 and a shorter text.max_length need less, and for"
+            " backbones that have it backbone.gradient_checkpointing=true."
+        ) from error
 
-def _lengths(rows: Any) -> list[int]:
-    return list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
-
-
-def _targets(labels: torch.Tensor) -> int:
-    """Return over how many predictions the loss of a batch is a mean: its rows, or the tokens of a language model."""
-    return len(labels) if labels.dim() == 1 else int((labels[:, 1:] != _IGNORED).sum())
-
-
-class _Timed(Iterator):
-    """An iterator that adds up how long its reader has waited for it."""
-
-    def __init__(self, items: Iterator):
-        self._items, self.waited_s = items, 0.0
-
-    def __next__(self) -> Any:
-        start = time.perf_counter()
-        item = next(self._items)
-        self.waited_s += time.perf_counter() - start
-        return item
+    def _cut(self, key: str, value: int) -> None:
+        clear_device_cache(garbage_collection=True)
+        print(f"Out of memory: the run goes on with train.{key}={value}.", flush=True)
+        self.batches[key] = value

@@ -8,9 +8,9 @@ from frod_bench.tasks.sources.local import LocalSource
 
 
 def test_names_open_their_sources(tmp_path):
-    assert isinstance(open_source("hub"), HubSource)
-    assert isinstance(open_source("generated"), GeneratedSource)
-    assert isinstance(open_source("local", tmp_path), LocalSource)
+    assert isinstance(open_source("hub").source, HubSource)
+    assert isinstance(open_source("generated").source, GeneratedSource)
+    assert isinstance(open_source("local", tmp_path).source, LocalSource)
 
 
 def test_unknown_name():
@@ -21,3 +21,9 @@ def test_unknown_name():
 def test_a_root_that_would_not_be_read_is_refused(tmp_path):
     with pytest.raises(RequestError, match=r"Add data\.source=local"):
         open_source("hub", tmp_path)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True, "many"])
+def test_a_limit_that_is_none(limit):
+    with pytest.raises(RequestError, match=rf"data\.max_row_bytes={limit} is not accepted"):
+        open_source("generated", None, limit)

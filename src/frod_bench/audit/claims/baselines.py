@@ -32,6 +32,7 @@ def _optimized(evidence: Evidence, method: str) -> Finding:
     parameters = dict(_adapted(adapter).named_parameters())
     head = [name for name in parameters if f".{_HEAD}." in name and "original_module" not in name]
     reached = [name for name in head if any(word in name for word, _ in filters) and parameters[name].requires_grad]
+    open_head = [name for name in head if parameters[name].requires_grad]
     trainable = [name for name, parameter in parameters.items() if parameter.requires_grad]
     lost = [name for name in trainable if not any(word in name for word, _ in filters)]
     kinds = sorted({_HEAD if name in head else next(p for p in name.split(".") if method in p) for name in lost})
@@ -40,8 +41,8 @@ def _optimized(evidence: Evidence, method: str) -> Finding:
         f"Applied to the script's model with the script's adapter, the filters of the {method} branch give the"
         f" optimizer {len(reached)} of the {len(head)} parameters of the classification head: they look for"
         f" {', '.join(repr(word) for word, _ in filters)}, and the head is called {_HEAD!r}"
-        f" ({source.at(branch, adapter)}). What it does not get stays as it was drawn: {len(lost)} of {len(trainable)}"
-        f" trainable tensors ({', '.join(kinds) or 'none'}), and a head that is not trainable at all.",
+        f" ({source.at(branch, adapter)}). The script's adapter makes {len(open_head)} of them trainable. Trainable"
+        f" and without an optimizer are {len(lost)} of {len(trainable)} tensors ({', '.join(kinds) or 'none'}).",
         ("filter", "parameters that match", "line"),
         tuple((word, sum(word in name for name in parameters), source.at(line)) for word, line in filters),
     )

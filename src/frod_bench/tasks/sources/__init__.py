@@ -7,6 +7,7 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Source
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.hub import HubSource
+from frod_bench.tasks.sources.limit import Limited, check_limit
 from frod_bench.tasks.sources.local import LocalSource
 from frod_bench.tasks.sources.packages import Packages
 
@@ -18,15 +19,20 @@ _ROOTLESS: dict[str, Callable[[], Source]] = {
 SOURCES = ("local", *_ROOTLESS)
 
 
-def open_source(name: str, root: str | Path | None = None) -> Source:
+MAX_ROW_BYTES = 2**24
+
+
+def open_source(name: str, root: str | Path | None = None, max_row_bytes: int = MAX_ROW_BYTES) -> Source:
     """Return the source called `name`; `root` is the directory of "local", and of no other.
 
-    Raises `RequestError` on an unknown name, and on a root that is missing or not used.
+    A row of more than `max_row_bytes` in a column is refused. Raises `RequestError` on an unknown name, on a root
+    that is missing or not used, and on a limit that is no whole number above 0.
     """
+    check_limit(max_row_bytes)
     if name not in SOURCES:
         raise RequestError(f"data.source={name} is not known. {nearest(str(name), SOURCES)}")
     if name == "local":
-        return LocalSource(root)
+        return Limited(LocalSource(root, max_row_bytes), max_row_bytes)
     if root is not None:
         raise RequestError(f"data.root={root} is not read with data.source={name}. Add data.source=local.")
-    return _ROOTLESS[name]()
+    return Limited(_ROOTLESS[name](), max_row_bytes)

@@ -14,10 +14,12 @@ from frod_bench.tasks.sources.fingerprint import Fingerprint
 class LocalSource:
     """Reads files straight into memory, so no cache is written beside or apart from them.
 
-    Raises `RequestError` when `root` is not a directory.
+    With `max_row_bytes` a file that would unpack to more for every row is not unpacked. Raises `RequestError` when
+    `root` is not a directory.
     """
 
-    def __init__(self, root: str | Path | None):
+    def __init__(self, root: str | Path | None, max_row_bytes: int | None = None):
+        self._max_row_bytes = max_row_bytes
         if root is None:
             raise RequestError("data.source=local needs a directory: type data.root=DIR.")
         self._root = Path(root).expanduser()
@@ -37,15 +39,17 @@ class LocalSource:
         if name.is_absolute() or ".." in name.parts:
             raise RequestError(f"{name} lies outside data.root. Accepted: <hub id>/<config>/<split>, without '..'.")
         path = self._root / name
+        if not path.resolve().is_relative_to(self._root.resolve()):
+            raise RequestError(f"{path} is a link that leads out of data.root. Put the file itself there.")
         if not path.exists() and path.with_suffix(".json").exists():
             path, name = path.with_suffix(".json"), name.with_suffix(".json")
         try:
             content = path.read_bytes()
-            rows = _from_json(content) if path.suffix == ".json" else Dataset(pq.read_table(pa.BufferReader(content)))
+            rows = _from_json(content) if path.suffix == ".json" else self._from_parquet(path, content)
         except FileNotFoundError:
             raise RequestError(self._missing(path)) from None
-        except (OSError, pa.ArrowException, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, pa.ArrowException, ValueError, TypeError, KeyError, RecursionError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise RequestError(
                 f"{path} cannot be read as {path.suffix[1:]}: {reason} Replace it with a whole copy."
             ) from error
@@ -55,6 +59,17 @@ class LocalSource:
     def provenance(self) -> dict[str, str]:
         """Return the source and the fingerprint of the files read so far."""
         return {"source": "local", "fingerprint": self._read.digest()}
+
+    def _from_parquet(self, path: Path, content: bytes) -> Dataset:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        for group in groups:
+            if self._max_row_bytes is not None and group.total_byte_size > self._max_row_bytes * max(group.num_rows, 1):
+                raise RequestError(
+                    f"{path} holds {group.total_byte_size:,} bytes in {group.num_rows} rows; accepted:"
+                    f" {self._max_row_bytes:,} a row. Shorten them, or raise data.max_row_bytes."
+                )
+        return Dataset(file.read())
 
     def _missing(self, path: Path) -> str:
         there = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"

@@ -1,0 +1,86 @@
+"""Rows on their way to the device: this process's part of every batch."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from frod_bench.errors import RunFailure
+
+_IGNORED = -100  # the label of a token that is not predicted
+
+Part = tuple[dict[str, Tensor], int, int]  # a batch, its rows and its targets that count
+
+
+def lengths_of(rows: Any) -> list[int]:
+    """Return the tokens of every row, 1 for rows that do not say."""
+    return list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
+
+
+class Loader:
+    """Makes batches with `collate`, in `workers` processes beside an accelerator.
+
+    On a CPU there are none: they would take its cores from the model.
+    """
+
+    def __init__(self, accelerator: Accelerator, collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]):
+        self._accelerator, self._collate = accelerator, collate
+        self._on_cuda = accelerator.device.type == "cuda"
+        self.workers = 2 if self._on_cuda else 0
+
+    def __call__(self, rows: Any, lengths: list[int], batches: list[list[int]], begun: bool) -> Iterator[Part]:
+        """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
+
+        It is padded to the longest row of the whole batch. A process without a row of its own computes on that row,
+        which then counts nothing. The start of a loader draws a random number; with `begun` that was drawn before,
+        and the random state stays as it is. Raises RunFailure when a worker dies.
+        """
+        world, rank = self._accelerator.num_processes, self._accelerator.process_index
+        own = [batch[rank::world] for batch in batches]
+        longest = [[max(batch, key=lengths.__getitem__)] if world > 1 else [] for batch in batches]
+        loader = DataLoader(
+            rows,
+            batch_sampler=[part + row for part, row in zip(own, longest, strict=True)],
+            collate_fn=self._collate,
+            num_workers=self.workers,
+            pin_memory=self._on_cuda,
+        )
+        with torch.random.fork_rng(devices=[], enabled=begun):
+            made = iter(loader)
+        for part in own:
+            kept = {key: value[: max(len(part), 1)] for key, value in self._next(made).items()}
+            targets = _targets(kept["labels"]) if part else 0
+            yield {k: v.to(self._accelerator.device, non_blocking=True) for k, v in kept.items()}, len(part), targets
+
+    def _next(self, made: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+        try:
+            return next(made)
+        except RuntimeError as error:
+            if self.workers and "DataLoader worker" in str(error):
+                raise RunFailure(
+                    "A process that makes batches has died; too little memory is the usual reason. The same command"
+                    " goes on from the last checkpoint."
+                ) from error
+            raise
+
+
+class Timed(Iterator):
+    """An iterator that adds up how long its reader has waited for it."""
+
+    def __init__(self, items: Iterator, waited_s: float = 0.0):
+        self._items, self.waited_s = items, waited_s
+
+    def __next__(self) -> Any:
+        start = time.perf_counter()
+        item = next(self._items)
+        self.waited_s += time.perf_counter() - start
+        return item
+
+
+def _targets(labels: Tensor) -> int:
+    """Return over how many predictions the loss of a batch is a mean: its rows, or the tokens of a language model."""
+    return len(labels) if labels.dim() == 1 else int((labels[:, 1:] != _IGNORED).sum())

@@ -1,0 +1,39 @@
+"""The predictions of one evaluation split: in parts that a checkpoint can keep, and in batches that fit."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+
+from frod_bench.train.batches import chunks
+from frod_bench.train.loading import Loader, lengths_of
+
+Found = list[tuple[int, int, int]]  # row, prediction, label
+Predict = Callable[[nn.Module, dict[str, Tensor]], list[int]]
+
+
+def predict(
+    rows: Any, found: Found, batch_size: int, model: nn.Module, predict: Predict, load: Loader, accelerator: Accelerator
+) -> Iterator[None]:
+    """Add the prediction and the label of every row that is not in `found`, a batch between two yields.
+
+    Rows of about one length go together, the shortest first. Every process predicts its own part of a batch.
+    """
+    lengths = lengths_of(rows)
+    there = {row for row, _, _ in found}
+    order = [row for row in sorted(range(len(rows)), key=lambda r: lengths[r]) if row not in there]
+    batches = list(chunks(order, batch_size))
+    world, rank = accelerator.num_processes, accelerator.process_index
+    for chunk, (batch, own, _) in zip(batches, load(rows, lengths, batches, begun=bool(found)), strict=True):
+        with accelerator.autocast():
+            predicted = predict(model, batch)
+        found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
+        yield
+
+
+def of_all_processes(found: Found, accelerator: Accelerator) -> Found:
+    """Return what all processes have found, in the order of the rows."""
+    everything = gather_object(found) if accelerator.num_processes > 1 else found
+    return sorted({row: (row, prediction, label) for row, prediction, label in everything}.values())

@@ -1,0 +1,137 @@
+"""What goes wrong around a command: how it ends, what it says, and that the same command repairs it."""
+
+import errno
+import os
+import shutil
+import signal
+
+import pytest
+
+from frod_bench.record import RunDirectory, store
+from frod_bench.train.trainer import Trainer
+
+WORDS = ("profile=smoke", "train.epochs=2", "data.max_train=16", "method=lora", "out=run")
+
+
+def at_evaluation(monkeypatch, number, act):
+    """Let `act()` happen at the n-th evaluation, once."""
+    evaluate, calls = Trainer.evaluate, []
+
+    def acting(self, *arguments):
+        calls.append(self)
+        if len(calls) == number:
+            act()
+        return evaluate(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "evaluate", acting)
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_with_its_code_and_the_command_goes_on(bench, monkeypatch, signum, code):
+    at_evaluation(monkeypatch, 2, lambda: os.kill(os.getpid(), signum))
+    stopped, _, err = bench(*WORDS)
+    assert stopped == code
+    assert err.splitlines()[-1].startswith(f"frod-bench: stopped by {signal.Signals(signum).name}. The same command")
+    assert RunDirectory("run").read_record().status == "running"
+    assert not (RunDirectory("run").path / ".lock").exists()
+    code, out, err = bench(*WORDS)
+    assert (code, err) == (0, "")
+    assert "going on after epoch 1 of 2 and" in out
+
+
+def test_a_sweep_stops_at_a_signal(bench, monkeypatch, tmp_path):
+    at_evaluation(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert bench("-m", *WORDS[:-1], "seed=0,1")[0] == 143
+    assert len(list(tmp_path.rglob("record.json"))) == 1
+
+
+def test_the_second_run_on_a_directory_leaves(bench, tmp_path):
+    assert bench(*WORDS)[0] == 0
+    owner = RunDirectory("run")
+    owner.claim(owner.read_record().config_hash, "")
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    code, _, err = bench(*WORDS, "force=true")
+    assert code == 2
+    assert f"frod-bench: The directory run is in use by process {os.getpid()} on" in err
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+    owner.release()
+    assert bench(*WORDS, "force=true")[0] == 0
+
+
+def test_a_directory_that_is_removed(bench, monkeypatch, tmp_path):
+    at_evaluation(monkeypatch, 2, lambda: shutil.rmtree(tmp_path / "run"))
+    code, _, err = bench(*WORDS)
+    assert code == 1
+    assert "The directory run was removed while the run wrote into it" in err
+    assert not (tmp_path / "run").exists()
+    assert bench(*WORDS)[0] == 0
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_no_more(bench, monkeypatch, code):
+    fsync, full = os.fsync, []
+
+    def refusing(descriptor):
+        if full:
+            raise OSError(code, os.strerror(code), "run/record.json")
+        fsync(descriptor)
+
+    monkeypatch.setattr(store.os, "fsync", refusing)
+    at_evaluation(monkeypatch, 2, lambda: full.append(True))
+    ended, _, err = bench(*WORDS)
+    assert ended == 1
+    assert f"run/record.json cannot be written ({os.strerror(code)})" in err
+    assert "Traceback" not in err
+    full.clear()
+    code, out, _ = bench(*WORDS)
+    assert code == 0
+    assert "going on after epoch 1 of 2" in out
+    assert RunDirectory("run").read_record().status == "completed"
+
+
+def test_a_damaged_record_is_made_again(bench, tmp_path):
+    assert bench(*WORDS)[0] == 0
+    file = tmp_path / "run/record.json"
+    whole = RunDirectory("run").read_record()
+    file.write_text(file.read_text().replace('"completed"', '"running"'))
+    code, _, err = bench(*WORDS)
+    assert code == 0
+    assert "record.json is not a run record of schema 2: it was edited or damaged" in err
+    assert RunDirectory("run").read_record().final == whole.final
+
+
+def test_an_edited_record_is_in_no_table(bench, tmp_path):
+    assert bench(*WORDS)[0] == 0
+    assert bench(*WORDS[:-1], "seed=1", "out=other")[0] == 0
+    for name, old, new in (("record.json", '"seed": 0', '"seed": 7'), ("metrics.jsonl", '"step": ', '"step":  ')):
+        file = tmp_path / "run" / name
+        whole = file.read_text()
+        assert old in whole
+        file.write_text(whole.replace(old, new, 1))
+        code, out, err = bench("report", ".")
+        assert code == 0
+        assert f"run/{name}" in err
+        assert "edited or damaged" in err
+        file.write_text(whole)
+        assert out != bench("report", ".")[1]
+    assert bench("report", ".")[2] == ""
+
+
+def test_a_secret_is_neither_taken_nor_shown(bench, monkeypatch, tmp_path):
+    secret = "0123456789" * 4
+    monkeypatch.setenv("WANDB_API_KEY", secret)
+    code, _, err = bench(*WORDS, "wandb.project=${oc.env:WANDB_API_KEY}")
+    assert code == 2
+    assert "wandb.project holds a secret" in err
+    assert not (tmp_path / "run").exists()
+
+    def leak():
+        raise RuntimeError(f"https://user:{secret}@host answered 401")
+
+    at_evaluation(monkeypatch, 1, leak)
+    code, out, err = bench(*WORDS)
+    assert code == 1
+    assert "https://user:[secret]@host answered 401" in err
+    written = "".join(file.read_text(errors="replace") for file in (tmp_path / "run").rglob("*") if file.is_file())
+    assert secret not in out + err + written
+    assert "[secret]" in RunDirectory("run").read_record().error

@@ -1,0 +1,192 @@
+"""A run that was killed or stopped anywhere ends with the bits of one that never was."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+
+from frod_bench.errors import Interrupted
+from frod_bench.record import RunDirectory
+from frod_bench.tasks.base import most_likely_class
+from frod_bench.train.fit import fit
+
+CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
+VALUES = {"dropout": 0.3, "epochs": 2, "schedule": "cosine", "warmup": 0.2, "group_by_length": True, "batch_size": 16}
+VALUES |= {"eval_batch_size": 6}  # 40 rows to train on make 3 steps, 17 to evaluate 3 batches
+
+
+def ended(path):
+    """What a completed run leaves that no clock is part of."""
+    run = RunDirectory(path)
+    record = run.read_record()
+    lines = [{key: value for key, value in line.items() if key not in CLOCKS} for line in run.read_metrics()]
+    files = {file.relative_to(path).as_posix(): file.read_bytes() for file in run.adapter.rglob("*")}
+    there = {file.name for file in path.iterdir()} - {".lock"}
+    return lines, files, record.best, record.final, record.status, there
+
+
+@pytest.fixture
+def whole(make_trainer, make_run, silent):
+    """Returns a function (method, **values) -> what an uninterrupted run leaves."""
+
+    def run(method, **values):
+        directory, record = make_run("whole", method)
+        fit(make_trainer(method, **VALUES | values), directory, record, silent)
+        return ended(directory.path)
+
+    return run
+
+
+def begin(make_run, name, method):
+    """Claim the directory as a command does, and return it, its record, and whether the run is begun already."""
+    run, record = make_run(name, method)
+    begun = run.record.exists()
+    run.write_record(record)
+    return run, record, begun
+
+
+class Stopping:
+    """A progress display that sends this process a signal at the n-th step."""
+
+    def __init__(self, at_step, signum):
+        self.left, self.signum = at_step, signum
+
+    def __call__(self, *arguments, **options):
+        return self
+
+    def step(self, loss=None):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), self.signum)
+
+    def say(self, text):
+        pass
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("method", "at_step", "signum"),
+    [
+        ("frod", 1, signal.SIGTERM),
+        ("lora", 2, signal.SIGINT),
+        ("full_ft", 3, signal.SIGTERM),
+        ("frod", 4, signal.SIGINT),
+        ("lora", 5, signal.SIGTERM),
+        ("lora", 6, signal.SIGTERM),
+    ],
+)
+def test_a_signal_in_training(make_trainer, make_run, silent, whole, monkeypatch, method, at_step, signum):
+    expected = whole(method)
+    handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    run, record, _ = begin(make_run, "run", method)
+    with monkeypatch.context() as patch:
+        patch.setattr("frod_bench.train.fit.Progress", Stopping(at_step, signum))
+        with pytest.raises(Interrupted) as raised:
+            fit(make_trainer(method, **VALUES), run, record, silent)
+    assert raised.value.signum == signum
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == handlers
+    assert run.read_record().status == "running"
+    torch.manual_seed(99)  # the new process has drawn other numbers before
+    fit(make_trainer(method, **VALUES), run, replace(record, best=None, final=None), silent, resume=True)
+    assert ended(run.path) == expected
+
+
+@pytest.mark.parametrize("at_batch", [1, 3, 4, 10])
+def test_a_signal_in_evaluation(make_trainer, make_data, make_run, silent, whole, at_batch):
+    expected = whole("lora", data=make_data(holdout=7), selection="holdout")
+    data, calls = make_data(holdout=7), []
+
+    def predict(model, batch):
+        calls.append(batch)
+        if len(calls) == at_batch:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return most_likely_class(model, batch)
+
+    data.predict = predict
+    run, record, _ = begin(make_run, "run", "lora")
+    values = VALUES | {"data": data, "selection": "holdout"}
+    with pytest.raises(Interrupted):
+        fit(make_trainer("lora", **values), run, record, silent)
+    assert len(calls) == at_batch
+    fit(make_trainer("lora", **values), run, record, silent, resume=True)
+    assert len(calls) == 2 * (3 + 2)  # nothing was predicted twice
+    assert ended(run.path) == expected
+
+
+def test_a_second_signal_ends_at_once(make_trainer, make_run, silent, monkeypatch):
+    class Twice(Stopping):
+        def step(self, loss=None):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("frod_bench.train.fit.Progress", Twice(1, signal.SIGINT))
+    run, record, _ = begin(make_run, "run", "lora")
+    with pytest.raises(KeyboardInterrupt):
+        fit(make_trainer("lora", **VALUES), run, record, silent)
+
+
+def in_child(work):
+    """Return the exit code, or minus the signal, of a copy of this process that does the work."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def die_at(call, after):
+    """Let this process be killed before, or after, the n-th time that it moves a file to its place or syncs one."""
+    counted = 0
+
+    def counting(function):
+        def called(*arguments, **options):
+            nonlocal counted
+            counted += 1
+            if counted == call and not after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            try:
+                return function(*arguments, **options)
+            finally:
+                if counted == call:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        return called
+
+    for name in ("replace", "rename", "fsync", "unlink"):
+        setattr(os, name, counting(getattr(os, name)))
+
+
+@pytest.mark.parametrize(("method", "first"), [("frod", 1), ("lora", 2)])
+def test_killed_at_any_write(make_trainer, make_data, make_run, silent, whole, tmp_path, method, first):
+    """Every ninth write of a run is its last, before it is done or after it; then the same command is typed again."""
+    values = VALUES | {"batch_size": 8, "eval_batch_size": 9}
+    expected, deaths = whole(method, **values, data=make_data(train=16)), 0
+    for call in range(first, 200, 9):
+
+        def attempt(dies, call=call):
+            run, record, begun = begin(make_run, f"run{call}", method)
+            if dies:
+                die_at(call, after=call % 2)
+            trainer = make_trainer(method, **values, data=make_data(train=16))
+            fit(trainer, run, record, silent, resume=begun, checkpoint_every_s=0)
+
+        if (code := in_child(lambda attempt=attempt: attempt(True))) == 0:
+            break
+        assert code == -signal.SIGKILL
+        deaths += 1
+        if not RunDirectory(tmp_path / f"run{call}").record.exists() or ended_running(tmp_path / f"run{call}"):
+            assert in_child(lambda attempt=attempt: attempt(False)) == 0
+        *results, there = ended(tmp_path / f"run{call}")
+        assert [*results, there - {"checkpoints"}] == list(expected)
+    assert deaths > 5
+
+
+def ended_running(path):
+    return RunDirectory(path).read_record().status == "running"
