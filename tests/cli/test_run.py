@@ -39,7 +39,8 @@ def test_a_run_from_end_to_end(bench, tmp_path):
     assert (code, err) == (0, "")
     run = RunDirectory(only_run(tmp_path / "outputs"))
     assert run.path.is_relative_to(tmp_path / "outputs/smoke/tiny_roberta/glue/mrpc/frod")
-    assert {file.name for file in run.path.iterdir()} == {"adapter", "config.yaml", "metrics.jsonl", "record.json"}
+    left = {"adapter", "config.yaml", "metrics.jsonl", "losses.jsonl", "record.json"}
+    assert {file.name for file in run.path.iterdir()} == left
 
     config = yaml.safe_load(run.config.read_text())
     assert config["train"]["lr"] == {"diag": 0.01, "sparse": 0.01, "head": 0.01}

@@ -24,7 +24,8 @@ class ModelShards:
         """Return the sequence classifier of this architecture on the meta device, without a weight."""
         try:
             with quiet(), torch.device("meta"):
-                return AutoModelForSequenceClassification.from_config(AutoConfig.from_pretrained(self.directory))
+                config = AutoConfig.from_pretrained(self.directory, trust_remote_code=False)
+                return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
         except (OSError, ValueError, KeyError) as error:
             reason = str(error).strip().split("\n")[0]
             raise RequestError(f"The model in {self.directory} has no usable config.json: {reason}") from error
