@@ -120,8 +120,8 @@ def test_a_signal_in_evaluation(make_trainer, make_data, make_run, silent, whole
 def test_a_second_signal_ends_at_once(make_trainer, make_run, silent, monkeypatch):
     class Twice(Stopping):
         def step(self, loss=None):
-            os.kill(os.getpid(), signal.SIGINT)
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("frod_bench.train.fit.Progress", Twice(1, signal.SIGINT))
     run, record, _ = begin(make_run, "run", "lora")
