@@ -71,7 +71,7 @@ class RunDirectory:
         _write(self.record, record.to_json())
 
     def digests(self) -> dict[str, str]:
-        """Return "sha256:" and the digest of what the run wrote: configuration, metrics, losses, `adapter/`, by path."""
+        """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
         files = [self.config, self.metrics, self.losses, *self._adapter_files()]
         return {file.relative_to(self.path).as_posix(): _digest(file) for file in files if file.is_file()}
 
