@@ -36,7 +36,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Basis:
-    """What the release makes once and shares: V and the places of S, in its own containers."""
+    """What the release makes once and shares: V and then the places of S, in its own containers."""
 
     shared: dict[str, Any]
 
@@ -73,10 +73,7 @@ def _load(release: Release, path: str, commit: str, names: dict[str, Any]) -> Mo
     module = ModuleType(f"{_PACKAGE}.audited")
     vars(module).update(names, __package__=_PACKAGE)
     text = re.sub(r"^from \.(config|layer) import .*$", "", source.text, flags=re.MULTILINE)
-    try:
-        exec(compile(text, source.path, "exec"), vars(module))
-    except ImportError as error:
-        raise Missing(f"{source.at(1)} does not run in the installed PEFT ({error}).", "make setup") from error
+    exec(compile(text, source.path, "exec"), vars(module))
     return module
 
 
@@ -103,8 +100,8 @@ def _make(make: Any, setting: Setting, folder: str) -> Basis:
         target_modules={"q_proj"},
     )
     make(owner, config, _ADAPTER)
-    shared = {name: value["self_attn.q_proj"] for name, value in vars(owner).items() if name.startswith("FROD_")}
-    return Basis(shared)
+    made = sorted((name for name in vars(owner) if name.startswith("FROD_")), key="FROD_V".__ne__)  # V comes first
+    return Basis({name: getattr(owner, name)["self_attn.q_proj"] for name in made})
 
 
 def _backbone() -> list[nn.Linear]:
@@ -117,12 +114,17 @@ def _backbone() -> list[nn.Linear]:
 
 @contextlib.contextmanager
 def _as_then() -> Iterator[None]:
-    """Let the release read its own pickles, and keep what it prints off the page."""
+    """Let the release read its own pickles, and keep what it prints off the page.
+
+    Raises Missing for what a file of the release does not find in the installed libraries.
+    """
     before = os.environ.get(_OLD_PICKLES)
     os.environ[_OLD_PICKLES] = "1"
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             yield
+    except (ImportError, AttributeError, TypeError) as error:
+        raise Missing(f"The release's layers do not run in the installed PEFT: {error}.", "make setup") from error
     finally:
         if before is None:
             del os.environ[_OLD_PICKLES]

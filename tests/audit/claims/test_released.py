@@ -26,8 +26,8 @@ class FRODModel:
         if cache_exists:
             places = torch.load(file)
         torch.save(places, file)
-        self.FROD_V = {{"self_attn.q_proj": {{adapter_name: torch.linalg.qr(stack).R.T}}}}
         self.FROD_S_mask = {{"self_attn.q_proj": {{adapter_name: places.fill_diagonal_(False).float()}}}}
+        self.FROD_V = {{"self_attn.q_proj": {{adapter_name: torch.linalg.qr(stack).R.T}}}}
 """
 LAYER_TEXT = """
 import torch
