@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 PROFILE ?= paper
-.PHONY: help setup lint test demo table2 table3 table4 table5 clean
+.PHONY: help setup lint test demo table2 table3 table4 table5 figure2 figure4 figure5 figure6 clean
 
 help: ## show this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,28 @@ table4: setup ## Table 4 (GLUE)
 table5: setup ## Table 5 (density and learning rates)
 table2 table3 table4 table5:
 	$(BIN)/frod-bench table $(@:table%=%) --profile $(PROFILE) $(ARGS)
+
+# A figure's task where the profile has its rows: make figure4 PROFILE=offline TASK=vision/eurosat ARGS=data.root=DIR
+TASK ?= $(if $(filter paper,$(PROFILE)),vision/cars,vision/digits)
+FIGURES := outputs/figures/$(PROFILE)
+PLANE := $(if $(filter paper,$(PROFILE)),,--points 11 --rows 64)
+
+figure2: setup ## loss landscapes of the baselines, before and after training; PROFILE=paper|offline|smoke
+	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=full_ft,lora,pissa,vera $(ARGS)
+	$(BIN)/frod-bench figure 2 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
+
+figure4: setup ## training loss and accuracy by step over five seeds; at full scale under GOAT's protocol, as the authors'
+	FROD_BENCH_OUT=$(FIGURES)/runs4 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) \
+	  $(if $(filter paper,$(PROFILE)),protocol=goat) method=frod,full_ft,lora,pissa,vera seed=0,1,2,3,4 $(ARGS)
+	$(BIN)/frod-bench figure 4 $(FIGURES)/runs4 --task $(TASK) --to $(FIGURES)
+
+figure5: figure2 ## loss landscapes with FRoD's, on one colour scale
+	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=frod $(ARGS)
+	$(BIN)/frod-bench figure 5 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
+
+figure6: setup ## accuracy against tan alpha over the grid of Table 5
+	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 hydra.sweeper.max_batch_size=8 profile=$(PROFILE) $(ARGS)
+	$(BIN)/frod-bench figure 6 $(FIGURES)/runs6 --to $(FIGURES)
 
 clean: ## remove .venv and caches; outputs stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist

@@ -20,7 +20,8 @@ ALLOWED = {
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
     "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "train.memory_model", "errors"],
-    "audit": ["audit", "methods", "errors"],
+    "audit": ["audit", "methods", "adapters", "linalg", "ops", "record", "errors"],
+    "landscape": ["landscape"],
     "tasks": ["tasks", "errors", "disk_cache"],
     "backbones": ["backbones", "errors", "disk_cache"],
     "record": ["record", "errors"],
@@ -100,6 +101,7 @@ def test_no_file_imports_the_wrong_way(package):
         ("report.x", "import torch.nn"),
         ("report.x", "from frod_bench import methods"),
         ("methods.x", "from ..train import fit"),
+        ("landscape.x", "from frod_bench.record import RunDirectory"),
     ],
 )
 def test_a_wrong_import_is_found(module, line):

@@ -1,6 +1,47 @@
 """`frod-bench audit`."""
 
 import csv
+import json
+
+import pytest
+
+from frod_bench.audit.claims import CLAIMS
+
+
+def test_one_claim_with_its_rows(bench):
+    code, out, _ = bench("audit", "--only", "averages", "--only", "margin")
+    assert code == 0 and "DOES NOT HOLD  averages" in out and "82.73" in out
+    assert out.endswith("0 hold, 2 do not hold, 0 cannot be checked here.\n")
+
+
+def test_the_page_is_written(bench, tmp_path):
+    code, out, _ = bench("audit", "--only", "epochs", "--only", "best-average", "--to", str(tmp_path / "page"))
+    assert code == 0 and "To check it: git clone" in out
+    page = (tmp_path / "page/audit.md").read_text()
+    assert "[epochs](#epochs)" in page and str(tmp_path) not in page
+    claims = json.loads((tmp_path / "page/audit.json").read_text())["claims"]
+    assert [c["verdict"] for c in claims] == ["holds", "cannot be checked here"]
+
+
+def test_every_claim_is_listed(bench):
+    code, out, _ = bench("audit", "--list")
+    assert code == 0 and all(f"  {claim.name} " in out and claim.states in out for claim in CLAIMS)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--only", "averagess"], "Did you mean averages or"),
+        (["--code", "nowhere"], "There is no folder nowhere"),
+        (["--runs", "nowhere"], "There is no folder nowhere"),
+        (["--only", "margin", "--to", "file"], "Give another folder to --to"),
+        (["params", "--to", "file"], "Give another folder to --to"),
+    ],
+)
+def test_what_is_refused(bench, tmp_path, words, hint):
+    (tmp_path / "file").write_text("")
+    code, _, error = bench("audit", *words)
+    assert code == 2 and hint in error
 
 
 def test_params_are_printed_and_written(bench, tmp_path):
@@ -9,9 +50,3 @@ def test_params_are_printed_and_written(bench, tmp_path):
     rows = list(csv.DictReader((tmp_path / "params.csv").open()))
     assert len(rows) == 37 and rows[1]["pct_goat"] == "1.4959"
     assert (tmp_path / "params.md").read_text().count("\n|") == 39
-
-
-def test_an_unwritable_folder_is_named(bench, tmp_path):
-    (tmp_path / "file").write_text("")
-    code, _, error = bench("audit", "params", "--to", str(tmp_path / "file"))
-    assert code == 2 and "Give another folder to --to" in error

@@ -5,19 +5,22 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 
 from frod_bench.cli.cells import load_preset
 from frod_bench.cli.paths import config_dir
-from hydra_plugins.frod_bench_table import TableSweeper
 
 
 @pytest.fixture
 def jobs():
     """Return a function (preset, *typed) -> the jobs of all batches."""
 
+    # as Hydra finds it: its scan runs the files of plugins anew, so a class imported here may be another one
+    sweeper_class = Plugins.instance().class_name_to_class["hydra_plugins.frod_bench_table.TableSweeper"]
+
     def split(name, *typed, profile="smoke", max_batch_size=None):
         content = yaml.safe_load((config_dir() / f"sweep/{name}.yaml").read_text())["hydra"]["sweeper"]
-        sweeper = TableSweeper(max_batch_size, **{"common": "", "epochs": None} | content)
+        sweeper = sweeper_class(max_batch_size, **{"common": "", "epochs": None} | content)
         sweeper.config = SimpleNamespace(profile=SimpleNamespace(name=profile))
         return sweeper.split_arguments(OverridesParser.create().parse_overrides(list(typed)), max_batch_size)
 

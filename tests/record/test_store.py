@@ -201,6 +201,24 @@ class TestFindRecords:
         assert len(find_records(tmp_path).broken) == 1
 
 
+class TestLosses:
+    def test_they_are_kept_by_step_to_six_digits(self, directory):
+        directory.claim(HASH, "seed: 0\n")
+        assert directory.read_losses() == []
+        directory.write_losses([[0.123456789, 2.0], [1e-9]])
+        assert directory.read_losses() == [0.123457, 2.0, 1e-9]
+        with pytest.raises(ValueError):
+            directory.write_losses([[float("nan")]])
+
+    def test_force_removes_them_and_the_loss_surfaces(self, directory, record):
+        store(directory.path, record)
+        directory.write_losses([[1.0]])
+        directory.landscapes.mkdir()
+        directory.release()
+        assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+        assert {"config.yaml"} == {name for name in names(directory.path) if not name.startswith(".")}
+
+
 def test_the_adapter_is_held_against_the_record_where_it_is_asked_for(directory, record):
     store(directory.path, record)
     directory.adapter.mkdir()

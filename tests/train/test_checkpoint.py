@@ -35,7 +35,7 @@ def settle(run, record):
     """What a run leaves that no clock is part of."""
     lines = [{key: value for key, value in line.items() if key not in CLOCKS} for line in run.read_metrics()]
     files = {file.name: file.read_bytes() for file in run.adapter.iterdir()}
-    return lines, files, record.best, record.final, record.status
+    return lines, run.read_losses(), files, record.best, record.final, record.status
 
 
 def weights(trainer):
@@ -60,6 +60,7 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(make_trainer, make_run, sile
     again = replace(half, best=None, final=None)
     fit(resumed, other, again, silent, resume=True)
     assert settle(other, again) == settle(run, record)
+    assert len(other.read_losses()) == whole.total_steps
     for name, value in weights(whole).items():
         assert torch.equal(weights(resumed)[name], value), name
     assert not other.checkpoints.exists()

@@ -9,7 +9,7 @@ from frod_bench.record import RunRecord
 from frod_bench.train.fit import describe, fit
 
 KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "data_wait"}
-KEYS |= {"samples_per_second", "peak_memory_bytes"}
+KEYS |= {"samples_per_second", "flops", "peak_memory_bytes"}
 
 
 def scripted(*rounds):

@@ -1,1 +1,1 @@
-"""What the paper says, held against what follows from its own settings."""
+"""What the paper and its released code say, each claim held against what can be measured here."""

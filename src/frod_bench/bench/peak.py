@@ -1,6 +1,10 @@
 """Peak memory of a training step: the allocator's own count on a GPU, a process of its own on a CPU."""
 
+import ctypes
+import dataclasses
 import multiprocessing
+import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +19,7 @@ from frod_bench.errors import RunFailure
 from frod_bench.train.memory import peak_memory, reset_peak
 
 _STEPS = 2
+_M_MMAP_THRESHOLD = -3  # of glibc's mallopt; setting it also stops malloc from raising it by itself
 
 
 class Peaks(NamedTuple):
@@ -28,15 +33,16 @@ def peak_bytes(name: str, setting: Setting) -> int:
     """Return the peak memory in bytes that model, activations, gradients and optimizer of a contender take, of two
     steps; on a CPU with the initialisation in it. Raises RunFailure when the process that measures dies.
     """
-    peaks = measure_peaks(partial(build, name, setting), setting)
+    peaks = measure_peaks(partial(build, name), setting)
     return peaks.step if setting.device.type == "cuda" else max(peaks)
 
 
-def measure_peaks(make: Callable[[], nn.Module], setting: Setting) -> Peaks:
-    """Return the peaks of `make()` and of two steps on the setting's batch.
+def measure_peaks(make: Callable[[Setting], nn.Module], setting: Setting, live: bool = False) -> Peaks:
+    """Return the peaks of `make(setting)` and of two steps on the setting's batch.
 
-    On a CPU they are the growth of a fresh process's resident memory over what it has before the model is made.
-    Raises RunFailure when that process dies.
+    On a CPU they are the growth of the resident memory of a fresh process with an empty decomposition cache. With
+    `live` that process gives every large block back to the system when it is freed, so what is measured is what is
+    alive; else also what malloc keeps for later. Raises RunFailure when that process dies.
     """
     if setting.device.type == "cuda":
         torch.cuda.empty_cache()
@@ -44,7 +50,7 @@ def measure_peaks(make: Callable[[], nn.Module], setting: Setting) -> Peaks:
     context = multiprocessing.get_context("forkserver")  # a fresh process without the seconds of imports
     context.set_forkserver_preload(["frod_bench.bench.contenders"])
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(make, setting, torch.get_num_threads(), sender))
+    process = context.Process(target=_measure, args=(make, setting, live, torch.get_num_threads(), sender))
     process.start()
     sender.close()
     try:
@@ -54,16 +60,22 @@ def measure_peaks(make: Callable[[], nn.Module], setting: Setting) -> Peaks:
         raise RunFailure(f"The process that measures the memory ended with code {process.exitcode}.") from None
 
 
-def _measure(make: Callable[[], nn.Module], setting: Setting, threads: int, sender) -> None:
+def _measure(make: Callable[[Setting], nn.Module], setting: Setting, live: bool, threads: int, sender) -> None:
     torch.set_num_threads(threads)
-    torch.randn(256, 256) @ torch.randn(256, 256)  # the thread pool's own memory is no model's
     warnings.simplefilter("ignore")
-    sender.send(_peaks(make, setting, peak_memory(setting.device)[0]))
-
-
-def _peaks(make: Callable[[], nn.Module], setting: Setting, before: int) -> Peaks:
+    if live:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**16)
+    small = dataclasses.replace(setting, layers=2, batch=2, narrow=8)
+    _peaks(make, small, 0)  # the pages of libraries and the thread pool are no model's
     reset_peak()
-    stepper = Stepper(make(), setting.inputs())
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FROD_BENCH_CACHE"] = folder
+        sender.send(_peaks(make, setting, peak_memory(setting.device)[0]))
+
+
+def _peaks(make: Callable[[Setting], nn.Module], setting: Setting, before: int) -> Peaks:
+    reset_peak()
+    stepper = Stepper(make(setting), setting.inputs())
     initialisation = peak_memory(setting.device)[0]
     reset_peak()
     for _ in range(_STEPS):

@@ -8,14 +8,15 @@ from frod_bench.record.secrets import redact
 
 # word: its module here; each has main(argv) -> exit code
 COMMANDS = {
-    "audit": "hold the paper's figures against what follows from its settings",
+    "audit": "check what the paper and its released code say against what is measured here",
     "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
     "decompose": "compute FRoD's bases of a model directory without loading the model",
     "doctor": "check what this machine can run and what is missing",
     "export": "write a run's adapter for PEFT, or the merged model",
+    "figure": "draw a figure of the paper from stored runs",
     "list": "list tasks, methods or backbones",
     "plan": "say what a table of the paper would cost: memory, disk, hours, energy",
-    "report": "print the table of a folder of runs, or a table of the paper beside its own",
+    "report": "print the table of a folder of runs, or one of the paper beside its own; stats, html: more of it",
     "table": "run the missing cells of a table of the paper and print it",
 }
 

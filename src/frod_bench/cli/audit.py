@@ -1,90 +1,107 @@
-"""`frod-bench audit`: what the paper says, held against what follows from its own settings."""
+"""`frod-bench audit`: what the paper and its released code say, held against what can be measured here."""
 
 import argparse
-import csv
-from dataclasses import asdict, fields
-from io import StringIO
+import sys
+import warnings
 from pathlib import Path
 
-from tabulate import tabulate
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from tqdm.auto import tqdm
 
-from frod_bench.audit.params import Accounting, account, unexplained
-from frod_bench.cli.paths import paper_dir
-from frod_bench.errors import RequestError
+from frod_bench.audit import page
+from frod_bench.audit.claim import Judged, judge
+from frod_bench.audit.claims import CLAIMS, SECTIONS
+from frod_bench.audit.evidence import Evidence, Weights
+from frod_bench.cli import audit_params
+from frod_bench.cli.paths import config_dir, paper_dir
+from frod_bench.errors import RequestError, nearest
+from frod_bench.methods.injection import find_targets
+from frod_bench.record import environment
 
-_HEADERS = {
-    "table": "table",
-    "row": "row",
-    "backbone": "backbone",
-    "settings": "settings",
-    "paper_pct": "paper %",
-    "adapter": "adapter",
-    "head": "head",
-    "pct_backbone": "% of backbone",
-    "pct_with_adapter": "% of backbone + adapter",
-    "pct_head": "with head, % of backbone",
-    "pct_head_with_adapter": "with head, % of all",
-    "pct_goat": "% of GOAT's formula",
-    "note": "note",
-}
-_LEGEND = """\
-Closed forms over the shapes of the backbones; no weight is read. The head is a classifier's: 196 classes (Cars) for
-CLIP, 2 for the others. GOAT's formula (its App. H) is the denominator of the rows that the paper cites from it."""
 _EXAMPLES = """\
 examples:
+  frod-bench audit                           every claim; minutes, no training
+  frod-bench audit --list                    their names and what they state
+  frod-bench audit --only eq15               one claim, with the rows behind its verdict
+  frod-bench audit --code DIR --to results/audit    also the released code, and write audit.md and audit.json
   frod-bench audit params                    trainable parameters of every row of Tables 2-4, counted five ways
-  frod-bench audit params --to results/tables    also write params.md and params.csv
 """
 
 
 def main(argv: list[str]) -> int:
-    """Print the table; with `--to`, write it as well. Raises RequestError when it cannot be written."""
+    """Check the claims and print them; with `--to`, write the page as well.
+
+    Raises RequestError for an unknown claim and for a folder that does not exist or cannot be written.
+    """
     arguments = _parser().parse_args(argv)
-    rows = account(paper_dir() / "params.csv")
-    print(f"{_LEGEND}\n\n{_table(rows, 'simple')}\n\n{_summary(rows)}")
+    if arguments.what == "params":
+        return audit_params.main(arguments.to)
+    if arguments.list:
+        for title, section in SECTIONS.items():
+            print(f"{title}\n" + "\n".join(f"  {claim.name:<22} {claim.states}" for claim in section))
+        return 0
+    names = _names(arguments.only)
+    sections = _judge(names, _evidence(arguments), details=bool(arguments.only))
+    print(f"{page.counts([j for section in sections.values() for j in section])}.")
     if arguments.to is not None:
-        _write(rows, arguments.to)
+        _write(sections, arguments.to)
     return 0
 
 
-def _table(rows: list[Accounting], style: str) -> str:
-    """Return the rows as text; the long notes stand in the files only."""
-    leave_out = {"note"} if style == "simple" else set()
-    names = [field.name for field in fields(Accounting) if field.name not in leave_out]
-    body = [[_cell(name, getattr(row, name)) for name in names] for row in rows]
-    align = ["right" if name not in ("table", "row", "backbone", "settings", "note") else "left" for name in names]
-    return tabulate(body, [_HEADERS[name] for name in names], tablefmt=style, disable_numparse=True, colalign=align)
+def _judge(names: list[str], evidence: Evidence, details: bool) -> dict[str, list[Judged]]:
+    sections: dict[str, list[Judged]] = {}
+    bar = tqdm(total=len(names), unit="claim", disable=None, leave=False, file=sys.stderr)
+    with bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the libraries, about releases that are run as they are
+        for title, section in SECTIONS.items():
+            chosen = [claim for claim in section if claim.name in names]
+            for judged in judge(chosen, evidence):
+                bar.write(page.to_text(judged) + (page.details_text(judged) if details else ""), file=sys.stdout)
+                bar.update()
+                sections.setdefault(title, []).append(judged)
+    return sections
 
 
-def _cell(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    if name in ("adapter", "head"):
-        return f"{value:,}"
-    digits = 2 if name == "paper_pct" else 3
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+def _names(only: list[str] | None) -> list[str]:
+    names = [claim.name for claim in CLAIMS]
+    for name in only or []:
+        if name not in names:
+            raise RequestError(f"--only {name} is no claim. {nearest(name, names)} `frod-bench audit --list` has all.")
+    return only or names
 
 
-def _summary(rows: list[Accounting]) -> str:
-    odd = unexplained(rows)
-    printed = sum(row.paper_pct is not None for row in rows)
-    lines = [f"{printed - len(odd)} of {printed} printed percentages agree with one of the countings. The others:"]
-    return "\n".join(lines + [f"  {row.table} {row.row} {row.paper_pct:.2f}: {row.note}" for row in odd])
+def _evidence(arguments: argparse.Namespace) -> Evidence:
+    for folder in filter(None, (arguments.runs, arguments.code)):
+        if not folder.is_dir():
+            raise RequestError(f"There is no folder {folder}. Give another one, or leave the option out.")
+    results = paper_dir().parent
+    return Evidence(
+        paper=paper_dir(),
+        configs=config_dir(),
+        runs=arguments.runs or results / "runs",
+        bench=results / "bench",
+        weights=_weights,
+        code=arguments.code,
+    )
 
 
-def _write(rows: list[Accounting], folder: Path) -> None:
-    text = StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Accounting)], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()} for row in rows)
-    files = {"params.csv": text.getvalue(), "params.md": f"{_LEGEND}\n\n{_table(rows, 'github')}\n"}
+def _weights(backbone: str) -> Weights:
+    """Return the target layers of a packaged backbone."""
+    made = instantiate(OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml"))
+    model = made.build(2, seed=0)
+    return {name: layer.weight.detach() for name, layer in find_targets(model, made.targets, made.head)}
+
+
+def _write(sections: dict[str, list[Judged]], folder: Path) -> None:
+    files = {"audit.md": page.to_markdown(sections), "audit.json": page.to_json(sections, environment("cpu"))}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             (folder / name).write_text(content, encoding="utf-8")
     except OSError as error:
         raise RequestError(
-            f"The table cannot be written to {folder} ({error.strerror}). Give another folder to --to."
+            f"The audit cannot be written to {folder} ({error.strerror}). Give another folder to --to."
         ) from error
     print("\nwritten: " + ", ".join(str(folder / name) for name in files))
 
@@ -92,10 +109,20 @@ def _write(rows: list[Accounting], folder: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench audit",
-        description="Hold the paper's figures against what follows from its own settings.",
+        description="Check every claim of the paper and of its released code that can be checked without training:"
+        " what is stated, what is measured, and whether it holds.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=["params"], help="trainable parameters")
-    parser.add_argument("--to", type=Path, metavar="DIR", help="write params.md and params.csv into DIR")
+    parser.add_argument("what", nargs="?", choices=["params"], help="only the table of trainable parameters")
+    parser.add_argument("--list", action="store_true", help="list the claims and check nothing")
+    parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")
+    parser.add_argument(
+        "--code",
+        type=Path,
+        metavar="DIR",
+        help="folder with the clones AAAI2026-FRoD, of which two files are run, and GOAT-PEFT",
+    )
+    parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
+    parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
     return parser

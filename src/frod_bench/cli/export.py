@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from frod_bench.cli.stored import stored_adapter, stored_config
 from frod_bench.errors import RequestError
 
 _EXAMPLES = """\
@@ -23,7 +22,7 @@ FRoD has one in every basis where PEFT computes the same V: train with method.ba
 def main(argv: list[str]) -> int:
     """Write the export and print where it lies. Raises RequestError for what cannot be exported as asked."""
     arguments = _parser().parse_args(argv)
-    config, adapter = _read(arguments.run)
+    config, adapter = stored_config(arguments.run), stored_adapter(arguments.run)
     if arguments.to.exists() and any(arguments.to.iterdir()):
         raise RequestError(f"{arguments.to} is not empty. Give another folder to --to.")
     written = _export(config, adapter, arguments.format, arguments.to)
@@ -43,19 +42,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=["peft", "merged"], default="peft", help="default: peft")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     return parser
-
-
-def _read(run: Path) -> tuple[dict[str, Any], Path]:
-    """Return the configuration and the adapter's folder of a run. Raises RequestError when one is missing."""
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        config["backbone"]["_target_"]
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
-        raise RequestError(f"{run} is no run's directory: its config.yaml cannot be read ({error}).") from error
-    adapter = run / "adapter"
-    if not (adapter / "adapter_config.json").is_file():
-        raise RequestError(f"{run} holds no adapter/: run it again with force=true, it may have been cleared away.")
-    return config, adapter
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:

@@ -22,7 +22,7 @@ from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, environment, redact
-from frod_bench.tasks.base import Source, Task
+from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.checkpoint import delete_checkpoints
 from frod_bench.train.fit import fit
@@ -37,7 +37,7 @@ _TRACEBACK = "traceback.txt"
 
 
 @dataclass(frozen=True)
-class _Parts:
+class Parts:
     """What a configuration describes; making them reads no weights and no rows."""
 
     method: Method
@@ -52,7 +52,7 @@ def run_job(config: dict[str, Any]) -> float:
 
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
-    parts = _make_parts(config)
+    parts = make_parts(config)
     accelerator = make_accelerator(parts.settings)
     run = RunDirectory(config["out"] or default_directory(config))
     try:
@@ -64,7 +64,7 @@ def run_job(config: dict[str, Any]) -> float:
 
 
 def _run_claimed(
-    config: dict[str, Any], parts: _Parts, accelerator: Accelerator, run: RunDirectory, state: str
+    config: dict[str, Any], parts: Parts, accelerator: Accelerator, run: RunDirectory, state: str
 ) -> float:
     main = accelerator.is_main_process
     label = (
@@ -117,7 +117,8 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
     return state
 
 
-def _make_parts(config: dict[str, Any]) -> _Parts:
+def make_parts(config: dict[str, Any]) -> Parts:
+    """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
     check_no_secret(config)
     # null stands for the method's own default
@@ -125,14 +126,27 @@ def _make_parts(config: dict[str, Any]) -> _Parts:
     method = make_method(config["method"]["name"], **options)
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
-    parts = _Parts(method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks"))
+    parts = Parts(method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks"))
     check_finite(config)
     return parts
 
 
+def load_data(config: dict[str, Any], parts: Parts) -> TaskData:
+    """Return the rows that the configuration asks for, encoded for its backbone."""
+    return parts.task.load(
+        parts.source,
+        parts.backbone.processor(),
+        max_length=config["text"]["max_length"],
+        text=config["text"]["format"],
+        max_train=config["data"]["max_train"],
+        max_eval=config["data"]["max_eval"],
+        holdout=parts.settings.selection == "holdout",
+    )
+
+
 def _run(
     config: dict[str, Any],
-    parts: _Parts,
+    parts: Parts,
     accelerator: Accelerator,
     run: RunDirectory,
     record: RunRecord,
@@ -145,16 +159,8 @@ def _run(
     start = time.perf_counter()
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
-    seed, text, backbone = config["seed"], config["text"], parts.backbone
-    data = parts.task.load(
-        parts.source,
-        backbone.processor(),
-        max_length=text["max_length"],
-        text=text["format"],
-        max_train=config["data"]["max_train"],
-        max_eval=config["data"]["max_eval"],
-        holdout=parts.settings.selection == "holdout",
-    )
+    seed, backbone = config["seed"], parts.backbone
+    data = load_data(config, parts)
     model = backbone.build(data.num_labels, seed)
     total = sum(p.numel() for p in model.parameters())
     model.to(accelerator.device)

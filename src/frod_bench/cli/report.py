@@ -1,15 +1,15 @@
 """`frod-bench report`: stored runs as tables and figures."""
 
 import argparse
-import sys
+import importlib
 from pathlib import Path
 
 from frod_bench.cli import paper_table
 from frod_bench.cli.paper_table import is_printed
+from frod_bench.cli.runs import read_summary
 from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun, find_records
 from frod_bench.report.figures import learning_curves
-from frod_bench.report.summary import Summary, summarise
+from frod_bench.report.summary import Summary
 from frod_bench.report.tables import to_csv, to_markdown, to_text
 
 _EXAMPLES = """\
@@ -18,21 +18,26 @@ examples:
   frod-bench report outputs/offline             the runs below one folder
   frod-bench report outputs --to results/demo   also write report.md, report.csv and the learning curves
   frod-bench report table4 --profile offline    a table of the paper; `frod-bench report table4 --help` for more
+  frod-bench report stats outputs               intervals, tests, ranks and the cost of convergence
+  frod-bench report html outputs --to FILE      one page to mail
 """
+
+_KINDS = {"stats": "frod_bench.cli.report_stats", "html": "frod_bench.cli.report_html"}  # each has main(argv)
 
 
 def main(argv: list[str]) -> int:
     """Print the tables of the runs below the folders; with `--to`, write them and the figures as well.
 
+    A first word of `stats` or `html` is a report of its own.
+
     Raises RequestError when a folder does not exist, holds no run, or the place to write cannot be written.
     """
     if argv and is_printed(argv[0]):
         return paper_table.main(argv)
-    arguments = _parser().parse_args(argv)
-    runs, warnings = _read(arguments.folders)
-    summary = summarise(runs)
-    for warning in [*warnings, *summary.warnings]:
-        print(f"warning: {warning}", file=sys.stderr)
+    if argv and argv[0] in _KINDS:
+        return importlib.import_module(_KINDS[argv[0]]).main(argv[1:])
+    arguments = _parser().parse_intermixed_args(argv)
+    summary = read_summary(arguments.folders)
     print(to_text(summary), end="")
     if arguments.to is not None:
         written = _write(summary, arguments.to)
@@ -58,24 +63,6 @@ def _parser() -> argparse.ArgumentParser:
         help="write report.md, report.csv, learning_curves.png and learning_curves.svg into DIR",
     )  # fmt: skip
     return parser
-
-
-def _read(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
-    """Return the runs below the folders, each once, and what is broken there."""
-    runs, broken = {}, {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise RequestError(
-                f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
-                " frod-bench method=frod task=glue/sst2 profile=offline"
-            )
-        found = find_records(folder)
-        runs |= {run.path.resolve(): run for run in found.runs}
-        broken |= {path.resolve(): reason for path, reason in found.broken}
-    if not runs:
-        reasons = " ".join(broken.values()) or "A run's directory holds a record.json."
-        raise RequestError(f"No run to show below {', '.join(map(str, folders))}. {reasons}")
-    return list(runs.values()), list(broken.values())
 
 
 def _write(summary: Summary, folder: Path) -> list[Path]:

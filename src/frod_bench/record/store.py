@@ -17,7 +17,7 @@ _HASH_LINE = "# config_hash: "
 
 
 class RunDirectory:
-    """One run's `config.yaml`, `metrics.jsonl` and `record.json`, beside its `checkpoints/` and `adapter/`.
+    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl` and `record.json`, beside `checkpoints/` and `adapter/`.
 
     Every write goes to a temporary file of the same directory, reaches the disk, and then takes the place of
     the old file, so a reader never sees half of one. Only the process that claimed the directory may write.
@@ -27,9 +27,11 @@ class RunDirectory:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.metrics = self.path / "metrics.jsonl"
+        self.losses = self.path / "losses.jsonl"
         self.record = self.path / "record.json"
         self.checkpoints = self.path / "checkpoints"
         self.adapter = self.path / "adapter"
+        self.landscapes = self.path / "landscapes"
         self._lock = DirectoryLock(self.path)
 
     def claim(self, config_hash: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
@@ -69,8 +71,8 @@ class RunDirectory:
         _write(self.record, record.to_json())
 
     def digests(self) -> dict[str, str]:
-        """Return "sha256:" and the digest of the configuration, the metrics and every file of `adapter/`, by path."""
-        files = [self.config, self.metrics, *self._adapter_files()]
+        """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
+        files = [self.config, self.metrics, self.losses, *self._adapter_files()]
         return {file.relative_to(self.path).as_posix(): _digest(file) for file in files if file.is_file()}
 
     def read_record(self) -> RunRecord:
@@ -79,7 +81,7 @@ class RunDirectory:
 
     def write_metrics(self, lines: list[dict[str, Any]]) -> None:
         """Write the lines of all epochs, each with at least `epoch`. Raises ValueError for NaN or infinity."""
-        _write(self.metrics, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+        _write_lines(self.metrics, lines)
 
     def append_metrics(self, line: dict[str, Any]) -> None:
         """Add the line of one epoch. Raises ValueError for NaN or infinity."""
@@ -87,18 +89,16 @@ class RunDirectory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, none without it. Raises RequestError for a broken one."""
-        if not self.metrics.exists():
-            return []
-        lines = []
-        for number, text in enumerate(_read(self.metrics).splitlines(), start=1):
-            try:
-                lines.append(loads_strict(text))
-                lines[-1]["epoch"]
-            except (ValueError, TypeError, KeyError) as error:
-                raise RequestError(
-                    f"{self.metrics} is broken: line {number} is not the metrics of an epoch ({error})."
-                ) from error
-        return lines
+        return _read_lines(self.metrics)
+
+    def write_losses(self, epochs: list[list[float]]) -> None:
+        """Write the training loss of every step to six digits, a list an epoch. Raises ValueError for NaN, infinity."""
+        rounded = ([float(f"{loss:.6g}") for loss in losses] for losses in epochs)
+        _write_lines(self.losses, [{"epoch": n, "losses": losses} for n, losses in enumerate(rounded, start=1)])
+
+    def read_losses(self) -> list[float]:
+        """Return the training loss of every step, none without `losses.jsonl`. Raises RequestError for a broken one."""
+        return [loss for line in _read_lines(self.losses) for loss in line["losses"]]
 
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""
@@ -118,8 +118,8 @@ class RunDirectory:
             return "resume"
 
     def verify(self, record: RunRecord, adapter: bool = False) -> None:
-        """Raise RequestError when configuration, metrics or `adapter` are not those that the record names."""
-        files = [self.config, self.metrics, *(self._adapter_files() if adapter else [])]
+        """Raise RequestError when configuration, metrics, losses or `adapter` are not those that the record names."""
+        files = [self.config, self.metrics, self.losses, *(self._adapter_files() if adapter else [])]
         for file in files:
             expected = record.files.get(file.relative_to(self.path).as_posix())
             if expected is not None and not (file.is_file() and _digest(file) == expected):
@@ -154,9 +154,9 @@ class RunDirectory:
                 file.unlink()
 
     def _clear(self) -> None:
-        for file in (self.record, self.metrics):
+        for file in (self.record, self.metrics, self.losses):
             file.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.adapter):
+        for folder in (self.checkpoints, self.adapter, self.landscapes):
             if folder.exists():
                 shutil.rmtree(folder)
 
@@ -198,6 +198,23 @@ def _read(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{file} cannot be read ({error}).") from error
+
+
+def _read_lines(file: Path) -> list[dict[str, Any]]:
+    if not file.exists():
+        return []
+    lines = []
+    for number, text in enumerate(_read(file).splitlines(), start=1):
+        try:
+            lines.append(loads_strict(text))
+            lines[-1]["epoch"]
+        except (ValueError, TypeError, KeyError) as error:
+            raise RequestError(f"{file} is broken: line {number} is not that of an epoch ({error}).") from error
+    return lines
+
+
+def _write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
+    _write(file, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
 
 def _digest(file: Path) -> str:

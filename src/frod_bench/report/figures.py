@@ -1,4 +1,4 @@
-"""Figures from stored runs, readable in print and without colour vision."""
+"""The learning curves of stored runs."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,13 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from frod_bench.report.style import legend, looks, polish
 from frod_bench.report.summary import Row, Section
-
-# Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# Lists of 6, 7 and 5: the same look comes back only after 210 methods.
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def learning_curves(sections: list[Section], path: str | Path) -> None:
@@ -26,7 +21,7 @@ def learning_curves(sections: list[Section], path: str | Path) -> None:
     """
     panels = [(section, task) for section in sections for task in sorted({row.task for row in section.rows})]
     methods = sorted({row.method for section in sections for row in section.rows})
-    styles = {method: _style(index) for index, method in enumerate(methods)}
+    styles = looks(methods)
 
     figure = Figure(figsize=(7.2, 2.5 * len(panels) + 0.6), layout="constrained")
     for axes, (section, task) in zip(figure.subplots(len(panels), 2, squeeze=False), panels, strict=True):
@@ -34,7 +29,7 @@ def learning_curves(sections: list[Section], path: str | Path) -> None:
         axes[0].set_title(f"{task}\n{', '.join(section.setting)}", loc="left", fontsize=8)
         _draw(axes[0], rows, styles, f"{rows[0].metric} (%)", _score)
         _draw(axes[1], rows, styles, "training loss", lambda row, line: line.get("train_loss"))
-    _legend(figure, methods)
+    legend(figure, methods)
     figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
     figure.savefig(path, dpi=200)
 
@@ -66,32 +61,4 @@ def _draw(
     axes.set_xlabel("epoch")
     axes.set_ylabel(title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.grid(color="0.9", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _style(index: int) -> dict[str, Any]:
-    return {
-        "color": _COLOURS[index % len(_COLOURS)],
-        "marker": _MARKERS[index % len(_MARKERS)],
-        "linestyle": _LINES[index % len(_LINES)],
-        "linewidth": 1.5,
-        "markersize": 4.5,
-        "markeredgecolor": "white",
-        "markeredgewidth": 0.5,
-    }
-
-
-def _legend(figure: Figure, methods: list[str]) -> None:
-    named = {}
-    for axes in figure.axes:
-        handles, labels = axes.get_legend_handles_labels()
-        named |= dict(zip(labels, handles, strict=True))
-    figure.legend(
-        [named[method] for method in methods],
-        methods,
-        loc="outside upper center",
-        ncols=min(len(methods), 4),
-        frameon=False,
-        handlelength=3.2,
-    )
+    polish(axes)

@@ -14,9 +14,14 @@ _FREE |= {"train.auto_batch", "checkpoint.every_s", "data.max_row_bytes"}
 
 
 def settings(run: StoredRun) -> dict[str, str]:
-    """Return the run's settings as `{dotted key: value}`, without the seed and the place it wrote to.
+    """Return what `configuration` does without the seed, the place it wrote to and what else changes no number."""
+    return {key: value for key, value in configuration(run).items() if key not in _FREE}
 
-    The version of the data is one of them: runs on different rows are different experiments. Raises
+
+def configuration(run: StoredRun) -> dict[str, str]:
+    """Return the run's configuration as `{dotted key: value}`.
+
+    The version of the data is a part of it: runs on different rows are different experiments. Raises
     RequestError when the run's `config.yaml` is missing or broken.
     """
     directory = RunDirectory(run.path)
@@ -26,10 +31,8 @@ def settings(run: StoredRun) -> dict[str, str]:
         raise RequestError(f"{directory.config} is broken: it is not YAML.") from error
     if not isinstance(config, dict | None):
         raise RequestError(f"{directory.config} is broken: it is not a configuration.")
-    flat = _flatten(config or {}) | _flatten(
-        {"data": {key: run.record.data[key] for key in ("revision", "fingerprint") if key in run.record.data}}
-    )
-    return {key: value for key, value in flat.items() if key not in _FREE}
+    version = {key: run.record.data[key] for key in ("revision", "fingerprint") if key in run.record.data}
+    return _flatten(config or {}) | _flatten({"data": version})
 
 
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:

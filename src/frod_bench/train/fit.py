@@ -40,6 +40,7 @@ class _Done:
     waited_s: float = 0.0  # of train_s
     eval_s: float = 0.0
     lines: list[dict[str, Any]] = field(default_factory=list)  # of metrics, one an epoch
+    losses: list[list[float]] = field(default_factory=list)  # of the steps, a list an epoch
     batches: dict[str, int] = field(default_factory=dict)  # as memory has allowed them
 
 
@@ -65,6 +66,7 @@ def fit(
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
     if main:
         run.write_metrics(done.lines)
+        run.write_losses(done.losses)
         if steps_done:
             print(_going_on(done, settings.epochs), flush=True)
         if done.epochs and done.selected_epoch == done.epochs and not done.trained:
@@ -92,10 +94,12 @@ def fit(
                 done.epochs, done.trained, done.predicted = epoch + 1, {}, {}
                 line = _line(trainer, trained, metrics, done.epochs)
                 done.lines.append(line)
+                done.losses.append(trained.losses)
                 selected = _select(trainer, record, done, metrics)
                 if main:
                     run.require_owned()
                     run.write_metrics(done.lines)
+                    run.write_losses(done.losses)
                     _update(record, trainer, done)
                     run.write_record(record)
                     tracker.log(line)
@@ -193,6 +197,7 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
         "seconds": trained.seconds,
         "data_wait": trained.waited_s / trained.seconds,
         "samples_per_second": trained.samples / trained.seconds,
+        "flops": trained.flops,
         "peak_memory_bytes": peak_memory(trainer.accelerator.device)[0],
     }
 

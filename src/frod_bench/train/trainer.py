@@ -16,6 +16,7 @@ from frod_bench.errors import RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import plan_epoch
+from frod_bench.train.flops import FlopCount, typical_step
 from frod_bench.train.loading import Loader, Part, Timed, lengths_of
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
 from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
@@ -34,7 +35,8 @@ _SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEG
 class TrainedEpoch:
     """What the steps of one epoch of training so far came to; plain data, so that it travels in a checkpoint.
 
-    `lr` is the rate of the last step taken, `waited_s` of the `seconds` went by waiting for the next batch.
+    `lr` is the rate of the last step taken, `losses` are those of the steps, `flops` a typical step's count times
+    their number, over all processes. `waited_s` of the `seconds` went by waiting for the next batch.
     """
 
     steps: int = 0
@@ -43,6 +45,8 @@ class TrainedEpoch:
     seconds: float = 0.0
     waited_s: float = 0.0
     lr: dict[str, float] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+    flops: int = 0
 
     @property
     def loss(self) -> float:
@@ -127,20 +131,29 @@ class Trainer:
         done = done or TrainedEpoch()
         device, start = self.accelerator.device, time.perf_counter() - done.seconds
         total = torch.tensor(done.loss_sum, device=device, dtype=torch.float64)
-        watch = LossWatch(self.optimizer, device)
+        watch, fresh = LossWatch(self.optimizer, device), []
 
         def state() -> TrainedEpoch:
             done.loss_sum, done.seconds, done.waited_s = total.item(), time.perf_counter() - start, batches.waited_s
+            if fresh:
+                done.losses += torch.stack(fresh).tolist()
+                fresh.clear()
             return done
 
         plan, batches = self._batches(epoch, done)
+        typical = typical_step(plan, self.lengths)
         while done.steps < len(plan):
             step = plan[done.steps]
             done.lr = learning_rates(self.optimizer)
-            mean = self._step_or_cut(step, batches, watch)
+            with FlopCount() if done.steps == typical else contextlib.nullcontext() as flops:
+                mean = self._step_or_cut(step, batches, watch)
             if mean is None:
                 plan, batches = self._batches(epoch, done)
+                typical = typical_step(plan, self.lengths)
                 continue
+            if flops is not None:
+                done.flops = flops.total * len(plan) * self.accelerator.num_processes
+            fresh.append(mean)
             rows = sum(map(len, step))
             total += mean * rows
             done.steps, done.samples = done.steps + 1, done.samples + rows

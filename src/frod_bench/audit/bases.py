@@ -1,0 +1,55 @@
+"""Packaged weights decomposed: what the claims about the shared basis are measured on."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from frod_bench.audit.evidence import Evidence
+from frod_bench.linalg.joint import JointFactors, joint_decomposition
+
+BACKBONES = ("minilm", "smollm2_135m", "vit_tiny")
+RANDOM_LAYERS, RANDOM_WIDTH = 12, 768  # the query projections of CLIP ViT-B/32
+
+
+@dataclass(frozen=True)
+class Group:
+    """The L layers of one category and their joint decomposition: V [n, n], U_i [m, n], Sigma_i [n]."""
+
+    backbone: str
+    category: str
+    weights: list[Tensor]  # L of [m, n], float32
+    factors: JointFactors  # U in float32, V and Sigma in float64
+
+    @property
+    def width(self) -> int:
+        return self.weights[0].shape[1]
+
+
+def groups(evidence: Evidence) -> list[Group]:
+    """Return the categories of the packaged backbones and one of normal random weights, decomposed once."""
+    return evidence.once("groups", lambda: [_decomposed(*group) for group in _stacks(evidence)])
+
+
+def stacks(evidence: Evidence, backbone: str) -> dict[str, list[Tensor]]:
+    """Return the weights of a packaged backbone by category, the layers in the model's order."""
+    found: dict[str, list[Tensor]] = {}
+    for name, weight in evidence.layers(backbone).items():
+        category = re.split(r"\.\d+\.", name)[-1]  # what stands after the number of the layer
+        found.setdefault(category, []).append(weight.float())
+    return found
+
+
+def _stacks(evidence: Evidence) -> Iterator[tuple[str, str, list[Tensor]]]:
+    for backbone in BACKBONES:
+        for name, weights in stacks(evidence, backbone).items():
+            yield backbone, name, weights
+    generator = torch.Generator().manual_seed(0)
+    normal = [torch.randn(RANDOM_WIDTH, RANDOM_WIDTH, generator=generator) for _ in range(RANDOM_LAYERS)]
+    yield "random", "normal", [W / RANDOM_WIDTH**0.5 for W in normal]
+
+
+def _decomposed(backbone: str, name: str, weights: list[Tensor]) -> Group:
+    return Group(backbone, name, weights, joint_decomposition(weights, dtype=torch.float32))

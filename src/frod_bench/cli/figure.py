@@ -1,0 +1,166 @@
+"""`frod-bench figure N`: the paper's figures from stored runs."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from frod_bench.cli.paths import paper_dir
+from frod_bench.cli.runs import read_summary
+from frod_bench.errors import RequestError
+from frod_bench.record import StoredRun
+from frod_bench.report import figure4, figure6, landscapes
+from frod_bench.report.summary import Row, Section
+
+_EXAMPLES = """\
+examples:
+  frod-bench figure 4 outputs --profile offline            loss and accuracy by step, over the seeds
+  frod-bench figure 6 outputs --to results/figures         accuracy against tan alpha, over Table 5's grid
+  frod-bench figure 2 outputs --task vision/digits         loss landscapes; computed once and kept with the runs
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Draw one figure as PNG, SVG and CSV and print where they lie.
+
+    Raises RequestError when the runs do not hold what it needs, or more than one setting or task is left to choose.
+    """
+    arguments = _parser().parse_intermixed_args(argv)
+    section = _section(arguments)
+    try:
+        files = _FIGURES[arguments.number](section, arguments)
+    except OSError as error:
+        raise RequestError(f"{arguments.to} cannot be written ({error.strerror}). Give another --to.") from error
+    print("written: " + ", ".join(map(str, files)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench figure",
+        description="Draw a figure of the paper from stored runs, with the data it was drawn from. 2: loss landscapes"
+        " of the baselines before and after training. 4: training loss and accuracy by step. 5: the landscapes with"
+        " FRoD's. 6: accuracy against tan alpha after 1, 4 and 10 epochs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("number", type=int, choices=sorted(_FIGURES), metavar="N", help="2, 4, 5 or 6")
+    parser.add_argument(
+        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
+        help="a run's directory or any folder above (default: outputs)",
+    )  # fmt: skip
+    parser.add_argument("--profile", help="only runs of this profile: paper, offline or smoke")
+    parser.add_argument("--task", help="only runs on this task, e.g. vision/cars")
+    parser.add_argument("--to", type=Path, default=Path("outputs/figures"), metavar="DIR", help="default: %(default)s")
+    plane = parser.add_argument_group("landscapes (figures 2 and 5)")
+    plane.add_argument("--points", type=_odd, default=21, help="points along each direction, odd (default: 21)")
+    plane.add_argument("--span", type=_positive, default=1.0, help="as far as this many filter norms (default: 1)")
+    plane.add_argument("--rows", type=_count, default=256, help="training rows of the loss (default: 256)")
+    plane.add_argument("--seed", type=int, default=0, help="of the two directions and the rows (default: 0)")
+    plane.add_argument("--together", type=_count, help="points in one forward pass (default: 16 on a GPU, else 1)")
+    return parser
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not accepted: a whole number of 1 or more")
+    return value
+
+
+def _odd(text: str) -> int:
+    if (value := int(text)) < 3 or value % 2 == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not accepted: an odd number of 3 or more")
+    return value
+
+
+def _positive(text: str) -> float:
+    if not 0 < (value := float(text)) < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not accepted: a number above 0")
+    return value
+
+
+def _section(arguments: argparse.Namespace) -> Section:
+    """Return the one setting that is left by the options, with the rows that are."""
+    found = []
+    for section in read_summary(arguments.folders).sections:
+        rows = [row for row in section.rows if arguments.task in (None, row.task)]
+        if rows and arguments.profile in (None, section.setting.profile):
+            found.append(Section(section.setting, rows))
+    if not found:
+        wanted = [f"--{key} {value}" for key in ("profile", "task") if (value := getattr(arguments, key))]
+        raise RequestError(f"No completed run there fits {' '.join(wanted) or 'a figure'}.")
+    if len(found) > 1:
+        settings = "; ".join(str(section.setting) for section in found)
+        raise RequestError(
+            f"A figure shows one setting, and there are {len(found)}: {settings}. Give a smaller FOLDER."
+        )
+    return found[0]
+
+
+def _one_task(section: Section) -> str:
+    tasks = sorted({row.task for row in section.rows})
+    if len(tasks) > 1:
+        raise RequestError(f"This figure shows one task. Choose it with --task: {', '.join(tasks)}.")
+    return tasks[0]
+
+
+def _figure4(section: Section, arguments: argparse.Namespace) -> list[Path]:
+    task = _one_task(section)
+    theirs = section.setting.profile == "paper" and task == "vision/cars"
+    printed = figure4.published(paper_dir() / "figure4.csv") if theirs else []
+    return figure4.draw(section, task, printed, arguments.to)
+
+
+def _figure6(section: Section, arguments: argparse.Namespace) -> list[Path]:
+    runs = [run for row in section.rows for run in row.runs]
+    found = figure6.points(runs)
+    if not found:
+        raise RequestError("Figure 6 needs runs of frod over Table 5's grid, every cell on the same tasks.")
+    tasks = ", ".join(sorted({row.task for row in section.rows}))
+    return figure6.draw(found, f"{tasks}; {', '.join(section.setting)}", arguments.to)
+
+
+def _baselines(section: Section, arguments: argparse.Namespace) -> list[Path]:
+    return _landscapes(section, arguments, lambda row: _method(row) != "frod")
+
+
+def _with_frod(section: Section, arguments: argparse.Namespace) -> list[Path]:
+    return _landscapes(section, arguments, lambda row: True)
+
+
+def _landscapes(section: Section, arguments: argparse.Namespace, wanted: Callable[[Row], bool]) -> list[Path]:
+    from frod_bench.cli.landscape import AFTER, BEFORE, Plane, surface  # torch takes seconds
+
+    task = _one_task(section)
+    plane = Plane(arguments.points, arguments.span, arguments.rows, arguments.seed)
+    rows = [row for row in section.rows if wanted(row)]
+    seed, runs = _one_seed(rows)
+    surfaces, left_out = {}, []
+    for row, run in zip(rows, runs, strict=True):
+        try:
+            if not surfaces:  # the base model with its new head is where every method starts
+                surfaces["before training"] = surface(run, BEFORE, plane, arguments.together)
+            surfaces[row.method] = surface(run, AFTER, plane, arguments.together)
+        except RequestError as error:
+            left_out.append(str(error))
+            print(f"left out: {row.method}: {error}", file=sys.stderr)
+    if len(surfaces) < 2:
+        raise RequestError(f"No run there has a loss surface. {' '.join(left_out)}")
+    title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"
+    return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
+
+
+def _one_seed(rows: list[Row]) -> tuple[int, list[StoredRun]]:
+    """Return the lowest seed that every row has, and each row's run of it: they started with the same head."""
+    by_seed = [{run.record.seed: run for run in row.runs} for row in rows]
+    common = set.intersection(*map(set, by_seed)) if by_seed else set()
+    if not common:
+        raise RequestError("Loss surfaces need a seed that every method there was run with.")
+    return min(common), [runs[min(common)] for runs in by_seed]
+
+
+def _method(row: Row) -> str:
+    return row.runs[0].record.method
+
+
+_FIGURES = {2: _baselines, 4: _figure4, 5: _with_frod, 6: _figure6}

@@ -1,0 +1,86 @@
+"""The loss surface of a stored run, rebuilt from its configuration and its adapter."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from frod_bench.cli.job import load_data, make_parts
+from frod_bench.cli.stored import stored_adapter, stored_config
+from frod_bench.errors import RequestError
+from frod_bench.landscape import cache
+from frod_bench.landscape.surface import Weights, grid, losses
+from frod_bench.methods import load_adapter
+from frod_bench.methods.injection import find_head, find_targets
+from frod_bench.record import RunDirectory, StoredRun
+from frod_bench.tasks.base import TaskData
+from frod_bench.train.batches import chunks
+
+BEFORE, AFTER = "before", "after"
+
+
+class Plane(NamedTuple):
+    """Which points of which plane: a grid of `points` x `points` in [-span, span], over `rows` training rows."""
+
+    points: int
+    span: float
+    rows: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.points}x{self.points}_span{self.span:g}_rows{self.rows}_seed{self.seed}"
+
+
+def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> cache.Surface:
+    """Return the loss surface of a run before or after training; what its directory lacks is computed.
+
+    `together` points share a forward pass, by default 16 on an accelerator and 1 on a CPU. Raises RequestError when
+    the adapter or the data is not there any more, or the method has no weights of its own to move.
+    """
+    file = RunDirectory(run.path).landscapes / f"{state}_{plane.name}.csv"
+    points = grid(plane.points, plane.span)
+
+    def compute(missing: list[tuple[float, float]]):
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        model, weights, data = _rebuild(run.path, state, device)
+        batches = _batches(data, plane, device)
+        size = together or (16 if device.type == "cuda" else 1)
+        label = f"{run.record.method} {state}"
+        done = len(points) - len(missing)
+        with tqdm(total=len(points), initial=done, desc=label, unit="point", disable=None) as bar:
+            yield from losses(model, weights, batches, missing, plane.seed, size, bar.update)
+
+    return cache.complete(file, points, compute)
+
+
+def _rebuild(path: Path, state: str, device: torch.device) -> tuple[torch.nn.Module, Weights, TaskData]:
+    """Return the model as plain layers, the weights that its method adapts with the head's, and its rows."""
+    config = stored_config(path)
+    parts = make_parts(config)
+    data = load_data(config, parts)
+    model = parts.backbone.build(data.num_labels, config["seed"])
+    if state == AFTER:
+        adapted = load_adapter(model, stored_adapter(path))
+        if not adapted.method.merges:
+            raise RequestError(
+                f"{adapted.method.name} has no loss surface here: the weights of its layers depend on the input."
+            )
+        model = adapted.merge()
+    model.to(device).requires_grad_(False)
+    head = [] if data.num_labels is None else parts.backbone.head
+    modules = [*find_targets(model, parts.backbone.targets, head), *(find_head(model, head) if head else [])]
+    chosen = {id(p) for _, module in modules for p in module.parameters() if p.ndim > 1}
+    return model, {name: p for name, p in model.named_parameters() if id(p) in chosen}, data
+
+
+def _batches(data: TaskData, plane: Plane, device: torch.device) -> list[tuple[dict[str, Any], int]]:
+    """Return the first rows of a shuffle that is the same for every run, by length, as tensors on the device."""
+    generator = torch.Generator().manual_seed(plane.seed)
+    rows = torch.randperm(len(data.train), generator=generator)[: plane.rows].tolist()
+    if "length" in data.train.column_names:
+        lengths = data.train["length"]
+        rows.sort(key=lambda row: lengths[row])
+    encoded = [data.collate([data.train[row] for row in part]) for part in chunks(rows, 64)]
+    return [({k: v.to(device) for k, v in batch.items()}, len(batch["labels"])) for batch in encoded]

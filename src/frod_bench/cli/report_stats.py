@@ -1,0 +1,51 @@
+"""`frod-bench report stats`: what the seeds of stored runs say."""
+
+import argparse
+from pathlib import Path
+
+from frod_bench.cli.runs import read_summary
+from frod_bench.errors import RequestError
+from frod_bench.report.statistics_tables import to_csv, to_markdown, to_text
+
+_EXAMPLES = """\
+examples:
+  frod-bench report stats outputs
+  frod-bench report stats results/runs --to results/tables   also write statistics.md and a CSV a kind of table
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Print the statistics of the runs below the folders; with `--to`, write them as well."""
+    arguments = _parser().parse_intermixed_args(argv)
+    summary = read_summary(arguments.folders)
+    if not summary.sections:
+        raise RequestError("No run there is complete, so there is nothing to count.")
+    print(to_text(summary), end="")
+    if arguments.to is not None:
+        files = {"statistics.md": to_markdown(summary)}
+        files |= {f"statistics_{name}.csv": text for name, text in to_csv(summary).items()}
+        try:
+            arguments.to.mkdir(parents=True, exist_ok=True)
+            for name, text in files.items():
+                (arguments.to / name).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise RequestError(f"{arguments.to} cannot be written ({error.strerror}). Give another --to.") from error
+        print("\nwritten: " + ", ".join(str(arguments.to / name) for name in files))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="frod-bench report stats",
+        description="Per method and task mean, standard deviation and bootstrap interval; FRoD against each baseline"
+        " on the same seeds, with a permutation test; average ranks; what it took to reach 95 % and 99 % of full"
+        " fine-tuning's best, in epochs, seconds and FLOPs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
+        help="a run's directory or any folder above (default: outputs)",
+    )  # fmt: skip
+    parser.add_argument("--to", type=Path, metavar="DIR", help="write statistics.md and the CSV files into DIR")
+    return parser

@@ -1,0 +1,35 @@
+"""The stored runs that a command is pointed at."""
+
+import sys
+from pathlib import Path
+
+from frod_bench.errors import RequestError
+from frod_bench.record import StoredRun, find_records
+from frod_bench.report.summary import Summary, summarise
+
+
+def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
+    """Return the runs below the folders, each once, and what is broken there. Raises RequestError without any."""
+    runs, broken = {}, {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise RequestError(
+                f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
+                " frod-bench method=frod task=glue/sst2 profile=offline"
+            )
+        found = find_records(folder)
+        runs |= {run.path.resolve(): run for run in found.runs}
+        broken |= {path.resolve(): reason for path, reason in found.broken}
+    if not runs:
+        reasons = " ".join(broken.values()) or "A run's directory holds a record.json."
+        raise RequestError(f"No run to show below {', '.join(map(str, folders))}. {reasons}")
+    return list(runs.values()), list(broken.values())
+
+
+def read_summary(folders: list[Path]) -> Summary:
+    """Return the runs below the folders by setting, and print a warning for each that is left out."""
+    runs, broken = read_runs(folders)
+    summary = summarise(runs)
+    for warning in [*broken, *summary.warnings]:
+        print(f"warning: {warning}", file=sys.stderr)
+    return summary

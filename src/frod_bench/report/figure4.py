@@ -1,0 +1,125 @@
+"""Figure 4: training loss and score by optimizer step, over the seeds, beside the curves the authors published."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from frod_bench.record import RunDirectory
+from frod_bench.report.style import legend, looks, polish, save
+from frod_bench.report.summary import Row, Section
+
+_WINDOW = 10  # steps of the moving average, as in the authors' plotting script
+_LAST_PUBLISHED_STEP = 280  # where the printed figure ends
+
+
+class Curve(NamedTuple):
+    """One seed of one method: y by step. `what` is `loss` or `score`, `source` is `ours` or `published`."""
+
+    source: str
+    what: str
+    method: str
+    seed: int
+    steps: Sequence[int]
+    values: Sequence[float]
+
+
+def curves(rows: Iterable[Row]) -> list[Curve]:
+    """Return the loss of every step, where it was kept, and the score of every evaluation, in percent."""
+    found = []
+    for row in rows:
+        for run in row.runs:
+            losses = RunDirectory(run.path).read_losses()
+            seed, metric = run.record.seed, row.metric
+            if losses:
+                found.append(Curve("ours", "loss", row.method, seed, range(1, len(losses) + 1), losses))
+            steps = [line["step"] for line in run.metrics]
+            scores = [100 * line["eval"][metric] for line in run.metrics]
+            found.append(Curve("ours", "score", row.method, seed, steps, scores))
+    return found
+
+
+def published(file: Path) -> list[Curve]:
+    """Read the authors' loss curves: columns `step` and `METHOD seed N`, shorter ones padded with empty cells."""
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    head, *body = csv.reader(lines)
+    found = []
+    for place, name in enumerate(head[1:], start=1):
+        method, _, seed = name.rpartition(" seed ")
+        values = [float(row[place]) for row in body if row[place]][:_LAST_PUBLISHED_STEP]
+        found.append(Curve("published", "loss", method, int(seed), range(1, len(values) + 1), values))
+    return found
+
+
+def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> list[Path]:
+    """Draw figure 4 of one task into the folder as PNG, SVG and the CSV it was drawn from; return the files.
+
+    Lines are means over the seeds, bands reach from the lowest to the highest; losses are moving averages of ten
+    steps. `printed` holds the authors' curves, [] where the run is not theirs.
+    """
+    rows = [row for row in section.rows if row.task == task]
+    ours = curves(rows)
+    methods = sorted({curve.method for curve in [*ours, *printed]})
+    styles = {name: look | {"marker": "", "linewidth": 1.3} for name, look in looks(methods).items()}
+    panels = [
+        ("loss, ours", "training loss", [c for c in ours if c.what == "loss"]),
+        *([("loss, published by the authors", "training loss", printed)] if printed else []),
+        ("score, ours", f"{rows[0].metric} (%)", [c for c in ours if c.what == "score"]),
+    ]
+    figure = Figure(figsize=(3.6 * len(panels), 3.6), layout="constrained")
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (title, label, drawn) in zip(grid, panels, strict=True):
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.set_xlabel("optimizer step")
+        axes.set_ylabel(label)
+        polish(axes)
+        _draw(axes, drawn, styles)
+    losses = [axes for axes, (_, label, drawn) in zip(grid, panels, strict=True) if label == "training loss" and drawn]
+    for axes in losses:
+        axes.set_ylim(0, max(other.get_ylim()[1] for other in losses))
+    legend(figure, [name for name in methods if any(c.method == name for *_, drawn in panels for c in drawn)])
+    note = "line: mean over the seeds, band: lowest to highest seed; losses: moving average of 10 steps"
+    figure.supxlabel(f"{task}, {', '.join(section.setting)}\n{note}", fontsize=7)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "figure4.csv"
+    _write(data, [*ours, *printed])
+    return [*save(figure, folder, "figure4"), data]
+
+
+def _draw(axes: Axes, drawn: list[Curve], styles: dict[str, dict[str, Any]]) -> None:
+    if not drawn:
+        axes.text(0.5, 0.5, "not kept by these runs", ha="center", transform=axes.transAxes, fontsize=8)
+    for method in dict.fromkeys(curve.method for curve in drawn):
+        seeds = [curve for curve in drawn if curve.method == method]
+        steps, values = _common(seeds)
+        style = styles[method] | ({"marker": "o", "markersize": 3} if seeds[0].what == "score" else {})
+        axes.plot(steps, values.mean(axis=0), label=method, **style)
+        if len(seeds) > 1:
+            low, high = values.min(axis=0), values.max(axis=0)
+            axes.fill_between(steps, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def _common(seeds: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps [t] and values [seeds, t] up to where the shortest curve ends; losses smoothed."""
+    length = min(len(curve.values) for curve in seeds)
+    steps = np.asarray(seeds[0].steps[:length])
+    values = np.asarray([curve.values[:length] for curve in seeds], dtype=float)
+    if seeds[0].what == "score" or length < _WINDOW:
+        return steps, values
+    kernel = np.full(_WINDOW, 1 / _WINDOW)
+    return steps[_WINDOW - 1 :], np.asarray([np.convolve(curve, kernel, mode="valid") for curve in values])
+
+
+def _write(file: Path, drawn: list[Curve]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["source", "what", "method", "seed", "step", "value"])
+        for c in drawn:
+            cells = ([c.source, c.what, c.method, c.seed] for _ in c.steps)
+            writer.writerows(
+                [*cell, step, f"{value:.6g}"] for cell, step, value in zip(cells, c.steps, c.values, strict=True)
+            )

@@ -1,0 +1,153 @@
+"""Figure 6: accuracy against tan alpha after 1, 4 and 10 epochs, over the grid of Table 5."""
+
+import csv
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from frod_bench.errors import RequestError
+from frod_bench.record import StoredRun
+from frod_bench.report.style import legend, looks, polish, save
+from frod_bench.report.variants import settings
+
+EPOCHS = (1, 4, 10)
+BAND = (0.05, 0.2)  # where the paper says accuracy is best
+_ANGLES = {"tan_alpha": "tan α, measured", "lr_ratio": "lr(S) / lr(Σ)"}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One cell of the grid after one epoch: accuracy in percent, the mean over `tasks` tasks and all seeds."""
+
+    epoch: int
+    sparsity: float
+    lr_sparse: float
+    lr_diag: float
+    tasks: int
+    runs: int
+    accuracy: float
+    tan_alpha: float | None
+    lr_ratio: float | None
+
+
+class Fit(NamedTuple):
+    """Least squares of accuracy = a + b x + c x^2 with x = log10 of the angle; `peak` is where it is largest, if so."""
+
+    coefficients: tuple[float, float, float]  # c, b, a
+    peak: float | None
+    r2: float
+
+
+def points(runs: Iterable[StoredRun]) -> list[Point]:
+    """Return the cells of all FRoD runs among `runs`, those only that ran on every task that any of them did.
+
+    Raises RequestError for two runs that differ in something that is no axis of the grid.
+    """
+    cells: dict[tuple[float, float, float], list[StoredRun]] = defaultdict(list)
+    taken = set()
+    for run in runs:
+        record = run.record
+        if record.method == "frod" and record.status == "completed":
+            config = settings(run)
+            key = tuple(float(config.get(k, "nan")) for k in ("method.sparsity", "train.lr.sparse", "train.lr.diag"))
+            if (place := (key, record.task, record.seed)) in taken:
+                raise RequestError(f"{run.path} is a second run of one cell of the grid. Give a smaller FOLDER.")
+            taken.add(place)
+            cells[key].append(run)
+    tasks = {run.record.task for cell in cells.values() for run in cell}
+    whole = {key: cell for key, cell in sorted(cells.items()) if {run.record.task for run in cell} == tasks}
+    return [point for epoch in EPOCHS for key, cell in whole.items() for point in _point(epoch, key, cell, len(tasks))]
+
+
+def fit(x: Iterable[float], y: Iterable[float]) -> Fit | None:
+    """Return the parabola in log10(x) through the points, None for fewer than four different x."""
+    x, y = np.log10(np.asarray(list(x))), np.asarray(list(y))
+    if len(np.unique(x)) < 4:
+        return None
+    c, b, a = np.polyfit(x, y, 2)
+    rest, spread = np.sum((y - np.polyval((c, b, a), x)) ** 2), np.sum((y - y.mean()) ** 2)
+    top = -b / (2 * c) if c < 0 else None
+    inside = top is not None and x.min() <= top <= x.max()
+    return Fit((c, b, a), float(10**top) if inside else None, float(1 - rest / spread) if spread else 1.0)
+
+
+def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
+    """Draw figure 6 into the folder as PNG, SVG and the CSV it was drawn from; return the files.
+
+    Above the angle that was measured, below the ratio of learning rates, which is the likely reading of the paper's
+    axis. A cell without a rotation or without a scale has no place on the logarithmic axis and is counted instead.
+    """
+    epochs = sorted({point.epoch for point in found})
+    densities = sorted({point.sparsity for point in found})
+    styles = dict(zip(densities, looks(f"s = {density:g}" for density in densities).items(), strict=True))
+    figure = Figure(figsize=(2.6 * len(epochs) + 0.6, 5.4), layout="constrained")
+    grid = figure.subplots(len(_ANGLES), len(epochs), squeeze=False, sharex="row", sharey="col")
+    for axes, (angle, label) in zip(grid, _ANGLES.items(), strict=True):
+        for panel, epoch in zip(axes, epochs, strict=True):
+            panel.set_xlabel(label)
+            panel.set_title(f"epoch {epoch}", loc="left", fontsize=9)
+            _draw(panel, [p for p in found if p.epoch == epoch], angle, styles)
+        axes[0].set_ylabel("accuracy (%)")
+    shown = {label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]}
+    legend(figure, [name for name, _ in styles.values() if name in shown] + sorted(shown & {"fit", "paper's band"}))
+    figure.supxlabel(title, fontsize=7)
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "figure6.csv"
+    with data.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Point)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(point) for point in found)
+    return [*save(figure, folder, "figure6"), data]
+
+
+def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[str, dict[str, Any]]]) -> None:
+    polish(axes)
+    axes.set_xscale("log")
+    axes.axvspan(*BAND, color="0.85", zorder=0, label="paper's band")
+    placed = [point for point in drawn if (getattr(point, angle) or 0) > 0]
+    for density, (name, look) in styles.items():
+        own = [point for point in placed if point.sparsity == density]
+        if own:
+            x, y = [getattr(point, angle) for point in own], [point.accuracy for point in own]
+            axes.plot(x, y, label=name, **look | {"linestyle": "none", "markersize": 6})
+    notes = [f"not on the axis: {len(drawn) - len(placed)}"] if len(drawn) > len(placed) else []
+    curve = fit((getattr(point, angle) for point in placed), (point.accuracy for point in placed))
+    if curve is not None:
+        x = np.geomspace(*(edge(getattr(point, angle) for point in placed) for edge in (min, max)), 100)
+        axes.plot(x, np.polyval(curve.coefficients, np.log10(x)), color="0.25", linewidth=1.2, label="fit")
+        peak = "no peak inside" if curve.peak is None else f"peak at {curve.peak:.2g}"
+        notes.append(f"fit: {peak}, R² = {curve.r2:.2f}")
+    axes.set_title("\n".join(notes), loc="right", fontsize=7)
+
+
+def _point(epoch: int, key: tuple[float, float, float], cell: list[StoredRun], tasks: int) -> list[Point]:
+    """Return the point of one cell, [] where a run of it did not come to that epoch."""
+    lines = [next((line for line in run.metrics if line["epoch"] == epoch), None) for run in cell]
+    if None in lines:
+        return []
+    by_task = defaultdict(list)
+    for run, line in zip(cell, lines, strict=True):
+        by_task[run.record.task].append(100 * line["eval"][run.record.metric["name"]])
+    angles = [(line.get("tan_alpha") or {}).get("mean") for line in lines]
+    sparsity, lr_sparse, lr_diag = key
+    return [
+        Point(
+            epoch=epoch,
+            sparsity=sparsity,
+            lr_sparse=lr_sparse,
+            lr_diag=lr_diag,
+            tasks=tasks,
+            runs=len(cell),
+            accuracy=fmean(fmean(values) for values in by_task.values()),
+            tan_alpha=None if None in angles else fmean(angles),
+            lr_ratio=lr_sparse / lr_diag if lr_diag and math.isfinite(lr_sparse) else None,
+        )
+    ]

@@ -1,0 +1,63 @@
+"""The look of all figures: readable in print and without colour vision."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# Lists of 6, 7 and 5: the same look comes back only after 210 names.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+
+
+def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return colour, line and marker of every name, in the order given."""
+    return {name: _look(index) for index, name in enumerate(names)}
+
+
+def polish(axes: Axes) -> None:
+    """Draw a faint grid and no frame on the right and above."""
+    axes.grid(color="0.9", linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def legend(figure: Figure, names: list[str]) -> None:
+    """Put one legend for all panels above the figure, in the order of the names."""
+    named = {}
+    for axes in figure.axes:
+        handles, labels = axes.get_legend_handles_labels()
+        named |= dict(zip(labels, handles, strict=True))
+    figure.legend(
+        [named[name] for name in names],
+        names,
+        loc="outside upper center",
+        ncols=min(len(names), 4),
+        frameon=False,
+        handlelength=3.2,
+    )
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write the figure as PNG and SVG into the folder, without a date, and return both files."""
+    files = [folder / f"{name}.png", folder / f"{name}.svg"]
+    with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same picture is the same file
+        figure.savefig(files[0], dpi=200)
+        figure.savefig(files[1], metadata={"Date": None})
+    return files
+
+
+def _look(index: int) -> dict[str, Any]:
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": _LINES[index % len(_LINES)],
+        "linewidth": 1.5,
+        "markersize": 4.5,
+        "markeredgecolor": "white",
+        "markeredgewidth": 0.5,
+    }

@@ -1,0 +1,119 @@
+"""Evidence made on the spot: the paper's tables to change, small weights, records, and clones with files of ours."""
+
+import csv
+import shutil
+import subprocess
+
+import pytest
+import torch
+
+from frod_bench.audit import bases
+from frod_bench.audit.evidence import Evidence
+from frod_bench.cli.paths import config_dir, paper_dir
+from frod_bench.record import RunDirectory, RunRecord
+
+WIDTH = 24
+
+
+def random_weights(backbone):
+    """Four layers of a square and of a wide category."""
+    generator = torch.Generator().manual_seed(1)
+    return {
+        f"model.layers.{i}.{name}": torch.randn(shape, generator=generator)
+        for i in range(4)
+        for name, shape in {"attn.q": (WIDTH, WIDTH), "mlp.up": (2 * WIDTH, WIDTH)}.items()
+    }
+
+
+@pytest.fixture
+def evidence(tmp_path, monkeypatch):
+    """Evidence with a copy of the paper's tables, no runs and no code."""
+    monkeypatch.setattr(bases, "RANDOM_WIDTH", 16)
+    shutil.copytree(paper_dir(), tmp_path / "paper")
+    for folder in ("runs", "bench", "code"):
+        (tmp_path / folder).mkdir()
+    return Evidence(
+        paper=tmp_path / "paper",
+        configs=config_dir(),
+        runs=tmp_path / "runs",
+        bench=tmp_path / "bench",
+        weights=random_weights,
+        code=tmp_path / "code",
+    )
+
+
+@pytest.fixture
+def edit(evidence):
+    """Returns a function that changes cells of one row of a table: (file, the row's name, {column: value})."""
+
+    def change(name, row, values):
+        file = evidence.paper / f"{name}.csv"
+        with file.open(newline="", encoding="utf-8") as text:
+            lines = list(csv.DictReader(text))
+        for line in lines:
+            if line["row"] == row and line["column"] in values:
+                line["value"] = values[line["column"]]
+        with file.open("w", newline="", encoding="utf-8") as text:
+            writer = csv.DictWriter(text, lines[0])
+            writer.writeheader()
+            writer.writerows(lines)
+
+    return change
+
+
+@pytest.fixture
+def clone(evidence):
+    """Returns a function that makes a clone of a release: (its name, {commit: {path: text}})."""
+
+    def make(name, **commits):
+        folder = evidence.code / name
+        git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@x"]
+        folder.mkdir()
+        subprocess.run([*git, "init", "-q"], check=True)
+        for commit, files in commits.items():
+            for path, text in files.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
+            subprocess.run([*git, "add", "-A"], check=True)
+            subprocess.run([*git, "commit", "-qm", "x"], check=True)
+            subprocess.run([*git, "tag", commit], check=True)
+
+    return make
+
+
+@pytest.fixture
+def store(evidence):
+    """Returns a function that writes a run: (method, accuracies by epoch, its config.yaml, keys of its last line)."""
+    count = iter(range(10**6))
+
+    def write(method, accuracies, config="method: {}", **last):
+        number = next(count)
+        directory = RunDirectory(evidence.runs / str(number))
+        directory.claim(f"hash{number}", config)
+        best = max(range(len(accuracies)), key=accuracies.__getitem__)
+        score = [{"value": accuracies[e], "epoch": e + 1, "metrics": {}} for e in (best, -1)]
+        score[1]["epoch"] = len(accuracies)
+        record = RunRecord(
+            method=method, task=last.pop("task", "glue/sst2"), backbone="minilm", profile="offline",
+            protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), config_hash=f"hash{number}",
+            metric={"name": "accuracy", "higher_is_better": True}, status="completed",
+            best=score[0], final=score[1], params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
+            samples={"train": 10, "eval": 10}, time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0),
+            memory={"peak_bytes": 1, "kind": "process"},
+            environment={"packages": {}, "device": "cpu", "commit": "x", "dirty": False},
+            data={"source": "generated"}, initialisation={},
+        )  # fmt: skip
+        directory.write_record(record)
+        for epoch, accuracy in enumerate(accuracies, 1):
+            line = {"epoch": epoch, "eval": {"accuracy": accuracy}}
+            directory.append_metrics(line | (last if epoch == len(accuracies) else {}))
+
+    return write
+
+
+@pytest.fixture
+def check(evidence):
+    """Returns a function: the finding of a claim by its name."""
+    from frod_bench.audit.claims import CLAIMS
+
+    return lambda name: next(claim for claim in CLAIMS if claim.name == name).check(evidence)

@@ -1,0 +1,37 @@
+"""Judging a list of claims, and the list itself."""
+
+import pytest
+
+from frod_bench.audit.claim import HOLDS, OPEN, Claim, Finding, judge
+from frod_bench.audit.claims import CLAIMS, SECTIONS
+from frod_bench.audit.evidence import Missing
+
+
+def test_what_is_missing_is_no_verdict(evidence):
+    def missing(evidence):
+        raise Missing("There is no such thing.", "make it")
+
+    claims = [Claim("a", "x", "y", missing), Claim("b", "x", "y", lambda evidence: Finding(HOLDS, "seen"), code=True)]
+    first, second = judge(claims, evidence)
+    assert (first.finding.verdict, first.finding.measured, first.to_do) == (OPEN, "There is no such thing.", "make it")
+    assert (second.finding.verdict, second.to_do) == (HOLDS, "")
+    assert claims[0].command == "frod-bench audit --only a"
+    assert claims[1].command == "frod-bench audit --only b --code DIR"
+
+
+def test_a_verdict_is_one_of_three():
+    with pytest.raises(ValueError, match="no verdict"):
+        Finding("perhaps", "x")
+
+
+def test_every_claim_has_a_name_of_its_own_and_says_where_it_stands():
+    names = [claim.name for claim in CLAIMS]
+    assert len(names) == len(set(names)) > 40
+    assert all(claim.states.endswith(".") and claim.source for claim in CLAIMS)
+    assert sum(map(len, SECTIONS.values())) == len(CLAIMS)
+
+
+def test_without_code_nothing_is_said_of_it(evidence):
+    alone = [claim for claim in CLAIMS if claim.code]
+    for judged in judge(alone, evidence):
+        assert judged.finding.verdict == OPEN and judged.to_do.startswith("git clone https://github.com/"), judged

@@ -1,0 +1,128 @@
+"""Statistics over seeds, against enumeration and hand-made examples."""
+
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+import pytest
+
+from frod_bench.report.statistics import (
+    ALL_TASKS,
+    average_ranks,
+    comparisons,
+    convergence,
+    estimates,
+    holm,
+    interval,
+    paired_p,
+)
+from frod_bench.report.summary import summarise
+
+
+def section_of(*runs):
+    [section] = summarise(list(runs)).sections
+    return section
+
+
+def test_the_interval_holds_the_mean_and_stays_inside_the_values():
+    low, high = interval([0.6, 0.7, 0.8, 0.75])
+    assert 0.6 <= low < fmean([0.6, 0.7, 0.8, 0.75]) < high <= 0.8
+    assert interval([0.6, 0.7, 0.8, 0.75]) == (low, high)
+    assert interval([0.5, 0.5]) == (0.5, 0.5)
+    assert interval([0.5]) is None
+
+
+def test_the_interval_agrees_with_the_normal_one_for_many_values():
+    values = np.random.default_rng(0).normal(1.0, 2.0, 400)
+    half = 1.96 * values.std(ddof=1) / 20
+    assert interval(values) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+
+
+@pytest.mark.parametrize("pairs", [2, 3, 7])
+def test_p_is_the_share_of_sign_changes_that_are_as_extreme(pairs):
+    differences = np.random.default_rng(pairs).normal(0.5, 1.0, pairs)
+    means = [np.mean(differences * signs) for signs in product((-1, 1), repeat=pairs)]
+    extreme = fmean(abs(m) >= abs(differences.mean()) - 1e-12 for m in means)
+    assert paired_p(differences) == pytest.approx(extreme)
+
+
+def test_p_has_its_smallest_value_when_all_pairs_agree():
+    assert paired_p([0.1, 0.2, 0.3]) == pytest.approx(0.25)
+    assert paired_p([0.1] * 20) < 1e-4
+    assert paired_p([0.0, 0.0]) == 1.0
+    assert paired_p([0.1]) is None
+
+
+def test_holm_multiplies_by_what_is_left_and_never_falls():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.9, None, 0.8]) == [1.0, None, 1.0]
+    assert holm([]) == []
+
+
+def test_only_common_seeds_are_paired(store):
+    section = section_of(
+        store("frod", seed=0, best=0.70), store("frod", seed=1, best=0.72), store("frod", seed=2, best=0.99),
+        store("lora", seed=1, best=0.70), store("lora", seed=0, best=0.69), store("lora", seed=7, best=0.10),
+    )  # fmt: skip
+    [found] = comparisons(section, "best")
+    assert (found.method, found.baseline, found.task, found.pairs) == ("frod", "lora", "glue/rte", 2)
+    assert found.difference == pytest.approx(0.015)
+    assert found.interval == pytest.approx((0.01, 0.02))
+    assert found.p == pytest.approx(0.5)
+    assert comparisons(section, "final")[0].difference == 0.0
+
+
+def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
+    section = section_of(
+        *(store("frod", "glue/rte", seed, best=0.7) for seed in range(3)),
+        *(store("lora", "glue/rte", seed, best=0.6) for seed in range(3)),
+        store("frod", "glue/sst2", best=0.8), store("lora", "glue/sst2", best=0.9),
+    )  # fmt: skip
+    over_all = comparisons(section, "best")[-1]
+    assert (over_all.task, over_all.pairs) == (ALL_TASKS, 2)
+    assert over_all.difference == pytest.approx(0.0)
+
+
+def test_p_values_are_adjusted_within_a_task(store):
+    methods = {"frod": 0.8, "lora": 0.7, "vera": 0.6}
+    section = section_of(*(store(m, seed=s, best=b + 0.01 * s) for m, b in methods.items() for s in range(4)))
+    assert [(c.baseline, c.p, c.p_holm) for c in comparisons(section, "best")] == [
+        ("lora", pytest.approx(0.125), pytest.approx(0.25)),
+        ("vera", pytest.approx(0.125), pytest.approx(0.25)),
+    ]
+
+
+def test_ties_share_a_rank_and_tasks_that_lack_a_method_do_not_count(store):
+    scores = {"glue/rte": (0.7, 0.7, 0.6), "glue/sst2": (0.9, 0.8, 0.7), "glue/cola": (0.1,)}
+    methods = ("frod", "lora", "vera")
+    section = section_of(
+        *(store(m, task, best=b) for task, best in scores.items() for m, b in zip(methods, best, strict=False))
+    )
+    assert [(r.method, r.rank, r.tasks) for r in average_ranks(section, "best")] == [
+        ("frod", 1.25, 2),
+        ("lora", 1.75, 2),
+        ("vera", 3.0, 2),
+    ]
+    assert average_ranks(section_of(store("frod"), store("lora", seed=1)), "best") == []
+
+
+def test_convergence_counts_to_the_first_epoch_that_is_good_enough(store):
+    # the fixture's epochs score 0.55, best, final and take 20 s each
+    section = section_of(
+        store("full_ft", seed=0, best=0.60), store("full_ft", seed=1, best=0.60),
+        store("frod", seed=0, best=0.58, final=0.60), store("frod", seed=1, best=0.58, final=0.58),
+        store("lora", seed=0, best=0.50, final=0.50), store("lora", seed=5, best=0.9),
+    )  # fmt: skip
+    found = {(c.method, c.share): c for c in convergence(section)}
+    close, best = found["frod", 0.95], found["frod", 0.99]
+    assert (close.seeds, close.reached, close.epochs, close.seconds) == (2, 2, 2.0, 40.0)
+    assert (best.seeds, best.reached, best.epochs, best.seconds) == (2, 1, 3.0, 60.0)
+    assert found["lora", 0.95].seeds == 1
+    assert (found["lora", 0.95].reached, found["lora", 0.95].epochs) == (0, None)
+    assert close.flops is None
+    assert convergence(section_of(store("frod"))) == []
+
+
+def test_a_single_seed_is_an_estimate_without_an_interval(store):
+    [found] = estimates(section_of(store()), "best")
+    assert (found.seeds, found.spread.mean, found.spread.std, found.interval) == (1, 0.62, None, None)

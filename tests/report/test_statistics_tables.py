@@ -1,0 +1,36 @@
+import csv
+import io
+
+import pytest
+
+from frod_bench.report.statistics_tables import tables, to_csv, to_markdown, to_text
+from frod_bench.report.summary import summarise
+
+
+@pytest.fixture
+def summary(store):
+    scores = {"frod": 0.8, "full_ft": 0.82, "lora": 0.7}
+    return summarise([store(m, seed=s, best=b + 0.01 * s) for m, b in scores.items() for s in range(2)])
+
+
+def test_every_kind_of_table_is_there_and_absent_values_are_visible(summary):
+    text = to_text(summary)
+    assert all(f"\n{table.title}\n" in text for table in tables(summary.sections[0]))
+    assert [table.name for table in tables(summary.sections[0])] == ["scores", "comparisons", "ranks", "convergence"]
+    assert "+10.00" in text and "-2.00" in text
+    assert "80.50" in text
+    assert "—" in text  # no FLOPs in these records
+    assert "| frod" in to_markdown(summary)
+
+
+def test_a_single_method_has_no_comparison(store):
+    assert [table.name for table in tables(summarise([store()]).sections[0])] == ["scores"]
+
+
+def test_csv_keeps_what_was_measured_unrounded_with_its_setting(summary):
+    rows = list(csv.DictReader(io.StringIO(to_csv(summary)["comparisons"])))
+    first = rows[0]
+    assert (first["profile"], first["backbone"], first["baseline"]) == ("offline", "minilm", "full_ft")
+    assert float(first["difference"]) == pytest.approx(-0.02)
+    assert first["p"] == "0.5"
+    assert "" in {row["FLOPs"] for row in csv.DictReader(io.StringIO(to_csv(summary)["convergence"]))}
