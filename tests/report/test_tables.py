@@ -69,3 +69,9 @@ def test_csv_has_one_plain_line_a_row(summary):
     assert (rows[0]["best_mean"], rows[0]["best_std"], rows[0]["trainable"]) == ("61.00", "1.41", "184330")
     assert (rows[1]["best_std"], rows[1]["tan_alpha"]) == ("", "")
     assert rows[0]["peak_memory_mib"] == "500.0"
+
+
+def test_a_row_names_the_records_behind_it(store):
+    runs = [store(seed=seed) for seed in (0, 1)]
+    (row,) = csv.DictReader(io.StringIO(to_csv(summarise(runs))))
+    assert row["records"].split() == [run.record.digest.removeprefix("sha256:")[:12] for run in runs]

@@ -12,6 +12,8 @@ from frod_bench.cli.paths import config_dir
 from frod_bench.errors import RequestError, nearest
 
 GROUPS = ("backbone", "method", "profile", "task")
+# empty, a number, a list, a mapping, a word with a meaning of its own, or a file that is only a part of others
+_NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
 _FLAGS_WITH_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 
 
@@ -31,7 +33,7 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
             hint = _close(word, [*first, *typed]) or "Type `frod-bench --help` for what there is."
             kind = "override of the form key=value" if number else "command and no override of the form key=value"
             raise RequestError(f"{word!r} is no {kind}. {hint}")
-        if key in (*GROUPS, "recipe") and (value in ("", "null") or re.match(r"default/|(.*/)?_", value)):
+        if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
             raise _unknown_choice(key, value)
 
 

@@ -13,6 +13,7 @@ from frod_bench.record import StoredRun
 from frod_bench.report.summary import Row, Section, Spread, Summary
 
 ABSENT = "—"
+_DIGITS = 12
 
 Format = Literal["simple", "github"]
 
@@ -47,6 +48,7 @@ _CSV_COLUMNS = (
     "tan_alpha",
     "s_per_epoch",
     "peak_memory_mib",
+    "records",  # the first digits of the digest of each record behind the row
 )
 _BEST = {"holdout": "the epoch that is best on held-out training rows"}
 _BEST_DEFAULT = "the best epoch on the evaluation split, which is what the released code reports"
@@ -77,7 +79,8 @@ def _csv_cells(row: Row) -> list[str | int]:
     scores = [_percent(value, absent="") for value in (*row.best, *row.final)]
     measured = (_number(row.tan_alpha, ".4g"), _number(row.s_per_epoch, ".2f"), _mib(row.peak_bytes, ".1f"))
     plain = ["" if cell == ABSENT else cell for cell in measured]
-    return [row.task, row.method, row.metric, row.seeds, *scores, row.trainable, row.pct_of_backbone, *plain]
+    records = " ".join(run.record.digest.removeprefix("sha256:")[:_DIGITS] for run in row.runs)
+    return [row.task, row.method, row.metric, row.seeds, *scores, row.trainable, row.pct_of_backbone, *plain, records]
 
 
 def _document(summary: Summary, layout: Format, heading: Callable[[object], str]) -> str:
