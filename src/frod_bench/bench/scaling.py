@@ -28,8 +28,8 @@ from frod_bench.ops.rotation import random_pattern
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 METHODS = ("frod", "lora", "full_ft")
-FIT = ((768, 2), (768, 4), (1024, 2), (1024, 4), (2048, 2), (2048, 4))  # n, and rows in units of n
-CHECK = (3072, 3)  # measured too, and compared with the fit
+FIT = tuple((n, rows) for n in (512, 768, 1024, 1536) for rows in (2, 4))  # inputs n, and rows in units of n
+CHECK = (2048, 3)  # measured too, and compared with the fit
 _GIB = 2**30
 _SPARSITY = 0.02
 
