@@ -33,8 +33,8 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
 def check_image_rows(rows: Dataset, where: str, image: str, label: str, label_names: Sequence[str]) -> None:
     """Check that every row has an encoded image and a known label; the images are not decoded.
 
-    The classes may be spelled otherwise than in `label_names`, but not be more or fewer. Raises `RequestError`
-    as `check_rows` does.
+    The classes may be spelled or ordered otherwise than in `label_names`, but not be more or fewer. Raises
+    `RequestError` as `check_rows` does.
     """
     _check_columns(rows, where, (image, label))
     kind = rows.features[image]

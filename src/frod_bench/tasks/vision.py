@@ -11,6 +11,7 @@ from PIL.Image import Image as Pillow
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_image_rows
+from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import Collate, PixelRows, Transform, cached_pixels
@@ -79,6 +80,9 @@ class ImageTask:
             )
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
+        classes = {split: self._classes(rows) for split, rows in read.items()}
+        same_classes({where[split]: names for split, (names, _) in classes.items()})
+        names = classes[self.train_split][0]
         numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
         chosen = {split: subset(numbered[split], max_eval, "data.max_eval") for split in self.eval_splits}
         train, held = subset(numbered[self.train_split], max_train, "data.max_train"), None
@@ -91,8 +95,8 @@ class ImageTask:
             def image(row: int, content: bytes) -> Pillow:
                 return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
 
-            encoded = _Encoded(rows, self.image)
-            return PixelRows(cached_pixels(encoded, transform, image), list(rows[self.label]))
+            encoded, places = _Encoded(rows, self.image), classes[split][1]
+            return PixelRows(cached_pixels(encoded, transform, image), [places[label] for label in rows[self.label]])
 
         reported, *further = self.eval_splits
         samples = {"train": len(train), "eval": len(chosen[reported])}
@@ -100,19 +104,28 @@ class ImageTask:
         if held is not None:
             samples["holdout"] = len(held)
         sizes = {split: len(rows) for split, rows in read.items()}
-        kind = read[self.train_split].features[self.label]
         return TaskData(
             train=decoded(train, self.train_split),
             evaluation={split: decoded(rows, split) for split, rows in chosen.items()},
             holdout=None if held is None else decoded(held, self.train_split),
             num_labels=len(self.label_names),
-            label_names=list(kind.names) if isinstance(kind, ClassLabel) else self.label_names,
+            label_names=names,
             metric=Metric(self.metrics[0]),
             collate=Collate(transform),
             measure=Scorer(self.metrics, reported),
             samples=samples,
-            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows)),
+            provenance=annotated(
+                source.provenance(), unofficial_sizes(sizes, self.rows), spelled_otherwise(names, self.label_names)
+            ),
         )
+
+    def _classes(self, rows: Dataset) -> tuple[list[str], list[int]]:
+        """Return the rows' own class names in the order of `label_names`, and the place there of each of them."""
+        kind = rows.features[self.label]
+        if not isinstance(kind, ClassLabel):
+            return self.label_names, list(range(len(self.label_names)))
+        places = class_places(kind.names, self.label_names)
+        return [kind.names[places.index(place)] for place in range(len(places))], places
 
     def _read(self, source: Source, split: str) -> Dataset:
         rows = source.read(self.repo, self.config, split, self.schema)
