@@ -47,6 +47,7 @@ def test_the_list_shows_every_task(bench):
         "train": 8144,
         "eval": [8041],
         "metrics": ["accuracy"],
+        "packaged": None,
         "source": "tanganke/stanford_cars/default",
     }
 

@@ -40,7 +40,8 @@ class CommonsenseTask:
     """One task. The first of `eval_splits` and of `metrics` is the reported one; `label_names` are the answers
     in words, and `label` names the column with the answer and its values, in the same order.
 
-    `commonsense170k` is the task's folder in the layout of LLM-Adapters, whose rows are finished instructions.
+    `packaged` is for listings. `commonsense170k` is the task's folder in the layout of LLM-Adapters, whose rows are
+    finished instructions.
     """
 
     name: str
@@ -63,6 +64,7 @@ class CommonsenseTask:
     beams: int | None
     rows: Mapping[str, int]
     version: int
+    packaged: str | None = None
 
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
         """Read, check, choose and encode the rows; see `load_questions`."""

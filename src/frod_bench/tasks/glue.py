@@ -21,7 +21,7 @@ class GlueTask:
     """One GLUE task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official
-    size of each split. Raises `RequestError` when one of the lists is empty.
+    size of each split; `packaged` is for listings. Raises `RequestError` when one of the lists is empty.
     """
 
     name: str
@@ -36,6 +36,7 @@ class GlueTask:
     instruction: str
     rows: dict[str, int]
     version: int
+    packaged: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("fields", "label_names", "eval_splits", "metrics"):

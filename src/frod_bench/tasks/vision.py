@@ -24,8 +24,8 @@ class ImageTask:
     """One image classification task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size
-    of each split. An image of more than `max_pixels` pixels is refused. Raises `RequestError` when one of the
-    lists is empty or `max_pixels` is no whole number above 0.
+    of each split; `packaged` is for listings. An image of more than `max_pixels` pixels is refused. Raises
+    `RequestError` when one of the lists is empty or `max_pixels` is no whole number above 0.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ImageTask:
     rows: dict[str, int]
     max_pixels: int
     version: int
+    packaged: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("label_names", "eval_splits", "metrics"):
