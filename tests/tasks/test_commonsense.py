@@ -1,9 +1,11 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from frod_bench.backbones.image_transform import ImageTransform
@@ -146,6 +148,20 @@ def test_bad_requests(configured, llama, words, text, message):
     max_length = 120 if "needs more" in message else 500
     with pytest.raises(RequestError, match=message):
         load(configured("siqa", *words), llama[1], text, max_length=max_length)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("task.eval_splits=[]", r"task\.eval_splits is empty"),
+        ("task.metrics=[]", r"task\.metrics is empty"),
+        ("task.label_names=[one,two]", "one name for each of the 3 values of task.label"),
+    ],
+)
+def test_a_task_that_cannot_be(configured, word, message):
+    with pytest.raises(InstantiationException) as caught:
+        configured("siqa", word)
+    assert re.search(message, str(caught.value.__cause__))
 
 
 @pytest.mark.parametrize("name", ["siqa", "all"])

@@ -10,7 +10,7 @@ from PIL.Image import Image as Pillow
 
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
-from frod_bench.tasks.checks import check_image_rows
+from frod_bench.tasks.checks import check_image_rows, require_entries
 from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
@@ -44,9 +44,7 @@ class ImageTask:
     packaged: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("label_names", "eval_splits", "metrics"):
-            if not getattr(self, key):
-                raise RequestError(f"task.{key} is empty: name at least one, as configs/task/{self.name}.yaml does.")
+        require_entries(self, ("label_names", "eval_splits", "metrics"))
         if isinstance(self.max_pixels, bool) or not isinstance(self.max_pixels, int) or self.max_pixels < 1:
             raise RequestError(f"task.max_pixels={self.max_pixels} is not accepted: a whole number above 0.")
 
