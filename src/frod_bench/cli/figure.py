@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from frod_bench.cli.paths import paper_dir
-from frod_bench.cli.runs import read_summary
+from frod_bench.cli.runs import add_folders, read_summary
+from frod_bench.cli.written import writing
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun
 from frod_bench.report import figure4, figure6, landscapes
@@ -27,10 +28,8 @@ def main(argv: list[str]) -> int:
     """
     arguments = _parser().parse_intermixed_args(argv)
     section = _section(arguments)
-    try:
+    with writing(arguments.to):
         files = _FIGURES[arguments.number](section, arguments)
-    except OSError as error:
-        raise RequestError(f"{arguments.to} cannot be written ({error.strerror}). Give another --to.") from error
     print("written: " + ", ".join(map(str, files)))
     return 0
 
@@ -45,10 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("number", type=int, choices=sorted(_FIGURES), metavar="N", help="2, 4, 5 or 6")
-    parser.add_argument(
-        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
-        help="a run's directory or any folder above (default: outputs)",
-    )  # fmt: skip
+    add_folders(parser)
     parser.add_argument("--profile", help="only runs of this profile: paper, offline or smoke")
     parser.add_argument("--task", help="only runs on this task, e.g. vision/cars")
     parser.add_argument("--to", type=Path, default=Path("outputs/figures"), metavar="DIR", help="default: %(default)s")

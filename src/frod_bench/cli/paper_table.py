@@ -10,6 +10,7 @@ import yaml
 from frod_bench.cli.cells import Cell, Preset, add_arguments, compose_cells, load_preset, restricted
 from frod_bench.cli.identity import counting, output_root
 from frod_bench.cli.paths import paper_dir
+from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory, StoredRun, config_hash, find_records
 from frod_bench.report.compare import Measured, Scope, agreement, compare
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     comparisons = compare_with_paper(preset, cells, folders or [output_root()])
     print("\n\n".join(map(to_text, comparisons)), end="")
     if arguments.to is not None:
-        print("\nwritten: " + ", ".join(map(str, _write(comparisons, arguments.to))))
+        say_written(write_texts(arguments.to, _forms(comparisons)))
     return 0
 
 
@@ -169,19 +170,14 @@ def _notes(measured: Measured) -> list[str]:
     return notes
 
 
-def _write(comparisons: list[Comparison], folder: Path) -> list[Path]:
-    """Write every form of every table into `folder`; return the files."""
-    written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, comparison in enumerate(comparisons):
-            stem = f"{comparison.paper.name}_{comparison.setting['profile']}" + (f"_{number + 1}" if number else "")
-            for suffix, form in (("md", to_markdown), ("csv", to_csv), ("tex", to_latex)):
-                written.append(folder / f"{stem}.{suffix}")
-                written[-1].write_text(form(comparison), encoding="utf-8")
-    except OSError as error:
-        raise RequestError(f"The table cannot be written to {folder} ({error.strerror}). Give another --to.") from error
-    return written
+def _forms(comparisons: list[Comparison]) -> dict[str, str]:
+    """Return every form of every table by the name of its file."""
+    forms = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
+    texts = {}
+    for number, comparison in enumerate(comparisons, start=1):
+        stem = f"{comparison.paper.name}_{comparison.setting['profile']}" + (f"_{number}" if number > 1 else "")
+        texts |= {f"{stem}.{suffix}": form(comparison) for suffix, form in forms.items()}
+    return texts
 
 
 def _parser() -> argparse.ArgumentParser:

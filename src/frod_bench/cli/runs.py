@@ -1,11 +1,19 @@
 """The stored runs that a command is pointed at."""
 
+import argparse
 import sys
 from pathlib import Path
 
+from frod_bench.cli.identity import output_root
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun, find_records
 from frod_bench.report.summary import Summary, summarise
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add the folders that every command about stored runs takes: by default the one that runs go to."""
+    help = f"a run's directory or any folder above (default: {output_root()})"
+    parser.add_argument("folders", nargs="*", type=Path, default=[output_root()], metavar="FOLDER", help=help)
 
 
 def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:

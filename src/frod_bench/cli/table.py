@@ -9,6 +9,7 @@ from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
 from frod_bench.cli.fresh import FreshProcesses, Outcome
 from frod_bench.cli.identity import output_root
 from frod_bench.cli.paper_table import compare_with_paper, is_printed
+from frod_bench.errors import Interrupted
 from frod_bench.report.paper_tables import to_text
 
 _EXAMPLES = """\
@@ -73,8 +74,8 @@ def _run_missing(cells: list[Cell]) -> list[tuple[Cell, Outcome]]:
         print(f"cell {len(cells) - len(missing) + number + 1} of {len(cells)}: {cell}{about}", flush=True)
         start = time.perf_counter()
         outcome = processes.run(cell.config)
-        if outcome.code == 130:
-            raise KeyboardInterrupt
+        if outcome.code > 128:  # a signal to the run alone
+            raise Interrupted(outcome.reason, outcome.code - 128)
         if outcome.code:
             print(f"failed: {outcome.reason}", flush=True)
             failed.append((cell, outcome))
