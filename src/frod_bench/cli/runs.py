@@ -16,16 +16,21 @@ def add_folders(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folders", nargs="*", type=Path, default=[output_root()], metavar="FOLDER", help=help)
 
 
+def existing(folder: Path) -> Path:
+    """Return the folder. Raises RequestError when there is none."""
+    if not folder.is_dir():
+        raise RequestError(
+            f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
+            " frod-bench method=frod task=glue/sst2 profile=offline"
+        )
+    return folder
+
+
 def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
     """Return the runs below the folders, each once, and what is broken there. Raises RequestError without any."""
     runs, broken = {}, {}
     for folder in folders:
-        if not folder.is_dir():
-            raise RequestError(
-                f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
-                " frod-bench method=frod task=glue/sst2 profile=offline"
-            )
-        found = find_records(folder)
+        found = find_records(existing(folder))
         runs |= {run.path.resolve(): run for run in found.runs}
         broken |= {path.resolve(): reason for path, reason in found.broken}
     if not runs:
