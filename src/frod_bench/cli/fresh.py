@@ -54,19 +54,24 @@ class FreshProcesses:
             process.start()
             there.close()
             try:
-                process.join()
+                return _wait(process, here)
             except BaseException:
                 process.terminate()
-                process.join()
+                _wait(process, here)
                 raise
             finally:
                 if process.is_alive():
                     process.kill()
-                    process.join()
-        try:
-            return here.recv()
-        except EOFError:
-            return Outcome(1, _sudden(process.exitcode))
+
+
+def _wait(process: Any, outcome: Connection) -> Outcome:
+    """Return how the run ended once it has; its pipe tells, even when the server that forked it is gone."""
+    try:
+        found = outcome.recv()
+    except EOFError:
+        found = None
+    process.join()
+    return found or Outcome(1, _sudden(process.exitcode))
 
 
 @contextlib.contextmanager
