@@ -52,6 +52,11 @@ def test_what_is_typed_replaces_a_rows_words_and_no_job_comes_twice(jobs):
     assert len(sparse) == 2
 
 
+def test_one_task_and_one_density_of_the_grid_are_24_runs(jobs):
+    (batch,) = jobs("figure6", "task=vision/dtd", "method.sparsity=0.02")
+    assert len(batch) == len({tuple(job) for job in batch}) == 24
+
+
 def test_batches_are_of_the_asked_size(jobs):
     assert [len(batch) for batch in jobs("table4", max_batch_size=25)] == [25, 25, 13]
 

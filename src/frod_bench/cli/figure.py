@@ -28,8 +28,7 @@ def main(argv: list[str]) -> int:
     """
     arguments = _parser().parse_intermixed_args(argv)
     section = _section(arguments)
-    with writing(arguments.to):
-        files = _FIGURES[arguments.number](section, arguments)
+    files = _FIGURES[arguments.number](section, arguments)
     print("written: " + ", ".join(map(str, files)))
     return 0
 
@@ -104,7 +103,8 @@ def _figure4(section: Section, arguments: argparse.Namespace) -> list[Path]:
     task = _one_task(section)
     theirs = section.setting.profile == "paper" and task == "vision/cars"
     printed = figure4.published(paper_dir() / "figure4.csv") if theirs else []
-    return figure4.draw(section, task, printed, arguments.to)
+    with writing(arguments.to):
+        return figure4.draw(section, task, printed, arguments.to)
 
 
 def _figure6(section: Section, arguments: argparse.Namespace) -> list[Path]:
@@ -113,7 +113,8 @@ def _figure6(section: Section, arguments: argparse.Namespace) -> list[Path]:
     if not found:
         raise RequestError("Figure 6 needs runs of frod over Table 5's grid, every cell on the same tasks.")
     tasks = ", ".join(sorted({row.task for row in section.rows}))
-    return figure6.draw(found, f"{tasks}; {', '.join(section.setting)}", arguments.to)
+    with writing(arguments.to):
+        return figure6.draw(found, f"{tasks}; {', '.join(section.setting)}", arguments.to)
 
 
 def _baselines(section: Section, arguments: argparse.Namespace) -> list[Path]:
@@ -143,7 +144,8 @@ def _landscapes(section: Section, arguments: argparse.Namespace, wanted: Callabl
     if len(surfaces) < 2:
         raise RequestError(f"No run there has a loss surface. {' '.join(left_out)}")
     title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"
-    return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
+    with writing(arguments.to):
+        return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
 
 
 def _one_seed(rows: list[Row]) -> tuple[int, list[StoredRun]]:
