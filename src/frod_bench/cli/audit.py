@@ -14,6 +14,7 @@ from frod_bench.audit.claim import Judged, judge
 from frod_bench.audit.claims import CLAIMS, SECTIONS
 from frod_bench.audit.evidence import Evidence, Weights
 from frod_bench.cli import audit_params
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import config_dir, paper_dir
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError, nearest
@@ -96,12 +97,11 @@ def _weights(backbone: str) -> Weights:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench audit",
-        description="Check every claim of the paper and of its released code that can be checked without training:"
+    parser = command_parser(
+        "frod-bench audit",
+        "Check every claim of the paper and of its released code that can be checked without training:"
         " what is stated, what is measured, and whether it holds.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument("--list", action="store_true", help="list the claims and check nothing")
     parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")

@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from frod_bench.audit.params import Accounting, account, unexplained
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.written import say_written, write_texts
 
@@ -77,10 +78,10 @@ def _csv(rows: list[Accounting]) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench audit params",
-        description="Count the trainable parameters of every row of Tables 2 to 4 in five ways, beside the percentages"
-        " that the paper prints.",
+    parser = command_parser(
+        "frod-bench audit params",
+        "Count the trainable parameters of every row of Tables 2 to 4 in five ways, beside the percentages that the"
+        " paper prints.",
     )
     parser.add_argument("--to", type=Path, metavar="DIR", help="write params.md and params.csv into DIR")
     return parser

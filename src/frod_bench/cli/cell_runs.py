@@ -22,8 +22,8 @@ Data = tuple[str, ...]
 def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Measured], list[str]]:
     """Return the completed runs below the folders by kind of data, row and column, and remarks on the others.
 
-    A remark says which runs of the table's methods and tasks are in no cell, are there twice, did not complete or
-    cannot be read.
+    A remark says which runs of the table's methods and tasks are in no cell, are there twice, did not complete, are of
+    another profile or cannot be read.
     """
     places = {_key(cell.config): (cell.row, cell.column) for cell in cells}
     seeds = {cell.config["seed"] for cell in cells}
@@ -55,8 +55,10 @@ def _candidates(
     cells: list[Cell], folders: list[Path], remarks: list[str]
 ) -> Iterator[tuple[StoredRun, dict[str, Any]]]:
     """Yield the runs of the cells' methods, tasks and profile, each with its configuration and each once."""
-    wanted = {tuple(cell.config[part]["name"] for part in ("profile", "method", "task")) for cell in cells}
+    profile = cells[0].config["profile"]["name"]
+    wanted = {tuple(cell.config[part]["name"] for part in ("method", "task")) for cell in cells}
     seen = set()
+    profiles: Counter[str] = Counter()
     for folder in folders:
         records = find_records(folder)
         for path, reason in records.broken:
@@ -64,14 +66,18 @@ def _candidates(
                 seen.add(path.resolve())
                 remarks.append(f"{path} is left out: {reason}")
         for run in records.runs:
-            kind = (run.record.profile, run.record.method, run.record.task)
-            if kind not in wanted or run.path.resolve() in seen:
+            if (run.record.method, run.record.task) not in wanted or run.path.resolve() in seen:
                 continue
             seen.add(run.path.resolve())
+            if run.record.profile != profile:
+                profiles[run.record.profile] += 1
+                continue
             try:
                 yield run, read_configuration(run)
             except RequestError as error:
                 remarks.append(f"{run.path} is left out: {error}")
+    for other, n in profiles.items():
+        remarks.append(f"Of these methods and tasks at another scale: {n}, in the table of `--profile {other}`.")
 
 
 def _counting(config: dict[str, Any]) -> dict[str, Any]:

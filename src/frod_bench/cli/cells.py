@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from frod_bench.cli.identity import default_directory, identity
+from frod_bench.cli.identity import default_directory, identity, output_root
 from frod_bench.cli.overrides import check_overrides, choices, in_one_sentence
 from frod_bench.cli.paths import config_dir
 from frod_bench.cli.recipe import register_resolvers
@@ -92,14 +92,19 @@ def load_preset(name: str) -> Preset:
     return Preset(name, rows, content["columns"], content.get("epochs"), content["seeds"])
 
 
-def add_arguments(parser: argparse.ArgumentParser, words: str) -> None:
-    """Add what every command about a table takes; `words` says what may stand beside overrides."""
+def add_arguments(parser: argparse.ArgumentParser, folders: bool = False) -> None:
+    """Add what every command about a table takes; with `folders`, these may stand among the overrides."""
     add = parser.add_argument
     add("--profile", default="paper", choices=choices("profile"), help="default: paper")
     add("--seeds", metavar="0,1,…", help="default: those of configs/sweep/TABLE.yaml")
     add("--methods", metavar="M,…", help="only these, by the row's name or by method=")
     add("--tasks", metavar="T,…", help="only these, by the column's name or by task=")
-    add("words", nargs="*", metavar=words, help="overrides go to every cell, as in data.root=DIR train.epochs=2")
+    overrides = "overrides go to every cell, as in data.root=DIR train.epochs=2"
+    if folders:
+        where = f"where runs are: a run's directory or any folder above (default: {output_root()}); {overrides}"
+        add("words", nargs="*", metavar="FOLDER|OVERRIDE", help=where)
+    else:
+        add("words", nargs="*", metavar="OVERRIDE", help=overrides)
 
 
 def restricted(arguments: argparse.Namespace) -> Preset:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import writing
@@ -34,13 +35,12 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench figure",
-        description="Draw a figure of the paper from stored runs, with the data it was drawn from. 2: loss landscapes"
+    parser = command_parser(
+        "frod-bench figure",
+        "Draw a figure of the paper from stored runs, with the data it was drawn from. 2: loss landscapes"
         " of the baselines before and after training. 4: training loss and accuracy by step. 5: the landscapes with"
         " FRoD's. 6: accuracy against tan alpha after 1, 4 and 10 epochs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument("number", type=int, choices=sorted(_FIGURES), metavar="N", help="2, 4, 5 or 6")
     add_folders(parser)

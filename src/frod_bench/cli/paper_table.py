@@ -6,6 +6,7 @@ from pathlib import Path
 from frod_bench.cli.cell_runs import runs_of_cells
 from frod_bench.cli.cells import Cell, Preset, add_arguments, compose_cells, load_preset, restricted
 from frod_bench.cli.identity import output_root
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.runs import existing
 from frod_bench.cli.written import say_written, write_texts
@@ -107,13 +108,12 @@ def _forms(comparisons: list[Comparison]) -> dict[str, str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench report",
-        description="Show the runs of a table of the paper beside what the paper prints, with a verdict a cell.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "frod-bench report",
+        "Show the runs of a table of the paper beside what the paper prints, with a verdict a cell.",
+        _EXAMPLES,
     )
     parser.add_argument("table", choices=[f"table{n}" for n in (2, 3, 4, 5)])
-    add_arguments(parser, "FOLDER|OVERRIDE")
+    add_arguments(parser, folders=True)
     parser.add_argument("--to", type=Path, metavar="DIR", help="write TABLE_PROFILE.md, .csv and .tex into DIR")
     return parser

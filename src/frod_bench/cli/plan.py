@@ -14,6 +14,7 @@ from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
 from frod_bench.cli.device import device_name
 from frod_bench.cli.estimate import Cost, cost, plan_facts
 from frod_bench.cli.identity import output_root
+from frod_bench.cli.parser import command_parser
 from frod_bench.errors import RequestError, nearest
 from frod_bench.record import RunRecord
 
@@ -162,15 +163,17 @@ def _named(name: str) -> Device:
 
 def _here() -> Device:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = device_name(device)
+    sheets = plan_facts()["devices"]
     if device.type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return Device(
-        name=device_name(device),
+        name=name,
         rate={half: _product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
         memory_bytes=memory,
-        watts=None,
+        watts=next((sheet["watts"] for known, sheet in sheets.items() if known in name.lower()), None),
         evidence="the runs of this table that are done, else of a product of matrices timed just now, times"
         f" {plan_facts()['utilisation']}",
     )
@@ -188,13 +191,12 @@ def _product_rate(device: torch.device, dtype: torch.dtype, n: int = 1024, secon
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench plan",
-        description="Say which cells of a table are done and what the others need: memory, disk, hours and energy.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "frod-bench plan",
+        "Say which cells of a table are done and what the others need: memory, disk, hours and energy.",
+        _EXAMPLES,
     )
     parser.add_argument("table", help="2, 3, 4, 5 or the name of another file with rows in configs/sweep/")
-    add_arguments(parser, "OVERRIDE")
-    parser.add_argument("--gpu", metavar="NAME", help="a GPU of configs/plan.yaml instead of this machine")
+    add_arguments(parser)
+    parser.add_argument("--gpu", metavar="NAME", help=f"instead of this machine: {', '.join(plan_facts()['devices'])}")
     return parser

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from frod_bench.cli import paper_table
 from frod_bench.cli.paper_table import is_printed
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts, writing
 from frod_bench.report.figures import learning_curves
@@ -45,13 +46,12 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench report",
-        description="Show stored runs as tables: a row a task and method, over its seeds. Runs of different"
+    parser = command_parser(
+        "frod-bench report",
+        "Show stored runs as tables: a row a task and method, over its seeds. Runs of different"
         " profiles, protocols, backbones, selections or data sources are in tables of their own. Every table"
         " has the best epoch (what the released code reports) and the final one.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     add_folders(parser)
     parser.add_argument(

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import write_texts
 from frod_bench.report.html.page import page
@@ -25,12 +26,11 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench report html",
-        description="Write one HTML file that needs no network: tables that sort, learning curves, tan alpha by epoch"
+    parser = command_parser(
+        "frod-bench report html",
+        "Write one HTML file that needs no network: tables that sort, learning curves, tan alpha by epoch"
         " and layer, score against parameters, time and memory, what sets two runs apart, and the environment.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     add_folders(parser)
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help="the HTML file to write")

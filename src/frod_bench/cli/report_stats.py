@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError
@@ -30,13 +31,12 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench report stats",
-        description="Per method and task mean, standard deviation and bootstrap interval; FRoD against each baseline"
+    parser = command_parser(
+        "frod-bench report stats",
+        "Per method and task mean, standard deviation and bootstrap interval; FRoD against each baseline"
         " on the same seeds, with a permutation test; average ranks; what it took to reach 95 % and 99 % of full"
         " fine-tuning's best, in epochs, seconds and FLOPs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     add_folders(parser)
     parser.add_argument("--to", type=Path, metavar="DIR", help="write statistics.md and the CSV files into DIR")
