@@ -87,7 +87,7 @@ def _section(arguments: argparse.Namespace) -> Section:
     if len(found) > 1:
         settings = "; ".join(str(section.setting) for section in found)
         raise RequestError(
-            f"A figure shows one setting, and there are {len(found)}: {settings}. Give a smaller FOLDER."
+            f"A figure shows one setting, and there are {len(found)}: {settings}. Give a smaller FOLDER or --profile."
         )
     return found[0]
 
