@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
-from frod_bench.report.compare import RULE, Agreement, Compared
+from frod_bench.report.compare import DIFFERS, REPRODUCED, RULE, Agreement, Compared
 from frod_bench.report.paper import PaperTable
-from frod_bench.report.tables import ABSENT
+from frod_bench.report.tables import ABSENT, wrapped
 
 _HEADERS = ("row", "column", "paper", "ours", "difference", "margin", "seeds", "last epoch", "% trainable", "verdict")
 _CSV = (
@@ -53,7 +53,7 @@ def to_text(comparison: Comparison) -> str:
     """Return the comparison for a terminal; the cells without a run are in the overview only."""
     run = [cell for cell in comparison.cells if cell.ours]
     blocks = [comparison.title, _overview(comparison, "simple"), *([_cells(comparison, run, "simple")] if run else [])]
-    return "\n\n".join([*blocks, *_words(comparison)]) + "\n"
+    return "\n\n".join([*blocks, *map(wrapped, _words(comparison))]) + "\n"
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -78,7 +78,7 @@ def to_csv(comparison: Comparison) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV)
     for cell in comparison.cells:
-        scores = [cell.paper, cell.mean, cell.interval, cell.difference, cell.sampling, cell.margin]
+        scores = [cell.paper, cell.mean, cell.interval, cell.difference, cell.sampling, _margin(cell)]
         writer.writerow(
             [
                 comparison.paper.name,
@@ -118,7 +118,7 @@ def _cells(comparison: Comparison, cells: Sequence[Compared], layout: str) -> st
             _number(cell.paper),
             _ours(cell),
             _number(cell.difference, "+.2f"),
-            _number(cell.margin),
+            _number(_margin(cell)),
             str(len(cell.ours)),
             _number(_mean(cell.final)),
             _number(cell.trainable),
@@ -159,6 +159,11 @@ def _name(paper: PaperTable, row: str) -> str:
 
 def _ours(cell: Compared) -> str:
     return _number(cell.mean) if cell.interval is None else f"{_number(cell.mean)} ± {_number(cell.interval)}"
+
+
+def _margin(cell: Compared) -> float | None:
+    """Return the margin of a verdict; where the two are different experiments there is none."""
+    return cell.margin if cell.verdict in (REPRODUCED, DIFFERS) else None
 
 
 def _mean(values: dict[int, float]) -> float | None:
