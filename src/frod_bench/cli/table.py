@@ -66,7 +66,8 @@ def _run_missing(cells: list[Cell]) -> list[tuple[Cell, Outcome]]:
             missing.append(cell)
         else:
             pace.add(cell, sum(record.time[part] for part in ("init_s", "train_s", "eval_s")))
-    print(f"{len(cells)} cells, {len(cells) - len(missing)} of them complete already", flush=True)
+    cells_there = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    print(f"{cells_there}, {len(cells) - len(missing)} of them complete already", flush=True)
     failed: list[tuple[Cell, Outcome]] = []
     processes = FreshProcesses(cell.config for cell in missing) if missing else None
     for number, cell in enumerate(missing):
