@@ -29,7 +29,7 @@ class RightBasis(nn.Module):
         return result
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt.to(dtype))
+        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt)
 
     def _forget(self) -> None:
         self._key, self._input, self._result = None, _nothing, _nothing
