@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters import frod_basis
@@ -123,6 +124,28 @@ def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
     y = layer(x)
     y.sum().backward()
     assert torch.equal(y.detach(), expected) and layer.sigma.grad is not None
+
+
+def test_the_tensors_behind_a_kept_weight_live_as_long():
+    layer = make_layers()[1][0].eval()
+    values = torch.ones_like(layer.values)
+    with torch.no_grad():
+        found = functional_call(layer, {"values": values}, (draw(5, 8),))
+        held = layer._kept[2][0]
+        assert held.data_ptr() == values.data_ptr()  # so no later tensor can have their address, and pass for them
+        layer.values.fill_(1.0)
+        assert torch.equal(layer(draw(5, 8)), found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_training_mode_inside_inference_mode(way):
+    model = Wide(way, shared=True)
+    expected = model(draw(5, 8))
+    with torch.inference_mode():
+        x = draw(5, 8)
+        assert torch.equal(model(x), expected)
+        x.mul_(2)
+        assert not torch.equal(model(x), expected)
 
 
 def test_inference_mode_and_gradients_while_nothing_may_change():

@@ -46,7 +46,7 @@ class FrodLinear(nn.Module):
         self.sigma = nn.Parameter(initial.clone())
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
         self.passes = 0  # to come before a parameter changes; 0 where that is not known
-        self._kept: tuple[tuple, Tensor] | None = None
+        self._kept: tuple[tuple, Tensor, tuple[Tensor, Tensor]] | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -121,10 +121,13 @@ class FrodLinear(nn.Module):
             return None
         if self.training and self.recompute:
             return None
-        parameters = (self.values._version, self.sigma._version, self.values.data_ptr(), self.sigma.data_ptr())
-        key = (*parameters, torch.is_inference_mode_enabled())  # what that mode makes cannot be differentiated
+        parameters = (self.values.detach(), self.sigma.detach())
+        key = (
+            *((p._version, p.data_ptr()) for p in parameters),
+            torch.is_inference_mode_enabled(),  # what that mode makes cannot be differentiated
+        )
         if self._kept is None or self._kept[0] != key:
-            self._kept = (key, self.merged_weight())
+            self._kept = (key, self.merged_weight(), parameters)  # held, so that no other tensor takes their place
         return self._kept[1]
 
     def train(self, mode: bool = True):

@@ -31,7 +31,7 @@ def make_method(name: str, **options: Any) -> Method:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             wanted = getattr(kind, "__name__", kind)
-            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes a {wanted} there.")
+            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes {wanted} there.")
     if options.get("head") not in (*HEADS, None):
         raise RequestError(f"method.head={options['head']} is not known. {nearest(options['head'], HEADS)}")
     return cls(**options)

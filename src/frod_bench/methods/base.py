@@ -147,7 +147,7 @@ class Adapted:
         """Raise RequestError when the adapter is no longer in the model."""
         present = {id(p) for p in self.model.parameters()}
         if not all(id(p) in present for parameters in self.roles.values() for p in parameters):
-            raise RequestError(f"The {self.method.name} adapter was merged or detached. Ask before that.")
+            raise RequestError(f"The {self.method.name} adapter was merged or detached; save or examine it before.")
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Return the trainable parameters by name; they share memory with the model."""

@@ -93,7 +93,7 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
         if "fingerprint" in state:
-            trainer.adapted.check_fingerprint(state["fingerprint"], file)
+            trainer.adapted.check_fingerprint(state["fingerprint"], file.parent)
         trainer.adapted.load_state(state["trainable"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         trainer.schedule.load_state_dict(state["schedule"])
@@ -103,7 +103,7 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
         _restore_random(states[trainer.accelerator.process_index % len(states)])
         return state["progress"]
     except RequestError as error:
-        raise RequestError(f"{error} Start afresh with force=true.") from error
+        raise RequestError(f"The checkpoint {file} cannot be used. {error} Start afresh with force=true.") from error
     except Exception as error:  # torch raises many types for what is none of its archives
         raise RequestError(
             f"The checkpoint {file} cannot be used ({type(error).__name__}). Start afresh with force=true."
