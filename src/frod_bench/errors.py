@@ -15,6 +15,14 @@ class RunFailure(Exception):
     """The run itself failed (a NaN loss, no memory left); the command exits with code 1."""
 
 
+class OutOfMemory(RunFailure):
+    """Memory ran out; a smaller value of the batch size that `key` of `train` sets, if any, may fit."""
+
+    def __init__(self, message: str, key: str | None = None):
+        super().__init__(message)
+        self.key = key
+
+
 class Interrupted(BaseException):
     """A signal ended the run, after a checkpoint; the command exits with 128 and the signal's number, as shells do."""
 

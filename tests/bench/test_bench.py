@@ -12,6 +12,7 @@ from frod_bench.bench.init import bench_init
 from frod_bench.bench.ops import bench_ops
 from frod_bench.bench.peak import peak_bytes
 from frod_bench.bench.shapes import ARCHITECTURES
+from frod_bench.bench.start import bench_start
 from frod_bench.bench.step import bench_step
 from frod_bench.bench.timing import Stepper, spread
 from frod_bench.errors import RunFailure
@@ -87,6 +88,15 @@ def test_initialisation_and_its_cache(setting, monkeypatch, tmp_path):
     assert all(row["seconds"] > 0 for row in rows.values())
     assert 0 < rows["frod"]["max_reconstruction_error"] < 1e-5
     assert list(tmp_path.iterdir()) == []  # the user's own cache is not touched
+
+
+def test_the_start_is_the_base_model(setting):
+    rows = bench_start(setting, ["frod_residual", "frod_merged", "frod_factored", "peft_frod"], Quiet())["rows"]
+    assert [row["dtype"] for row in rows] == ["fp32"] * 4 + ["bf16"] * 4 + ["fp16"] * 4
+    ours = [row for row in rows if row["contender"] != "peft_frod"]
+    assert all(row["bit_equal"] and row["evaluation"] == 0 for row in ours)
+    assert all(row["training"] < 1e-6 for row in ours if row["dtype"] == "fp32")
+    assert not any(row["bit_equal"] for row in rows if row["contender"] == "peft_frod")
 
 
 def test_operations_are_checked_and_the_choice_is_compared(setting, monkeypatch):

@@ -31,7 +31,7 @@ def test_scaling_says_what_is_measured(monkeypatch):
 
     monkeypatch.setattr(scaling, "FIT", ((32, 2), (32, 4), (64, 2), (64, 4)))
     monkeypatch.setattr(scaling, "CHECK", (48, 3))
-    small, large = (Size(name, n, 2 * n, 10, 50, 4, 4) for name, n in (("small", 32), ("large", 64)))
+    small, large = (Size(name, n, 2 * n, 3, 50, 4, 4) for name, n in (("small", 32), ("large", 64)))
     found = bench_scaling(16, 48, Quiet(), (small, large))
     assert [(row["model"], row["method"]) for row in found["rows"]] == [
         (name, method) for name in ("small", "large") for method in ("frod", "lora", "full_ft")

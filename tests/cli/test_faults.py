@@ -45,6 +45,21 @@ def test_a_sweep_stops_at_a_signal(bench, monkeypatch, tmp_path):
     assert len(list(tmp_path.rglob("record.json"))) == 1
 
 
+def test_without_memory_the_message_says_what_would_fit(bench, monkeypatch):
+    def hungry(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Trainer, "_step", hungry)
+    monkeypatch.setattr("frod_bench.cli.job.total_memory", lambda device: 1)
+    code, _, err = bench(*WORDS, "train.batch_size=4")
+    assert code == 1
+    assert "train.accumulate=2 halves what a batch needs" in err
+    assert "GiB with train.accumulate=2, " in err
+    assert "GiB with train.accumulate=4; the device has 0.00." in err
+    assert "train.accumulate=8" not in err
+    assert RunDirectory("run").read_record().status == "failed"
+
+
 def test_the_second_run_on_a_directory_leaves(bench, tmp_path):
     assert bench(*WORDS)[0] == 0
     owner = RunDirectory("run")

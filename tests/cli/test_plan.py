@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from frod_bench.audit.architectures import ARCHITECTURES
-from frod_bench.cli.estimate import cost, memory_bytes, plan_facts
+from frod_bench.backbones.base import belongs
+from frod_bench.cli.estimate import cost, plan_facts
+from frod_bench.cli.footprint import footprint
 from frod_bench.cli.list import read_group
 from frod_bench.cli.paths import config_dir
 from frod_bench.methods.injection import find_targets
@@ -20,9 +22,20 @@ def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), d
         "task": {"name": task, "train_split": "train", "eval_splits": ["validation"], "rows": RTE, "repo": "r"}
         | {"config": "c"},
         "data": {"source": "hub", "root": None, "max_train": None, "max_eval": None} | dict(data),
-        "text": {"max_length": 256},
+        "text": {"max_length": 256, "format": "pair"},
         "train": settings | {"precision": "no"} | dict(train),
     }
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if "architecture" in BACKBONES[name]["facts"]])
+def test_the_facts_of_a_backbone_are_those_of_its_architecture(name):
+    from hydra.utils import instantiate
+
+    facts = BACKBONES[name]["facts"]
+    with torch.device("meta"):
+        model = instantiate(BACKBONES[name]).skeleton(2, facts["layers"])
+    head = sum(p.numel() for n, p in model.named_parameters() if belongs(n, BACKBONES[name]["head"]))
+    assert sum(p.numel() for p in model.parameters()) - head == facts["parameters"]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -79,18 +92,29 @@ def test_frod_takes_the_cheaper_way():
     assert 1.5 < few / lora[0] < 2.6  # factored: 2 n^2 above 2 m n
 
 
-def test_memory_of_what_trains_is_sixteen_bytes_a_value():
-    full = config("full_ft", backbone="llama2_7b")
-    assert memory_bytes(full, [], 0, tokens=0) == 16 * 6_607_343_616
-    frozen = memory_bytes(config("lora", backbone="llama2_7b"), [], 1000, tokens=0)
-    assert frozen == 2 * 6_607_343_616 + 16_000
+def test_memory_is_that_of_the_shapes():
+    names = {"label_names": ["a", "b"]}
+    lora = config(rank=8, alpha=8, dropout=0.0)
+    lora["task"] |= names
+    use = footprint(lora)
+    assert use.weights == pytest.approx(4 * 354_310_144, rel=0.01)
+    assert use.optimizer == 2 * use.gradients == pytest.approx(8 * (24 * 8 * (2 * 5 + 8) * 1024 + 1024**2), rel=0.02)
+    assert footprint(lora, accumulate=4).activations < 0.3 * use.activations
+    assert use.initialisation < use.step
 
 
-def test_checkpointing_keeps_less_and_computes_more():
-    plain = config("lora", backbone="llama2_7b", rank=8, alpha=8, dropout=0.0)
-    plain["backbone"] = plain["backbone"] | {"gradient_checkpointing": False}
+@pytest.mark.parametrize(("backbone", "task"), [("clip_vit_b32", "vision/dtd"), ("smollm2_135m", "commonsense/piqa")])
+def test_every_kind_of_backbone_has_a_footprint(backbone, task):
+    made = config("full_ft", backbone=backbone, task=task, train={"batch_size": 4})
+    made["task"] |= {key: TASKS[task][key] for key in ("label_names", "image") if key in TASKS[task]}
+    made["backbone"] = {key: value for key, value in made["backbone"].items() if key != "class_names"}
+    facts = made["backbone"]["facts"]
+    assert footprint(made).weights == pytest.approx(4 * facts["parameters"], rel=0.02)
+
+
+def test_checkpointing_computes_more():
     checkpointed = config("lora", backbone="llama2_7b", rank=8, alpha=8, dropout=0.0)
-    assert cost(checkpointed).memory_bytes < cost(plain).memory_bytes
+    plain = checkpointed | {"backbone": checkpointed["backbone"] | {"gradient_checkpointing": False}}
     assert cost(checkpointed).flop > cost(plain).flop
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -32,6 +33,10 @@ def only_run(root):
 def backbone_of(config):
     parts = {key: value for key, value in config["backbone"].items() if not key.startswith("_")}
     return TinyBackbone(**parts)
+
+
+def test_the_version_is_that_of_the_package(bench):
+    assert bench("--version")[1] == f"frod-bench {version('frod-bench')}\n"
 
 
 def test_a_run_from_end_to_end(bench, tmp_path):

@@ -34,6 +34,9 @@ class Backbone(Protocol):
         Raises RequestError when the weights are not to be had or do not fit the architecture.
         """
 
+    def skeleton(self, num_labels: int | None, layers: int) -> nn.Module:
+        """Return what `build` does with so many blocks and values that mean nothing, from no file or network."""
+
     def provenance(self) -> dict:
         """Return where the weights come from: `source` (hub, local, package, random), `id`, and a `revision`
         (hub) or a `fingerprint` (sha256)."""

@@ -64,6 +64,12 @@ class ClipBackbone:
         with seeded(seed):
             return PatchMeanClassifier(clip.visual, num_labels).eval()
 
+    def skeleton(self, num_labels: int, layers: int) -> PatchMeanClassifier:
+        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        config = open_clip.get_model_config(self.model)
+        config["vision_cfg"]["layers"], config["text_cfg"]["layers"] = layers, 1
+        return PatchMeanClassifier(open_clip.CLIP(**config).visual, num_labels)
+
     def provenance(self) -> dict:
         """Return the hub's repository and commit, or the local file with its sha256, or that it is random."""
         if self._file is None:

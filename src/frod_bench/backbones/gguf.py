@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from frod_bench.backbones.base import quiet
 from frod_bench.backbones.directory import file_digest, load_model, load_tokenizer
 from frod_bench.backbones.packaged import inside, package_folder, package_identity
+from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.disk_cache import cache_folder, exclusively, partial
 from frod_bench.errors import RequestError
 
@@ -22,7 +23,7 @@ class GgufBackbone:
     """The file `file` inside the import package `module` of the distribution `package`.
 
     Its quantised weights are expanded to float32 once, into a model directory in the cache that later runs read.
-    `facts` (parameters, hidden, layers) is for listings; nothing is computed from it.
+    `facts` (parameters, hidden, layers, architecture) is for listings and estimates; no run depends on it.
     """
 
     name: str
@@ -40,6 +41,10 @@ class GgufBackbone:
     def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
         """Return the classifier with a new head, or the language model; see `Backbone.build`."""
         return load_model(self.directory, num_labels, self.head, seed)
+
+    def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
+        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        return make_skeleton(self.facts["architecture"], num_labels, layers)
 
     def provenance(self) -> dict:
         """Return the distribution with its version, and the sha256 of the file."""

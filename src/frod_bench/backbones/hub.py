@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frod_bench.backbones.directory import Loading, fingerprint, load_model, load_tokenizer
 from frod_bench.backbones.network import hub_reachable
+from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.errors import RequestError
 
 FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
@@ -26,7 +27,7 @@ class HubBackbone:
 
     Only safetensors weights are read and no code of the repository is run. `dtype`, `attention` and
     `gradient_checkpointing` are those of `directory.Loading`. `facts` (parameters, hidden,
-    layers) is for listings; nothing is computed from it.
+    layers, architecture) is for listings and estimates; no run depends on it.
     """
 
     name: str
@@ -50,6 +51,10 @@ class HubBackbone:
     def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
         """Return the classifier with a new head, or the language model; see `Backbone.build`."""
         return load_model(self.directory, num_labels, self.head, seed, self._loading)
+
+    def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
+        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        return make_skeleton(self.facts["architecture"], num_labels, layers, self._loading)
 
     def provenance(self) -> dict:
         """Return the hub id with the commit that was loaded, or the local directory with its sha256."""

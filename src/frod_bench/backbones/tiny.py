@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from frod_bench.backbones.base import renew_head, seeded
+from frod_bench.backbones.skeleton import make_skeleton
 
 BODY_SEED = 0
 SPECIAL = {
@@ -85,6 +86,11 @@ class TinyBackbone:
         if num_labels is not None:
             renew_head(model, self.head, seed)
         return model.eval()
+
+    def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
+        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        vocabulary = {"vocab_size": len(self.processor())}
+        return make_skeleton({"model_type": self.model_type, **self.architecture, **vocabulary}, num_labels, layers)
 
     def provenance(self) -> dict:
         """Return the sha256 of what the weights are made from: architecture and the seed of the body."""

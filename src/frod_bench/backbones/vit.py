@@ -47,6 +47,10 @@ class VitBackbone:
             model.vision_model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         return model.eval()
 
+    def skeleton(self, num_labels: int, layers: int) -> PatchMeanClassifier:
+        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        return PatchMeanClassifier(make_tower(**{**self.architecture, "layers": layers}), num_labels)
+
     def provenance(self) -> dict:
         """Return the sha256 of the weights, or of what the random ones are made from."""
         if self.weights is not None:

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from importlib.metadata import version
 
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.secrets import redact
@@ -20,7 +21,7 @@ COMMANDS = {
     "table": "run the missing cells of a table of the paper and print it",
 }
 
-_HELP = f"""usage: frod-bench [--help] [OVERRIDE ...]      one run
+_HELP = f"""usage: frod-bench [--help|--version] [OVERRIDE ...]      one run
        frod-bench -m OVERRIDE=A,B ...        every combination
        frod-bench COMMAND [--help] ...
 
@@ -53,6 +54,9 @@ def run_command(argv: list[str]) -> int:
         print(_HELP, end="")
         return 0 if argv else 2
     word = argv[0]
+    if word == "--version":
+        print(f"frod-bench {version('frod-bench')}")
+        return 0
     try:
         if word in COMMANDS:
             return importlib.import_module(f"frod_bench.cli.{word}").main(argv[1:])

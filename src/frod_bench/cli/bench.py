@@ -16,6 +16,7 @@ from frod_bench.bench.memory_model import bench_memory_model
 from frod_bench.bench.ops import bench_ops
 from frod_bench.bench.scaling import bench_scaling
 from frod_bench.bench.shapes import ARCHITECTURES
+from frod_bench.bench.start import START, bench_start
 from frod_bench.bench.step import bench_step
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods import method_names
@@ -29,6 +30,7 @@ examples:
   frod-bench bench step --shape roberta_large --batch 32 --length 128 --contenders lora,peft_frod,frod,frod_global
   frod-bench bench step --shape llama2_7b --dtype bf16 --device cuda
   frod-bench bench init --shape clip_vit_b32 --rounds 1
+  frod-bench bench start --shape clip_vit_b32 --layers 4 --batch 8
   frod-bench bench ops --shape roberta_large --sparsity 0.01
   frod-bench bench memory_model --shape minilm --threads 1 --to results/bench
   frod-bench bench scaling --threads 1 --to results/bench
@@ -52,6 +54,8 @@ def main(argv: list[str]) -> int:
         found = bench_step(setting, names, arguments.rounds or 5, progress)
     elif arguments.what == "init":
         found = bench_init(setting, names, arguments.rounds or 1, progress)
+    elif arguments.what == "start":
+        found = bench_start(setting, names, progress)
     elif arguments.what == "memory_model":
         found = bench_memory_model(setting, names, progress)
     elif arguments.what == "scaling":
@@ -82,9 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "what",
-        choices=["step", "init", "ops", "memory_model", "scaling"],
-        help="a training step, the initialisation, single operations, the memory predicted for every method, or all"
-        " three from 125M to 70B parameters",
+        choices=["step", "init", "start", "ops", "memory_model", "scaling"],
+        help="a training step, the initialisation, the distance from the base model after it, single operations, the"
+        " memory predicted for every method, or time and memory from 125M to 70B parameters",
     )
     add("--shape", default="clip_vit_b32", choices=list(ARCHITECTURES), help="default: clip_vit_b32")
     add("--layers", type=int, help="blocks; default: all of the backbone's")
@@ -98,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         f" {', '.join(name for name in CONTENDERS if name not in USUAL)}; for"
         " memory_model: methods",
     )
-    add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32)")
+    add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32); start takes all")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     add("--threads", type=int, help="CPU threads; default: torch's own choice")
     add("--measured-to", type=int, default=2048, help="widest model that scaling times a block of (default: 2048)")
@@ -111,6 +115,8 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     usual, known = USUAL, list(CONTENDERS)
     if arguments.what == "init":
         usual = ("peft_frod", "frod")
+    elif arguments.what == "start":
+        usual = START
     elif arguments.what == "memory_model":
         usual = known = method_names()
     names = arguments.contenders.split(",") if arguments.contenders else list(usual)
@@ -158,16 +164,20 @@ def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
             "length": setting.length,
             "sparsity": setting.sparsity,
             "rank": setting.rank,
-            "dtype": arguments.dtype,
+            "dtype": _dtype(arguments),
         }
     return about | {"setting": values, "environment": environment(device)}
+
+
+def _dtype(arguments: argparse.Namespace) -> str:
+    return "all" if arguments.what == "start" else arguments.dtype
 
 
 def _write(arguments: argparse.Namespace, setting: Setting, result: dict[str, Any], text: str) -> list[Path]:
     size = f"{setting.layers}x{setting.batch}" + (f"x{setting.length}" if setting.length else "")
     parts = [arguments.what]
     if arguments.what != "scaling":
-        parts += [setting.architecture.name, size, arguments.dtype, setting.device.type]
+        parts += [setting.architecture.name, size, _dtype(arguments), setting.device.type]
     files = {"json": json.dumps(result, indent=2) + "\n", "md": text}
     paths = [arguments.to / f"{'_'.join(parts)}.{suffix}" for suffix in files]
     try:

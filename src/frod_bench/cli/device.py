@@ -1,6 +1,24 @@
-"""What a device is called in records and plans."""
+"""What the device of a run is called in records and plans, and what it can do."""
+
+import os
+import time
+from dataclasses import dataclass
 
 import torch
+
+from frod_bench.cli.estimate import plan_facts
+from frod_bench.errors import RequestError, nearest
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where runs would run. `rate` is in FLOP/s by half precision or not, `watts` None where unknown."""
+
+    name: str
+    rate: dict[bool, float]
+    memory_bytes: int
+    watts: float | None
+    evidence: str
 
 
 def device_name(device: torch.device) -> str:
@@ -8,3 +26,49 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads"
+
+
+def named_device(name: str) -> Device:
+    """Return a GPU of `configs/plan.yaml` as its data sheet has it. Raises RequestError for another name."""
+    facts = plan_facts()
+    if name not in facts["devices"]:
+        raise RequestError(f"--gpu {name} is not known. {nearest(name, facts['devices'])}")
+    sheet = facts["devices"][name]
+    return Device(
+        name=f"one {name}",
+        rate={False: sheet["fp32"] * 1e12, True: sheet["half"] * 1e12},
+        memory_bytes=int(sheet["memory_gb"] * 1e9),
+        watts=sheet["watts"],
+        evidence=f"its data sheet times {facts['utilisation']}, an assumption",
+    )
+
+
+def total_memory(device: torch.device) -> int:
+    """Return the bytes of memory of a GPU, or of the host."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def this_device() -> Device:
+    """Return the device of this machine, its rates measured just now."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Device(
+        name=device_name(device),
+        rate={half: _product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
+        memory_bytes=total_memory(device),
+        watts=None,
+        evidence="the runs of this table that are done, else of a product of matrices timed just now, times"
+        f" {plan_facts()['utilisation']}",
+    )
+
+
+def _product_rate(device: torch.device, dtype: torch.dtype, n: int = 1024, seconds: float = 0.5) -> float:
+    """Return the FLOP/s of n x n products, of which as many run as `seconds` hold."""
+    a = torch.randn(n, n, device=device).to(dtype)
+    (a @ a).sum().item()
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        (a @ a)[0, 0].item()
+        count += 1
+    return 2 * n**3 * count / (time.perf_counter() - start)

@@ -15,11 +15,11 @@ from accelerate.utils import broadcast_object_list
 
 from frod_bench.backbones.base import Backbone
 from frod_bench.cli.checks import check_config, check_finite, check_no_secret
-from frod_bench.cli.device import device_name
+from frod_bench.cli.device import device_name, total_memory
+from frod_bench.cli.footprint import what_would_fit
 from frod_bench.cli.identity import default_directory, identity
-from frod_bench.cli.trusted import build
-from frod_bench.errors import RequestError, RunFailure
-from frod_bench.methods import make_method
+from frod_bench.cli.trusted import build, build_method
+from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, environment, redact
 from frod_bench.tasks.base import Source, Task, TaskData
@@ -32,7 +32,6 @@ from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import Trainer, make_accelerator
 
-_ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
 _TRACEBACK = "traceback.txt"
 
 
@@ -86,6 +85,8 @@ def _run_claimed(
         raise
     except Exception as error:
         failure = _failure(error, run)
+        if main and isinstance(failure, OutOfMemory) and failure.key == "accumulate":
+            failure = RunFailure(f"{failure} {what_would_fit(config, total_memory(accelerator.device))}")
         if main:
             record.status, record.error = "failed", redact(str(failure))
             with contextlib.suppress(OSError, RunFailure):  # the disk is full or the directory gone: the reason stands
@@ -121,9 +122,7 @@ def make_parts(config: dict[str, Any]) -> Parts:
     """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
     check_no_secret(config)
-    # null stands for the method's own default
-    options = {key: value for key, value in config["method"].items() if key not in _ABOUT and value is not None}
-    method = make_method(config["method"]["name"], **options)
+    method = build_method(config["method"])
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
     parts = Parts(method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks"))

@@ -1,24 +1,25 @@
 """`frod-bench plan`: what the missing cells of a table cost, before anything is spent."""
 
 import argparse
-import os
 import shutil
-import time
+import sys
 from dataclasses import dataclass
 from statistics import median
 
-import torch
 from tabulate import tabulate
+from tqdm import tqdm
 
 from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
-from frod_bench.cli.device import device_name
-from frod_bench.cli.estimate import Cost, cost, plan_facts
+from frod_bench.cli.device import Device, named_device, this_device
+from frod_bench.cli.estimate import Cost, cost, plan_facts, row_length
+from frod_bench.cli.footprint import footprint
 from frod_bench.cli.identity import output_root
-from frod_bench.errors import RequestError, nearest
 from frod_bench.record import RunRecord
+from frod_bench.train.memory_model import MemoryUse
 
 _GIB = 2**30
-_HEADERS = ("row", "column", "done", "missing", "memory\nGiB", "disk\nMiB", "hours\neach", "hours\nleft", "kWh\nleft")
+_HEADERS = ("row", "column", "done", "missing", "disk\nMiB", "hours\neach", "hours\nleft", "kWh\nleft")
+_PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "initialisation", "step")
 _EXAMPLES = """\
 examples:
   frod-bench plan 3 --gpu h100                       the paper's protocol on a GPU that is not here
@@ -26,20 +27,9 @@ examples:
 """
 _LEGEND = (
     "Hours: the FLOP of a run (closed forms over the shapes in configs/backbone) at the rate of {evidence}; rows and"
-    " tokens from {rows}. Memory: a closed form without the framework's own. kWh: at the board's full power. Disk: the"
-    " adapters that stay."
+    " tokens from {rows}. Memory: predicted from the shapes for one micro-batch of the column with the longest rows, as"
+    " on a CPU, without the framework's own. kWh: at the board's full power. Disk: the adapters that stay."
 )
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where the cells would run. `rate` is in FLOP/s by half precision or not, `watts` None where unknown."""
-
-    name: str
-    rate: dict[bool, float]
-    memory_bytes: int
-    watts: float | None
-    evidence: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +49,7 @@ def main(argv: list[str]) -> int:
     preset = restricted(arguments)
     cells = compose_cells(preset, arguments, arguments.words)
     done = [(cell, record) for cell in cells if (record := cell.completed()) is not None]
-    device = _named(arguments.gpu) if arguments.gpu else _here()
+    device = named_device(arguments.gpu) if arguments.gpu else this_device()
     lines = [_line(group, done, device) for group in _grouped(cells)]
     print(f"{preset.name}, profile {arguments.profile}, on {device.name}\n")
     print(_table(lines, device))
@@ -70,7 +60,10 @@ def main(argv: list[str]) -> int:
         f"\n{missing} of {len(cells)} cells missing: about {_duration(hours)} one after the other{energy},"
         f" {disk / _GIB:.2f} GiB of disk."
     )
-    for warning in _warnings(lines, disk, device):
+    memory = _memory([line for line in lines if line.missing])
+    if memory:
+        print("\n" + _memory_table(memory))
+    for warning in _warnings(memory, disk, device):
         print(f"warning: {warning}")
     rows = ", ".join(sorted({line.cost.rows for line in lines}))
     print("\n" + _LEGEND.format(evidence=device.evidence, rows=rows))
@@ -112,7 +105,6 @@ def _table(lines: list[Line], device: Device) -> str:
             line.cell.column,
             line.done,
             line.missing,
-            f"{line.cost.memory_bytes / _GIB:.2f}",
             f"{line.cost.disk_bytes / 2**20:,.1f}",
             f"{line.hours:.3g}",
             f"{line.missing * line.hours:.3g}",
@@ -120,18 +112,32 @@ def _table(lines: list[Line], device: Device) -> str:
         ]
         for line in lines
     ]
-    return tabulate(body, _HEADERS, disable_numparse=True, colalign=("left", "left", *("right",) * 7))
+    return tabulate(body, _HEADERS, disable_numparse=True, colalign=("left", "left", *("right",) * 6))
 
 
-def _warnings(lines: list[Line], disk: int, device: Device) -> list[str]:
+def _memory(lines: list[Line]) -> list[tuple[Cell, MemoryUse]]:
+    """Return what the column with the longest rows takes, for each row of the table."""
+    longest: dict[str, Cell] = {}
+    for cell in (line.cell for line in lines):
+        longest[cell.row] = max(longest.get(cell.row, cell), cell, key=lambda c: row_length(c.config, 16))
+    bar = tqdm(longest.values(), "memory", leave=False, disable=not sys.stderr.isatty())
+    return [(cell, footprint(cell.config)) for cell in bar]
+
+
+def _memory_table(memory: list[tuple[Cell, MemoryUse]]) -> str:
+    body = [[cell.row, cell.column, *(f"{getattr(use, part) / _GIB:.2f}" for part in _PARTS)] for cell, use in memory]
+    header = ("memory in GiB of", "on", *_PARTS[:-2], "peak of\nattaching", "peak of\na step")
+    return tabulate(body, header, disable_numparse=True, colalign=("left", "left", *("right",) * len(_PARTS)))
+
+
+def _warnings(memory: list[tuple[Cell, MemoryUse]], disk: int, device: Device) -> list[str]:
     """Return a sentence for whatever does not fit."""
     found = []
-    for row in dict.fromkeys(line.cell.row for line in lines if line.missing):
-        most = max(line.cost.memory_bytes for line in lines if line.cell.row == row)
-        if most > device.memory_bytes:
+    for cell, use in memory:
+        if use.peak > device.memory_bytes:
             found.append(
-                f"{row} needs about {most / _GIB:.0f} GiB and {device.name} has {device.memory_bytes / _GIB:.0f}."
-                " Try train.accumulate=, a smaller backbone.dtype or another device."
+                f"{cell.row} needs about {use.peak / _GIB:.0f} GiB and {device.name} has"
+                f" {device.memory_bytes / _GIB:.0f}. Try train.accumulate=, a smaller backbone.dtype or another device."
             )
     root = output_root().absolute()
     free = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free
@@ -144,47 +150,6 @@ def _warnings(lines: list[Line], disk: int, device: Device) -> list[str]:
 
 def _duration(hours: float) -> str:
     return f"{hours:.3g} hours" if hours >= 0.1 else f"{60 * hours:.2g} minutes"
-
-
-def _named(name: str) -> Device:
-    facts = plan_facts()
-    if name not in facts["devices"]:
-        raise RequestError(f"--gpu {name} is not known. {nearest(name, facts['devices'])}")
-    sheet = facts["devices"][name]
-    return Device(
-        name=f"one {name}",
-        rate={False: sheet["fp32"] * 1e12, True: sheet["half"] * 1e12},
-        memory_bytes=int(sheet["memory_gb"] * 1e9),
-        watts=sheet["watts"],
-        evidence=f"its data sheet times {facts['utilisation']}, an assumption",
-    )
-
-
-def _here() -> Device:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cuda":
-        memory = torch.cuda.get_device_properties(device).total_memory
-    else:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Device(
-        name=device_name(device),
-        rate={half: _product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
-        memory_bytes=memory,
-        watts=None,
-        evidence="the runs of this table that are done, else of a product of matrices timed just now, times"
-        f" {plan_facts()['utilisation']}",
-    )
-
-
-def _product_rate(device: torch.device, dtype: torch.dtype, n: int = 1024, seconds: float = 0.5) -> float:
-    """Return the FLOP/s of n x n products, of which as many run as `seconds` hold."""
-    a = torch.randn(n, n, device=device).to(dtype)
-    (a @ a).sum().item()
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        (a @ a)[0, 0].item()
-        count += 1
-    return 2 * n**3 * count / (time.perf_counter() - start)
 
 
 def _parser() -> argparse.ArgumentParser:

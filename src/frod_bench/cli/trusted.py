@@ -6,6 +6,10 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from frod_bench.errors import RequestError
+from frod_bench.methods import make_method
+from frod_bench.methods.base import Method
+
+_ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
 
 
 def build(part: dict[str, Any], group: str) -> Any:
@@ -26,6 +30,12 @@ def build(part: dict[str, Any], group: str) -> Any:
         if isinstance(error.__cause__, RequestError):
             raise error.__cause__ from error
         raise RequestError(f"{part.get('name')} cannot be made: {' '.join(str(error).split())}") from error
+
+
+def build_method(part: dict[str, Any]) -> Method:
+    """Return the method of a resolved configuration; an option that is null is left to the method."""
+    options = {key: value for key, value in part.items() if key not in _ABOUT and value is not None}
+    return make_method(part["name"], **options)
 
 
 def _special(value: Any) -> str | None:

@@ -63,6 +63,13 @@ class Method:
         """Return how many parameters train for target layers of shapes [(m, n), ...], without the head."""
         raise NotImplementedError
 
+    def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
+        """Return the multiply-adds a token of a training step on `tokens` above those of frozen target layers.
+
+        A frozen layer [m, n] takes 2 m n. By default what trains is thin: used once forward and twice backward.
+        """
+        return 3 * self.trainable_parameters(shapes)
+
     def auxiliary_loss(self, adapted: "Adapted") -> Tensor | float:
         """Return what is added to the loss of the last forward pass; nothing by default."""
         return 0.0

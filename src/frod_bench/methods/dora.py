@@ -41,5 +41,9 @@ class Dora(Lora):
         """Return r (m + n) + m summed over the target layers."""
         return super().trainable_parameters(shapes) + sum(m for m, _ in shapes)
 
+    def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
+        """See `Method.multiply_adds`: LoRA's, and B A once a step for the norms."""
+        return super().multiply_adds(shapes, tokens) + sum(self.rank * m * n / tokens for m, n in shapes)
+
 
 METHOD = Dora

@@ -157,6 +157,10 @@ class Frod(Method):
         """Return floor(s n^2) + n summed over the target layers."""
         return sum(pattern_size(n, self.sparsity) + n for _, n in shapes)
 
+    def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
+        """See `Method.multiply_adds`: the cheaper of the merged and the factored way, each layer for itself."""
+        return sum(min(m * n + 2 * m * n * n / tokens, 2 * n * n) for m, n in shapes)
+
     @contextmanager
     def fixed_weights(self, adapted: Adapted, passes: int = 1) -> Iterator[None]:
         """See `Method.fixed_weights`: the merged weight of every layer is formed once."""

@@ -37,5 +37,9 @@ class FullFineTuning(Method):
         """Return the weights of the target layers; the rest of the backbone trains as well."""
         return sum(m * n for m, n in shapes)
 
+    def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
+        """See `Method.multiply_adds`: the gradient of every weight."""
+        return self.trainable_parameters(shapes)
+
 
 METHOD = FullFineTuning

@@ -53,6 +53,10 @@ class RandLora(PeftMethod):
         """Return N (r + min(m, n)) summed over the target layers."""
         return sum(ceil(min(shape) / self.rank) * (self.rank + min(shape)) for shape in shapes)
 
+    def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
+        """See `Method.multiply_adds`: the N scaled pairs side by side, as thin pairs of rank min(m, n) or more."""
+        return sum(3 * self.rank * ceil(min(m, n) / self.rank) * (m + n) for m, n in shapes)
+
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
         """See `Method.fingerprint`: a sketch [1] of A and one of B."""
         tuner = adapted.state.tuner

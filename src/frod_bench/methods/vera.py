@@ -46,6 +46,10 @@ class Vera(PeftMethod):
         """Return r + m summed over the target layers."""
         return sum(self.rank + m for m, _ in shapes)
 
+    def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
+        """See `Method.multiply_adds`: A and B forward and backward, without a gradient of their own."""
+        return sum(2 * self.rank * (m + n) for m, n in shapes)
+
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
         """See `Method.fingerprint`: a sketch [1] of A and one of B."""
         tuner = adapted.state.tuner

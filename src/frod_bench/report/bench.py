@@ -7,6 +7,7 @@ from tabulate import tabulate
 _TITLES = {
     "step": "One training step",
     "init": "Initialisation",
+    "start": "Distance from the base model before the first step",
     "ops": "The ways of a layer",
     "memory_model": "Predicted memory",
     "scaling": "Scaling",

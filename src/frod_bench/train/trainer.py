@@ -12,7 +12,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from accelerate.utils.memory import clear_device_cache
 
-from frod_bench.errors import RequestError, RunFailure
+from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import plan_epoch
@@ -277,15 +277,16 @@ class Trainer:
         return [p for _, p, _ in everything], [label for _, _, label in everything]
 
     def _give_up(self, error: Exception, key: str, where: str, divisible: bool) -> None:
-        """Raise RunFailure for memory that ran out, unless `auto_batch` can cut what is `divisible` in two."""
+        """Raise OutOfMemory, unless `auto_batch` can cut what is `divisible` in two."""
         if self.settings.auto_batch and divisible:
             return
         halved = {"accumulate": 2 * self.batches["accumulate"], "eval_batch_size": self.batches["eval_batch_size"] // 2}
         advice = f"train.{key}={halved[key]} halves what a batch needs, train.auto_batch=true does so until it fits; "
-        raise RunFailure(
+        raise OutOfMemory(
             f"There was not enough memory {where}. {what_was_live(self.model, self.optimizer, self.accelerator.device)}"
             f" {advice if divisible else ''}train.precision=bf16 and a shorter text.max_length need less, and for"
-            " backbones that have it backbone.gradient_checkpointing=true."
+            " backbones that have it backbone.gradient_checkpointing=true.",
+            key if divisible else None,
         ) from error
 
     def _cut(self, key: str, value: int) -> None:

@@ -1,0 +1,26 @@
+"""The architecture of a model with values that mean nothing: for what follows from shapes alone."""
+
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+
+from frod_bench.backbones.directory import DTYPES, Loading
+
+
+def make_skeleton(
+    architecture: dict[str, Any], num_labels: int | None, layers: int, loading: Loading | None = None
+) -> PreTrainedModel:
+    """Return a classifier, or with `num_labels=None` a language model, of so many blocks.
+
+    `architecture` holds the values of the library's configuration, `model_type` among them; no file is read.
+    """
+    loading = loading or Loading()
+    labels = {} if num_labels is None else {"num_labels": num_labels}
+    config = AutoConfig.for_model(**{**architecture, "num_hidden_layers": layers, "pad_token_id": 0, **labels})
+    auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
+    model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).to(DTYPES[loading.dtype])
+    model.config.use_cache = False
+    if loading.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
