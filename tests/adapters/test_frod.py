@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters import frod_basis
@@ -37,12 +38,15 @@ def draw(*shape):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(2))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize(("m", "n"), SHAPES)
-def test_evaluation_starts_as_the_base_layer_bit_for_bit(m, n, dtype):
+def test_the_start_is_the_base_layer_bit_for_bit(m, n, dtype):
     (plain, _), (layer, _) = make_layers(m, n, dtype)
     x = draw(2, 3, n).to(dtype)
-    assert torch.equal(layer.eval()(x), plain(x))
+    for way in (None, "residual", "merged"):
+        layer.way = way
+        for inputs in (x, x[0, 0], x[:0], x.transpose(0, 1), x.mT.contiguous().mT, x[None]):
+            assert torch.equal(layer.train(way is not None)(inputs), plain(inputs))
 
 
 def test_evaluation_starts_as_the_base_layer_under_autocast():
@@ -120,6 +124,49 @@ def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
     y = layer(x)
     y.sum().backward()
     assert torch.equal(y.detach(), expected) and layer.sigma.grad is not None
+
+
+def test_the_tensors_behind_a_kept_weight_live_as_long():
+    layer = make_layers()[1][0].eval()
+    values = torch.ones_like(layer.values)
+    with torch.no_grad():
+        found = functional_call(layer, {"values": values}, (draw(5, 8),))
+        held = layer._kept[2][0]
+        assert held.data_ptr() == values.data_ptr()  # so no later tensor can have their address, and pass for them
+        layer.values.fill_(1.0)
+        assert torch.equal(layer(draw(5, 8)), found)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_training_mode_inside_inference_mode(way):
+    model = Wide(way, shared=True)
+    expected = model(draw(5, 8))
+    with torch.inference_mode():
+        x = draw(5, 8)
+        assert torch.equal(model(x), expected)
+        x.mul_(2)
+        assert not torch.equal(model(x), expected)
+
+
+def test_inference_mode_and_gradients_while_nothing_may_change():
+    layer = make_layers()[1][0].eval()
+    layer.fix(2)
+    with torch.inference_mode():
+        layer(draw(5, 8))
+    layer(draw(5, 8)).sum().backward()
+    assert layer.sigma.grad is not None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_backward_pass_for_every_forward_pass_over_one_input(way):
+    layer = make_layers(way=way)[1][0]
+    move(layer)
+    x = draw(5, 8).requires_grad_()
+    first, second = layer(x), layer(x)
+    first.sum().backward()
+    once = x.grad.clone()
+    second.sum().backward()
+    assert torch.equal(x.grad, 2 * once)
 
 
 def test_several_forward_passes_before_one_backward():
@@ -229,6 +276,17 @@ def test_a_shared_v_stays_one_tensor_when_the_model_moves():
     assert model.layers[0].basis.Vt.dtype == torch.float64
 
 
+def test_autocast_keeps_no_copy_of_u_or_v():
+    layer = make_layers(12, 8, way="factored")[1][0]
+    kept = []
+    watch = torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t)
+    with watch, torch.autocast("cpu", torch.bfloat16):
+        y = layer(draw(5, 8).requires_grad_())
+    assert not [t for t in kept if t.dtype == torch.bfloat16 and t.shape in ((12, 8), (8, 8))]
+    y.float().sum().backward()
+    assert layer.values.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize(("m", "n"), SHAPES)
 def test_recomputing_the_weight_changes_no_gradient_and_keeps_no_weight(m, n):
     results, held = [], []
@@ -254,13 +312,13 @@ def test_the_merged_weight_is_formed_once_while_nothing_may_change(monkeypatch):
     layer = make_layers(way="merged")[1][0]
     move(layer)
     expected = layer(draw(5, 8))
-    layer.fix(True)
+    layer.fix(3)
     for _ in range(3):
         y = layer(draw(5, 8))
         assert torch.equal(y, expected)
         y.sum().backward()
     assert len(calls) == 1
-    layer.fix(False)
+    layer.fix(0)
     move(layer)
     assert not torch.equal(layer(draw(5, 8)), expected)
 

@@ -35,6 +35,16 @@ def test_every_number_equals_its_definition(m, n, kind):
     assert found.stable_rank == pytest.approx(stable.item(), rel=1e-3)
 
 
+@pytest.mark.parametrize(("m", "n"), [(6, 10), (2, 5), (5, 1), (12, 8)])
+def test_single_precision_gives_the_same_numbers(m, n):
+    U, Vt, pattern, values, sigma, start = make(m, n)
+    exact = update_geometry(U, Vt, pattern, values, sigma, start)
+    found = update_geometry(U.float(), Vt.float(), pattern, values.float(), sigma.float(), start.float())
+    for name in ("on", "off", "cosine", "spectral_norm", "stable_rank"):
+        assert getattr(found, name) == pytest.approx(getattr(exact, name), rel=1e-4, abs=1e-6), name
+    torch.testing.assert_close(found.turned_deg, exact.turned_deg, rtol=1e-4, atol=1e-4)
+
+
 def test_nothing_has_moved_at_the_start():
     U, Vt, pattern, values, _, start = make(8, 8)
     found = update_geometry(U, Vt, pattern, torch.zeros_like(values), start, start)

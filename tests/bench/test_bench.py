@@ -66,7 +66,9 @@ def test_a_step_has_a_row_for_every_contender(setting, monkeypatch):
     assert tuple(rows) == USUAL
     for row in rows.values():
         assert 0 < row["low_ms"] <= row["median_ms"] <= row["high_ms"]
-        assert row["gflop"] > 0 and row["of_gemm_rate"] > 0
+        assert row["gflop"] > 0 and row["of_gemm_rate"] > 0 and row["evaluation_ms"] > 0
+    assert rows["base"]["evaluation_over_base"] == 1 and rows["frod"]["evaluation_over_base"] > 0
+    assert rows["base"]["trainable"] == 48 * 10 + 10  # the head alone
     assert rows["lora"]["time_over_lora"] == rows["peft_frod"]["time_over_peft_frod"] == 1
     assert rows["frod"]["trainable"] == rows["peft_frod"]["trainable"]
     # the frozen targets: 4 layers of 4 x 48 x 48 and 2 x 48 x 192, ten tokens, four operations a weight

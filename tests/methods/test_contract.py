@@ -311,6 +311,30 @@ def test_what_cannot_be_attached_is_named_and_changes_nothing(method, change, wo
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"targets": "query"}, r"targets='query'.*\['query'\]"),
+        ({"head": "classifier"}, r"head='classifier'.*list"),
+        ({"seed": -1}, r"seed=-1.*0 or more"),
+        ({"seed": 0.5}, r"seed=0\.5"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(change, words, make_model, targets, head):
+    with pytest.raises(RequestError, match=words):
+        attach(make_model(), "frod", **({"targets": targets, "head": head} | change))
+
+
+@every_adapter
+def test_a_merged_or_detached_adapter_is_neither_saved_nor_diagnosed(method, attached, tmp_path):
+    adapted = attached(method)
+    adapted.merge() if adapted.method.merges else adapted.detach()
+    for ask in (lambda: adapted.save(tmp_path), adapted.diagnostics):
+        with pytest.raises(RequestError, match="merged or detached"):
+            ask()
+    assert not list(tmp_path.iterdir())
+
+
 @every_adapter
 def test_a_second_adapter_is_refused_until_the_first_is_gone(method, attached, logits):
     adapted = attached(method)
@@ -340,9 +364,11 @@ def test_an_unknown_format_is_refused(method, attached, tmp_path):
 def test_a_directory_without_an_adapter_is_refused(make_model, tmp_path):
     with pytest.raises(RequestError, match="adapter_config"):
         load_adapter(make_model(), tmp_path)
-    (tmp_path / "adapter_config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(RequestError, match="describes no adapter"):
-        load_adapter(make_model(), tmp_path)
+    own = {"method": "frod", "options": {}, "targets": ["query"], "head": [], "seed": 0}
+    for config in ({"model_type": "bert"}, [1], own | {"options": [1]}, own | {"targets": None}):
+        (tmp_path / "adapter_config.json").write_text(json.dumps(config))
+        with pytest.raises(RequestError, match="describes no adapter"):
+            load_adapter(make_model(), tmp_path)
 
 
 def test_methods_are_found_by_their_files():

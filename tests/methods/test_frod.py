@@ -103,6 +103,18 @@ def test_ways_take_the_same_steps(attached, train, logits):
         torch.testing.assert_close(result, results[0], rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("way", ["factored", "residual"])
+def test_checkpointing_over_a_shared_projection_changes_no_gradient(way, attached, batch):
+    gradients = []
+    for checkpointing in (False, True):
+        model = attached(basis="global", way=way, sparsity=0.1).model.train()
+        if checkpointing:
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model(**batch).loss.backward()
+        gradients.append([p.grad for p in model.parameters() if p.requires_grad])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_broken_weights_are_named(value, make_model, targets, head):
     model = make_model()

@@ -7,6 +7,7 @@ import torch
 from peft import FrodConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter
@@ -74,6 +75,27 @@ def test_peft_loads_what_was_trained_in_ours_where_only_signs_differ(ours, make_
         V = model.get_submodule(f"base_model.model.{name}").frod_V["default"]
         flipped += int(((V * layer.basis.Vt.T).sum(dim=0) < 0).sum())
     assert flipped > 0
+
+
+def test_layers_that_keep_their_transpose_go_to_peft_and_come_back(tmp_path):
+    def build():
+        torch.manual_seed(0)
+        layers = [Conv1D(12, 8), nn.Linear(12, 8), Conv1D(12, 8), nn.Linear(12, 8)]
+        for layer in layers:
+            nn.init.normal_(layer.weight, std=0.3)
+        return nn.Sequential(*layers).requires_grad_(False)
+
+    x = torch.randn(5, 8)
+    adapted = attach(build(), "frod", targets=["0", "1", "2", "3"], basis="peft", sparsity=0.1)
+    with torch.no_grad():
+        for _, layer in frod_layers(adapted.model):
+            layer.sigma *= 1.1
+            layer.values += 0.02
+    expected = adapted.model.eval()(x)
+    assert (expected - build()(x)).abs().max() > 1e-2
+    adapted.save(tmp_path, format="peft")
+    close(load_adapter(build(), tmp_path).model.eval()(x), expected)
+    close(PeftModel.from_pretrained(build(), tmp_path)(x), expected)
 
 
 def test_an_untrained_adapter_is_the_base_model(make_model, targets, head, logits, tmp_path):
@@ -172,6 +194,15 @@ def test_a_checkpoint_for_other_weights_is_refused(theirs, make_model, tmp_path)
         load_adapter(model, tmp_path)
 
 
+def test_what_a_configuration_leaves_out_is_pefts_default(theirs, make_model, logits, tmp_path):
+    file = tmp_path / "adapter_config.json"
+    config = json.loads(file.read_text())
+    for name in ("frod_dropout", "regularization_alpha"):
+        del config[name]
+    file.write_text(json.dumps(config))
+    close(logits(load_adapter(make_model(), tmp_path).model), logits(theirs))
+
+
 def test_a_pattern_that_peft_would_not_draw_is_refused(ours, make_model, tmp_path):
     ours(SEPARATED).save(tmp_path, format="peft")
     with pytest.raises(RequestError, match="pattern"):
@@ -180,7 +211,11 @@ def test_a_pattern_that_peft_would_not_draw_is_refused(ours, make_model, tmp_pat
 
 @pytest.mark.parametrize(
     ("values", "words"),
-    [({"target_modules": ".*query"}, "target_modules"), ({"frod_dropout": 0.1}, "frod_dropout=0.1")],
+    [
+        ({"target_modules": ".*query"}, "target_modules"),
+        ({"frod_dropout": 0.1}, "frod_dropout=0.1"),
+        ({"peft_type": None}, "none"),
+    ],
 )
 def test_a_configuration_that_we_have_not_is_refused(values, words, theirs, make_model, tmp_path):
     configure(tmp_path, **values)

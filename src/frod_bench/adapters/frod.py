@@ -19,7 +19,7 @@ class FrodLinear(nn.Module):
     on the input of the update alone, that is `residual`. `recompute` trades time for memory in the merged way.
     In evaluation without gradients W' is formed once and kept, one extra copy of the weight, until the layer
     goes back to training; it costs what the base layer costs and equals it to the last bit before the first step.
-    While `fixed` is set no parameter may change, and W' is kept over all forward passes.
+    After `fix` no parameter may change, and W' is kept over all forward passes.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class FrodLinear(nn.Module):
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
-        self.fixed = False
-        self._kept: tuple[tuple, Tensor] | None = None
+        self.passes = 0  # to come before a parameter changes; 0 where that is not known
+        self._kept: tuple[tuple, Tensor, tuple[Tensor, Tensor]] | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -71,25 +71,24 @@ class FrodLinear(nn.Module):
         autocast = torch.is_autocast_enabled(device_type)
         dtype = torch.get_autocast_dtype(device_type) if autocast else x.dtype
         with torch.autocast(device_type, enabled=False):
-            y = self._adapted(x, dtype) if self.training else self._merged(_rows(x, dtype))
-            return y.reshape(*x.shape[:-1], self.out_features)
+            return self._adapted(x, dtype) if self.training else self._merged(x.to(dtype))
 
     def _adapted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         pattern, (m, n) = self.basis.pattern, self.U.shape
         way = "residual" if self.dropout else self.way
         if way is None:
             column = pattern.column_cost(dtype, x.device.type)
-            way = choose_way(x.numel() // n, m, n, column, dtype, self.sharers)
+            way = choose_way(x.numel() // n, m, n, column, dtype, self.sharers, max(self.passes, 1))
         if way == "merged":
-            return self._merged(_rows(x, dtype))
-        U = self.U.to(dtype)
-        bias = None if self.bias is None else self.bias.to(dtype)
+            return self._merged(x.to(dtype))
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
         z = self.basis.right.project(dropped, dtype)
+        shape = (*x.shape[:-1], m)
         if way == "factored":
-            return factored_linear(z, U, self.values, self.sigma, pattern, bias)
-        update = factored_linear(z, U, self.values, self.delta(), pattern)
-        return nn.functional.linear(_rows(x, dtype), self.weight.to(dtype), bias) + update
+            return factored_linear(z, self.U, self.values, self.sigma, pattern, self.bias).view(shape)
+        update = factored_linear(z, self.U, self.values, self.delta(), pattern).view(shape)
+        bias = None if self.bias is None else self.bias.to(dtype)
+        return nn.functional.linear(x.to(dtype), self.weight.to(dtype), bias) + update
 
     def _merged(self, x: Tensor) -> Tensor:
         return merged_linear(
@@ -116,23 +115,28 @@ class FrodLinear(nn.Module):
 
     def _kept_weight(self) -> Tensor | None:
         """Return W' where it may be kept, which is while nothing can step between two forward passes."""
-        if torch.compiler.is_compiling() or not (self.fixed or not (self.training or torch.is_grad_enabled())):
+        lasting = self.passes or not (self.training or torch.is_grad_enabled())
+        if torch.compiler.is_compiling() or not lasting:
             self._kept = None
             return None
-        if self.fixed and self.training and self.recompute:
+        if self.training and self.recompute:
             return None
-        key = (self.values._version, self.sigma._version, self.values.data_ptr(), self.sigma.data_ptr())
+        parameters = (self.values.detach(), self.sigma.detach())
+        key = (
+            *((p._version, p.data_ptr()) for p in parameters),
+            torch.is_inference_mode_enabled(),  # what that mode makes cannot be differentiated
+        )
         if self._kept is None or self._kept[0] != key:
-            self._kept = (key, self.merged_weight())
+            self._kept = (key, self.merged_weight(), parameters)  # held, so that no other tensor takes their place
         return self._kept[1]
 
     def train(self, mode: bool = True):
         self._kept = None
         return super().train(mode)
 
-    def fix(self, fixed: bool) -> None:
-        """Promise that no parameter changes from here on, or take the promise back."""
-        self.fixed, self._kept = fixed, None
+    def fix(self, passes: int) -> None:
+        """Promise that no parameter changes over so many forward passes, about; 0 takes the promise back."""
+        self.passes, self._kept = passes, None
 
     def _apply(self, fn, recurse=True):
         self._kept = None
@@ -149,7 +153,3 @@ class FrodLinear(nn.Module):
 def base_weight(base: nn.Module) -> Tensor:
     """Return W [m, n] of an `nn.Linear` or of a `Conv1D`, which stores it as [n, m]."""
     return base.weight if isinstance(base, nn.Linear) else base.weight.T
-
-
-def _rows(x: Tensor, dtype: torch.dtype) -> Tensor:
-    return x.to(dtype).reshape(-1, x.shape[-1])

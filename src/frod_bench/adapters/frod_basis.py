@@ -19,7 +19,7 @@ class RightBasis(nn.Module):
 
     def project(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return V^T x as columns [n, T] in `dtype`, of x [..., n]; computed once for layers that read the same x."""
-        if torch.compiler.is_compiling():  # a compiler removes equal products itself
+        if torch.compiler.is_compiling() or x.is_inference():  # a compiler shares by itself; the other has no version
             return self._product(x, dtype)
         key = (x._version, dtype, torch.is_grad_enabled())
         result = self._result() if self._input() is x and self._key == key else None
@@ -29,7 +29,7 @@ class RightBasis(nn.Module):
         return result
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt.to(dtype))
+        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt)
 
     def _forget(self) -> None:
         self._key, self._input, self._result = None, _nothing, _nothing

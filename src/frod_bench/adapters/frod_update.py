@@ -1,11 +1,14 @@
-"""What FRoD's update dW = U (diag(delta) + S) V^T looks like: the paper's own quantities, computed in float64."""
+"""What FRoD's update dW = U (diag(delta) + S) V^T looks like: the paper's own quantities.
+
+The two parts of dW are formed in float32, or in float64 where U is; the rest is computed in float64.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import eigsh, svds
 from torch import Tensor
 
 from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed
@@ -35,20 +38,21 @@ def update_geometry(
     U: Tensor, Vt: Tensor, pattern: Pattern, values: Tensor, sigma: Tensor, sigma_initial: Tensor
 ) -> UpdateGeometry:
     """Return the geometry of a layer of U [m, n], V^T [n, n], values [nnz], sigma and its start [n]."""
-    U, Vt, values, sigma = U.double(), Vt.double(), values.double(), sigma.double()
-    delta = sigma - sigma_initial.double()
-    off = U @ rotate(pattern, values, torch.zeros_like(delta), Vt)
+    dtype = torch.promote_types(U.dtype, torch.float32)
+    U, Vt, S, delta = (t.to(dtype) for t in (U, Vt, values, sigma - sigma_initial))
+    off = U @ rotate(pattern, S, torch.zeros_like(delta), Vt)
     on = (U * delta) @ Vt
+    values, directions = values.double(), U.T.double().contiguous()  # [n, m], row k is u_k
+    turned = rotate_transposed(pattern, values, sigma.double(), directions)  # row k is U M e_k
     off_norm, on_norm = off.norm().item(), on.norm().item()
     product = off_norm * on_norm
-    directions = rotate_transposed(pattern, values, sigma, U.T.contiguous())  # [n, m], row k is U M e_k
-    before, after = torch.nn.functional.normalize(U.T, dim=1), torch.nn.functional.normalize(directions, dim=1)
+    before, after = (torch.nn.functional.normalize(rows, dim=1) for rows in (directions, turned))
     half = torch.atan2((after - before).norm(dim=1), (after + before).norm(dim=1))  # exact also near 0, unlike acos
     return UpdateGeometry(
         on=on_norm,
         off=off_norm,
-        cosine=(off * on).sum().item() / product if product else 0.0,
-        spectral_norm=_largest_singular_value(_sparse(pattern, values)),
+        cosine=torch.sum(off * on, dtype=torch.float64).item() / product if product else 0.0,
+        spectral_norm=_spectral_norm(_sparse(pattern, values)),
         turned_deg=torch.rad2deg(2 * half),
         stable_rank=_stable_rank(off + on),
     )
@@ -68,13 +72,21 @@ def _sparse(pattern: Pattern, values: Tensor) -> csr_array:
 
 
 def _stable_rank(update: Tensor) -> float:
-    largest = _largest_singular_value(update.cpu().numpy())
-    return (update.norm().item() / largest) ** 2 if largest else 0.0
+    size = update.norm()
+    if not size:
+        return 0.0
+    unit = (update if update.shape[0] < update.shape[1] else update.T) / size
+    gram = (unit @ unit.T).cpu().numpy()  # its iterations cost min(m, n)^2 each, and its trace is 1
+    if len(gram) < 3:
+        return float(1 / np.linalg.norm(gram, 2))
+    return float(1 / eigsh(gram, k=1, v0=_start(len(gram)), tol=1e-4, return_eigenvectors=False)[0])
 
 
-def _largest_singular_value(matrix: csr_array | np.ndarray) -> float:
-    if min(matrix.shape) < 3 or not abs(matrix).max():  # too small for an iteration, or zero
-        dense = matrix if isinstance(matrix, np.ndarray) else matrix.toarray()
-        return float(np.linalg.norm(dense, 2))
-    start = np.random.default_rng(0).standard_normal(min(matrix.shape))
-    return float(svds(matrix, k=1, v0=start, tol=1e-4, return_singular_vectors=False)[0])
+def _spectral_norm(S: csr_array) -> float:
+    if S.shape[0] < 3 or not abs(S).max():  # too small for an iteration, or zero
+        return float(np.linalg.norm(S.toarray(), 2))
+    return float(svds(S, k=1, v0=_start(S.shape[0]), tol=1e-4, return_singular_vectors=False)[0])
+
+
+def _start(n: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(n)

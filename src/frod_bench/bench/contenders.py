@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from frod_bench.bench.shapes import Architecture
 from frod_bench.methods import attach
+from frod_bench.methods.injection import train_only_head
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ def _peft(make_config: Callable[[Setting, list[str]], PeftConfig]) -> Adapt:
     return adapt
 
 
+def _base(model: nn.Module, setting: Setting) -> dict[str, Any]:
+    train_only_head(model, [setting.architecture.head])
+    return {}
+
+
 def _full_ft(model: nn.Module, setting: Setting) -> dict[str, Any]:
     model.requires_grad_(True)
     return {}
@@ -64,6 +70,7 @@ def _full_ft(model: nn.Module, setting: Setting) -> dict[str, Any]:
 
 # name: adapts a model in place and returns what it says of itself
 CONTENDERS: dict[str, Adapt] = {
+    "base": _base,
     "lora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t)),
     "dora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t, use_dora=True)),
     "vera": _peft(lambda s, t: VeraConfig(r=256, target_modules=t)),
@@ -87,4 +94,4 @@ def build(name: str, setting: Setting) -> nn.Module:
     return model.train()
 
 
-USUAL = ("lora", "dora", "vera", "full_ft", "peft_frod", "frod")
+USUAL = ("base", "lora", "dora", "vera", "full_ft", "peft_frod", "frod")

@@ -8,6 +8,7 @@ from frod_bench.bench.peak import peak_bytes
 from frod_bench.bench.timing import Stepper, gemm_rate, spread, take_turns
 
 REFERENCES = ("lora", "peft_frod")
+BASE = "base"
 _FLOOR = "the frozen target layers, forward and input gradient"
 
 
@@ -33,6 +34,7 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
         for name, stepper in steppers.items():
             rows[name] = {"contender": name, "trainable": stepper.trainable, **spread(stepper.seconds)}
             rows[name]["gflop"] = stepper.flops / 1e9
+            rows[name]["evaluation_ms"] = spread(stepper.evaluation_seconds)["median_ms"]
         rate = max(rate, gemm_rate(tokens, width, setting.dtype, setting.device))
         del steppers, stepper
     for name, row in rows.items():
@@ -42,6 +44,8 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
         for reference in REFERENCES:
             if reference in rows:
                 row[f"time_over_{reference}"] = row["median_ms"] / rows[reference]["median_ms"]
+        if BASE in rows:
+            row["evaluation_over_base"] = row["evaluation_ms"] / rows[BASE]["evaluation_ms"]
     floor = 4e-9 * tokens * _target_weights(setting)
     return {
         "rows": list(rows.values()),

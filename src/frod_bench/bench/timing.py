@@ -11,11 +11,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass
 class Stepper:
-    """A model with its optimizer and its batch; `seconds` collects the times of its steps, `flops` is of one step."""
+    """A model with its optimizer and its batch; `flops` is of one training step.
+
+    `seconds` and `evaluation_seconds` collect the times of training steps and of forward passes in evaluation.
+    """
 
     model: nn.Module
     inputs: dict[str, Tensor]
     seconds: list[float] = field(default_factory=list)
+    evaluation_seconds: list[float] = field(default_factory=list)
     flops: float = 0.0
 
     def __post_init__(self):
@@ -35,6 +39,16 @@ class Stepper:
         self.step()
         self.seconds.append(now(self.inputs) - start)
 
+    @torch.no_grad()
+    def evaluate(self) -> None:
+        """Take a forward pass in evaluation and keep its time; what the first one forms serves the later ones."""
+        if self.model.training:
+            self.model.eval()
+            self.model(**self.inputs)
+        start = now(self.inputs)
+        self.model(**self.inputs)
+        self.evaluation_seconds.append(now(self.inputs) - start)
+
     def warm_up(self) -> None:
         """Take a step to count the floating-point operations of its dense products, and one like the timed ones."""
         with FlopCounterMode(display=False) as counter:
@@ -51,7 +65,7 @@ def now(inputs: dict[str, Tensor]) -> float:
 
 
 def take_turns(steppers: dict[str, Stepper], rounds: int, progress) -> None:
-    """Warm every model up, then let each take one timed step a round."""
+    """Warm every model up, then let each take one timed step a round, and then one timed evaluation a round."""
     for name, stepper in steppers.items():
         progress.say(f"warming up {name}")
         stepper.warm_up()
@@ -60,6 +74,10 @@ def take_turns(steppers: dict[str, Stepper], rounds: int, progress) -> None:
             stepper.timed_step()
         times = ", ".join(f"{name} {stepper.seconds[-1]:.3g} s" for name, stepper in steppers.items())
         progress.say(f"round {turn} of {rounds}: {times}")
+    progress.say("evaluation")
+    for _ in range(rounds):
+        for stepper in steppers.values():
+            stepper.evaluate()
 
 
 def spread(seconds: list[float]) -> dict[str, float]:

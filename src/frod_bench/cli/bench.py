@@ -98,7 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rank", type=int, default=64, help="rank of LoRA and DoRA (default: 64)")
     add(
         "--contenders",
-        help=f"comma-separated; default: {','.join(USUAL)}; also {', '.join(set(CONTENDERS) - set(USUAL))}; for"
+        help=f"comma-separated; default: {','.join(USUAL)}; also"
+        f" {', '.join(name for name in CONTENDERS if name not in USUAL)}; for"
         " memory_model: methods",
     )
     add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32); start takes all")

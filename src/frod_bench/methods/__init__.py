@@ -31,7 +31,7 @@ def make_method(name: str, **options: Any) -> Method:
             continue
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             wanted = getattr(kind, "__name__", kind)
-            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes a {wanted} there.")
+            raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes {wanted} there.")
     if options.get("head") not in (*HEADS, None):
         raise RequestError(f"method.head={options['head']} is not known. {nearest(options['head'], HEADS)}")
     return cls(**options)
@@ -58,6 +58,11 @@ def attach(
     own, e.g. `sparsity` for frod and `rank` for lora. Raises RequestError for a name that matches nothing
     and an option that is not known or out of range.
     """
+    for kind, names in (("targets", targets), ("head", head)):
+        if isinstance(names, str):
+            raise RequestError(f"{kind}={names!r} is not accepted: give a list of module names, e.g. [{names!r}].")
+    if not isinstance(seed, int) or seed < 0:
+        raise RequestError(f"seed={seed!r} is not accepted: a whole number of 0 or more is.")
     return make_method(method, **options).attach(model, list(targets), list(head or []), seed)
 
 
@@ -69,7 +74,7 @@ def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
     """
     config = read_checkpoint_config(directory)
     if "peft_type" in config:
-        return _method_class(config["peft_type"].lower()).load_peft(model, Path(directory), config)
+        return _method_class(str(config["peft_type"]).lower()).load_peft(model, Path(directory), config)
     method = make_method(config["method"], **config["options"])
     adapted = method.attach(model, config["targets"], config["head"], config["seed"])
     adapted.load(directory)

@@ -22,7 +22,9 @@ from frod_bench.errors import RequestError
 
 FORMATS = ("frod-bench", "peft")
 HEADS = ("trained", "frozen")
+_FINGERPRINT = "fingerprint."  # before the names of such tensors in a file
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
+_OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ class Method:
         return {}
 
     @contextmanager
-    def fixed_weights(self, adapted: "Adapted") -> Iterator[None]:
-        """Promise that no parameter changes inside the block, so that what follows from them is computed once."""
+    def fixed_weights(self, adapted: "Adapted", passes: int = 1) -> Iterator[None]:
+        """Promise that no parameter changes inside the block, so that what follows from them is computed once.
+
+        `passes` tells how many forward passes to expect there, on which the cheapest way to compute depends.
+        """
         yield
 
     def fingerprint(self, adapted: "Adapted") -> dict[str, Tensor]:
@@ -128,11 +133,12 @@ class Adapted:
 
     def diagnostics(self) -> dict[str, Any]:
         """Return what the method reports of its state, e.g. `tan_alpha` with mean, min, max and per_layer."""
+        self.require_attached()
         return self.method.diagnostics(self)
 
-    def fixed_weights(self) -> AbstractContextManager[None]:
-        """Return a context in which no parameter changes: the micro-batches of one step, or an evaluation."""
-        return self.method.fixed_weights(self)
+    def fixed_weights(self, passes: int = 1) -> AbstractContextManager[None]:
+        """Return a context of `passes` forward passes in which no parameter changes: the micro-batches of one step."""
+        return self.method.fixed_weights(self, passes)
 
     def merge(self) -> nn.Module:
         """Return the model with plain linear layers that compute the same function; ends the adaptation."""
@@ -143,6 +149,12 @@ class Adapted:
         """Return the model with its base layers back, bit for bit; the head keeps what it has learned."""
         self.method.detach(self)
         return self.model
+
+    def require_attached(self) -> None:
+        """Raise RequestError when the adapter is no longer in the model."""
+        present = {id(p) for p in self.model.parameters()}
+        if not all(id(p) in present for parameters in self.roles.values() for p in parameters):
+            raise RequestError(f"The {self.method.name} adapter was merged or detached; save or examine it before.")
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Return the trainable parameters by name; they share memory with the model."""
@@ -168,17 +180,19 @@ class Adapted:
         """Write the adapter and the head into `directory` and return it.
 
         `frod-bench` holds the trainable values, the options and the seed; `peft` loads with
-        `PeftModel.from_pretrained`. Raises RequestError for another format or a method PEFT has not.
+        `PeftModel.from_pretrained`. Raises RequestError for another format, a method PEFT has not, and after `merge`
+        and `detach`.
         """
         directory = Path(directory)
         if format not in FORMATS:
             raise RequestError(f"format={format!r} is not known. Accepted: {', '.join(FORMATS)}.")
+        self.require_attached()
         directory.mkdir(parents=True, exist_ok=True)
         if format == "peft":
             self.method.save_peft(self, directory)
             return directory
         tensors = self.trainable_state() | {
-            f"fingerprint.{name}": tensor for name, tensor in self.method.fingerprint(self).items()
+            f"{_FINGERPRINT}{name}": tensor for name, tensor in self.method.fingerprint(self).items()
         }
         config = {"method": self.method.name, "options": asdict(self.method), "targets": self.targets}
         config |= {"head": self.head, "seed": self.seed}
@@ -188,14 +202,18 @@ class Adapted:
     def load(self, directory: str | Path) -> None:
         """Read what `save` wrote in its own format. Raises RequestError when it does not fit this model."""
         state = read_checkpoint_tensors(directory)
-        expected = self.method.fingerprint(self)
-        for name, tensor in expected.items():
-            saved = state.pop(f"fingerprint.{name}", None)
-            if saved is None or saved.shape != tensor.shape or not torch.allclose(saved, tensor, rtol=1e-3, atol=1e-4):
-                raise RequestError(
-                    f"The adapter in {directory} was made for other base weights or options: {name} differs."
-                )
+        saved = {name: state.pop(name) for name in list(state) if name.startswith(_FINGERPRINT)}
+        self.check_fingerprint({name.removeprefix(_FINGERPRINT): tensor for name, tensor in saved.items()}, directory)
         self.load_state(state)
+
+    def check_fingerprint(self, saved: dict[str, Tensor], place: str | Path) -> None:
+        """Raise RequestError unless the values in `place`, saved with this fingerprint, mean the same in this model."""
+        for name, own in self.method.fingerprint(self).items():
+            other = saved.get(name)
+            if other is None or other.shape != own.shape or not torch.allclose(other, own, rtol=1e-3, atol=1e-4):
+                raise RequestError(
+                    f"The adapter in {place} was made for other base weights or options: {name} differs."
+                )
 
 
 def sketch(tensor: Tensor) -> Tensor:
@@ -233,6 +251,7 @@ def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
         config = json.loads((Path(directory) / _CONFIG).read_text())
     except (OSError, ValueError) as error:
         raise RequestError(f"There is no readable {_CONFIG} in {directory}: {error}") from None
-    if not {"method", "options", "targets", "head", "seed"} <= config.keys() and "peft_type" not in config:
+    own = isinstance(config, dict) and all(isinstance(config.get(key), kind) for key, kind in _OWN_CONFIG.items())
+    if not (own or (isinstance(config, dict) and "peft_type" in config)):
         raise RequestError(f"{Path(directory) / _CONFIG} describes no adapter of frod-bench or PEFT.")
     return config

@@ -162,16 +162,16 @@ class Frod(Method):
         return sum(min(m * n + 2 * m * n * n / tokens, 2 * n * n) for m, n in shapes)
 
     @contextmanager
-    def fixed_weights(self, adapted: Adapted) -> Iterator[None]:
+    def fixed_weights(self, adapted: Adapted, passes: int = 1) -> Iterator[None]:
         """See `Method.fixed_weights`: the merged weight of every layer is formed once."""
         adapters = [adapter for _, adapter in frod_layers(adapted.model)]
         for adapter in adapters:
-            adapter.fix(True)
+            adapter.fix(passes)
         try:
             yield
         finally:
             for adapter in adapters:
-                adapter.fix(False)
+                adapter.fix(0)
 
     def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
         """Return tan alpha and the other quantities of `UpdateGeometry` over the layers.

@@ -14,8 +14,9 @@ import torch
 from peft import FrodConfig
 from peft.tuners.frod import FrodModel
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
@@ -30,7 +31,7 @@ V_TOLERANCE = 1e-3  # largest relative difference between a saved V and the comp
 Coordinates = tuple[str, Tensor, Tensor, FrodBasis, float]  # name, U [m, n], sigma [n], basis, reconstruction error
 
 
-def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> FrodModel:
+def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> FrodModel:
     """Return PEFT's FRoD over a tree of these layers alone, under their names; the base layers are shared."""
     tree = nn.Module()
     for name, layer in layers.items():
@@ -39,10 +40,18 @@ def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: i
         for part in path:
             parent = parent._modules.setdefault(part, nn.Module())
         parent.add_module(leaf, layer)
-    return FrodModel(tree, _config(list(layers), sparsity, pi, seed), ADAPTER)
+    config = FrodConfig(
+        target_modules=list(layers),
+        sparse_rate=sparsity,
+        regularization_alpha=pi,
+        projection_prng_key=seed,
+        fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
+        progressbar=False,
+    )
+    return FrodModel(tree, config, ADAPTER)
 
 
-def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
+def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
     """Yield what PEFT computes for every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
     tuner = make_tuner(layers, sparsity, pi, seed)
     bases: dict[int, FrodBasis] = {}
@@ -55,7 +64,8 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
                 RightBasis(V.T.to(layer.weight.device)), ScatteredPattern(len(V), rows, cols)
             )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
-        error = reconstruction_errors([layer.weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu()).item()
+        weight = base_weight(layer).detach()
+        error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu()).item()
         yield name, U, sigma, bases[id(twin.frod_V)], error
 
 
@@ -77,8 +87,7 @@ def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> 
         _check(name, adapters[name], twin)
     for kind in ("frod_V", "frod_s_indices", "frod_s_size"):
         tensors |= {f"base_model.{kind}.{c}": shared[ADAPTER] for c, shared in getattr(tuner, kind).items()}
-    config = _config(list(adapters), method.sparsity, method.pi, adapted.seed)
-    write_peft_checkpoint(directory, tensors, config, adapted.head)
+    write_peft_checkpoint(directory, tensors, tuner.peft_config[ADAPTER], adapted.head)
 
 
 @torch.no_grad()
@@ -94,6 +103,7 @@ def _transfer(adapter: FrodLinear, twin: nn.Module) -> None:
 @torch.no_grad()
 def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
     update, ours = twin.get_delta_weight(ADAPTER), adapter.merged_weight() - adapter.weight
+    update = update.T if twin.fan_in_fan_out else update
     error, size = (update - ours).norm().item(), ours.norm().item()
     if not error <= UPDATE_TOLERANCE * size + 1e-5 * adapter.weight.norm().item():
         raise RequestError(
@@ -104,6 +114,7 @@ def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
 
 def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], list[str], int]:
     """Return options, targets, head and seed of PEFT's configuration. Raises RequestError for what we have not."""
+    config = FrodConfig().to_dict() | config
     targets = config["target_modules"]
     if not isinstance(targets, list):
         raise RequestError(f"target_modules={targets!r} is not accepted: a list of module names is.")
@@ -140,11 +151,6 @@ def read_state(adapters: dict[str, FrodLinear], directory: Path) -> dict[str, Te
         if f"{name}.values" in state:
             state[f"{name}.values"] = state[f"{name}.values"][order]
     return state
-
-
-def _config(targets: list[str], sparsity: float, pi: float, seed: int) -> FrodConfig:
-    options = {"sparse_rate": sparsity, "regularization_alpha": pi, "projection_prng_key": seed}
-    return FrodConfig(target_modules=targets, progressbar=False, **options)
 
 
 def _by_row(indices: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
     directory.mkdir(exist_ok=True)
     state = {
         "trainable": trainer.adapted.trainable_state(),
+        "fingerprint": trainer.adapted.method.fingerprint(trainer.adapted),
         "optimizer": trainer.optimizer.state_dict(),
         "schedule": trainer.schedule.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
@@ -91,6 +92,8 @@ def _number(file: Path) -> int:
 def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
+        if "fingerprint" in state:
+            trainer.adapted.check_fingerprint(state["fingerprint"], file.parent)
         trainer.adapted.load_state(state["trainable"])
         trainer.optimizer.load_state_dict(state["optimizer"])
         trainer.schedule.load_state_dict(state["schedule"])
@@ -99,6 +102,8 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
         states = state["random"]
         _restore_random(states[trainer.accelerator.process_index % len(states)])
         return state["progress"]
+    except RequestError as error:
+        raise RequestError(f"The checkpoint {file} cannot be used. {error} Start afresh with force=true.") from error
     except Exception as error:  # torch raises many types for what is none of its archives
         raise RequestError(
             f"The checkpoint {file} cannot be used ({type(error).__name__}). Start afresh with force=true."

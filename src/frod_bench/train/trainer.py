@@ -190,7 +190,7 @@ class Trainer:
         if world > 1:
             counted = self._over_processes(torch.tensor(counted, device=self.accelerator.device)).item()
         mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
-        with self.adapted.fixed_weights() if len(step) > 1 else contextlib.nullcontext():
+        with self.adapted.fixed_weights(len(step)) if len(step) > 1 else contextlib.nullcontext():
             for number, (batch, own, targets) in enumerate(parts, start=1):
                 share = targets / counted
                 with contextlib.nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):

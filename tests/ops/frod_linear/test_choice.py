@@ -18,6 +18,11 @@ def test_tall_layers_stay_factored_when_s_is_sparse():
     assert choose_way(100_000, 4 * 768, 768, 768 * 767, torch.float32) == "merged"
 
 
+def test_a_weight_that_serves_several_passes_is_cheaper():
+    assert choose_way(1400, 768, 768, 0, torch.float32) == "factored"
+    assert choose_way(1400, 768, 768, 0, torch.float32, passes=8) == "merged"
+
+
 def test_every_answer_is_a_way():
     for tokens in (0, 1, 10, 10**6):
         for m, n, nnz in ((1, 1, 0), (4, 1024, 10), (1024, 4, 12)):

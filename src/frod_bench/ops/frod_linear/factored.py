@@ -7,9 +7,24 @@ from torch.autograd.function import once_differentiable
 from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_gradient
 
 
+class _Projected(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, Vt: Tensor):
+        ctx.Vt = Vt  # a constant, not a saved tensor, as several backward passes may go through a shared projection
+        return Vt.to(x.dtype) @ x.T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor):
+        return grad.T @ ctx.Vt.to(grad.dtype), None
+
+
 def project(x: Tensor, Vt: Tensor) -> Tensor:
-    """Return z = V^T x as columns [n, T] of x [T, n]; layers that read the same x over one V can share it."""
-    return Vt @ x.T
+    """Return z = V^T x as columns [n, T] in the dtype of x [T, n]; layers that read the same x over one V can share it.
+
+    V^T is a constant; gradients flow to x.
+    """
+    return _Projected.apply(x, Vt)
 
 
 class _Rotated(torch.autograd.Function):
@@ -18,14 +33,14 @@ class _Rotated(torch.autograd.Function):
         v, d = values.to(z.dtype), diagonal.to(z.dtype)
         ctx.save_for_backward(z, U, values, diagonal)
         ctx.pattern = pattern
-        a = rotate(pattern, v, d, z)  # [n, T]
-        return a.T @ U.T if bias is None else torch.addmm(bias, a.T, U.T)
+        a, Ut = rotate(pattern, v, d, z), U.T.to(z.dtype)  # [n, T], [n, m]
+        return a.T @ Ut if bias is None else torch.addmm(bias.to(z.dtype), a.T, Ut)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor):
         z, U, values, diagonal = ctx.saved_tensors
-        h = U.T @ grad.T  # [n, T]
+        h = U.T.to(grad.dtype) @ grad.T  # [n, T]
         grad_z = grad_values = grad_diagonal = None
         if ctx.needs_input_grad[0]:
             grad_z = rotate_transposed(ctx.pattern, values.to(h.dtype), diagonal.to(h.dtype), h)
@@ -45,6 +60,7 @@ def factored_linear(
 ) -> Tensor:
     """Return z^T (diag(d) + S)^T U^T + b [T, m] of z = V^T x [n, T], U [m, n], values [nnz] and d [n].
 
-    `U` and `bias` are constants; gradients flow to z, values and d.
+    `U` and `bias` are constants, cast to the dtype of z here and again in the backward pass, so that no copy is kept;
+    gradients flow to z, values and d.
     """
     return _Rotated.apply(z, U, values, diagonal, bias, pattern)

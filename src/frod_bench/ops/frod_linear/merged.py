@@ -39,7 +39,7 @@ class _Merged(torch.autograd.Function):
             grad_x = grad @ W
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
             U, Vt = U.to(x.dtype), Vt.to(x.dtype)
-            grad_weight = grad.T @ x  # [m, n]
+            grad_weight = grad.reshape(-1, grad.shape[-1]).T @ x.reshape(-1, x.shape[-1])  # [m, n]
             if U.shape[0] < U.shape[1]:
                 h, z = U.T.contiguous(), Vt @ grad_weight.T  # [n, m]
             else:
@@ -61,7 +61,7 @@ def merged_linear(
     merged: Tensor | None = None,
     recompute: bool = False,
 ) -> Tensor:
-    """Return x W'^T + b [T, m] of x [T, n], W [m, n], U [m, n], Vt [n, n], values [nnz] and delta [n].
+    """Return x W'^T + b [..., m] of x [..., n], W [m, n], U [m, n], Vt [n, n], values [nnz] and delta [n].
 
     `merged` is W' when the caller already has it for these values. `recompute` forms W' again in the backward
     pass instead of keeping it from the forward one, for m n^2 multiply-adds more. W, U, Vt and b are constants;
