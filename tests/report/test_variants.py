@@ -8,6 +8,13 @@ def test_the_seed_and_the_place_are_no_settings(store):
     assert settings(store(seed=0)) == settings(store(seed=1))
 
 
+def test_what_changes_no_number_and_what_is_null_are_no_settings(store):
+    first, second = store(), store(seed=1)
+    config = second.path / "config.yaml"
+    config.write_text(config.read_text() + "task: {packaged: there}\ntrain: {auto_batch: true, new: null}\n")
+    assert settings(first) == settings(second)
+
+
 def test_other_rows_of_data_are_another_experiment(store):
     one = settings(store())
     other = settings(store(data={"source": "packaged", "fingerprint": "sha256:11"}))

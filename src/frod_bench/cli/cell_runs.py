@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.cli.cells import Cell
-from frod_bench.cli.identity import counting
 from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun, config_hash, find_records
+from frod_bench.record import StoredRun, config_hash, counting, find_records, leaves
 from frod_bench.report.compare import Measured
 from frod_bench.report.variants import read_configuration
 
@@ -82,7 +81,7 @@ def _candidates(
 
 def _counting(config: dict[str, Any]) -> dict[str, Any]:
     """Return what of a configuration tells which cell it is, as dotted keys."""
-    return {key: value for key, value in counting(config).items() if not key.startswith(_SOURCES)}
+    return {key: value for key, value in leaves(counting(config)) if not key.startswith(_SOURCES)}
 
 
 def _key(config: dict[str, Any]) -> str:

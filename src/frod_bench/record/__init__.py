@@ -1,5 +1,6 @@
 """What a run leaves behind: its record, its metrics a line an epoch, and the directory that holds them."""
 
+from frod_bench.record.counting import counting, leaves
 from frod_bench.record.environment import environment
 from frod_bench.record.hashing import config_hash
 from frod_bench.record.schema import RunRecord
@@ -12,7 +13,9 @@ __all__ = [
     "RunRecord",
     "StoredRun",
     "config_hash",
+    "counting",
     "environment",
     "find_records",
+    "leaves",
     "redact",
 ]

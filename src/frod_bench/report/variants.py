@@ -6,26 +6,23 @@ from typing import Any
 import yaml
 
 from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, StoredRun
-
-# Settings in which the seeds of one experiment may differ; none of them changes a number but the seed.
-_FREE = frozenset({"seed", "out", "force", "wandb.mode", "wandb.project", "train.device"})
-_FREE |= {"train.auto_batch", "checkpoint.every_s", "data.max_row_bytes"}
+from frod_bench.record import RunDirectory, StoredRun, counting, leaves
 
 
 def settings(run: StoredRun) -> dict[str, str]:
-    """Return what `configuration` does without the seed, the place it wrote to and what else changes no number."""
-    return {key: value for key, value in configuration(run).items() if key not in _FREE}
+    """Return what `configuration` does without the seed: what the runs of one experiment have in common."""
+    return {key: value for key, value in configuration(run).items() if key != "seed"}
 
 
 def configuration(run: StoredRun) -> dict[str, str]:
-    """Return the run's configuration as `{dotted key: value}`.
+    """Return what counts in the run's configuration as `{dotted key: value}`.
 
     The version of the data is a part of it: runs on different rows are different experiments. Raises
     RequestError when the run's `config.yaml` is missing or broken.
     """
-    version = {key: run.record.data[key] for key in ("revision", "fingerprint") if key in run.record.data}
-    return _flatten(read_configuration(run)) | _flatten({"data": version})
+    version = {key: run.record.data.get(key) for key in ("revision", "fingerprint")}
+    counted = [*leaves(counting(read_configuration(run))), *leaves(counting({"data": version}))]
+    return {key: str(value) for key, value in counted}
 
 
 def read_configuration(run: StoredRun) -> dict[str, Any]:
@@ -56,12 +53,3 @@ def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
     shown = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
     values = [f"{name}={variant.get(key, 'unset')}" for key, name in zip(keys, shown, strict=True)]
     return ", ".join([method, *values])
-
-
-def _flatten(node: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(node, dict):
-        return {prefix: str(node)}
-    flat = {}
-    for key, value in node.items():
-        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
