@@ -56,8 +56,9 @@ figure5: figure2 ## loss landscapes with FRoD's, on one colour scale
 	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=frod $(ARGS)
 	$(BIN)/frod-bench figure 5 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
 
-figure6: setup ## accuracy against tan alpha over the grid of Table 5
-	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 hydra.sweeper.max_batch_size=8 profile=$(PROFILE) $(ARGS)
+figure6: setup ## accuracy against tan alpha over the grid of Table 5 (256 runs; PROFILE=smoke: 24 of them)
+	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 hydra.sweeper.max_batch_size=8 profile=$(PROFILE) \
+	  $(if $(filter smoke,$(PROFILE)),task=vision/dtd method.sparsity=0.02) $(ARGS)
 	$(BIN)/frod-bench figure 6 $(FIGURES)/runs6 --to $(FIGURES)
 
 clean: ## remove .venv and caches; outputs stay

@@ -104,6 +104,14 @@ def test_the_processor_is_open_clips_transform():
     assert make().processor().size == 32
 
 
+@pytest.mark.parametrize("tag", ["openai", "laion2b_s32b_b82k"])
+def test_colours_are_normalised_as_the_weights_were_trained(tag):
+    transform = ClipBackbone("x", "ViT-L-14", TARGETS, ["classifier"], pretrained=tag).processor()
+    known = open_clip.get_pretrained_cfg("ViT-L-14", tag)
+    assert (transform.mean, transform.std) == (known["mean"], known["std"])
+    assert (transform.mean == (0.5, 0.5, 0.5)) == (tag != "openai")
+
+
 def test_weights_of_another_model(theirs, tmp_path):
     tensors = dict(open_clip.CLIP(**open_clip.get_model_config("tiny-clip")).state_dict())
     tensors["visual.conv1.weight"] = torch.zeros(32, 3, 16, 16)
@@ -139,9 +147,10 @@ def test_a_text_head_needs_names_and_a_prompt(values):
         make(head_init="text", **values).build(3, seed=0)
 
 
-def test_a_model_that_is_no_vision_transformer():
-    with pytest.raises(RequestError, match="RN50 is no vision transformer"):
-        ClipBackbone("x", "RN50", TARGETS, ["classifier"], pretrained=None).build(3, seed=0)
+@pytest.mark.parametrize("model", ["RN50", "ViT-B-16-SigLIP", "coca_ViT-B-32", "convnext_base"])
+def test_a_model_that_is_no_plain_clip_with_a_vision_transformer(model):
+    with pytest.raises(RequestError, match=f"{model} is no plain CLIP with a vision transformer"):
+        ClipBackbone("x", model, TARGETS, ["classifier"], pretrained=None).build(3, seed=0)
 
 
 def test_weights_that_are_not_there(monkeypatch, tmp_path):

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from frod_bench.errors import RequestError
+
 
 @pytest.mark.parametrize("text", ["a plain sentence", "Füße, naïve — 漢字 🙂", "  two  spaces\nand a line ", ""])
 def test_tokenizer_round_trip(tiny, text):
@@ -50,3 +52,8 @@ def test_provenance_tells_architectures_apart(tiny):
     tiny.architecture["hidden_size"] = 64
     assert first["source"] == "random"
     assert first["fingerprint"] != tiny.provenance()["fingerprint"]
+
+
+def test_what_reads_in_both_directions_writes_no_answers(tiny):
+    with pytest.raises(RequestError, match="roberta reads text in both directions"):
+        tiny.build(None, seed=0)

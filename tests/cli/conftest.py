@@ -3,9 +3,7 @@
 import sys
 
 import pytest
-from datasets import ClassLabel, Dataset, Features, Value, disable_progress_bars
 
-from frod_bench.backbones.tiny import TinyBackbone
 from frod_bench.cli import run_command
 
 
@@ -34,6 +32,8 @@ def smoke(bench):
 @pytest.fixture
 def data_root(tmp_path):
     """A data root that holds SST-2: 32 training and 12 validation rows."""
+    from datasets import ClassLabel, Dataset, Features, Value, disable_progress_bars  # takes seconds
+
     disable_progress_bars()
     folder = tmp_path / "data/nyu-mll/glue/sst2"
     folder.mkdir(parents=True)
@@ -48,6 +48,8 @@ def data_root(tmp_path):
 @pytest.fixture
 def llama_directory(tmp_path):
     """A random LLaMA with its tokenizer, as save_pretrained writes them."""
+    from frod_bench.backbones.tiny import TinyBackbone  # takes seconds
+
     architecture = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     tiny = TinyBackbone("x", "llama", architecture | {"max_position_embeddings": 1026}, [], [], ends_text=False)
     tiny.build(None, seed=0).save_pretrained(tmp_path / "llama")

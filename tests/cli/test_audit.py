@@ -34,8 +34,8 @@ def test_every_claim_is_listed(bench):
         (["--only", "averagess"], "Did you mean averages or"),
         (["--code", "nowhere"], "There is no folder nowhere"),
         (["--runs", "nowhere"], "There is no folder nowhere"),
-        (["--only", "margin", "--to", "file"], "Give another folder to --to"),
-        (["params", "--to", "file"], "Give another folder to --to"),
+        (["--only", "margin", "--to", "file"], "Give another --to"),
+        (["params", "--to", "file"], "Give another --to"),
     ],
 )
 def test_what_is_refused(bench, tmp_path, words, hint):

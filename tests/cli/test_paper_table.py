@@ -39,20 +39,20 @@ def row(out):
 def test_seeds_of_a_cell_come_together_and_other_settings_stay_out(bench, runs, tmp_path):
     code, out, err = bench("report", "table4", "runs", *WORDS)
     assert (code, err) == (0, "")
-    assert row(out)[5] == "1"
+    assert row(out)[6] == "1"
     runs("second", seed=1)
     runs("long", seed=2, train__epochs=9)
     code, out, _ = bench("report", "table4", "runs", *WORDS, "--seeds", "0,1,2", "--to", "tables")
     assert code == 0
-    assert "1 runs of these methods and tasks are in no cell, as they differ from the table in train.epochs." in out
+    assert "1 run of these methods and tasks is in no cell: what differs from the table is train.epochs." in out
     assert "data generated" in out
     assert "±" in out
     assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == [
         "table4_smoke.csv", "table4_smoke.md", "table4_smoke.tex",
     ]  # fmt: skip
     code, out, _ = bench("report", "table4", "runs", *WORDS, "--seeds", "0,1,2", "train.epochs=9")
-    assert "differ from the table in train.epochs" in out
-    assert row(out)[5] == "1"
+    assert "2 runs of these methods and tasks are in no cell: what differs from the table is train.epochs." in out
+    assert row(out)[6] == "1"
 
 
 def test_other_data_is_a_table_of_its_own(bench, runs):
@@ -62,6 +62,24 @@ def test_other_data_is_a_table_of_its_own(bench, runs):
     assert code == 0
     titles = [line for line in out.splitlines() if line.startswith("Table 4:")]
     assert [title.partition("data ")[2] for title in titles] == ["generated", "generated, max_train 8"]
+
+
+def test_what_stays_out_is_named(bench, runs, tmp_path):
+    runs("again", data__root="somewhere")
+    runs("broken", seed=1)
+    (tmp_path / "runs/broken/config.yaml").write_text("[")
+    runs("failed", seed=2)
+    failed = RunDirectory("runs/failed")
+    record = failed.read_record()
+    record.status, record.error = "failed", "The loss is nan."
+    failed.write_record(record)
+    code, out, _ = bench("report", "table4", "runs", *WORDS, "--seeds", "0,1,2")
+    assert code == 0
+    assert row(out)[6] == "1"
+    assert "runs/first is left out: it repeats runs/again." in out
+    assert "runs/broken is left out: " in out
+    assert "LoRA on RTE, seed 2: failed, The loss is nan." in out
+    assert bench("report", "table4", "nowhere", *WORDS)[0] == 2
 
 
 def test_without_a_run_the_table_is_there_and_empty(bench):

@@ -1,5 +1,6 @@
 """The presets as Hydra multiruns: the sweeper alone, and one run through Hydra."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -52,13 +53,19 @@ def test_what_is_typed_replaces_a_rows_words_and_no_job_comes_twice(jobs):
     assert len(sparse) == 2
 
 
+def test_one_task_and_one_density_of_the_grid_are_24_runs(jobs):
+    (batch,) = jobs("figure6", "task=vision/dtd", "method.sparsity=0.02")
+    assert len(batch) == len({tuple(job) for job in batch}) == 24
+
+
 def test_batches_are_of_the_asked_size(jobs):
     assert [len(batch) for batch in jobs("table4", max_batch_size=25)] == [25, 25, 13]
 
 
 def test_a_preset_runs_through_hydra(bench, monkeypatch):
     seen = []
-    monkeypatch.setattr("frod_bench.cli.job.run_job", lambda config: seen.append(config) or 0.5)
+    job = SimpleNamespace(run_job=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
+    monkeypatch.setitem(sys.modules, "frod_bench.cli.job", job)
     one = ("task=vision/dtd", "method.sparsity=0.1", "train.lr.sparse=1e-4", "train.lr.diag=1e-3")
     code, _, err = bench("-m", "sweep=table5", "profile=smoke", *one)
     assert (code, err) == (0, "")

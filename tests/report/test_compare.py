@@ -59,7 +59,8 @@ def test_a_cell_has_mean_interval_difference_and_the_last_epoch(seeds):
         ((0.62 + 0.055,), "reproduced"),  # 1.96 standard errors of 277 rows are 5.7 points
         ((0.62 + 0.060,), "differs"),
         ((0.62 - 0.060,), "differs"),
-        ((0.66, 0.70), "reproduced"),  # two seeds 4 points apart: 25 points
+        ((0.66, 0.70), "differs"),  # two seeds 4 points apart: their interval of 25 points does not count
+        ((0.60, 0.69, 0.78), "reproduced"),  # three seeds: 22 points
         ((0.68, 0.68, 0.681), "differs"),
     ],
 )
@@ -96,6 +97,13 @@ def test_what_was_not_run_is_there_and_empty():
     assert {cell.verdict for cell in every.values()} == {"not run"}
     assert {cell.mean for cell in every.values()} == {None}
     assert every["LoRA", "RTE"].paper == 84.0
+
+
+def test_the_margin_of_an_average_is_that_of_its_columns(seeds):
+    measured = {"FRoD": {"RTE": seeds(0.60), "MRPC": seeds(0.90, task="glue/mrpc")}}
+    average = cells(measured)["FRoD", "Average"]
+    assert average.margin == pytest.approx(196 * math.sqrt((0.62 * 0.38 + 0.9 * 0.1) / 277) / 2, rel=1e-4)
+    assert cells({})["FRoD", "Average"].margin is None
 
 
 def test_an_average_is_over_the_seeds_that_all_columns_have(seeds):

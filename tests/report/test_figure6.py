@@ -12,10 +12,10 @@ from frod_bench.report import figure6
 def cell(store):
     """Return a function that stores a run of the grid with the epochs 1 to 4."""
 
-    def write(sparsity=0.02, lr_sparse=1e-4, lr_diag=1e-3, task="vision/cars", score=0.5, angle=0.1, seed=0):
+    def write(sparsity=0.02, lr_sparse=1e-4, lr_diag=1e-3, task="vision/cars", score=0.5, angle=0.1, seed=0, epochs=4):
         run = store("frod", task, seed, sparsity=sparsity)
         directory = RunDirectory(run.path)
-        text = directory.read_config() + f"train: {{lr: {{sparse: {lr_sparse}, diag: {lr_diag}}}}}\n"
+        text = directory.read_config() + f"train: {{epochs: {epochs}, lr: {{sparse: {lr_sparse}, diag: {lr_diag}}}}}\n"
         directory.config.write_text(text)
         lines = [
             {"epoch": e, "eval": {"accuracy": score + 0.01 * e}, "tan_alpha": angle and {"mean": angle * e}}
@@ -48,6 +48,11 @@ def test_without_a_scale_there_is_no_ratio(cell):
 def test_two_runs_of_one_cell_are_refused(cell):
     with pytest.raises(RequestError, match="second run"):
         figure6.points([cell(), cell()])
+
+
+def test_runs_of_another_schedule_are_no_cells_of_the_grid(cell):
+    with pytest.raises(RequestError, match=r"train.epochs.*4, unset, unset; 9, unset, unset"):
+        figure6.points([cell(), cell(lr_sparse=5e-4, epochs=9)])
 
 
 def test_the_fit_finds_the_parabola_and_its_peak():

@@ -42,7 +42,8 @@ def test_the_overview_has_the_papers_row_and_ours_below_it(comparison):
 def test_a_cell_has_everything_that_was_measured(comparison):
     row = line(to_markdown(comparison), "Full", "FT", "RTE")
     values = [cell.strip() for cell in row.strip("|").split("|")]
-    assert values == ["Full FT", "RTE", "84.84", "70.00 ± 0.00", "-14.84", "2", "61.00", "0.81", "not comparable"]
+    scores = ["84.84", "70.00 ± 0.00", "-14.84", "—", "2", "61.00", "0.81"]
+    assert values == ["Full FT", "RTE", *scores, "not comparable"]
 
 
 def test_a_terminal_shows_what_was_run_and_a_page_everything(comparison):
@@ -52,8 +53,9 @@ def test_a_terminal_shows_what_was_run_and_a_page_everything(comparison):
 
 def test_every_form_says_the_setting_the_rule_and_the_paper_s_slips(comparison):
     for text in (to_text(comparison), to_markdown(comparison), to_latex(comparison)):
+        text = " ".join(text.split())
         assert "Table 4: profile offline, protocol released, backbone minilm, selection last, data local" in text
-        assert "`reproduced` where ours and the paper's number differ by no more than" in text
+        assert "`reproduced` where ours and the paper's number differ by no more than the margin" in text
         assert "its columns give 90.43" in text
         assert "RTE: +1.00 (3 rows; best in the paper Full FT, here Full FT)" in text
         assert "69 not run, 3 not comparable" in text
@@ -74,3 +76,18 @@ def test_csv_has_a_line_a_cell_and_nothing_where_nothing_was_run(comparison):
     assert (ran["profile"], ran["ours"], ran["half_interval_95"], ran["seeds"]) == ("offline", "70.00", "0.00", "2")
     assert (empty["paper"], empty["ours"], empty["difference"], empty["verdict"]) == ("75.09", "", "", "not run")
     assert (by_place["LoRA", "RTE"]["cited"], ran["cited"]) == ("True", "False")
+
+
+def test_a_cell_with_a_verdict_has_its_margin(store):
+    paper = read_paper_table(paper_dir(), "table4")
+    run = store(best=0.8448, profile="paper", backbone="roberta_large", data={"source": "hub", "revision": "1"})
+    scope = Scope(("FRoD(s=0.02)",), ("RTE",))
+    cells = compare(paper, {"FRoD(s=0.02)": {"RTE": [run]}}, scope)
+    found = Comparison(paper, cells, {"profile": "paper"}, [])
+    row = line(to_markdown(found), "FRoD(s=0.02)", "RTE").strip("|").split("|")
+    assert [cell.strip() for cell in row[4:6]] == ["+0.00", "4.26"] and "reproduced" in row[-1]
+
+
+def test_paragraphs_fit_a_terminal(comparison):
+    paragraphs = to_text(comparison).partition("\nCells: ")[2].splitlines()
+    assert max(map(len, paragraphs)) <= 110

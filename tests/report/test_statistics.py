@@ -123,6 +123,13 @@ def test_convergence_counts_to_the_first_epoch_that_is_good_enough(store):
     assert convergence(section_of(store("frod"))) == []
 
 
+def test_the_best_variant_of_full_fine_tuning_is_the_goal(store):
+    variants = ((0.1, 0.60), (0.2, 0.80), (0.3, 0.70))  # any setting sets them apart
+    runs = [store("full_ft", best=best, sparsity=setting) for setting, best in variants]
+    found = convergence(section_of(*runs, store("frod", best=0.77)))
+    assert [c.reached for c in found if c.method == "frod"] == [1, 0]
+
+
 def test_a_single_seed_is_an_estimate_without_an_interval(store):
     [found] = estimates(section_of(store()), "best")
     assert (found.seeds, found.spread.mean, found.spread.std, found.interval) == (1, 0.62, None, None)

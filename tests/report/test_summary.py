@@ -96,3 +96,5 @@ def test_remarks_about_the_data_are_kept_once(store):
     data = {"source": "packaged", "note": "not the split of the paper"}
     [section] = summarise([store(data=data), store(seed=1, data=data)]).sections
     assert section.notes == ["not the split of the paper"]
+    [section] = summarise([store(data=data), store(data={"source": "packaged"}, task="glue/sst2")]).sections
+    assert section.notes == ["glue/rte: not the split of the paper"]

@@ -1,11 +1,14 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 from hydra import compose, initialize_config_dir
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
+from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.cli.recipe import register_resolvers
 from frod_bench.cli.run import plain
 from frod_bench.errors import RequestError
@@ -145,6 +148,26 @@ def test_bad_requests(configured, llama, words, text, message):
     max_length = 120 if "needs more" in message else 500
     with pytest.raises(RequestError, match=message):
         load(configured("siqa", *words), llama[1], text, max_length=max_length)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("task.eval_splits=[]", r"task\.eval_splits is empty"),
+        ("task.metrics=[]", r"task\.metrics is empty"),
+        ("task.label_names=[one,two]", "one name for each of the 3 values of task.label"),
+    ],
+)
+def test_a_task_that_cannot_be(configured, word, message):
+    with pytest.raises(InstantiationException) as caught:
+        configured("siqa", word)
+    assert re.search(message, str(caught.value.__cause__))
+
+
+@pytest.mark.parametrize("name", ["siqa", "all"])
+def test_a_backbone_that_reads_images_is_refused(configured, name):
+    with pytest.raises(RequestError, match="has text, and the backbone reads images"):
+        load(configured(name, "protocol=paper"), ImageTransform(32), "instruction")
 
 
 def test_the_mixture_trains_on_all_and_evaluates_each(configured, llama):

@@ -97,6 +97,8 @@ def test_padding_changes_no_loss(llama, questions):
         ({"loss_on": "prompt"}, "task.loss_on=prompt .* response, sequence"),
         ({"beams": 0}, "task.beams=0"),
         ({"beams": True}, "task.beams=True"),
+        ({"wrapper": "Do it."}, "task.wrapper='Do it.' .* {instruction} in it"),
+        ({"response": "it is {it}"}, "task.response='it is {it}' .* {answer} in it"),
     ],
 )
 def test_bad_options_are_named(llama, change, message):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,9 @@ def test_mnli_reports_the_matched_split(tokenizer):
     data = configured("mnli").load(GeneratedSource(), tokenizer, **OPTIONS)
     assert next(iter(data.evaluation)) == "validation_matched"
     assert data.measure("validation_mismatched", [2, 1], [2, 0]) == {"accuracy_mismatched": 0.5}
+
+
+@pytest.mark.parametrize("fields", [[], ["left", "right", "left"]])
+def test_one_or_two_columns_of_text(task, fields):
+    with pytest.raises(RequestError, match=r"task\.fields"):
+        replace(task, fields=fields)

@@ -53,5 +53,5 @@ def test_a_text_that_ends_in_spaces_is_cut_to_the_end(llama):
 
 def test_a_template_that_is_too_long_names_the_row(llama):
     _, tokenizer = llama
-    with pytest.raises(RequestError, match=r"Row 3 of here needs more than 8 tokens.*text.max_length"):
+    with pytest.raises(RequestError, match=r"Row 3 of here needs more than the 8 tokens.*text.max_length"):
         fit([["a long template ", "x", "!"]], ["Row 3 of here"], tokenizer, 8)

@@ -118,6 +118,26 @@ def test_another_number_of_rows_is_noted(write, load, task):
 def test_class_names_are_those_of_the_data(write, load):
     write("train", names=["Cat", "Dog", "Owl"])
     assert load().label_names == ["Cat", "Dog", "Owl"]
+    for split in ("train", "test"):
+        write(split, names=["kitten", "dog", "owl"])
+    data = load()
+    assert data.label_names == ["kitten", "dog", "owl"]
+    assert (
+        data.provenance["note"] == "classes named otherwise than in task.label_names: 1, 'kitten' for 'cat' among them"
+    )
+
+
+def test_labels_count_by_their_names(write, load):
+    write("train", names=["Owl", "Cat", "Dog"])
+    data = load()
+    assert data.label_names == ["Cat", "Dog", "Owl"]
+    assert data.train._labels[:3] == [2, 0, 1] and data.evaluation["test"]._labels[:3] == [0, 1, 2]
+
+
+def test_splits_with_other_classes_are_refused(write, load):
+    write("train", names=["cat", "dog", "mouse"])
+    with pytest.raises(RequestError, match=r"Class 2 is 'mouse' in somebody/toy/default/train and 'owl' in .*/test"):
+        load()
 
 
 def test_plain_numbers_are_labels_too(write, load):

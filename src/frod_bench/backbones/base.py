@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import MODEL_FOR_MASKED_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from frod_bench.errors import RequestError, nearest
@@ -61,6 +61,15 @@ def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
             for parameter in module.parameters(recurse=False):
                 parameter._is_hf_initialized = False  # else the library takes it for loaded and skips it
             model._init_weights(module)
+
+
+def require_generator(config: PreTrainedConfig) -> None:
+    """Raise RequestError for a model that reads text in both directions, and so cannot go on with it."""
+    if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
+        raise RequestError(
+            f"The backbone's architecture {config.model_type} reads text in both directions and writes no answers. "
+            "Name one that does, such as backbone=smollm2_135m, or leave protocol= out: a classifier answers then."
+        )
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import open_clip
 import torch
-from open_clip.transformer import VisionTransformer
 from torch import Tensor
 
 from frod_bench.backbones.base import seeded
@@ -53,8 +52,10 @@ class ClipBackbone:
             )
 
     def processor(self) -> ImageTransform:
-        """Return open_clip's evaluation transform for this model."""
-        return ImageTransform(open_clip.get_model_config(self.model)["vision_cfg"]["image_size"])
+        """Return open_clip's evaluation transform for this model, with the colour statistics of its weights."""
+        known = open_clip.get_pretrained_cfg(self.model, self.pretrained) if self.pretrained is not None else {}
+        statistics = {key: tuple(known[key]) for key in ("mean", "std") if key in known}
+        return ImageTransform(open_clip.get_model_config(self.model)["vision_cfg"]["image_size"], **statistics)
 
     def build(self, num_labels: int, seed: int) -> ImageClassifier:
         """Return the classifier with a new head; see `Backbone.build`."""
@@ -88,11 +89,15 @@ class ClipBackbone:
 
     def _clip(self) -> open_clip.CLIP:
         """Return the whole model; raises RequestError when the weights do not fit it."""
+        config = open_clip.get_model_config(self.model)
+        if config.get("custom_text") or not _is_transformer(config["vision_cfg"]):
+            raise RequestError(
+                f"backbone.model={self.model} is no plain CLIP with a vision transformer. Accepted: ViT-B-32-quickgelu,"
+                " ViT-L-14 and others of that kind, as open_clip names them."
+            )
         tensors = None if self._file is None else read_weights(self._file)
         with seeded(_BODY_SEED):
-            clip = open_clip.CLIP(**open_clip.get_model_config(self.model))
-        if not isinstance(clip.visual, VisionTransformer):
-            raise RequestError(f"backbone.model={self.model} is no vision transformer of open_clip's own.")
+            clip = open_clip.CLIP(**config)
         if tensors is not None:
             wanted = clip.state_dict()
             if self.head_init == "random":
@@ -114,6 +119,13 @@ class ClipBackbone:
                 f"backbone.head_init=text needs a name for each of the {num_labels} classes and a backbone.prompt "
                 "with {} in it. Take a vision task, or give backbone.class_names=[...]."
             )
-        tokens = open_clip.get_tokenizer(self.model)([self.prompt.format(name) for name in self.class_names])
+        tokens = open_clip.get_tokenizer(self.model)(
+            [self.prompt.replace("{}", str(name)) for name in self.class_names]
+        )
         vectors = [clip.eval().encode_text(part, normalize=True) for part in tokens.split(64)]
         return torch.cat(vectors) * clip.logit_scale.exp()
+
+
+def _is_transformer(vision: dict) -> bool:
+    """Tell whether open_clip builds its own vision transformer from this part of a model's configuration."""
+    return isinstance(vision.get("layers"), int) and not vision.get("timm_model_name")

@@ -16,7 +16,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from frod_bench.backbones.base import belongs, quiet, renew_head, seeded
+from frod_bench.backbones.base import belongs, quiet, renew_head, require_generator, seeded
 from frod_bench.errors import RequestError, nearest
 
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -121,6 +121,8 @@ def load_model(
         raise RequestError(f"The model in {directory} cannot be read: {_first_line(error)}") from error
     mismatched = {key[0] for key in report["mismatched_keys"]}
     ours = [] if num_labels is None else head
+    if num_labels is None:
+        require_generator(model.config)
     broken = sorted(key for key in {*report["missing_keys"], *mismatched} if not belongs(key, ours))
     if broken:
         raise RequestError(

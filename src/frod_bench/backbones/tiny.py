@@ -15,7 +15,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from frod_bench.backbones.base import renew_head, seeded
+from frod_bench.backbones.base import renew_head, require_generator, seeded
 from frod_bench.backbones.skeleton import make_skeleton
 
 BODY_SEED = 0
@@ -80,6 +80,8 @@ class TinyBackbone:
             eos_token_id=tokenizer.eos_token_id,
             **({} if num_labels is None else {"num_labels": num_labels}),
         )
+        if num_labels is None:
+            require_generator(config)
         auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
         with seeded(BODY_SEED):
             model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False)

@@ -14,7 +14,9 @@ from frod_bench.audit.claim import Judged, judge
 from frod_bench.audit.claims import CLAIMS, SECTIONS
 from frod_bench.audit.evidence import Evidence, Weights
 from frod_bench.cli import audit_params
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import config_dir, paper_dir
+from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.injection import find_targets
 from frod_bench.record import environment
@@ -25,18 +27,18 @@ examples:
   frod-bench audit --list                    their names and what they state
   frod-bench audit --only eq15               one claim, with the rows behind its verdict
   frod-bench audit --code DIR --to results/audit    also the released code, and write audit.md and audit.json
-  frod-bench audit params                    trainable parameters of every row of Tables 2-4, counted five ways
+  frod-bench audit params --to DIR           trainable parameters of every row of Tables 2-4, counted five ways
 """
 
 
 def main(argv: list[str]) -> int:
-    """Check the claims and print them; with `--to`, write the page as well.
+    """Check the claims and print them; with `--to`, write the page as well. `params` is a table of its own.
 
     Raises RequestError for an unknown claim and for a folder that does not exist or cannot be written.
     """
+    if argv[:1] == ["params"]:
+        return audit_params.main(argv[1:])
     arguments = _parser().parse_args(argv)
-    if arguments.what == "params":
-        return audit_params.main(arguments.to)
     if arguments.list:
         for title, section in SECTIONS.items():
             print(f"{title}\n" + "\n".join(f"  {claim.name:<22} {claim.states}" for claim in section))
@@ -45,7 +47,8 @@ def main(argv: list[str]) -> int:
     sections = _judge(names, _evidence(arguments), details=bool(arguments.only))
     print(f"{page.counts([j for section in sections.values() for j in section])}.")
     if arguments.to is not None:
-        _write(sections, arguments.to)
+        texts = {"audit.md": page.to_markdown(sections), "audit.json": page.to_json(sections, environment("cpu"))}
+        say_written(write_texts(arguments.to, texts))
     return 0
 
 
@@ -93,36 +96,17 @@ def _weights(backbone: str) -> Weights:
     return {name: layer.weight.detach() for name, layer in find_targets(model, made.targets, made.head)}
 
 
-def _write(sections: dict[str, list[Judged]], folder: Path) -> None:
-    files = {"audit.md": page.to_markdown(sections), "audit.json": page.to_json(sections, environment("cpu"))}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise RequestError(
-            f"The audit cannot be written to {folder} ({error.strerror}). Give another folder to --to."
-        ) from error
-    print("\nwritten: " + ", ".join(str(folder / name) for name in files))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench audit",
-        description="Check every claim of the paper and of its released code that can be checked without training:"
+    parser = command_parser(
+        "frod-bench audit",
+        "Check every claim of the paper and of its released code that can be checked without training:"
         " what is stated, what is measured, and whether it holds.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
-    parser.add_argument("what", nargs="?", choices=["params"], help="only the table of trainable parameters")
     parser.add_argument("--list", action="store_true", help="list the claims and check nothing")
     parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")
-    parser.add_argument(
-        "--code",
-        type=Path,
-        metavar="DIR",
-        help="folder with the clones AAAI2026-FRoD, of which two files are run, and GOAT-PEFT",
-    )
+    code = "folder with the clones AAAI2026-FRoD, of which two files are run, and GOAT-PEFT"
+    parser.add_argument("--code", type=Path, metavar="DIR", help=code)
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
     return parser

@@ -1,5 +1,6 @@
 """`frod-bench audit params`: the trainable parameters of every row of the paper's tables, counted five ways."""
 
+import argparse
 import csv
 from dataclasses import asdict, fields
 from io import StringIO
@@ -8,8 +9,9 @@ from pathlib import Path
 from tabulate import tabulate
 
 from frod_bench.audit.params import Accounting, account, unexplained
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import paper_dir
-from frod_bench.errors import RequestError
+from frod_bench.cli.written import say_written, write_texts
 
 _HEADERS = {
     "table": "table",
@@ -31,12 +33,14 @@ Closed forms over the shapes of the backbones; no weight is read. The head is a 
 CLIP, 2 for the others. GOAT's formula (its App. H) is the denominator of the rows that the paper cites from it."""
 
 
-def main(to: Path | None) -> int:
-    """Print the table; write it as well into the folder `to`. Raises RequestError when it cannot be written."""
+def main(argv: list[str]) -> int:
+    """Print the table; with `--to`, write it as well. Raises RequestError when it cannot be written."""
+    arguments = _parser().parse_args(argv)
     rows = account(paper_dir() / "params.csv")
     print(f"{_LEGEND}\n\n{_table(rows, 'simple')}\n\n{_summary(rows)}")
-    if to is not None:
-        _write(rows, to)
+    if arguments.to is not None:
+        texts = {"params.csv": _csv(rows), "params.md": f"{_LEGEND}\n\n{_table(rows, 'github')}\n"}
+        say_written(write_texts(arguments.to, texts))
     return 0
 
 
@@ -65,18 +69,19 @@ def _summary(rows: list[Accounting]) -> str:
     return "\n".join(lines + [f"  {row.table} {row.row} {row.paper_pct:.2f}: {row.note}" for row in odd])
 
 
-def _write(rows: list[Accounting], folder: Path) -> None:
+def _csv(rows: list[Accounting]) -> str:
     text = StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Accounting)], lineterminator="\n")
     writer.writeheader()
     writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()} for row in rows)
-    files = {"params.csv": text.getvalue(), "params.md": f"{_LEGEND}\n\n{_table(rows, 'github')}\n"}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            (folder / name).write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise RequestError(
-            f"The table cannot be written to {folder} ({error.strerror}). Give another folder to --to."
-        ) from error
-    print("\nwritten: " + ", ".join(str(folder / name) for name in files))
+    return text.getvalue()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "frod-bench audit params",
+        "Count the trainable parameters of every row of Tables 2 to 4 in five ways, beside the percentages that the"
+        " paper prints.",
+    )
+    parser.add_argument("--to", type=Path, metavar="DIR", help="write params.md and params.csv into DIR")
+    return parser

@@ -3,6 +3,7 @@
 import argparse
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 import hydra
 import yaml
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from frod_bench.cli.identity import default_directory, identity
+from frod_bench.cli.identity import default_directory, identity, output_root
 from frod_bench.cli.overrides import check_overrides, choices, in_one_sentence
 from frod_bench.cli.paths import config_dir
 from frod_bench.cli.recipe import register_resolvers
@@ -92,14 +94,19 @@ def load_preset(name: str) -> Preset:
     return Preset(name, rows, content["columns"], content.get("epochs"), content["seeds"])
 
 
-def add_arguments(parser: argparse.ArgumentParser, words: str) -> None:
-    """Add what every command about a table takes; `words` says what may stand beside overrides."""
+def add_arguments(parser: argparse.ArgumentParser, folders: bool = False) -> None:
+    """Add what every command about a table takes; with `folders`, these may stand among the overrides."""
     add = parser.add_argument
     add("--profile", default="paper", choices=choices("profile"), help="default: paper")
     add("--seeds", metavar="0,1,…", help="default: those of configs/sweep/TABLE.yaml")
     add("--methods", metavar="M,…", help="only these, by the row's name or by method=")
     add("--tasks", metavar="T,…", help="only these, by the column's name or by task=")
-    add("words", nargs="*", metavar=words, help="overrides go to every cell, as in data.root=DIR train.epochs=2")
+    overrides = "overrides go to every cell, as in data.root=DIR train.epochs=2"
+    if folders:
+        where = f"where runs are: a run's directory or any folder above (default: {output_root()}); {overrides}"
+        add("words", nargs="*", metavar="FOLDER|OVERRIDE", help=where)
+    else:
+        add("words", nargs="*", metavar="OVERRIDE", help=overrides)
 
 
 def restricted(arguments: argparse.Namespace) -> Preset:
@@ -120,35 +127,58 @@ def compose_cells(preset: Preset, arguments: argparse.Namespace, overrides: list
 
     Raises RequestError for an override that no run would take, and for a key that the table sets itself.
     """
-    check_overrides(overrides, [])
-    for word in overrides:
-        if (key := word.partition("=")[0]) in _OWN:
-            raise RequestError(f"{word} is not accepted here: a table sets {key}=. Use {_OWN[key]}.")
+    _check(overrides, preset)
     seeds = _whole_numbers(arguments.seeds or preset.seeds[arguments.profile])
     words = [f"profile={arguments.profile}", *overrides]
     register_resolvers()
     GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return sorted(_compose(preset, seeds, words), key=lambda cell: seeds.index(cell.config["seed"]))
+
+
+def _check(overrides: list[str], preset: Preset) -> None:
+    """Raise RequestError for a word that no table takes."""
+    check_overrides(overrides, [])
     try:
-        with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-            return sorted(_compose(preset, seeds, words), key=lambda cell: seeds.index(cell.config["seed"]))
-    except (HydraException, OmegaConfBaseException) as error:
-        raise in_one_sentence(error, words) from error
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise in_one_sentence(error, overrides) from error
+    for word, override in zip(overrides, parsed, strict=True):
+        key = override.key_or_group
+        if key in _OWN:
+            raise RequestError(f"{word} is not accepted here: a table sets {key}=. Use {_OWN[key]}.")
+        if key.startswith("hydra"):
+            raise RequestError(
+                f"{word} is not accepted here. Type `frod-bench -m sweep={preset.name} {word}` for that."
+            )
+        if override.is_sweep_override():
+            raise RequestError(f"{word} is not accepted here: a table has one value of {key}. Make one of each.")
 
 
 def _compose(preset: Preset, seeds: list[int], words: list[str]) -> Iterator[Cell]:
     # Hydra takes 0.2 s to compose, so a configuration is composed for each row and each task, not for each pair
-    first_row, first_task = next(iter(preset.rows.values())), next(iter(preset.columns.values()))
-    tasks: dict[str, DictConfig] = {
-        column: hydra.compose("config", [*first_row, f"task={task}", *words]).task
-        for column, task in preset.columns.items()
-    }
+    (first_row, own), first_task = next(iter(preset.rows.items())), next(iter(preset.columns.values()))
+    tasks: dict[str, DictConfig] = {}
+    for column, task in preset.columns.items():
+        with _said_of(first_row, chosen := [*own, f"task={task}", *words]):
+            tasks[column] = hydra.compose("config", chosen).task
     for row, own in preset.rows.items():
-        config = hydra.compose("config", [*own, f"task={first_task}", *words])
-        for column, task in tasks.items():
-            config.task = task
-            resolved = plain(config)
-            for seed in seeds:
-                yield Cell(row, column, resolved | {"seed": seed})
+        with _said_of(row, chosen := [*own, f"task={first_task}", *words]):
+            config = hydra.compose("config", chosen)
+            for column, task in tasks.items():
+                config.task = task
+                resolved = plain(config)
+                for seed in seeds:
+                    yield Cell(row, column, resolved | {"seed": seed})
+
+
+@contextmanager
+def _said_of(row: str, words: list[str]) -> Iterator[None]:
+    """Turn what Hydra finds wrong inside the block into a RequestError that names the row."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RequestError(f"{row}: {in_one_sentence(error, words)}") from error
 
 
 def _expand(label: str, words: str) -> Iterator[tuple[str, list[str]]]:

@@ -53,11 +53,12 @@ def total_memory(device: torch.device) -> int:
 def this_device() -> Device:
     """Return the device of this machine, its rates measured just now."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name, sheets = device_name(device), plan_facts()["devices"]
     return Device(
-        name=device_name(device),
+        name=name,
         rate={half: _product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
         memory_bytes=total_memory(device),
-        watts=None,
+        watts=next((sheet["watts"] for known, sheet in sheets.items() if known in name.lower()), None),
         evidence="the runs of this table that are done, else of a product of matrices timed just now, times"
         f" {plan_facts()['utilisation']}",
     )

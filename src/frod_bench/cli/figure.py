@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import paper_dir
-from frod_bench.cli.runs import read_summary
+from frod_bench.cli.runs import add_folders, read_summary
+from frod_bench.cli.written import writing
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun
 from frod_bench.report import figure4, figure6, landscapes
@@ -27,28 +29,21 @@ def main(argv: list[str]) -> int:
     """
     arguments = _parser().parse_intermixed_args(argv)
     section = _section(arguments)
-    try:
-        files = _FIGURES[arguments.number](section, arguments)
-    except OSError as error:
-        raise RequestError(f"{arguments.to} cannot be written ({error.strerror}). Give another --to.") from error
+    files = _FIGURES[arguments.number](section, arguments)
     print("written: " + ", ".join(map(str, files)))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench figure",
-        description="Draw a figure of the paper from stored runs, with the data it was drawn from. 2: loss landscapes"
+    parser = command_parser(
+        "frod-bench figure",
+        "Draw a figure of the paper from stored runs, with the data it was drawn from. 2: loss landscapes"
         " of the baselines before and after training. 4: training loss and accuracy by step. 5: the landscapes with"
         " FRoD's. 6: accuracy against tan alpha after 1, 4 and 10 epochs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument("number", type=int, choices=sorted(_FIGURES), metavar="N", help="2, 4, 5 or 6")
-    parser.add_argument(
-        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
-        help="a run's directory or any folder above (default: outputs)",
-    )  # fmt: skip
+    add_folders(parser)
     parser.add_argument("--profile", help="only runs of this profile: paper, offline or smoke")
     parser.add_argument("--task", help="only runs on this task, e.g. vision/cars")
     parser.add_argument("--to", type=Path, default=Path("outputs/figures"), metavar="DIR", help="default: %(default)s")
@@ -92,7 +87,7 @@ def _section(arguments: argparse.Namespace) -> Section:
     if len(found) > 1:
         settings = "; ".join(str(section.setting) for section in found)
         raise RequestError(
-            f"A figure shows one setting, and there are {len(found)}: {settings}. Give a smaller FOLDER."
+            f"A figure shows one setting, and there are {len(found)}: {settings}. Give a smaller FOLDER or --profile."
         )
     return found[0]
 
@@ -108,7 +103,8 @@ def _figure4(section: Section, arguments: argparse.Namespace) -> list[Path]:
     task = _one_task(section)
     theirs = section.setting.profile == "paper" and task == "vision/cars"
     printed = figure4.published(paper_dir() / "figure4.csv") if theirs else []
-    return figure4.draw(section, task, printed, arguments.to)
+    with writing(arguments.to):
+        return figure4.draw(section, task, printed, arguments.to)
 
 
 def _figure6(section: Section, arguments: argparse.Namespace) -> list[Path]:
@@ -117,7 +113,8 @@ def _figure6(section: Section, arguments: argparse.Namespace) -> list[Path]:
     if not found:
         raise RequestError("Figure 6 needs runs of frod over Table 5's grid, every cell on the same tasks.")
     tasks = ", ".join(sorted({row.task for row in section.rows}))
-    return figure6.draw(found, f"{tasks}; {', '.join(section.setting)}", arguments.to)
+    with writing(arguments.to):
+        return figure6.draw(found, f"{tasks}; {', '.join(section.setting)}", arguments.to)
 
 
 def _baselines(section: Section, arguments: argparse.Namespace) -> list[Path]:
@@ -147,7 +144,8 @@ def _landscapes(section: Section, arguments: argparse.Namespace, wanted: Callabl
     if len(surfaces) < 2:
         raise RequestError(f"No run there has a loss surface. {' '.join(left_out)}")
     title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"
-    return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
+    with writing(arguments.to):
+        return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
 
 
 def _one_seed(rows: list[Row]) -> tuple[int, list[StoredRun]]:

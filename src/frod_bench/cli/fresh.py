@@ -1,14 +1,16 @@
 """A run in a process of its own, so that neither memory nor random state of one run reaches the next."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any, NamedTuple
 
-from frod_bench.errors import RequestError, RunFailure
+from frod_bench.errors import Interrupted, RequestError, RunFailure
 
 # what a run imports only when it needs it: two thirds of the time of a small one
 _LATE = ("evaluate", "peft", "sklearn.metrics", "torchvision")
@@ -41,24 +43,56 @@ class FreshProcesses:
         first.join()
 
     def run(self, config: dict[str, Any]) -> Outcome:
-        """Run a configuration to its end, however that ends."""
+        """Run a configuration to its end, however that ends.
+
+        A SIGINT or SIGTERM here is passed on as one SIGTERM, upon which the run writes a checkpoint; then
+        KeyboardInterrupt or Interrupted is raised. A second signal ends the run at once.
+        """
         here, there = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_run, args=(config, dict(os.environ), there))
-        process.start()
-        there.close()
-        try:
-            process.join()
-        finally:  # an interrupt reaches this process alone when it does not come from a terminal
-            if process.is_alive():
+        with _sigterm_raised():
+            process.start()
+            there.close()
+            try:
+                return _wait(process, here)
+            except BaseException:
                 process.terminate()
-                process.join()
-        try:
-            return here.recv()
-        except EOFError:
-            return Outcome(1, _sudden(process.exitcode))
+                _wait(process, here)
+                raise
+            finally:
+                if process.is_alive():
+                    process.kill()
+
+
+def _wait(process: Any, outcome: Connection) -> Outcome:
+    """Return how the run ended once it has; its pipe tells, even when the server that forked it is gone."""
+    try:
+        found = outcome.recv()
+    except EOFError:
+        found = None
+    process.join()
+    return found or Outcome(1, _sudden(process.exitcode))
+
+
+@contextlib.contextmanager
+def _sigterm_raised() -> Iterator[None]:
+    """Raise Interrupted for a SIGTERM inside the block, where this thread may listen to signals."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted("SIGTERM; the same command goes on from the last checkpoint.", number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connection) -> None:
+    os.setpgrp()  # a terminal's Ctrl-C reaches the parent alone, which passes it on once
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from frod_bench.cli.job import run_job
@@ -69,8 +103,8 @@ def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connectio
         outcome.send(Outcome(2, str(error)))
     except RunFailure as error:
         outcome.send(Outcome(1, str(error)))
-    except KeyboardInterrupt:
-        outcome.send(Outcome(130, "interrupted"))
+    except Interrupted as stop:
+        outcome.send(Outcome(128 + stop.signum, str(stop)))
     else:
         outcome.send(Outcome(0, None))
 

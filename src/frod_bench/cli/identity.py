@@ -9,7 +9,7 @@ from frod_bench.record import config_hash
 
 # Keys that change no number: where a run goes, who watches it, and what is there for people to read.
 _NO_EFFECT = ("out", "force", "wandb", "train.device", "method.description", "method.citation")
-_NO_EFFECT += ("backbone.facts", "task.rows", "checkpoint", "train.auto_batch", "data.max_row_bytes")
+_NO_EFFECT += ("backbone.facts", "task.rows", "task.packaged", "checkpoint", "train.auto_batch", "data.max_row_bytes")
 
 
 def identity(config: dict[str, Any]) -> str:

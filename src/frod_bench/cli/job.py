@@ -99,9 +99,9 @@ def _run_claimed(
 
 
 def _objective(record: RunRecord) -> float:
-    """Return the score that the selected epoch was selected by: on the held-out rows where there are some."""
-    best = record.best
-    return best["metrics"].get(f"holdout_{record.metric['name']}", best["value"])
+    """Return the score of the epoch that `selection` stands for: on the held-out rows where there are some."""
+    score = record.final if record.selection == "last" else record.best
+    return score["metrics"].get(f"holdout_{record.metric['name']}", score["value"])
 
 
 def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:

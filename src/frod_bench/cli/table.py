@@ -9,6 +9,8 @@ from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
 from frod_bench.cli.fresh import FreshProcesses, Outcome
 from frod_bench.cli.identity import output_root
 from frod_bench.cli.paper_table import compare_with_paper, is_printed
+from frod_bench.cli.parser import command_parser
+from frod_bench.errors import Interrupted
 from frod_bench.report.paper_tables import to_text
 
 _EXAMPLES = """\
@@ -16,7 +18,7 @@ examples:
   frod-bench table 4 --profile smoke                 GLUE on random tiny models, a few minutes
   frod-bench table 4 --profile offline data.root=DIR --seeds 0 --methods frod,lora,full_ft --tasks rte,mrpc
   FROD_BENCH_OUT=results/runs frod-bench table 2     the paper's protocol: a GPU, and the hub's data
-  frod-bench table figure6 --profile smoke           the whole grid of the ablation
+  frod-bench table figure6 --tasks dtd --seeds 0     a column of the ablation's whole grid: 64 runs
 
 A cell is one method on one task with one seed. What is complete is not run again, so the same command goes on after
 an interruption; `frod-bench plan` says beforehand what a table costs.
@@ -64,7 +66,8 @@ def _run_missing(cells: list[Cell]) -> list[tuple[Cell, Outcome]]:
             missing.append(cell)
         else:
             pace.add(cell, sum(record.time[part] for part in ("init_s", "train_s", "eval_s")))
-    print(f"{len(cells)} cells, {len(cells) - len(missing)} of them complete already", flush=True)
+    cells_there = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+    print(f"{cells_there}, {len(cells) - len(missing)} of them complete already", flush=True)
     failed: list[tuple[Cell, Outcome]] = []
     processes = FreshProcesses(cell.config for cell in missing) if missing else None
     for number, cell in enumerate(missing):
@@ -73,8 +76,8 @@ def _run_missing(cells: list[Cell]) -> list[tuple[Cell, Outcome]]:
         print(f"cell {len(cells) - len(missing) + number + 1} of {len(cells)}: {cell}{about}", flush=True)
         start = time.perf_counter()
         outcome = processes.run(cell.config)
-        if outcome.code == 130:
-            raise KeyboardInterrupt
+        if outcome.code > 128:  # a signal to the run alone
+            raise Interrupted(outcome.reason, outcome.code - 128)
         if outcome.code:
             print(f"failed: {outcome.reason}", flush=True)
             failed.append((cell, outcome))
@@ -91,13 +94,12 @@ def _duration(seconds: float) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench table",
-        description="Run the cells of one of the paper's tables that are missing, each in a process of its own, and"
+    parser = command_parser(
+        "frod-bench table",
+        "Run the cells of one of the paper's tables that are missing, each in a process of its own, and"
         " print the table beside the paper's numbers. Exit code 1 says that a cell failed.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument("table", help="2, 3, 4, 5 or the name of another file with rows in configs/sweep/")
-    add_arguments(parser, "OVERRIDE")
+    add_arguments(parser)
     return parser

@@ -35,10 +35,11 @@ class RunRecord:
     """One run in figures; the keys of `record.json` are these fields.
 
     `best` and `final` are `{value, epoch, metrics}`, None before the first evaluation; `value` is the primary
-    metric, a fraction. `params.pct_of_backbone` is a percentage, times end in `_s`, memory is in bytes.
-    `initialisation` holds the facts a method reports about its start, `files` the digests of what the run left
-    beside its record, by path. The parts with a default are filled in
-    while a run goes on; a completed record has all of them.
+    metric on the evaluation split, a fraction. `final` is the last epoch, `best` the one with the best value, or
+    with `selection` holdout the best on the hold-out. `params.pct_of_backbone` is a percentage, times end in `_s`,
+    memory is in bytes. `initialisation` holds the facts a method reports about its start, `files` the digests of what
+    the run left beside its record, by path. The parts with a default are filled in while a run goes on; a completed
+    record has all of them.
     """
 
     method: str

@@ -13,14 +13,16 @@ from frod_bench.report.paper import AVERAGE, PaperTable
 REPRODUCED, DIFFERS, NOT_RUN = "reproduced", "differs", "not run"
 NOT_COMPARABLE, OTHER_PROTOCOL, OTHER_DATA = "not comparable", "other protocol", "other data"
 RULE = (
-    "Verdict: `reproduced` where ours and the paper's number differ by no more than the larger of two errors: half the"
-    " 95 % interval over our seeds (Student's t; unknown for one seed), and 1.96 sqrt(p (1 - p) / N), the sampling"
-    " error of a share p of N evaluation rows. `differs` otherwise, `not run` without a run. There is no such verdict"
+    "Verdict: `reproduced` where ours and the paper's number differ by no more than the margin, the larger of two"
+    " errors: 1.96 sqrt(p (1 - p) / N), the sampling error of the paper's share p over N evaluation rows, and, from"
+    " three seeds on, half the 95 % interval over our seeds (Student's t; that of two seeds is nine standard deviations"
+    " and would pass nearly anything). `differs` otherwise, `not run` without a run. There is no such verdict"
     " where ours is another experiment than the paper's: `not comparable` (another backbone, or a profile that is not"
     " paper), `other protocol` (rows marked † are quoted from Fan et al. 2025 and were made under protocol=goat, the"
     " others were not), `other data` (not the official splits, a part of them, or a part of the tasks)."
 )
 _CITED_PROTOCOL = "goat"
+_SEEDS_OF_AN_INTERVAL = 3  # from which on it counts in a verdict
 _Z = 1.959964  # 97.5 % of a normal distribution
 
 # row of the table: column: the runs of its seeds
@@ -70,6 +72,13 @@ class Compared:
         return half_interval(list(self.ours.values()))
 
     @property
+    def margin(self) -> float | None:
+        """By how much ours may differ from the paper's and still be `reproduced`, None where they cannot compare."""
+        if self.sampling is None:
+            return None
+        return max(self.sampling, self.interval if len(self.ours) >= _SEEDS_OF_AN_INTERVAL else 0.0)
+
+    @property
     def difference(self) -> float | None:
         """Ours minus the paper's."""
         return None if self.mean is None or self.paper is None else self.mean - self.paper
@@ -116,24 +125,30 @@ def _row(paper: PaperTable, row: str, runs: dict[str, list[StoredRun]], scope: S
     if scope.epochs:
         for epoch in scope.epochs:
             name = f"epoch {epoch}"
-            yield _cell(paper, row, name, paper.score(row, name) if scope.whole_table else None, groups, scope, epoch)
+            printed = paper.score(row, name) if scope.whole_table else None
+            yield _cell(paper, row, name, [printed] * len(groups), groups, scope, epoch)
         return
-    for column, group in zip(scope.columns, groups, strict=True):
-        yield _cell(paper, row, column, paper.score(row, column), [group], scope)
+    printed = [paper.score(row, column) for column in scope.columns]
+    for column, score, group in zip(scope.columns, printed, groups, strict=True):
+        yield _cell(paper, row, column, [score], [group], scope)
     if len(scope.columns) > 1:
-        yield _cell(paper, row, AVERAGE, paper.mean(row, scope.columns), groups, scope)
+        yield _cell(paper, row, AVERAGE, printed, groups, scope)
 
 
 def _cell(
     paper: PaperTable,
     row: str,
     column: str,
-    printed: float | None,
+    scores: list[float | None],
     groups: list[list[StoredRun]],
     scope: Scope,
     epoch: int | None = None,
 ) -> Compared:
-    """Return a cell: for each seed that all groups (tasks) have, the mean over them."""
+    """Return a cell: for each seed that all groups (tasks) have, the mean over them.
+
+    `scores` are what the paper prints for each of the groups.
+    """
+    printed = None if None in scores else fmean(scores)
     by_seed = [{run.record.seed: run for run in group if _score(run, epoch) is not None} for group in groups]
     seeds = sorted(set.intersection(*map(set, by_seed)))
     runs = {seed: [found[seed] for found in by_seed] for seed in seeds}
@@ -147,7 +162,7 @@ def _cell(
         paper=printed,
         ours={seed: fmean(_score(run, epoch) for run in used) for seed, used in runs.items()},
         final={} if epoch else final,
-        sampling=None if printed is None else _sampling_error(every[: len(groups)], printed),
+        sampling=None if printed is None else _sampling_error(every[: len(groups)], scores),
         trainable=every[0].record.params["pct_of_backbone"],
         verdict="",
     )
@@ -162,11 +177,11 @@ def _score(run: StoredRun, epoch: int | None) -> float | None:
     return 100 * found[0]["eval"][run.record.metric["name"]] if found else None
 
 
-def _sampling_error(runs: list[StoredRun], percent: float) -> float:
-    """Return 1.96 standard errors, in points, of the mean of shares `percent` over the evaluation rows of `runs`."""
-    share = percent / 100
-    variance = sum(share * (1 - share) / run.record.samples["eval"] for run in runs) / len(runs) ** 2
-    return 100 * _Z * math.sqrt(variance)
+def _sampling_error(runs: list[StoredRun], scores: list[float]) -> float:
+    """Return 1.96 standard errors, in points, of the mean of the scores over the evaluation rows of their `runs`."""
+    shares = [score / 100 for score in scores]
+    variances = [p * (1 - p) / run.record.samples["eval"] for p, run in zip(shares, runs, strict=True)]
+    return 100 * _Z * math.sqrt(sum(variances)) / len(runs)
 
 
 def _verdict(cell: Compared, paper: PaperTable, runs: list[StoredRun], scope: Scope) -> str:
@@ -176,5 +191,4 @@ def _verdict(cell: Compared, paper: PaperTable, runs: list[StoredRun], scope: Sc
         return OTHER_PROTOCOL
     if not scope.whole_data or cell.difference is None or any(run.record.data.get("note") for run in runs):
         return OTHER_DATA
-    margin = max(cell.sampling or 0.0, cell.interval or 0.0)
-    return REPRODUCED if abs(cell.difference) <= margin else DIFFERS
+    return REPRODUCED if abs(cell.difference) <= cell.margin else DIFFERS

@@ -20,6 +20,7 @@ from frod_bench.report.variants import settings
 
 EPOCHS = (1, 4, 10)
 BAND = (0.05, 0.2)  # where the paper says accuracy is best
+_SCHEDULE = ("train.epochs", "train.schedule", "train.warmup")  # all runs of the grid have the same
 _ANGLES = {"tan_alpha": "tan α, measured", "lr_ratio": "lr(S) / lr(Σ)"}
 
 
@@ -49,10 +50,10 @@ class Fit(NamedTuple):
 def points(runs: Iterable[StoredRun]) -> list[Point]:
     """Return the cells of all FRoD runs among `runs`, those only that ran on every task that any of them did.
 
-    Raises RequestError for two runs that differ in something that is no axis of the grid.
+    Raises RequestError for two runs that differ in something that is no axis of the grid, and for several schedules.
     """
     cells: dict[tuple[float, float, float], list[StoredRun]] = defaultdict(list)
-    taken = set()
+    taken, schedules = set(), set()
     for run in runs:
         record = run.record
         if record.method == "frod" and record.status == "completed":
@@ -61,7 +62,13 @@ def points(runs: Iterable[StoredRun]) -> list[Point]:
             if (place := (key, record.task, record.seed)) in taken:
                 raise RequestError(f"{run.path} is a second run of one cell of the grid. Give a smaller FOLDER.")
             taken.add(place)
+            schedules.add(", ".join(config.get(k, "unset") for k in _SCHEDULE))
             cells[key].append(run)
+    if len(schedules) > 1:
+        raise RequestError(
+            f"The grid is of runs with the same {', '.join(_SCHEDULE)}, and there are {len(schedules)} kinds:"
+            f" {'; '.join(sorted(schedules))}. Give a smaller FOLDER."
+        )
     tasks = {run.record.task for cell in cells.values() for run in cell}
     whole = {key: cell for key, cell in sorted(cells.items()) if {run.record.task for run in cell} == tasks}
     return [point for epoch in EPOCHS for key, cell in whole.items() for point in _point(epoch, key, cell, len(tasks))]

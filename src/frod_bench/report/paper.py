@@ -1,11 +1,9 @@
 """The numbers that a table of the paper prints, and its averages computed again from its rows."""
 
 import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from statistics import fmean
 
 AVERAGE = "Average"
 _CENT = Decimal("0.01")
@@ -31,11 +29,6 @@ class PaperTable:
         """Return a printed score, None where there is none."""
         value = self.scores.get(row, {}).get(column)
         return None if value is None else float(value)
-
-    def mean(self, row: str, columns: Iterable[str]) -> float | None:
-        """Return the mean of a row's printed scores, None unless all are there."""
-        values = [self.score(row, column) for column in columns]
-        return fmean(values) if values and None not in values else None
 
     def remarks(self) -> list[str]:
         """Return a sentence for every printed average that is not the mean of its row, to two decimals."""

@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 
 from tabulate import tabulate
 
-from frod_bench.report.compare import RULE, Agreement, Compared
+from frod_bench.report.compare import DIFFERS, REPRODUCED, RULE, Agreement, Compared
 from frod_bench.report.paper import PaperTable
-from frod_bench.report.tables import ABSENT
+from frod_bench.report.tables import ABSENT, wrapped
 
-_HEADERS = ("row", "column", "paper", "ours", "difference", "seeds", "last epoch", "% trainable", "verdict")
+_HEADERS = ("row", "column", "paper", "ours", "difference", "margin", "seeds", "last epoch", "% trainable", "verdict")
 _CSV = (
     "table", "profile", "protocol", "backbone", "selection", "data", "row", "cited", "column", "paper", "ours",
-    "half_interval_95", "difference", "sampling_error", "seeds", "final", "trainable_pct", "paper_trainable_pct",
-    "verdict",
+    "half_interval_95", "difference", "sampling_error", "margin", "seeds", "final", "trainable_pct",
+    "paper_trainable_pct", "verdict",
 )  # fmt: skip
 _LEGEND = (
     "Scores in percent. ours: at the best epoch as the selection has it (a column that names an epoch: at that one),"
-    " mean over the seeds ± half of a 95 % interval, which one seed does not have. last epoch: the same runs at their"
-    " end. % trainable: adapters without the head over the backbone; the paper counts in other ways (`frod-bench audit"
-    " params`). Average: over the columns shown, the paper's computed again from its own."
+    " mean over the seeds ± half of a 95 % interval, which one seed does not have. margin: see the verdict. last epoch:"
+    " the same runs at their end. % trainable: adapters without the head over the backbone; the paper counts in other"
+    " ways (`frod-bench audit params`). Average: over the columns shown, the paper's computed again from its own."
 )
 _LATEX = {"±": r"$\pm$", "†": r"$^\dagger$", "Σ": r"$\Sigma$", "—": "---"}
 
@@ -53,7 +53,7 @@ def to_text(comparison: Comparison) -> str:
     """Return the comparison for a terminal; the cells without a run are in the overview only."""
     run = [cell for cell in comparison.cells if cell.ours]
     blocks = [comparison.title, _overview(comparison, "simple"), *([_cells(comparison, run, "simple")] if run else [])]
-    return "\n\n".join([*blocks, *_words(comparison)]) + "\n"
+    return "\n\n".join([*blocks, *map(wrapped, _words(comparison))]) + "\n"
 
 
 def to_markdown(comparison: Comparison) -> str:
@@ -78,7 +78,7 @@ def to_csv(comparison: Comparison) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(_CSV)
     for cell in comparison.cells:
-        scores = [cell.paper, cell.mean, cell.interval, cell.difference, cell.sampling]
+        scores = [cell.paper, cell.mean, cell.interval, cell.difference, cell.sampling, _margin(cell)]
         writer.writerow(
             [
                 comparison.paper.name,
@@ -118,6 +118,7 @@ def _cells(comparison: Comparison, cells: Sequence[Compared], layout: str) -> st
             _number(cell.paper),
             _ours(cell),
             _number(cell.difference, "+.2f"),
+            _number(_margin(cell)),
             str(len(cell.ours)),
             _number(_mean(cell.final)),
             _number(cell.trainable),
@@ -158,6 +159,11 @@ def _name(paper: PaperTable, row: str) -> str:
 
 def _ours(cell: Compared) -> str:
     return _number(cell.mean) if cell.interval is None else f"{_number(cell.mean)} ± {_number(cell.interval)}"
+
+
+def _margin(cell: Compared) -> float | None:
+    """Return the margin of a verdict; where the two are different experiments there is none."""
+    return cell.margin if cell.verdict in (REPRODUCED, DIFFERS) else None
 
 
 def _mean(values: dict[int, float]) -> float | None:

@@ -188,15 +188,17 @@ def average_ranks(section: Section, score: Score) -> list[Rank]:
 
 
 def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
-    """Return what every method took to reach each share of the best score of `target`; [] where it did not run."""
+    """Return what every method took to reach each share of the best score of `target`; [] where it did not run.
+
+    Of several variants of `target` the best one of a seed counts.
+    """
     found = []
     for row in section.rows:
-        goals = {
-            run.record.seed: run.record.best["value"]
-            for other in section.rows
-            if other.task == row.task and _name(other) == target
-            for run in other.runs
-        }
+        goals: dict[int, float] = {}
+        for other in section.rows:
+            if other.task == row.task and _name(other) == target:
+                for seed, best in _by_seed(other, "best").items():
+                    goals[seed] = max(best, goals.get(seed, best))
         runs = [run for run in row.runs if run.record.seed in goals]
         for share in SHARES if runs else ():
             ways = [_way(run, share * goals[run.record.seed]) for run in runs]

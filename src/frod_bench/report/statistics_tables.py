@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from frod_bench.report.statistics import Score, average_ranks, comparisons, convergence, estimates
 from frod_bench.report.summary import Section, Summary
-from frod_bench.report.tables import ABSENT
+from frod_bench.report.tables import ABSENT, wrapped
 
 Show = Callable[[Any], str]
 
@@ -154,5 +154,5 @@ def _document(summary: Summary, layout: str, heading: str, subheading: str) -> s
             headers = [column.name for column in table.columns]
             blocks.append(subheading.format(table.title))
             blocks.append(tabulate(table.shown(), headers, tablefmt=layout, disable_numparse=True, colalign=aligned))
-            blocks.append(table.note)
+            blocks.append(wrapped(table.note) if layout == "simple" else table.note)
     return "\n\n".join(blocks) + "\n"

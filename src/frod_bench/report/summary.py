@@ -64,9 +64,14 @@ class Section:
 
     @property
     def notes(self) -> list[str]:
-        """What the data's source says a reader must know, each remark once."""
-        runs = [run for row in self.rows for run in row.runs]
-        return sorted({run.record.data["note"] for run in runs if run.record.data.get("note")})
+        """What the data's source says a reader must know, each remark once, with its tasks where it is not for all."""
+        tasks: dict[str, set[str]] = defaultdict(set)
+        for row in self.rows:
+            for run in row.runs:
+                if note := run.record.data.get("note"):
+                    tasks[note].add(row.task)
+        every = {row.task for row in self.rows}
+        return sorted(note if own == every else f"{', '.join(sorted(own))}: {note}" for note, own in tasks.items())
 
 
 @dataclass

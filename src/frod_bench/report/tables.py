@@ -4,7 +4,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from textwrap import shorten
+from textwrap import fill, shorten
 from typing import Literal
 
 from tabulate import tabulate
@@ -14,6 +14,7 @@ from frod_bench.report.summary import Row, Section, Spread, Summary
 
 ABSENT = "—"
 _DIGITS = 12
+_WIDTH = 110  # of a paragraph on a terminal
 
 Format = Literal["simple", "github"]
 
@@ -75,6 +76,17 @@ def to_csv(summary: Summary) -> str:
     return stream.getvalue()
 
 
+def wrapped(text: str) -> str:
+    """Return the text for a terminal: every line of it broken between words, those of a list indented."""
+    lines = text.splitlines()
+    indents = ["  " if line.startswith("- ") else "" for line in lines]
+    broken = [
+        fill(line, _WIDTH, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+        for line, indent in zip(lines, indents, strict=True)
+    ]
+    return "\n".join(broken)
+
+
 def _csv_cells(row: Row) -> list[str | int]:
     scores = [_percent(value, absent="") for value in (*row.best, *row.final)]
     measured = (_number(row.tan_alpha, ".4g"), _number(row.s_per_epoch, ".2f"), _mib(row.peak_bytes, ".1f"))
@@ -91,7 +103,8 @@ def _document(summary: Summary, layout: Format, heading: Callable[[object], str]
         if len({row.task for row in section.rows}) > 1:
             blocks.append("Best, every method on every task:")
             blocks.append(_matrix(section, layout))
-        blocks.append("\n".join(_legend(section)) if layout == "simple" else "\n\n".join(_legend(section)))
+        legend = _legend(section)
+        blocks.append(wrapped("\n".join(legend)) if layout == "simple" else "\n\n".join(legend))
     if summary.incomplete:
         blocks.append(heading("Runs that did not complete and are in no table"))
         columns = ("task", "method", "seed", "status", "epochs", "error", "directory")

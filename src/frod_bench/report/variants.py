@@ -24,15 +24,20 @@ def configuration(run: StoredRun) -> dict[str, str]:
     The version of the data is a part of it: runs on different rows are different experiments. Raises
     RequestError when the run's `config.yaml` is missing or broken.
     """
+    version = {key: run.record.data[key] for key in ("revision", "fingerprint") if key in run.record.data}
+    return _flatten(read_configuration(run)) | _flatten({"data": version})
+
+
+def read_configuration(run: StoredRun) -> dict[str, Any]:
+    """Return the run's `config.yaml`. Raises RequestError when it is missing or broken."""
     directory = RunDirectory(run.path)
     try:
         config = yaml.safe_load(directory.read_config())
     except yaml.YAMLError as error:
         raise RequestError(f"{directory.config} is broken: it is not YAML.") from error
-    if not isinstance(config, dict | None):
+    if not isinstance(config, dict):
         raise RequestError(f"{directory.config} is broken: it is not a configuration.")
-    version = {key: run.record.data[key] for key in ("revision", "fingerprint") if key in run.record.data}
-    return _flatten(config or {}) | _flatten({"data": version})
+    return config
 
 
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:

@@ -11,6 +11,13 @@ from frod_bench.errors import RequestError
 _TEXT = ("string", "large_string")
 
 
+def require_entries(task: object, keys: Sequence[str]) -> None:
+    """Raise `RequestError` when a list of the task, named as the user types it, is empty."""
+    for key in keys:
+        if not getattr(task, key):
+            raise RequestError(f"task.{key} is empty: name at least one, as configs/task/{task.name}.yaml does.")
+
+
 def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, label_names: Sequence[str]) -> None:
     """Check that every row has its text columns and a known label.
 
@@ -33,8 +40,8 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
 def check_image_rows(rows: Dataset, where: str, image: str, label: str, label_names: Sequence[str]) -> None:
     """Check that every row has an encoded image and a known label; the images are not decoded.
 
-    The classes may be spelled otherwise than in `label_names`, but not be more or fewer. Raises `RequestError`
-    as `check_rows` does.
+    The classes may be spelled or ordered otherwise than in `label_names`, but not be more or fewer. Raises
+    `RequestError` as `check_rows` does.
     """
     _check_columns(rows, where, (image, label))
     kind = rows.features[image]

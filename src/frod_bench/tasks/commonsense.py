@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.formats import CUT, Classification, Format, Instruction
 from frod_bench.tasks.grouped import GroupedScorer
 from frod_bench.tasks.prompts import render
@@ -40,7 +41,8 @@ class CommonsenseTask:
     """One task. The first of `eval_splits` and of `metrics` is the reported one; `label_names` are the answers
     in words, and `label` names the column with the answer and its values, in the same order.
 
-    `commonsense170k` is the task's folder in the layout of LLM-Adapters, whose rows are finished instructions.
+    `packaged` is for listings. `commonsense170k` is the task's folder in the layout of LLM-Adapters, whose rows are
+    finished instructions. Raises `RequestError` when one of the lists is empty or an answer has no name.
     """
 
     name: str
@@ -63,6 +65,15 @@ class CommonsenseTask:
     beams: int | None
     rows: Mapping[str, int]
     version: int
+    packaged: str | None = None
+
+    def __post_init__(self) -> None:
+        require_entries(self, ("label_names", "eval_splits", "metrics"))
+        if len(self.label_names) != len(self.label["values"]):
+            raise RequestError(
+                f"task.label_names={self.label_names} is not accepted: one name for each of the"
+                f" {len(self.label['values'])} values of task.label."
+            )
 
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
         """Read, check, choose and encode the rows; see `load_questions`."""

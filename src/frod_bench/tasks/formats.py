@@ -79,10 +79,10 @@ class Instruction:
         loss_on: str | None,
         beams: int | None,
     ):
-        _check(scoring, loss_on, beams)
+        _check(scoring, loss_on, beams, wrapper, response)
         self._tokenizer, self._max_length, self._whole = tokenizer, max_length, loss_on == "sequence"
         self._before, _, self._after = wrapper.partition("{instruction}")
-        responses = [[response.format(answer=answer) for answer in task] for task in answers]
+        responses = [[response.replace("{answer}", answer) for answer in task] for task in answers]
         tokens = [tokenizer(text, add_special_tokens=False)["input_ids"] for task in responses for text in task]
         self._responses = [[*ids, tokenizer.eos_token_id] for ids in tokens]
         self.collate = PadLeft(tokenizer)
@@ -135,7 +135,10 @@ def _columns(ids: list[list[int]], labels: list[Any], cut: list[bool]) -> dict[s
     return {"input_ids": ids, "labels": labels, "length": [len(row) for row in ids], CUT: cut}
 
 
-def _check(scoring: str | None, loss_on: str | None, beams: int | None) -> None:
+def _check(scoring: str | None, loss_on: str | None, beams: int | None, wrapper: str, response: str) -> None:
+    for name, text, field in (("wrapper", wrapper, "{instruction}"), ("response", response, "{answer}")):
+        if str(text).count(field) != 1:
+            raise RequestError(f"task.{name}={text!r} is not accepted: a text with {field} in it, once.")
     for name, value, accepted in (("scoring", scoring, SCORINGS), ("loss_on", loss_on, LOSSES)):
         if value not in accepted:
             raise RequestError(

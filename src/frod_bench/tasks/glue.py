@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
-from frod_bench.tasks.checks import check_rows
+from frod_bench.tasks.checks import check_rows, require_entries
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
@@ -21,7 +21,8 @@ class GlueTask:
     """One GLUE task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official
-    size of each split. Raises `RequestError` when one of the lists is empty.
+    size of each split; `packaged` is for listings. Raises `RequestError` when one of the lists is empty
+    or there are more than two fields.
     """
 
     name: str
@@ -36,11 +37,12 @@ class GlueTask:
     instruction: str
     rows: dict[str, int]
     version: int
+    packaged: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("fields", "label_names", "eval_splits", "metrics"):
-            if not getattr(self, key):
-                raise RequestError(f"task.{key} is empty: name at least one, as configs/task/{self.name}.yaml does.")
+        require_entries(self, ("fields", "label_names", "eval_splits", "metrics"))
+        if len(self.fields) > 2:
+            raise RequestError(f"task.fields={self.fields} is not accepted: one column of text, or two.")
 
     @property
     def schema(self) -> Features:

@@ -53,7 +53,8 @@ def _shortened(pieces: Pieces, origin: str, tokenizer: PreTrainedTokenizerBase, 
         keep = sum(lengths) - (len(ids) - room)  # tokens of all texts together
         if keep < 0:
             raise RequestError(
-                f"{origin} needs more than {room} tokens even with all of its texts cut away. Raise text.max_length."
+                f"{origin} needs more than the {max(room, 0)} tokens there are for its prompt, even with all of its "
+                "texts cut away. Raise text.max_length."
             )
         most = max(n for n in range(max(lengths)) if sum(min(n, length) for length in lengths) <= keep)
         for at, of_text in starts.items():

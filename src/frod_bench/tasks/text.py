@@ -13,16 +13,16 @@ FORMATS = ("pair", "instruction")
 
 
 def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
-    """Raise `RequestError` on an unknown text format, or a length that the tokenizer's model cannot take."""
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise RequestError("The task has text, and the backbone reads images. Leave backbone= out, or name another.")
+    """Raise `RequestError` on what `check_max_length` refuses, and on an unknown text format."""
+    check_max_length(tokenizer, max_length)
     if text not in FORMATS:
         raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
-    check_max_length(tokenizer, max_length)
 
 
 def check_max_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-    """Raise `RequestError` on a length that the tokenizer's model cannot take."""
+    """Raise `RequestError` on what is no tokenizer, and on a length that its model cannot take."""
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise RequestError("The task has text, and the backbone reads images. Leave backbone= out, or name another.")
     least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
     if not isinstance(max_length, int) or not least <= max_length <= most:
         raise RequestError(

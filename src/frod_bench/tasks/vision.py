@@ -10,7 +10,8 @@ from PIL.Image import Image as Pillow
 
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
-from frod_bench.tasks.checks import check_image_rows
+from frod_bench.tasks.checks import check_image_rows, require_entries
+from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import Collate, PixelRows, Transform, cached_pixels
@@ -23,8 +24,8 @@ class ImageTask:
     """One image classification task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size
-    of each split. An image of more than `max_pixels` pixels is refused. Raises `RequestError` when one of the
-    lists is empty or `max_pixels` is no whole number above 0.
+    of each split; `packaged` is for listings. An image of more than `max_pixels` pixels is refused. Raises
+    `RequestError` when one of the lists is empty or `max_pixels` is no whole number above 0.
     """
 
     name: str
@@ -40,11 +41,10 @@ class ImageTask:
     rows: dict[str, int]
     max_pixels: int
     version: int
+    packaged: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("label_names", "eval_splits", "metrics"):
-            if not getattr(self, key):
-                raise RequestError(f"task.{key} is empty: name at least one, as configs/task/{self.name}.yaml does.")
+        require_entries(self, ("label_names", "eval_splits", "metrics"))
         if isinstance(self.max_pixels, bool) or not isinstance(self.max_pixels, int) or self.max_pixels < 1:
             raise RequestError(f"task.max_pixels={self.max_pixels} is not accepted: a whole number above 0.")
 
@@ -79,6 +79,9 @@ class ImageTask:
             )
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
+        classes = {split: self._classes(rows) for split, rows in read.items()}
+        same_classes({where[split]: names for split, (names, _) in classes.items()})
+        names = classes[self.train_split][0]
         numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
         chosen = {split: subset(numbered[split], max_eval, "data.max_eval") for split in self.eval_splits}
         train, held = subset(numbered[self.train_split], max_train, "data.max_train"), None
@@ -91,8 +94,8 @@ class ImageTask:
             def image(row: int, content: bytes) -> Pillow:
                 return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
 
-            encoded = _Encoded(rows, self.image)
-            return PixelRows(cached_pixels(encoded, transform, image), list(rows[self.label]))
+            encoded, places = _Encoded(rows, self.image), classes[split][1]
+            return PixelRows(cached_pixels(encoded, transform, image), [places[label] for label in rows[self.label]])
 
         reported, *further = self.eval_splits
         samples = {"train": len(train), "eval": len(chosen[reported])}
@@ -100,19 +103,28 @@ class ImageTask:
         if held is not None:
             samples["holdout"] = len(held)
         sizes = {split: len(rows) for split, rows in read.items()}
-        kind = read[self.train_split].features[self.label]
         return TaskData(
             train=decoded(train, self.train_split),
             evaluation={split: decoded(rows, split) for split, rows in chosen.items()},
             holdout=None if held is None else decoded(held, self.train_split),
             num_labels=len(self.label_names),
-            label_names=list(kind.names) if isinstance(kind, ClassLabel) else self.label_names,
+            label_names=names,
             metric=Metric(self.metrics[0]),
             collate=Collate(transform),
             measure=Scorer(self.metrics, reported),
             samples=samples,
-            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows)),
+            provenance=annotated(
+                source.provenance(), unofficial_sizes(sizes, self.rows), spelled_otherwise(names, self.label_names)
+            ),
         )
+
+    def _classes(self, rows: Dataset) -> tuple[list[str], list[int]]:
+        """Return the rows' own class names in the order of `label_names`, and the place there of each of them."""
+        kind = rows.features[self.label]
+        if not isinstance(kind, ClassLabel):
+            return self.label_names, list(range(len(self.label_names)))
+        places = class_places(kind.names, self.label_names)
+        return [kind.names[places.index(place)] for place in range(len(places))], places
 
     def _read(self, source: Source, split: str) -> Dataset:
         rows = source.read(self.repo, self.config, split, self.schema)

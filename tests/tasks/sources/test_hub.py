@@ -8,6 +8,7 @@ from frod_bench.tasks.sources import hub
 from frod_bench.tasks.sources.hub import HubSource
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+COMMITS = {"google/boolq": "b" * 40, "Rowan/hellaswag": "c" * 40}
 
 
 @pytest.fixture
@@ -19,8 +20,8 @@ def online(monkeypatch, toy_rows):
         calls.append((path, config, split, revision))
         return toy_rows(4)
 
-    def dataset_info(repo, *, revision, timeout):
-        return SimpleNamespace(sha=revision or COMMIT)
+    def dataset_info(repo, *, timeout):
+        return SimpleNamespace(sha=COMMITS.get(repo, COMMIT))
 
     client = SimpleNamespace(dataset_info=dataset_info)
     monkeypatch.setattr(hub, "is_offline_mode", lambda: False)
@@ -38,10 +39,42 @@ def test_all_splits_are_read_at_one_commit(online):
     assert source.provenance() == {"source": "hub", "revision": COMMIT}
 
 
-def test_a_given_revision_is_kept(online):
-    source = HubSource(revision="f" * 40)
-    source.read("nyu-mll/glue", "rte", "train", None)
-    assert online[0][-1] == source.provenance()["revision"] == "f" * 40
+def test_several_data_sets_are_read_each_at_its_own_commit(online):
+    source = HubSource()
+    for split in ("train", "validation"):
+        for repo in COMMITS:
+            source.read(repo, "default", split, None)
+    assert {call[0].removeprefix("hf://datasets/"): call[-1] for call in online} == COMMITS
+    assert source.provenance()["revision"] == f"google/boolq@{'b' * 40}, Rowan/hellaswag@{'c' * 40}"
+
+
+def test_a_script_is_read_from_the_hubs_copy_in_parquet(online, monkeypatch, toy_rows, tmp_path):
+    asked, folder = [], tmp_path / ("d" * 40)
+    for number, split in enumerate(("train", "validation"), start=3):
+        (folder / "plain_text" / split).mkdir(parents=True)
+        toy_rows(number).to_parquet(folder / "plain_text" / split / "0000.parquet")
+
+    def load_dataset(*args, **kwargs):
+        raise RuntimeError("Dataset scripts are no longer supported, but found piqa.py")
+
+    def snapshot_download(repo, *, repo_type, revision, allow_patterns):
+        asked.append((repo, repo_type, revision, allow_patterns))
+        return str(folder)
+
+    monkeypatch.setattr(hub, "load_dataset", load_dataset)
+    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
+    source = HubSource()
+    assert len(source.read("ybisk/piqa", "plain_text", "train", None)) == 3
+    rows = source.read("ybisk/piqa", "plain_text", "validation", None)
+    assert len(rows) == 4
+    assert rows.features["label"].names == ["no", "yes"]
+    assert asked == [
+        ("ybisk/piqa", "dataset", "refs/convert/parquet", "plain_text/train/*.parquet"),
+        ("ybisk/piqa", "dataset", "d" * 40, "plain_text/validation/*.parquet"),
+    ]
+    assert source.provenance()["revision"] == "d" * 40
+    with pytest.raises(RequestError, match="plain_text"):
+        source.read("ybisk/piqa", "plain_text", "test", None)
 
 
 def test_no_network_is_told_without_trying_to_download(online, monkeypatch):

@@ -52,30 +52,32 @@ def _worth(evidence: Evidence) -> Finding:
 
 
 def _convergence(evidence: Evidence) -> Finding:
-    cells: dict[tuple, dict[str, list[float]]] = defaultdict(dict)
+    cells: dict[tuple, dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
     for run in evidence.completed_runs():
         record = run.record
-        key = (record.profile, record.backbone, record.task, record.seed, record.protocol, record.samples["train"])
-        cells[key][record.method] = [line["eval"][record.metric["name"]] for line in run.metrics]
+        place = (record.profile, record.backbone, record.task, record.seed)
+        alike = (record.protocol, record.selection, record.samples["train"], len(run.metrics))
+        curve = [line["eval"][record.metric["name"]] for line in run.metrics]
+        cells[*place, *alike][record.method].append(curve)
     rows = []
-    for key, curves in cells.items():
-        if {"frod", "lora", "full_ft"} <= curves.keys():
-            level = _SHARE * max(curves["full_ft"])
-            first = {method: _first(curves[method], level) for method in ("full_ft", "lora", "frod")}
-            rows.append((key[1], key[2], key[3], 100 * level, *first.values()))
+    for (_, backbone, task, seed, *_), curves in cells.items():
+        if len(curves["full_ft"]) == len(curves["lora"]) == 1:
+            level = _SHARE * max(curves["full_ft"][0])
+            other = [_first(curves[method][0], level) for method in ("full_ft", "lora")]
+            rows += [(backbone, task, seed, 100 * level, *other, _first(curve, level)) for curve in curves["frod"]]
     if len(rows) < _ENOUGH_CELLS:
-        what = f"It needs {_ENOUGH_CELLS} cells with runs of FRoD, LoRA and full fine-tuning; there are {len(rows)}."
+        what = f"It needs {_ENOUGH_CELLS} runs of FRoD beside LoRA and full fine-tuning; there are {len(rows)}."
         raise Missing(what, _TABLE)
     faster = sum((frod or 1e9) < (lora or 1e9) for *_, lora, frod in rows)
     slower = sum((frod or 1e9) > (lora or 1e9) for *_, lora, frod in rows)
     return Finding(
         verdict(faster > slower),
-        f"Of {len(rows)} cells (task and seed, at our scale, each method at its own tuned rates) FRoD reaches"
-        f" {_SHARE:.0%} of full fine-tuning's best accuracy in fewer epochs than LoRA in {faster} and in more in"
-        f" {slower}; it does not reach it in {sum(row[-1] is None for row in rows)}, LoRA in"
-        f" {sum(row[-2] is None for row in rows)}.",
+        f"Of {len(rows)} runs of FRoD at our scale, each beside one of LoRA and one of full fine-tuning on the same"
+        f" task with the same seed and number of epochs, every method at its own tuned rates, {faster} reach"
+        f" {_SHARE:.0%} of full fine-tuning's best accuracy in fewer epochs than LoRA and {slower} in more. FRoD does"
+        f" not reach it in {sum(row[-1] is None for row in rows)}, LoRA in {sum(row[-2] is None for row in rows)}.",
         ("backbone", "task", "seed", "level", "epoch, full fine-tuning", "epoch, LoRA", "epoch, FRoD"),
-        tuple(sorted(rows)),
+        tuple(sorted(rows, key=lambda row: row[:3])),
     )
 
 
@@ -97,14 +99,15 @@ def _overhead(evidence: Evidence) -> Finding:
         device = result["environment"]["device"]
         rows += [(label, device, n, ms, ms / base_ms, gflop / base_gflop) for n, (ms, gflop) in cost.items()]
     ratios = {name: [row[4] for row in rows if row[2] == name] for name in ("peft_frod", "frod")}
+    devices = " and ".join(sorted({row[1] for row in rows}))
     ours = ""
     if ratios["frod"]:
         better = ", so the overhead is that implementation's" if max(ratios["frod"]) < _MINIMAL else ""
         ours = f"; the layer of this repository takes {_range(ratios['frod'])} times{better}"
     return Finding(
         verdict(max(ratios["peft_frod"]) < _MINIMAL),
-        f"A training step of FRoD as PEFT computes it takes {_range(ratios['peft_frod'])} times as long as one of LoRA"
-        f"{ours}. The rule here: less than {_MINIMAL} times is minimal.",
+        f"On {devices}, a training step of FRoD as PEFT computes it takes {_range(ratios['peft_frod'])} times as long"
+        f" as one of LoRA{ours}. Other devices were not timed. The rule here: less than {_MINIMAL} times is minimal.",
         ("setting", "device", "contender", "ms a step", "time over LoRA", "arithmetic over LoRA"),
         tuple(rows),
     )

@@ -33,8 +33,9 @@ def _check(evidence: Evidence) -> Finding:
         " / N for a whole k, as one run gives; of full fine-tuning and FRoD(s=0.01)"
         f" {sum(c[5] is not None for c in others)} of {len(others)} are, and {cut} more if cut off instead of rounded."
         f" Were the cells means of {_RUNS} runs, the sum of right answers would be equally likely to leave a remainder"
-        f" of 0, 1 or 2, and the chance that all {len(frod)} print like one run is {chance:.1e}. The rule here: a"
-        f" chance below {_UNLIKELY} is too low.",
+        f" of 0, 1 or 2, and the chance that all {len(frod)} print like one run is {chance:.1e}. Three runs with"
+        " equal numbers of right answers would print so as well (whether the scripts fix a seed is the claim `seeds`)."
+        f" The rule here: a chance below {_UNLIKELY} is too low.",
         ("table", "row", "column", "printed", "N", "k", "chance under three runs"),
         detail,
     )

@@ -7,6 +7,7 @@ from frod_bench.report.style import COLOURS
 from frod_bench.report.summary import Row, Section, Summary
 from frod_bench.report.variants import configuration, differing
 
+_PROSE = ("method.description", "method.citation")  # differ between methods and change nothing
 _DIGITS = 5  # significant ones, of everything that is only drawn
 
 
@@ -17,7 +18,7 @@ def page_data(summary: Summary) -> dict[str, Any]:
     """
     rows = [(number, row) for number, section in enumerate(summary.sections) for row in section.rows]
     placed = [(number, row, run) for number, row in rows for run in row.runs]
-    configurations = [configuration(run) for *_, run in placed]
+    configurations = [_settings(run) for *_, run in placed]
     keys = differing(configurations) if configurations else set()
     return {
         "colours": COLOURS,
@@ -29,6 +30,10 @@ def page_data(summary: Summary) -> dict[str, Any]:
         ],
         "common": {key: value for key, value in (configurations or [{}])[0].items() if key not in keys},
     }
+
+
+def _settings(run: StoredRun) -> dict[str, str]:
+    return {key: value for key, value in configuration(run).items() if key not in _PROSE}
 
 
 def _section(section: Section) -> dict[str, Any]:

@@ -1,23 +1,27 @@
 """Rows from the Hugging Face hub, or from its cache on this machine."""
 
 import re
+from pathlib import Path
 
 from datasets import Dataset, Features, load_dataset
-from huggingface_hub import HfApi, is_offline_mode
+from huggingface_hub import HfApi, is_offline_mode, snapshot_download
 
 from frod_bench.errors import RequestError
 
 _PROBE_S = 10
+_CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps the rows of a data set as parquet files
 
 
 class HubSource:
-    """Reads a hub data set at one revision: the given one, else the newest when the first split is read.
+    """Reads each hub data set at one commit: the newest when its first split is read.
 
-    With HF_HUB_OFFLINE=1 only the cache is read.
+    With HF_HUB_OFFLINE=1 only the cache is read. A data set that is published as a script, which `datasets` does not
+    run, is read from the hub's own copy in parquet.
     """
 
-    def __init__(self, revision: str | None = None):
-        self._revision = revision
+    def __init__(self) -> None:
+        self._commits: dict[str, str | None] = {}
+        self._copied: set[str] = set()  # what is read from the hub's copy
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
         """Return the rows of one split, with all of its columns.
@@ -25,11 +29,7 @@ class HubSource:
         Raises `RequestError`, within seconds, when the hub is not reached and when it does not have the rows.
         """
         try:
-            if not is_offline_mode():
-                # One short request first: without a network, load_dataset retries for half a minute.
-                self._revision = HfApi().dataset_info(repo, revision=self._revision, timeout=_PROBE_S).sha
-            # The scheme keeps a directory of the same name, such as a data root one stands in, from being read.
-            rows = load_dataset(f"hf://datasets/{repo}", config, split=split, revision=self._revision)
+            return self._copy(repo, config, split) if repo in self._copied else self._published(repo, config, split)
         except Exception as error:  # the hub's client raises whatever its HTTP library does
             reason = (str(error).splitlines() or [""])[0]
             raise RequestError(
@@ -38,15 +38,45 @@ class HubSource:
                 "Type data.source=local data.root=DIR or profile=offline; "
                 "with a copy in the hub's cache, set HF_HUB_OFFLINE=1."
             ) from error
-        self._revision = self._revision or _cached_revision(rows)
-        return rows
 
     def provenance(self) -> dict[str, str]:
-        """Return the source and the commit that was read, "unknown" when the cache does not tell."""
-        return {"source": "hub", "revision": self._revision or "unknown"}
+        """Return the source and the commit that was read, "unknown" when the cache does not tell.
+
+        Of several data sets each is named with its own.
+        """
+        commits = {repo: commit or "unknown" for repo, commit in self._commits.items()}
+        each = ", ".join(f"{repo}@{commit}" for repo, commit in commits.items())
+        return {"source": "hub", "revision": each if len(commits) > 1 else next(iter(commits.values()))}
+
+    def _published(self, repo: str, config: str, split: str) -> Dataset:
+        commit = self._commits.get(repo)
+        if commit is None and not is_offline_mode():
+            # One short request first: without a network, load_dataset retries for half a minute.
+            commit = HfApi().dataset_info(repo, timeout=_PROBE_S).sha
+        try:
+            # The scheme keeps a directory of the same name, such as a data root one stands in, from being read.
+            rows = load_dataset(f"hf://datasets/{repo}", config, split=split, revision=commit)
+        except Exception as error:
+            if not is_offline_mode() and "scripts are no longer supported" not in str(error):
+                raise
+            try:
+                return self._copy(repo, config, split)
+            except Exception:
+                raise error from None
+        self._commits[repo] = commit or _cached_commit(rows)
+        return rows
+
+    def _copy(self, repo: str, config: str, split: str) -> Dataset:
+        commit = self._commits.get(repo, _CONVERTED)
+        files = f"{config}/{split}/*.parquet"
+        folder = Path(snapshot_download(repo, repo_type="dataset", revision=commit, allow_patterns=files))
+        rows = Dataset.from_parquet([str(file) for file in sorted(folder.glob(files))])
+        self._commits[repo] = folder.name
+        self._copied.add(repo)
+        return rows
 
 
-def _cached_revision(rows: Dataset) -> str | None:
+def _cached_commit(rows: Dataset) -> str | None:
     """Return the commit in the addresses, "hf://datasets/<repo>@<commit>/<file>", that the cache keeps."""
     for address in rows.info.download_checksums or {}:
         if found := re.search(r"@([0-9a-f]{40})/", address):

@@ -1,0 +1,31 @@
+"""What a report leaves on the disk: texts and pictures below `--to`."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from frod_bench.errors import RequestError
+
+
+@contextmanager
+def writing(place: Path) -> Iterator[None]:
+    """Turn what the system says against writing inside the block into a RequestError that names `--to`."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(f"{place} cannot be written ({error.strerror}). Give another --to.") from error
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write each text into `folder` by its name there and return the files. Raises RequestError."""
+    files = [folder / name for name in texts]
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in zip(files, texts.values(), strict=True):
+            file.write_text(text, encoding="utf-8")
+    return files
+
+
+def say_written(files: list[Path]) -> None:
+    """Print where the files lie, below what was printed before."""
+    print("\nwritten: " + ", ".join(map(str, files)))

@@ -1,0 +1,40 @@
+"""The classes of image rows, told by their names: two copies of a data set may number them in two orders."""
+
+from collections.abc import Mapping, Sequence
+
+from frod_bench.errors import RequestError
+
+
+def class_places(names: Sequence[str], expected: Sequence[str]) -> list[int]:
+    """Return the place in `expected` of each of the names, capitals and marks aside.
+
+    Where they are no permutation of `expected`, the n-th name is taken for another spelling of the n-th.
+    """
+    plain, wanted = list(map(_plain, names)), list(map(_plain, expected))
+    if sorted(plain) == sorted(wanted) and len(set(wanted)) == len(wanted):
+        return [wanted.index(name) for name in plain]
+    return list(range(len(names)))
+
+
+def same_classes(splits: Mapping[str, Sequence[str]]) -> None:
+    """Raise `RequestError`, naming the first difference, when the class names of two splits are not the same."""
+    (first, names), *others = splits.items()
+    for split, other in others:
+        for number, (one, two) in enumerate(zip(names, other, strict=True)):
+            if _plain(one) != _plain(two):
+                raise RequestError(
+                    f"Class {number} is {one!r} in {first} and {two!r} in {split}. Give both splits of one data set."
+                )
+
+
+def spelled_otherwise(names: Sequence[str], expected: Sequence[str]) -> str | None:
+    """Return a note when the names are not those expected, None when they are."""
+    differing = [(a, b) for a, b in zip(names, expected, strict=True) if _plain(a) != _plain(b)]
+    if not differing:
+        return None
+    found, wanted = differing[0]
+    return f"classes named otherwise than in task.label_names: {len(differing)}, {found!r} for {wanted!r} among them"
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))

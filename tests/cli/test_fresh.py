@@ -1,0 +1,139 @@
+"""Processes of their own for runs, with stand-ins for torch and for the run: what is tried is how they end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+# every interpreter that is started imports this before anything else
+STAND_INS = """
+import os, signal, sys, time, types
+
+def module(name, **content):
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(content)
+
+def run_job(config):
+    from frod_bench.errors import Interrupted, RequestError, RunFailure
+
+    def checkpoint(number, frame):
+        signal.signal(number, signal.SIG_DFL)
+        time.sleep(0.3)
+        print("checkpoint", flush=True)
+        raise Interrupted("SIGTERM. The same command goes on from here.", number)
+
+    what = config["do"]
+    if what == "refuse":
+        raise RequestError("no such task")
+    if what == "fail":
+        raise RunFailure("the loss is nan")
+    if what == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "wait":
+        signal.signal(signal.SIGTERM, checkpoint)
+        print("training", flush=True)
+        time.sleep(60)
+
+module("torch", cuda=types.SimpleNamespace(is_available=lambda: False))
+for name in ("evaluate", "peft", "sklearn", "sklearn.metrics", "torchvision"):
+    module(name)
+module("frod_bench.cli.job", run_job=run_job)
+"""
+MAIN = """
+import sys
+from frod_bench.cli.fresh import FreshProcesses
+from frod_bench.errors import Interrupted
+
+if __name__ == "__main__":
+    try:
+        processes = FreshProcesses([])
+        for word in sys.argv[1:]:
+            print(*processes.run({"do": word}), flush=True)
+    except Interrupted as error:
+        sys.exit(128 + error.signum)
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Return a function (*words) -> a process that makes a run of each word, in a session of its own."""
+    (tmp_path / "sitecustomize.py").write_text(STAND_INS)
+    (tmp_path / "main.py").write_text(MAIN)
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+    def start(*words):
+        return subprocess.Popen(
+            [sys.executable, str(tmp_path / "main.py"), *words],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # so that whatever it leaves behind can be found
+        )
+
+    return start
+
+
+def test_every_end_has_its_code_and_reason(runs):
+    out, _ = runs("end", "refuse", "fail", "die", "end").communicate(timeout=60)
+    assert out.splitlines() == [
+        "0 None",
+        "2 no such task",
+        "1 the loss is nan",
+        "1 The process was ended by SIGKILL (the system does so when memory runs out).",
+        "0 None",
+    ]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_reaches_the_run_once_and_its_checkpoint_is_waited_for(runs, signum, code):
+    process = runs("wait", "end")
+    assert process.stdout.readline() == "training\n"
+    os.killpg(process.pid, signum)  # as a terminal does
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "checkpoint\n")
+    assert not left(process.pid)
+
+
+def test_a_second_signal_ends_everything_at_once(runs):
+    process = runs("wait")
+    assert process.stdout.readline() == "training\n"
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert not left(process.pid)
+
+
+def test_who_is_killed_leaves_no_process(runs):
+    process = runs("wait")
+    assert process.stdout.readline() == "training\n"
+    process.kill()
+    process.communicate(timeout=60)
+    assert not left(process.pid)
+
+
+def left(session, seconds=30):
+    """Return the processes of a session that are still there after a while."""
+    until = time.monotonic() + seconds
+    while (found := _of_session(session)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return found
+
+
+def _of_session(session):
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, own = file.read_text().rpartition(")")[2].split()[:4]
+        except (OSError, ValueError):  # it has ended meanwhile
+            continue
+        if int(own) == session and state != "Z":
+            found.append(file.parent.name)
+    return found
