@@ -44,7 +44,7 @@ def update_geometry(
     on = (U * delta) @ Vt
     values, directions = values.double(), U.T.double().contiguous()  # [n, m], row k is u_k
     turned = rotate_transposed(pattern, values, sigma.double(), directions)  # row k is U M e_k
-    off_norm, on_norm = off.norm().item(), on.norm().item()
+    off_norm, on_norm = _norm(off).item(), _norm(on).item()
     product = off_norm * on_norm
     before, after = (torch.nn.functional.normalize(rows, dim=1) for rows in (directions, turned))
     half = torch.atan2((after - before).norm(dim=1), (after + before).norm(dim=1))  # exact also near 0, unlike acos
@@ -72,14 +72,18 @@ def _sparse(pattern: Pattern, values: Tensor) -> csr_array:
 
 
 def _stable_rank(update: Tensor) -> float:
-    size = update.norm()
+    size = _norm(update)
     if not size:
         return 0.0
-    unit = (update if update.shape[0] < update.shape[1] else update.T) / size
+    unit = (update if update.shape[0] < update.shape[1] else update.T) / size.to(update.dtype)
     gram = (unit @ unit.T).cpu().numpy()  # its iterations cost min(m, n)^2 each, and its trace is 1
     if len(gram) < 3:
         return float(1 / np.linalg.norm(gram, 2))
     return float(1 / eigsh(gram, k=1, v0=_start(len(gram)), tol=1e-4, return_eigenvectors=False)[0])
+
+
+def _norm(matrix: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(matrix, dtype=torch.float64)
 
 
 def _spectral_norm(S: csr_array) -> float:

@@ -66,7 +66,7 @@ def _classes(adapter: Path) -> int | None:
 
     Raises RequestError when the head was frozen, as its weights are then in no file.
     """
-    from frod_bench.methods.base import read_checkpoint_tensors
+    from frod_bench.methods.checkpoint import read_checkpoint_tensors
 
     names = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")).get("head") or []
     if not names:

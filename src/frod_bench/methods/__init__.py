@@ -9,9 +9,10 @@ from typing import Any
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.methods.base import HEADS, Adapted, Method, read_checkpoint_config
+from frod_bench.methods.base import HEADS, Adapted, Method
+from frod_bench.methods.checkpoint import read_checkpoint_config
 
-_SUPPORT = {"base", "frod_peft", "injection", "options", "peft_base", "residual_base"}
+_SUPPORT = {"base", "checkpoint", "frod_peft", "injection", "options", "peft_base", "residual_base"}
 
 
 def method_names() -> list[str]:

@@ -5,8 +5,6 @@ into a model and names the role of every trainable parameter. A recipe maps role
 else selects parameters.
 """
 
-import errno
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
@@ -14,17 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
+from frod_bench.methods.checkpoint import read_checkpoint_tensors, write_checkpoint
 
 FORMATS = ("frod-bench", "peft")
 HEADS = ("trained", "frozen")
 _FINGERPRINT = "fingerprint."  # before the names of such tensors in a file
-_WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
-_OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
 
 
 @dataclass(frozen=True)
@@ -220,38 +215,3 @@ def sketch(tensor: Tensor) -> Tensor:
     """Return one number [1] that is another one for another tensor, on the CPU in float32."""
     flat = tensor.detach().double().flatten()
     return (flat * torch.cos(torch.arange(len(flat), dtype=flat.dtype, device=flat.device))).sum().float().cpu()[None]
-
-
-def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Write tensors and their configuration side by side, each file whole or absent.
-
-    Raises OSError when they cannot be written.
-    """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(tensors, directory / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
-    except SafetensorError as error:  # the library's wrapping of what the system says
-        raise OSError(errno.EIO, str(error), str(directory / _WEIGHTS)) from error
-    (directory / f"{_WEIGHTS}.tmp").replace(directory / _WEIGHTS)
-    (directory / f"{_CONFIG}.tmp").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    (directory / f"{_CONFIG}.tmp").replace(directory / _CONFIG)
-
-
-def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
-    """Return the tensors that `write_checkpoint` wrote. Raises RequestError when they cannot be read."""
-    try:
-        return load_file(Path(directory) / _WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise RequestError(f"There is no readable {_WEIGHTS} in {directory}: {error}") from None
-
-
-def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
-    """Return the configuration that `write_checkpoint` wrote. Raises RequestError when there is none."""
-    try:
-        config = json.loads((Path(directory) / _CONFIG).read_text())
-    except (OSError, ValueError) as error:
-        raise RequestError(f"There is no readable {_CONFIG} in {directory}: {error}") from None
-    own = isinstance(config, dict) and all(isinstance(config.get(key), kind) for key, kind in _OWN_CONFIG.items())
-    if not (own or (isinstance(config, dict) and "peft_type" in config)):
-        raise RequestError(f"{Path(directory) / _CONFIG} describes no adapter of frod-bench or PEFT.")
-    return config

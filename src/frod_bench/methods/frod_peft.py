@@ -20,7 +20,8 @@ from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
-from frod_bench.methods.base import Adapted, read_checkpoint_tensors
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.checkpoint import read_checkpoint_tensors
 from frod_bench.methods.peft_base import write_peft_checkpoint
 from frod_bench.ops.rotation import ScatteredPattern, pattern_size
 

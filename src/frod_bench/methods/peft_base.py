@@ -11,7 +11,8 @@ from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dtype
 from torch import Tensor, nn
 
-from frod_bench.methods.base import Adapted, Method, write_checkpoint
+from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.checkpoint import write_checkpoint
 from frod_bench.methods.injection import find_targets, train_only_head
 
 ADAPTER = "default"
