@@ -1,4 +1,4 @@
-"""Two processes on one machine give what one gives, in one launch each."""
+"""Two processes on one machine give what one gives, for every method, in one launch each."""
 
 import json
 import os
@@ -8,22 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from frod_bench.methods import method_names
 from frod_bench.record.store import find_records
 
-# nothing frozen, a shared basis, a loss of its own, a base in four bits; the script itself takes all methods
-METHODS = ["full_ft", "frod", "goat", "qlora"]
 SCRIPT = Path(__file__).parents[2] / "scripts/two_ranks.py"
 
 
 @pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(tmp_path):
     """The script exits with 1 where a loss differs by more than 1e-5 or a metric at all."""
-    words = f"--steps 2 --methods {','.join(METHODS)} --out {tmp_path} --to {tmp_path}".split()
+    words = f"--steps 2 --out {tmp_path} --to {tmp_path}".split()
     command = [sys.executable, str(SCRIPT), *words]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = json.loads((tmp_path / "two_ranks.json").read_text())["rows"]
-    assert [row["method"] for row in rows] == METHODS
+    assert [row["method"] for row in rows] == method_names()
     assert all(row["steps"] == 2 and row["rows_judged"] == 21 for row in rows)
     runs = find_records(tmp_path / "2")
     assert len(runs.runs) == len(rows) and not runs.broken

@@ -44,7 +44,7 @@ class GgufBackbone:
 
     def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
         """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
-        return make_skeleton(self.facts["architecture"], num_labels, layers)
+        return make_skeleton(self.facts.get("architecture"), num_labels, layers)
 
     def provenance(self) -> dict:
         """Return the distribution with its version, and the sha256 of the file."""

@@ -54,7 +54,7 @@ class HubBackbone:
 
     def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
         """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
-        return make_skeleton(self.facts["architecture"], num_labels, layers, self._loading)
+        return make_skeleton(self.facts.get("architecture"), num_labels, layers, self._loading)
 
     def provenance(self) -> dict:
         """Return the hub id with the commit that was loaded, or the local directory with its sha256."""

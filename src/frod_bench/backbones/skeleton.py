@@ -6,15 +6,22 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
 from frod_bench.backbones.directory import DTYPES, Loading
+from frod_bench.errors import RequestError
 
 
 def make_skeleton(
-    architecture: dict[str, Any], num_labels: int | None, layers: int, loading: Loading | None = None
+    architecture: dict[str, Any] | None, num_labels: int | None, layers: int, loading: Loading | None = None
 ) -> PreTrainedModel:
     """Return a classifier, or with `num_labels=None` a language model, of so many blocks.
 
     `architecture` holds the values of the library's configuration, `model_type` among them; no file is read.
+    Raises RequestError where there are none.
     """
+    if architecture is None:
+        raise RequestError(
+            "The backbone's shapes are not known: give its YAML facts.architecture, the values of the library's"
+            " configuration with model_type among them, as configs/backbone/roberta_large.yaml does."
+        )
     loading = loading or Loading()
     labels = {} if num_labels is None else {"num_labels": num_labels}
     config = AutoConfig.for_model(**{**architecture, "num_hidden_layers": layers, "pad_token_id": 0, **labels})

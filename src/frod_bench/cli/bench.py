@@ -18,6 +18,7 @@ from frod_bench.bench.scaling import bench_scaling
 from frod_bench.bench.shapes import ARCHITECTURES
 from frod_bench.bench.start import START, bench_start
 from frod_bench.bench.step import bench_step
+from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods import method_names
 from frod_bench.record import environment
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> int:
     text = to_markdown(result)
     print(text, end="")
     if arguments.to is not None:
-        print("\nwritten: " + ", ".join(map(str, _write(arguments, setting, result, text))))
+        say_written(_write(arguments, setting, result, text))
     return 0
 
 
@@ -179,13 +180,4 @@ def _write(arguments: argparse.Namespace, setting: Setting, result: dict[str, An
     if arguments.what != "scaling":
         parts += [setting.architecture.name, size, _dtype(arguments), setting.device.type]
     files = {"json": json.dumps(result, indent=2) + "\n", "md": text}
-    paths = [arguments.to / f"{'_'.join(parts)}.{suffix}" for suffix in files]
-    try:
-        arguments.to.mkdir(parents=True, exist_ok=True)
-        for path, content in zip(paths, files.values(), strict=True):
-            path.write_text(content, encoding="utf-8")
-    except OSError as error:
-        raise RequestError(
-            f"Nothing can be written to {arguments.to} ({error.strerror}). Give another --to."
-        ) from error
-    return paths
+    return write_texts(arguments.to, {f"{'_'.join(parts)}.{suffix}": content for suffix, content in files.items()})

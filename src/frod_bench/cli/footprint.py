@@ -10,6 +10,7 @@ from torch import Tensor
 
 from frod_bench.cli.estimate import row_length
 from frod_bench.cli.trusted import build, build_method
+from frod_bench.errors import RequestError
 from frod_bench.methods.base import Method
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
@@ -32,9 +33,10 @@ def footprint(config: dict[str, Any], accumulate: int | None = None) -> MemoryUs
 
 
 def what_would_fit(config: dict[str, Any], memory_bytes: int) -> str:
-    """Return a sentence on the peaks of ever smaller micro-batches, to the first that fits; nothing if unknown."""
-    if "layers" not in config["backbone"]["facts"]:
-        return ""
+    """Return a sentence on the peaks of ever smaller micro-batches, to the first that fits.
+
+    Raises RequestError for a backbone whose facts do not tell its shapes.
+    """
     accumulate, peaks = config["train"]["accumulate"], []
     while accumulate < config["train"]["batch_size"]:
         accumulate *= 2
@@ -51,6 +53,8 @@ def _predicted(
 ) -> MemoryUse:
     config = json.loads(backbone_json)
     backbone = build(config, "backbones")
+    if "layers" not in config["facts"]:
+        raise RequestError(f"The number of blocks of {config['name']} is not known: give its YAML facts.layers.")
 
     def batch() -> dict[str, Tensor]:
         labels = torch.zeros(rows, dtype=torch.long) if classes else torch.zeros(rows, length, dtype=torch.long)

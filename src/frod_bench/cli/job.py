@@ -86,7 +86,8 @@ def _run_claimed(
     except Exception as error:
         failure = _failure(error, run)
         if main and isinstance(failure, OutOfMemory) and failure.key == "accumulate":
-            failure = RunFailure(f"{failure} {what_would_fit(config, total_memory(accelerator.device))}")
+            with contextlib.suppress(Exception):  # a guess that fails must not hide what it is about
+                failure = RunFailure(f"{failure} {what_would_fit(config, total_memory(accelerator.device))}")
         if main:
             record.status, record.error = "failed", redact(str(failure))
             with contextlib.suppress(OSError, RunFailure):  # the disk is full or the directory gone: the reason stands
