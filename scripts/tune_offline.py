@@ -46,13 +46,23 @@ GLUE = {  # rates in the order of the method's roles
     "qfura": LOW_RANK,
     "qlora": LOW_RANK,
 }  # fmt: skip
+LOW_RANK_IMAGES = [(1e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (3e-3, 1e-2), (1e-2, 1e-2), (3e-2, 1e-2)]
 VISION = {
     "full_ft": [(1e-4, 1e-3), (3e-4, 1e-3), (1e-3, 1e-3), (3e-4, 1e-2), (1e-3, 1e-2), (3e-3, 1e-2)],
-    "lora": [(1e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (3e-3, 1e-2), (1e-2, 1e-2), (3e-2, 1e-2)],
+    "lora": LOW_RANK_IMAGES,
     "frod": [
         (5e-3, 5e-4, 1e-2), (1e-2, 1e-3, 1e-2), (1e-2, 5e-3, 1e-2), (3e-2, 3e-3, 1e-2), (3e-2, 1e-2, 1e-2),
         (1e-2, 1e-2, 1e-2),
     ],
+    "vera": [(1e-2, 1e-3), (3e-2, 1e-3), (1e-2, 1e-2), (3e-2, 1e-2), (1e-1, 1e-2), (3e-1, 1e-2)],
+    "randlora": LOW_RANK_IMAGES,
+    "pissa": LOW_RANK_IMAGES,
+    "milora": LOW_RANK_IMAGES,
+    "dora": LOW_RANK_IMAGES,
+    "goat": LOW_RANK_IMAGES,
+    "fura": LOW_RANK_IMAGES,
+    "qfura": LOW_RANK_IMAGES,
+    "qlora": LOW_RANK_IMAGES,
 }  # fmt: skip
 TRIALS = {"glue": GLUE, "vision": VISION}
 

@@ -9,4 +9,4 @@ from frod_bench.bench.shapes import ARCHITECTURES
 
 @pytest.fixture
 def setting():
-    return Setting(ARCHITECTURES["minilm"], 4, 2, 5, 0.05, 2, torch.float32, torch.device("cpu"), narrow=8)
+    return Setting(ARCHITECTURES["minilm"], 4, 2, 5, 0.05, 8, torch.float32, torch.device("cpu"), narrow=8)

@@ -1,15 +1,15 @@
 """What is timed against what, by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
-from peft import FrodConfig, LoraConfig, PeftConfig, VeraConfig, get_peft_model
+from peft import FrodConfig, LoraConfig, PeftConfig, RandLoraConfig, VeraConfig, get_peft_model
 from torch import Tensor, nn
 
 from frod_bench.bench.shapes import Architecture
-from frod_bench.methods import attach
+from frod_bench.methods import attach, make_method, method_names
 from frod_bench.methods.injection import train_only_head
 
 
@@ -36,14 +36,17 @@ class Setting:
         return self.architecture.inputs(self.batch, self.length, self.dtype, self.device)
 
 
+_VERA_RANK = 256  # of vectors, not of matrices: --rank is not for it
+
 Adapt = Callable[[nn.Module, Setting], dict[str, Any]]
 
 
-def _ours(**options: Any) -> Adapt:
+def _ours(method: str, **options: Any) -> Adapt:
     def adapt(model: nn.Module, setting: Setting) -> dict[str, Any]:
-        arch = setting.architecture
-        own = {"sparsity": setting.sparsity} | options
-        return attach(model, "frod", targets=list(arch.targets), head=[arch.head], **own).facts
+        arch, taken = setting.architecture, {option.name for option in fields(make_method(method))}
+        own = {"sparsity": setting.sparsity} if "sparsity" in taken else {}
+        own |= {"rank": _VERA_RANK if method == "vera" else setting.rank} if "rank" in taken else {}
+        return attach(model, method, targets=list(arch.targets), head=[arch.head], **own | options).facts
 
     return adapt
 
@@ -63,27 +66,23 @@ def _base(model: nn.Module, setting: Setting) -> dict[str, Any]:
     return {}
 
 
-def _full_ft(model: nn.Module, setting: Setting) -> dict[str, Any]:
-    model.requires_grad_(True)
-    return {}
-
-
 # name: adapts a model in place and returns what it says of itself
 CONTENDERS: dict[str, Adapt] = {
     "base": _base,
-    "lora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t)),
-    "dora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t, use_dora=True)),
-    "vera": _peft(lambda s, t: VeraConfig(r=256, target_modules=t)),
-    "full_ft": _full_ft,
+    **{method: _ours(method) for method in method_names()},
+    "frod_factored": _ours("frod", way="factored"),
+    "frod_residual": _ours("frod", way="residual"),
+    "frod_merged": _ours("frod", way="merged"),
+    "frod_recompute": _ours("frod", recompute=True),
+    "frod_global": _ours("frod", basis="global"),
+    "frod_block_diagonal": _ours("frod", pattern="block_diagonal"),
+    "frod_banded": _ours("frod", pattern="banded"),
     "peft_frod": _peft(lambda s, t: FrodConfig(target_modules=t, sparse_rate=s.sparsity, progressbar=False)),
-    "frod": _ours(),
-    "frod_factored": _ours(way="factored"),
-    "frod_residual": _ours(way="residual"),
-    "frod_merged": _ours(way="merged"),
-    "frod_recompute": _ours(recompute=True),
-    "frod_global": _ours(basis="global"),
-    "frod_block_diagonal": _ours(pattern="block_diagonal"),
-    "frod_banded": _ours(pattern="banded"),
+    "peft_lora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t)),
+    "peft_pissa": _peft(lambda s, t: LoraConfig(r=s.rank, init_lora_weights="pissa", target_modules=t)),
+    "peft_dora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t, use_dora=True)),
+    "peft_vera": _peft(lambda s, t: VeraConfig(r=_VERA_RANK, target_modules=t)),
+    "peft_randlora": _peft(lambda s, t: RandLoraConfig(r=s.rank, target_modules=t)),
 }
 
 

@@ -30,6 +30,7 @@ examples:
   frod-bench bench step --shape clip_vit_b32 --threads 2 --to results/bench
   frod-bench bench step --shape roberta_large --batch 32 --length 128 --contenders lora,peft_frod,frod,frod_global
   frod-bench bench step --shape llama2_7b --dtype bf16 --device cuda
+  frod-bench bench step --shape minilm --contenders lora,peft_lora,dora,peft_dora,vera,peft_vera,randlora,peft_randlora
   frod-bench bench init --shape clip_vit_b32 --rounds 1
   frod-bench bench start --shape clip_vit_b32 --layers 4 --batch 8
   frod-bench bench ops --shape roberta_large --sparsity 0.01
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--batch", type=int, help="rows a step")
     add("--length", type=int, help="tokens a row, for text")
     add("--sparsity", type=float, default=0.02, help="density of S (default: 0.02)")
-    add("--rank", type=int, default=64, help="rank of LoRA and DoRA (default: 64)")
+    add("--rank", type=int, default=64, help="rank of LoRA and its kin, not of VeRA (default: 64)")
     add(
         "--contenders",
         help=f"comma-separated; default: {','.join(USUAL)}; also"

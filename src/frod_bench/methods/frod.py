@@ -24,7 +24,6 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.joint import DEFAULT_PI
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
-from frod_bench.methods import frod_peft
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.ops.frod_linear import WAYS
@@ -123,9 +122,13 @@ class Frod(Method):
         categories = [category(name) for name in names]
         return [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
 
-    def _coordinates(self, layers: dict[str, nn.Module], seed: int) -> Iterator[frod_peft.Coordinates]:
+    def _coordinates(
+        self, layers: dict[str, nn.Module], seed: int
+    ) -> Iterator[tuple[str, Tensor, Tensor, FrodBasis, float]]:
         """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
         if self.basis == "peft":
+            from frod_bench.methods import frod_peft  # PEFT takes seconds to import
+
             require_finite(layers.items())
             yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
             return
@@ -212,11 +215,15 @@ class Frod(Method):
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft` and `frod_peft`."""
+        from frod_bench.methods import frod_peft
+
         frod_peft.save(adapted, dict(frod_layers(adapted.model)), directory)
 
     @classmethod
     def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> Adapted:
         """See `Method.load_peft`. The method is then basis=peft with PEFT's density, ridge and seed."""
+        from frod_bench.methods import frod_peft
+
         options, targets, head, seed = frod_peft.read_options(config)
         adapted = cls(basis="peft", **options).attach(model, targets, head, seed)
         adapted.load_state(frod_peft.read_state(dict(frod_layers(model)), directory))

@@ -1,8 +1,8 @@
 """Finding modules by name suffix, putting adapters in their place, and what stays trainable."""
 
+import sys
 from collections.abc import Iterable, Sequence
 
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
@@ -41,9 +41,15 @@ def find_targets(
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     for name, module in found:
-        if not isinstance(module, kinds) or isinstance(module, BaseTunerLayer):
+        if not isinstance(module, kinds) or _is_adapted(module):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
     return found
+
+
+def _is_adapted(module: nn.Module) -> bool:
+    """Return whether PEFT has been here; a program that has not imported it, which takes seconds, has no such layer."""
+    peft = sys.modules.get("peft.tuners.tuners_utils")
+    return peft is not None and isinstance(module, peft.BaseTunerLayer)
 
 
 def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:

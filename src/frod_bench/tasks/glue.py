@@ -100,7 +100,7 @@ class GlueTask:
             label_names=self.label_names,
             metric=Metric(self.metrics[0]),
             collate=PadToLongest(tokenizer),
-            measure=Scorer(self.metrics, reported),
+            measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
             provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows)),
         )

@@ -14,7 +14,7 @@ class GroupedScorer:
     """
 
     def __init__(self, metrics: Sequence[str], reported: str, sizes: Mapping[str, int]):
-        self._scorer = Scorer(metrics, reported)
+        self._scorer = Scorer(metrics, reported, sum(sizes.values()))
         self._task_of = [task.rpartition("/")[2] for task, size in sizes.items() for _ in range(size)]
 
     def __call__(self, split: str, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:

@@ -111,7 +111,7 @@ class ImageTask:
             label_names=names,
             metric=Metric(self.metrics[0]),
             collate=Collate(transform),
-            measure=Scorer(self.metrics, reported),
+            measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
             provenance=annotated(
                 source.provenance(), unofficial_sizes(sizes, self.rows), spelled_otherwise(names, self.label_names)

@@ -28,9 +28,19 @@ class Scorer:
     "validation_" as a suffix, as in `accuracy_mismatched`.
     """
 
-    def __init__(self, metrics: Sequence[str], reported: str):
+    def __init__(self, metrics: Sequence[str], reported: str, classes: int):
+        """Raise `RequestError` for a metric that is unknown or has no value for so many classes."""
         self._metrics = [load_metric(name) for name in metrics]
         self._reported = reported
+        labels = list(range(classes))
+        for name, metric in zip(metrics, self._metrics, strict=True):
+            try:
+                metric.compute(predictions=labels, references=labels)
+            except ValueError as error:
+                raise RequestError(
+                    f"task.metrics has {name}, which has no value for {classes} classes. Leave it out, or ask for"
+                    " accuracy."
+                ) from error
 
     def __call__(self, split: str, predictions: Sequence[int], references: Sequence[int]) -> dict[str, float]:
         suffix = "" if split == self._reported else f"_{split.removeprefix('validation_')}"
