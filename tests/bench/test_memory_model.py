@@ -18,6 +18,13 @@ def test_the_prediction_is_near_the_measurement(setting):
     assert 0.85 < row["peak_predicted_over_measured"] < 1.15
 
 
+def test_what_a_method_keeps_for_detaching_is_measured(setting):
+    wide = dataclasses.replace(setting, narrow=1, layers=2)
+    lora, pissa = bench_memory_model(wide, ["lora", "pissa"], Quiet())["rows"]
+    copies = 2 * (4 * 384 * 384 + 2 * 384 * 1536) * 4 / 2**20  # of the adapted weights
+    assert pissa["step_measured_mib"] - lora["step_measured_mib"] > 0.9 * copies
+
+
 def test_every_published_size_has_its_parameters():
     billions = {size.name: sum(p.numel() for p in size.on_meta(1).parameters()) / 1e9 for size in SIZES}
     per_block = {s.name: sum(p.numel() for p in s.on_meta(2).parameters()) / 1e9 - billions[s.name] for s in SIZES}

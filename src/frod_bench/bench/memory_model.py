@@ -15,9 +15,11 @@ _MIB = 2**20
 
 
 def adapted(method: Method, setting: Setting) -> nn.Module:
-    """Return the setting's backbone adapted by a method, in training."""
+    """Return the setting's backbone adapted by a method, in training, with all that the method keeps for later."""
     arch = setting.architecture
-    return method.attach(setting.model(), list(arch.targets), [arch.head]).model.train()
+    found = method.attach(setting.model(), list(arch.targets), [arch.head])
+    found.model.adapted = found  # as long as the model lives, as in a run
+    return found.model.train()
 
 
 def bench_memory_model(setting: Setting, methods: list[str], progress) -> dict[str, Any]:
