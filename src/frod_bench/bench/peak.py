@@ -65,7 +65,7 @@ def _measure(make: Callable[[Setting], nn.Module], setting: Setting, live: bool,
     warnings.simplefilter("ignore")
     if live:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**16)
-    small = dataclasses.replace(setting, layers=2, batch=2, narrow=8)
+    small = dataclasses.replace(setting, layers=2, batch=2, rank=8, narrow=8)
     _peaks(make, small, 0)  # the pages of libraries and the thread pool are no model's
     reset_peak()
     with tempfile.TemporaryDirectory() as folder:
