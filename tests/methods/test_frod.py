@@ -1,6 +1,8 @@
 """FRoD: which layers share what, its diagnostics, and its steps against PEFT's own."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -240,3 +242,9 @@ def test_steps_equal_pefts(way, make_model, targets, head, batch, logits):
 def assert_near(ours, theirs, relative=1e-5):
     difference, size = (ours - theirs).detach().norm(), theirs.detach().norm()
     assert difference <= relative * size and size > 0, f"{difference / size:.1e}"
+
+
+def test_attaching_does_not_wait_for_peft():
+    script = "import sys, torch; from frod_bench import attach; model = torch.nn.Sequential(torch.nn.Linear(8, 8));"
+    script += " attach(model, targets=['0']); print(sorted({'peft', 'bitsandbytes'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "[]\n"
