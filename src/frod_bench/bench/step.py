@@ -5,9 +5,9 @@ from typing import Any
 from frod_bench.bench.check import check_against_peft
 from frod_bench.bench.contenders import Setting, build
 from frod_bench.bench.peak import peak_bytes
-from frod_bench.bench.timing import Stepper, gemm_rate, spread, take_turns
+from frod_bench.bench.timing import Stepper, gemm_rate, ratio, spread, take_turns
 
-BASE, USUAL_PRICE, PEFT = "base", "lora", "peft_"
+BASE, PEFT = "base", "peft_"
 _FLOOR = "the frozen target layers, forward and input gradient"
 
 
@@ -23,6 +23,7 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
     width = next(setting.model().parameters()).shape[-1]
     groups = [[name] for name in names] if setting.device.type == "cuda" else [names]
     rows: dict[str, dict[str, Any]] = {}
+    seconds: dict[str, dict[str, list[float]]] = {}
     rate = gemm_rate(tokens, width, setting.dtype, setting.device)
     for group in groups:
         steppers = {}
@@ -34,18 +35,17 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
             rows[name] = {"contender": name, "trainable": stepper.trainable, **spread(stepper.seconds)}
             rows[name]["gflop"] = stepper.flops / 1e9
             rows[name]["evaluation_ms"] = spread(stepper.evaluation_seconds)["median_ms"]
+            seconds[name] = {"time": stepper.seconds, "evaluation": stepper.evaluation_seconds}
         rate = max(rate, gemm_rate(tokens, width, setting.dtype, setting.device))
         del steppers, stepper
     for name, row in rows.items():
         progress.say(f"memory of {name}")
         row["peak_mib"] = peak_bytes(name, setting) / 2**20
         row["of_gemm_rate"] = 1e12 * row["gflop"] / row["median_ms"] / rate
-        if USUAL_PRICE in rows:
-            row["time_over_lora"] = row["median_ms"] / rows[USUAL_PRICE]["median_ms"]
-        if (theirs := rows.get(name if name.startswith(PEFT) else PEFT + name.split("_")[0])) is not None:
-            row["time_over_peft"] = row["median_ms"] / theirs["median_ms"]
-        if BASE in rows:
-            row["evaluation_over_base"] = row["evaluation_ms"] / rows[BASE]["evaluation_ms"]
+        peft = name if name.startswith(PEFT) else PEFT + name.split("_")[0]
+        for what, column, other in (("time", "lora", "lora"), ("time", "peft", peft), ("evaluation", "base", BASE)):
+            if other in rows:
+                row[f"{what}_over_{column}"] = ratio(seconds[name][what], seconds[other][what])
     floor = 4e-9 * tokens * _target_weights(setting)
     return {
         "rows": list(rows.values()),

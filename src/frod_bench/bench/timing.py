@@ -88,6 +88,11 @@ def spread(seconds: list[float]) -> dict[str, float]:
     return {"median_ms": 1e3 * median, "low_ms": 1e3 * low, "high_ms": 1e3 * high}
 
 
+def ratio(seconds: list[float], others: list[float]) -> float:
+    """Return the median over the rounds of the ratio in a round, in which a slow spell of the machine cancels."""
+    return statistics.median(mine / theirs for mine, theirs in zip(seconds, others, strict=True))
+
+
 def gemm_rate(tokens: int, width: int, dtype: torch.dtype, device: torch.device) -> float:
     """Return the rate of x W^T in operations a second, of x [tokens, width] and W [width, width]: the best of ten."""
     x = torch.randn(tokens, width, device=device).to(dtype)
