@@ -44,11 +44,12 @@ for name in ("evaluate", "peft", "sklearn", "sklearn.metrics", "torchvision"):
 module("frod_bench.cli.job", run_job=run_job)
 """
 MAIN = """
-import sys
+import signal, sys
 from frod_bench.cli.fresh import FreshProcesses
 from frod_bench.errors import Interrupted
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have set to be ignored
     try:
         processes = FreshProcesses([])
         for word in sys.argv[1:]:
