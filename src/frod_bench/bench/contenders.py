@@ -45,7 +45,7 @@ def _ours(method: str, **options: Any) -> Adapt:
     def adapt(model: nn.Module, setting: Setting) -> dict[str, Any]:
         arch, taken = setting.architecture, {option.name for option in fields(make_method(method))}
         own = {"sparsity": setting.sparsity} if "sparsity" in taken else {}
-        own |= {"rank": _VERA_RANK if method == "vera" else setting.rank} if "rank" in taken else {}
+        own |= {"rank": setting.rank} if "rank" in taken else {}
         return attach(model, method, targets=list(arch.targets), head=[arch.head], **own | options).facts
 
     return adapt
@@ -70,6 +70,7 @@ def _base(model: nn.Module, setting: Setting) -> dict[str, Any]:
 CONTENDERS: dict[str, Adapt] = {
     "base": _base,
     **{method: _ours(method) for method in method_names()},
+    "vera": _ours("vera", rank=_VERA_RANK),
     "frod_factored": _ours("frod", way="factored"),
     "frod_residual": _ours("frod", way="residual"),
     "frod_merged": _ours("frod", way="merged"),
