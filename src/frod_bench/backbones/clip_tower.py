@@ -9,7 +9,8 @@ from collections import OrderedDict
 import torch
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, normalize, scaled_dot_product_attention
+from torch.nn import functional
+from torch.nn.functional import cross_entropy, normalize
 from transformers.modeling_outputs import ImageClassifierOutput
 
 
@@ -31,7 +32,7 @@ class SplitAttention(nn.Module):
             projection(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for projection, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value))
         ]
-        return self.out_proj(scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)), None
+        return self.out_proj(functional.scaled_dot_product_attention(*heads).transpose(1, 2).flatten(2)), None
 
 
 def split_tower(tower: VisionTransformer) -> VisionTransformer:

@@ -15,6 +15,7 @@ from accelerate.utils.memory import clear_device_cache
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
+from frod_bench.train.attention import training_attention
 from frod_bench.train.batches import plan_epoch
 from frod_bench.train.flops import FlopCount, typical_step
 from frod_bench.train.loading import Loader, Part, Timed, lengths_of
@@ -193,7 +194,8 @@ class Trainer:
         with self.adapted.fixed_weights(len(step)) if len(step) > 1 else contextlib.nullcontext():
             for number, (batch, own, targets) in enumerate(parts, start=1):
                 share = targets / counted
-                with contextlib.nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
+                last, attention = number == len(parts), training_attention(mean.device, self.settings.precision)
+                with attention, contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                     with self.accelerator.autocast():
                         loss = self.model(**batch).loss
                         total = loss * share + self.adapted.auxiliary_loss() * (own / rows)
