@@ -86,6 +86,11 @@ def test_quoted_rows_are_judged_under_their_own_protocol(seeds):
     assert cells({"LoRA": {"RTE": seeds(0.84, protocol="goat")}})["LoRA", "RTE"].verdict == "reproduced"
 
 
+def test_texts_cut_by_the_protocol_are_the_paper_s_data(seeds):
+    data = {"source": "hub", "cut": "texts cut to 128 tokens: train 3 of 2490"}
+    assert cells({"FRoD": {"RTE": seeds(0.62, data=data)}})["FRoD", "RTE"].verdict == "reproduced"
+
+
 def test_a_part_of_the_rows_is_other_data(seeds):
     scope = Scope(SCOPE.rows, SCOPE.columns, whole_data=False)
     assert cells({"FRoD": {"RTE": seeds(0.62)}}, scope)["FRoD", "RTE"].verdict == "other data"

@@ -94,6 +94,9 @@ def test_a_run_without_its_configuration_is_left_out_and_told(store):
 
 def test_remarks_about_the_data_are_kept_once(store):
     data = {"source": "packaged", "note": "not the split of the paper"}
+    cut = "texts cut to 8 tokens: train 1 of 2"
+    [section] = summarise([store(data=data | {"cut": cut}, seed=2)]).sections
+    assert section.notes == ["not the split of the paper", cut]
     [section] = summarise([store(data=data), store(seed=1, data=data)]).sections
     assert section.notes == ["not the split of the paper"]
     [section] = summarise([store(data=data), store(data={"source": "packaged"}, task="glue/sst2")]).sections

@@ -102,8 +102,8 @@ def test_subsets_and_holdout(configured, llama):
 def test_cut_prompts_are_counted(configured, llama, boolq_root):
     _, tokenizer = llama
     source = boolq_root([BOOLQ, BOOLQ | {"passage": "long " * 100}])
-    note = load(configured("boolq"), tokenizer, "classification", source, max_length=100).provenance["note"]
-    assert note.endswith("prompts cut to fit 100 tokens: train 1 of 2, validation 1 of 2")
+    cut = load(configured("boolq"), tokenizer, "classification", source, max_length=100).provenance["cut"]
+    assert cut == "texts cut to 100 tokens: train 1 of 2, validation 1 of 2"
 
 
 @pytest.mark.parametrize(

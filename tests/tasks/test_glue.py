@@ -48,6 +48,13 @@ def test_provenance_tells_an_unofficial_size(task, data_root, tokenizer, toy_row
     assert note == "not the official number of rows: train 12 of 40"
 
 
+def test_cut_texts_are_counted(task, data_root, tokenizer):
+    assert "cut" not in load(task, data_root, tokenizer).provenance
+    data = load(task, data_root, tokenizer, max_length=5)
+    assert data.provenance["cut"].startswith("texts cut to 5 tokens: train 40 of 40, ")
+    assert "cut" not in data.train.column_names
+
+
 def test_unlabelled_row_is_an_error(task, data_root, tokenizer, toy_rows):
     toy_rows(3, labels=[0, 1, -1]).to_parquet(data_root / "nyu-mll/glue/toy/validation_matched.parquet")
     with pytest.raises(RequestError, match="Row 2 of nyu-mll/glue/toy/validation_matched has label -1"):

@@ -33,13 +33,19 @@ def test_instruction_is_one_string(toy_rows):
 
 def test_encoded_columns_are_the_models_and_no_others(tokenizer, toy_rows):
     columns = encoded(toy_rows(3), tokenizer).column_names
-    assert sorted(columns) == ["attention_mask", "input_ids", "labels", "length"]
+    assert sorted(columns) == ["attention_mask", "cut", "input_ids", "labels", "length"]
 
 
 def test_truncation_cuts_to_max_length(tokenizer, toy_rows):
     row = encoded(toy_rows(1), tokenizer, max_length=5)[0]
     assert tokenizer.decode(row["input_ids"]) == "[CLS] one [SEP] three [SEP]"
-    assert row["length"] == 5
+    assert row["length"] == 5 and row["cut"]
+
+
+@pytest.mark.parametrize("max_length", [5, 6, 7])
+def test_only_rows_that_lost_tokens_count_as_cut(tokenizer, toy_rows, max_length):
+    rows = encoded(toy_rows(3), tokenizer, max_length=max_length)  # six tokens each
+    assert list(rows["cut"]) == [max_length < 6] * 3
 
 
 def test_padding_reaches_the_longest_row_only(tokenizer):

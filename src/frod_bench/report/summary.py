@@ -64,11 +64,11 @@ class Section:
 
     @property
     def notes(self) -> list[str]:
-        """What the data's source says a reader must know, each remark once, with its tasks where it is not for all."""
+        """What a reader must know of the data, each remark once, with its tasks where it is not for all."""
         tasks: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:
             for run in row.runs:
-                if note := run.record.data.get("note"):
+                for note in {run.record.data.get(key) for key in ("note", "cut")} - {None}:
                     tasks[note].add(row.task)
         every = {row.task for row in self.rows}
         return sorted(note if own == every else f"{', '.join(sorted(own))}: {note}" for note, own in tasks.items())

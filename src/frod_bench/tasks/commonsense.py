@@ -10,13 +10,13 @@ from transformers import PreTrainedTokenizerBase
 from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import require_entries
-from frod_bench.tasks.formats import CUT, Classification, Format, Instruction
+from frod_bench.tasks.formats import Classification, Format, Instruction
 from frod_bench.tasks.grouped import GroupedScorer
 from frod_bench.tasks.prompts import render
-from frod_bench.tasks.provenance import annotated, unofficial_sizes
+from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
 from frod_bench.tasks.selection import carve_holdout, subset
-from frod_bench.tasks.text import check_max_length
+from frod_bench.tasks.text import CUT, check_max_length
 
 LAYOUTS = ("hub", "commonsense170k")
 FORMATS = ("classification", "instruction")
@@ -141,7 +141,7 @@ def load_questions(
         collate=form.collate,
         measure=GroupedScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
         samples=samples,
-        provenance=annotated(source.provenance(), _unofficial(tasks, read), _cut_note(encoded, max_length)),
+        provenance=annotated(source.provenance(), _unofficial(tasks, read)) | texts_cut(encoded, max_length),
         predict=form.predict,
     )
 
@@ -185,9 +185,3 @@ def _unofficial(tasks: Sequence[CommonsenseTask], read: Mapping[str, Sequence[Da
     label = {(s, t): f"{tasks[t].name.rpartition('/')[2]} {s}" if len(tasks) > 1 else s for s, t in sizes}
     official = {label[s, t]: tasks[t].rows[s] for s, t in sizes if s in tasks[t].rows}
     return unofficial_sizes({label[key]: n for key, n in sizes.items()}, official)
-
-
-def _cut_note(encoded: Mapping[str, Dataset], max_length: int) -> str | None:
-    counts = {split: sum(rows[CUT]) for split, rows in encoded.items()}
-    cut = ", ".join(f"{split} {count} of {len(encoded[split])}" for split, count in counts.items() if count)
-    return f"prompts cut to fit {max_length} tokens: {cut}" if cut else None

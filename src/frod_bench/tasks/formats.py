@@ -13,11 +13,10 @@ from frod_bench.tasks.base import most_likely_class
 from frod_bench.tasks.generation import Generation
 from frod_bench.tasks.likelihood import Likelihood
 from frod_bench.tasks.prompts import Pieces, fit
-from frod_bench.tasks.text import PadToLongest
+from frod_bench.tasks.text import CUT, PadToLongest
 
 LOSSES = ("response", "sequence")
 IGNORED = -100  # a label that counts nothing in the loss
-CUT = "cut"  # the column that tells whether a prompt was cut
 
 
 class Format(Protocol):

@@ -9,9 +9,9 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_rows, require_entries
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.provenance import annotated, unofficial_sizes
+from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
-from frod_bench.tasks.text import PadToLongest, check_text_options, encode
+from frod_bench.tasks.text import CUT, PadToLongest, check_text_options, encode
 
 LABEL = "label"
 
@@ -90,19 +90,24 @@ class GlueTask:
         samples = {"train": len(train), "eval": len(chosen[reported])}
         samples |= {split: len(chosen[split]) for split in further}
         sizes = {split: len(rows) for split, rows in read.items()}
+        parts = {self.train_split: encoded(train, self.train_split)}
+        parts |= {split: encoded(rows, split) for split, rows in chosen.items()}
         if held is not None:
             samples["holdout"] = len(held)
+            parts["holdout"] = encoded(held, "holdout")
+        rows = {split: part.remove_columns(CUT) for split, part in parts.items()}
         return TaskData(
-            train=encoded(train, self.train_split),
-            evaluation={split: encoded(rows, split) for split, rows in chosen.items()},
-            holdout=None if held is None else encoded(held, "holdout"),
+            train=rows[self.train_split],
+            evaluation={split: rows[split] for split in self.eval_splits},
+            holdout=rows.get("holdout"),
             num_labels=len(self.label_names),
             label_names=self.label_names,
             metric=Metric(self.metrics[0]),
             collate=PadToLongest(tokenizer),
             measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
-            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows)),
+            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows))
+            | texts_cut(parts, max_length),
         )
 
     def _read(self, source: Source, split: str) -> Dataset:

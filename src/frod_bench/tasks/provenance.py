@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 
+from datasets import Dataset
+
+from frod_bench.tasks.text import CUT
+
 
 def annotated(provenance: dict[str, str], *notes: str | None) -> dict[str, str]:
     """Return a source's provenance with the notes that are not None behind its own."""
@@ -13,3 +17,13 @@ def unofficial_sizes(read: Mapping[str, int], official: Mapping[str, int]) -> st
     """Return a note on the splits whose number of rows is not the official one, None when there is none."""
     sizes = [f"{split} {n} of {official[split]}" for split, n in read.items() if n != official.get(split, n)]
     return f"not the official number of rows: {', '.join(sizes)}" if sizes else None
+
+
+def texts_cut(encoded: Mapping[str, Dataset], max_length: int) -> dict[str, str]:
+    """Return under `cut` how many rows of each split lost tokens; nothing when none did.
+
+    It is no note: the protocol sets `max_length`, so the rows are still those of the paper.
+    """
+    counts = {split: sum(rows[CUT]) for split, rows in encoded.items()}
+    cut = ", ".join(f"{split} {count} of {len(encoded[split])}" for split, count in counts.items() if count)
+    return {"cut": f"texts cut to {max_length} tokens: {cut}"} if cut else {}

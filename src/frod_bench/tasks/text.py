@@ -10,6 +10,7 @@ from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 from frod_bench.errors import RequestError, nearest
 
 FORMATS = ("pair", "instruction")
+CUT = "cut"  # the column that tells whether a row lost tokens
 
 
 def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
@@ -40,7 +41,7 @@ def encode(
     max_length: int,
     desc: str,
 ) -> Dataset:
-    """Return `rows` as token ids, cut to `max_length` tokens, with `labels` and `length`; other columns go.
+    """Return `rows` as token ids, cut to `max_length` tokens, with `labels`, `length` and `cut`; other columns go.
 
     Without an instruction, one or two fields go to the tokenizer as a single text or a pair, the longer cut
     first. With one, the row becomes one string: instruction, the fields, "result: ", a line each (the format
@@ -52,7 +53,13 @@ def encode(
         if instruction is not None:
             texts = [["\n".join((instruction, *row, "result: ")) for row in zip(*texts, strict=True)]]
         encoded = tokenizer(*texts, truncation=True, max_length=max_length)
-        return {**encoded, "labels": batch[label], "length": [len(ids) for ids in encoded["input_ids"]]}
+        lengths = [len(ids) for ids in encoded["input_ids"]]
+        cut = [False] * len(lengths)
+        if full := [row for row, length in enumerate(lengths) if length == max_length]:
+            whole = tokenizer(*([column[row] for row in full] for column in texts), verbose=False)["input_ids"]
+            for row, ids in zip(full, whole, strict=True):
+                cut[row] = len(ids) > max_length
+        return {**encoded, "labels": batch[label], "length": lengths, CUT: cut}
 
     return rows.map(encode_batch, batched=True, remove_columns=rows.column_names, desc=desc)
 
