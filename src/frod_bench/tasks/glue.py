@@ -95,6 +95,7 @@ class GlueTask:
         if held is not None:
             samples["holdout"] = len(held)
             parts["holdout"] = encoded(held, "holdout")
+        provenance = annotated(source.provenance(), unofficial_sizes(sizes, self.rows))
         rows = {split: part.remove_columns(CUT) for split, part in parts.items()}
         return TaskData(
             train=rows[self.train_split],
@@ -106,8 +107,7 @@ class GlueTask:
             collate=PadToLongest(tokenizer),
             measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
-            provenance=annotated(source.provenance(), unofficial_sizes(sizes, self.rows))
-            | texts_cut(parts, max_length),
+            provenance=provenance | texts_cut(parts, max_length),
         )
 
     def _read(self, source: Source, split: str) -> Dataset:
