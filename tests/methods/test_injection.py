@@ -71,3 +71,13 @@ def test_a_module_is_replaced_at_any_depth():
 def test_what_is_not_there_is_named(targets, head, words):
     with pytest.raises(RequestError, match=words):
         find_targets(Model(), targets, head)
+
+
+def test_a_target_that_shares_its_weight_is_refused():
+    model = Model()
+    model.layers[1].query.weight = model.head[0].weight
+    with pytest.raises(RequestError, match=r"layers\.1\.query has the same weight as head\.0"):
+        find_targets(model, ["query"], ["head"])
+    assert len(find_targets(model, ["subquery"], ["head"])) == 2
+    model.layers[1].query.weight = nn.Parameter(model.head[0].weight.clone())
+    assert len(find_targets(model, ["query"], ["head"])) == 2

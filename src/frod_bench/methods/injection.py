@@ -1,6 +1,7 @@
 """Finding modules by name suffix, putting adapters in their place, and what stays trainable."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from torch import nn
@@ -29,7 +30,8 @@ def find_targets(
 ) -> list[tuple[str, nn.Module]]:
     """Return the linear layers named by `targets` that are not inside the head, in the model's order.
 
-    Raises RequestError for a name that matches nothing or something that is not a linear layer.
+    Raises RequestError for a name that matches nothing, something that is not a linear layer, or one whose weight is
+    also another module's.
     """
     if not targets:
         raise RequestError("targets is empty: name the linear layers to adapt, e.g. targets=[query,value].")
@@ -43,7 +45,21 @@ def find_targets(
     for name, module in found:
         if not isinstance(module, kinds) or _is_adapted(module):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
+    _require_untied(model, found)
     return found
+
+
+def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -> None:
+    owners = defaultdict(list)
+    for name, module in model.named_modules():
+        for parameter in module.parameters(recurse=False):
+            owners[id(parameter)].append(name)
+    for name, layer in layers:
+        if others := [owner for owner in owners[id(layer.weight)] if owner != name]:
+            raise RequestError(
+                f"The target {name} has the same weight as {', '.join(others)}: what is merged into one would change the"
+                f" other. Leave it out of targets, or give it a copy: {name}.weight = nn.Parameter({name}.weight.clone())."
+            )
 
 
 def _is_adapted(module: nn.Module) -> bool:
