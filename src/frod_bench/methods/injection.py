@@ -57,8 +57,8 @@ def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -
     for name, layer in layers:
         if others := [owner for owner in owners[id(layer.weight)] if owner != name]:
             raise RequestError(
-                f"The target {name} has the same weight as {', '.join(others)}: what is merged into one would change the"
-                f" other. Leave it out of targets, or give it a copy: {name}.weight = nn.Parameter({name}.weight.clone())."
+                f"The target {name} has the same weight as {', '.join(others)}: merging into it would change them too."
+                f" Leave it out of targets, or give it a copy: {name}.weight = nn.Parameter({name}.weight.clone())."
             )
 
 
