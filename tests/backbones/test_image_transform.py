@@ -20,6 +20,17 @@ def test_both_halves_together_are_open_clips_transform(shape, size):
     assert batch.shape == (2, 3, size, size) and batch.dtype == torch.float32
 
 
+def test_crops_are_those_of_open_clips_training_transform():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (70, 80, 3), dtype=np.uint8))
+    transform = ImageTransform(32)
+    torch.manual_seed(0)
+    cropped = [transform.crop(image) for _ in range(2)]
+    assert not np.array_equal(*cropped)
+    torch.manual_seed(0)
+    expected = torch.stack([image_transform(32, is_train=True)(image) for _ in range(2)])
+    assert torch.equal(transform.normalise(torch.from_numpy(np.stack(cropped))), expected)
+
+
 def test_the_key_tells_what_resizing_depends_on():
     assert ImageTransform(32).key != ImageTransform(33).key
     assert ImageTransform(32).key == ImageTransform(32, mean=(0.5, 0.5, 0.5)).key

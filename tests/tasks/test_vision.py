@@ -21,6 +21,9 @@ class Transform:
     def resize(self, image):
         return np.asarray(image.resize((4, 4))).transpose(2, 0, 1)
 
+    def crop(self, image):
+        return self.resize(image) + np.uint8(100 * torch.randint(2, ()))
+
     def normalise(self, pixels):
         return pixels.float() / 255
 
@@ -143,6 +146,30 @@ def test_splits_with_other_classes_are_refused(write, load):
 def test_plain_numbers_are_labels_too(write, load):
     write("train", names=None)
     assert load().label_names == NAMES
+
+
+def test_training_images_are_cropped_anew_at_every_look(task, write, load):
+    data = load(task=task(random_crop=True))
+    torch.manual_seed(0)
+    looks = [greys(data.train) for _ in range(8)]
+    assert {tuple(sorted(set(seen))) for seen in zip(*looks, strict=True)} == {(row, row + 100) for row in range(20)}
+    assert greys(data.evaluation["test"]) == list(range(6))
+    torch.manual_seed(0)
+    assert greys(data.train) == looks[0]
+    assert data.train.costly and not data.evaluation["test"].costly
+
+
+@pytest.mark.parametrize(("held_back", "kept"), [([0.1, 5000], 18), ([0.5, 3], 17), ([0, 5], 20), (None, 20)])
+def test_rows_that_are_held_back_are_not_trained_on(task, write, load, held_back, kept):
+    data = load(task=task(held_back=held_back))
+    assert data.samples == {"train": kept, "eval": 6} and len(set(greys(data.train))) == kept
+    assert set(greys(load(task=task(held_back=held_back), max_train=4).train)) < set(greys(data.train))
+
+
+@pytest.mark.parametrize("option", [{"held_back": 0.1}, {"held_back": [1.5, 5]}, {"random_crop": "yes"}])
+def test_options_of_the_training_rows_are_checked(task, option):
+    with pytest.raises(RequestError, match=f"task.{next(iter(option))}=.* is not accepted"):
+        task(**option)
 
 
 def test_a_corrupt_image_is_named_by_its_row_in_the_file(write, load):

@@ -29,17 +29,21 @@ class Transform(Protocol):
     def resize(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as uint8 [3, size, size]."""
 
+    def crop(self, image: Image.Image) -> np.ndarray:
+        """Return a random part of an RGB image as uint8 [3, size, size]."""
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """Return uint8 images [batch, 3, size, size] as float32 of that shape."""
 
 
 class PixelRows:
-    """Rows of resized images, uint8 [3, size, size] each, and their labels."""
+    """Rows of resized images, uint8 [3, size, size] each, and their labels; `costly` where each look decodes."""
 
     column_names = ("pixels", "labels")
 
     def __init__(self, pixels: Sequence[np.ndarray], labels: Sequence[int]):
         self._pixels, self._labels = pixels, labels
+        self.costly = isinstance(pixels, DecodedPixels)
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -78,8 +82,8 @@ class _Stored(Sequence):
         return self._decoded[row]
 
 
-class _Decoded(Sequence):
-    """Decodes at every look: what is used where the cache cannot be written."""
+class DecodedPixels(Sequence):
+    """Decodes at every look: for random crops, and where the cache cannot be written."""
 
     def __init__(self, encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]):
         self._encoded, self._resized = encoded, resized
@@ -109,7 +113,7 @@ def cached_pixels(
         stored = _read(file, shape)
         if stored is None and writable and _write(file, shape, encoded, resized):
             stored = _read(file, shape)
-    decoded = _Decoded(encoded, resized)
+    decoded = DecodedPixels(encoded, resized)
     return decoded if stored is None else _Stored(stored, file, transform.size, decoded)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datasets import ClassLabel, Dataset, Features, Image, config
 from huggingface_hub.constants import HF_HUB_CACHE
@@ -14,7 +15,7 @@ from frod_bench.tasks.checks import check_image_rows, require_entries
 from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.pixels import Collate, PixelRows, Transform, cached_pixels
+from frod_bench.tasks.pixels import Collate, DecodedPixels, PixelRows, Transform, cached_pixels
 from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
 
@@ -25,7 +26,9 @@ class ImageTask:
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size
     of each split; `packaged` is for listings. An image of more than `max_pixels` pixels is refused. Raises
-    `RequestError` when one of the lists is empty or `max_pixels` is no whole number above 0.
+    With `random_crop` training images go through the transform's `crop` at every look; `held_back` is the share of the
+    training rows that is not used, and at most how many. Raises `RequestError` when one of the lists is empty or an
+    option is out of range.
     """
 
     name: str
@@ -42,11 +45,17 @@ class ImageTask:
     max_pixels: int
     version: int
     packaged: str | None = None
+    random_crop: bool | None = None
+    held_back: list[float] | None = None
 
     def __post_init__(self) -> None:
         require_entries(self, ("label_names", "eval_splits", "metrics"))
         if isinstance(self.max_pixels, bool) or not isinstance(self.max_pixels, int) or self.max_pixels < 1:
             raise RequestError(f"task.max_pixels={self.max_pixels} is not accepted: a whole number above 0.")
+        if self.random_crop not in (None, True, False):
+            raise RequestError(f"task.random_crop={self.random_crop} is not accepted: true, false or null.")
+        if self.held_back is not None:
+            _check_held_back(self.held_back)
 
     @property
     def schema(self) -> Features:
@@ -84,18 +93,23 @@ class ImageTask:
         names = classes[self.train_split][0]
         numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
         chosen = {split: subset(numbered[split], max_eval, "data.max_eval") for split in self.eval_splits}
-        train, held = subset(numbered[self.train_split], max_train, "data.max_train"), None
+        train = subset(self._without_held_back(numbered[self.train_split]), max_train, "data.max_train")
+        held = None
         if holdout:
             train, held = carve_holdout(train, self.label)
 
-        def decoded(rows: Dataset, split: str) -> PixelRows:
+        def decoded(rows: Dataset, split: str, crop: bool = False) -> PixelRows:
             numbers = rows["row"]
 
             def image(row: int, content: bytes) -> Pillow:
                 return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
 
             encoded, places = _Encoded(rows, self.image), classes[split][1]
-            return PixelRows(cached_pixels(encoded, transform, image), [places[label] for label in rows[self.label]])
+            if crop:
+                pixels = DecodedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
+            else:
+                pixels = cached_pixels(encoded, transform, image)
+            return PixelRows(pixels, [places[label] for label in rows[self.label]])
 
         reported, *further = self.eval_splits
         samples = {"train": len(train), "eval": len(chosen[reported])}
@@ -104,7 +118,7 @@ class ImageTask:
             samples["holdout"] = len(held)
         sizes = {split: len(rows) for split, rows in read.items()}
         return TaskData(
-            train=decoded(train, self.train_split),
+            train=decoded(train, self.train_split, crop=bool(self.random_crop)),
             evaluation={split: decoded(rows, split) for split, rows in chosen.items()},
             holdout=None if held is None else decoded(held, self.train_split),
             num_labels=len(self.label_names),
@@ -126,12 +140,27 @@ class ImageTask:
         places = class_places(kind.names, self.label_names)
         return [kind.names[places.index(place)] for place in range(len(places))], places
 
+    def _without_held_back(self, rows: Dataset) -> Dataset:
+        if self.held_back is None:
+            return rows
+        share, most = self.held_back
+        return subset(rows, max(len(rows) - min(int(share * len(rows)), most), 1), "task.held_back")
+
     def _read(self, source: Source, split: str) -> Dataset:
         rows = source.read(self.repo, self.config, split, self.schema)
         where = f"{self.repo}/{self.config}/{split}"
         check_image_rows(rows, where, self.image, self.label, self.label_names)
         kept = rows.select_columns([self.image, self.label])
         return kept.cast_column(self.image, Image(decode=False))
+
+
+def _check_held_back(value: Any) -> None:
+    match value:
+        case [float() | int() as share, int() as most] if 0 <= share < 1 and most >= 0:
+            return
+    raise RequestError(
+        f"task.held_back={value} is not accepted: a share from 0 to 1 and a number of rows, [0.1, 5000]."
+    )
 
 
 class _Encoded(Sequence):

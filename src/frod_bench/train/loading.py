@@ -24,7 +24,8 @@ def lengths_of(rows: Any) -> list[int]:
 class Loader:
     """Makes batches with `collate`, in `workers` processes beside an accelerator.
 
-    On a CPU there are none: they would take its cores from the model.
+    On a CPU there are none: they would take its cores from the model. Rows that say they are `costly`, as images that
+    are decoded at every look, get four times as many.
     """
 
     def __init__(self, accelerator: Accelerator, collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]):
@@ -46,7 +47,7 @@ class Loader:
             rows,
             batch_sampler=[part + row for part, row in zip(own, longest, strict=True)],
             collate_fn=self._collate,
-            num_workers=self.workers,
+            num_workers=self.workers * (4 if getattr(rows, "costly", False) else 1),
             pin_memory=self._on_cuda,
         )
         with torch.random.fork_rng(devices=[], enabled=begun):
