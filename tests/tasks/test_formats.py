@@ -78,6 +78,22 @@ def test_padding_is_in_front(llama):
     assert predicted["labels"].tolist() == [3, 2] and predicted["task"].tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(("loss_on", "whole"), [("response", False), ("sequence", True)])
+def test_what_the_loss_leaves_out_is_not_computed(llama, questions, loss_on, whole):
+    build, tokenizer = llama
+    model, form = build().eval(), instruction(tokenizer, loss_on=loss_on)
+    rows = [{k: row[k] for k in ("input_ids", "labels")} for row in form.encode(questions, True, "x")]
+    batch = form.collate(rows)
+    longest = batch["input_ids"].shape[1]
+    assert batch["labels"].shape[1] == batch["logits_to_keep"]
+    assert (batch["logits_to_keep"] == longest) is whole
+    everything = torch.tensor([[IGNORED] * (longest - len(r["labels"])) + list(r["labels"]) for r in rows])
+    short, full = model(**batch), model(batch["input_ids"], batch["attention_mask"], labels=everything)
+    assert short.logits.shape[1] == batch["logits_to_keep"]
+    assert (batch["labels"][:, 1:] != IGNORED).sum() == (everything[:, 1:] != IGNORED).sum()
+    torch.testing.assert_close(short.loss, full.loss)
+
+
 @torch.no_grad()
 def test_padding_changes_no_loss(llama, questions):
     build, tokenizer = llama

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from accelerate.utils import send_to_device
 from tqdm import tqdm
 
 from frod_bench.cli.job import load_data, make_parts
@@ -83,4 +84,4 @@ def _batches(data: TaskData, plane: Plane, device: torch.device) -> list[tuple[d
         lengths = data.train["length"]
         rows.sort(key=lambda row: lengths[row])
     encoded = [data.collate([data.train[row] for row in part]) for part in chunks(rows, 64)]
-    return [({k: v.to(device) for k, v in batch.items()}, len(batch["labels"])) for batch in encoded]
+    return [(send_to_device(batch, device), len(batch["labels"])) for batch in encoded]

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from frod_bench.errors import RunFailure
 
+Batch = dict[str, Tensor | int]  # what a model's forward takes
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -42,7 +44,7 @@ class TaskData:
     num_labels: int | None  # None: the model keeps its language-model head
     label_names: list[str]
     metric: Metric
-    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]  # rows -> tensors [batch, longest row]
+    collate: Callable[[list[dict[str, Any]]], Batch]  # rows -> tensors [batch, longest row]
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]]  # split, predictions, references
     samples: dict[str, int]  # "train", "eval" (the reported split), then holdout and further splits by name
     provenance: dict[str, str]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.tasks.base import most_likely_class
+from frod_bench.tasks.base import Batch, most_likely_class
 from frod_bench.tasks.generation import Generation
 from frod_bench.tasks.likelihood import Likelihood
 from frod_bench.tasks.prompts import Pieces, fit
@@ -28,7 +28,7 @@ class Format(Protocol):
 
     num_labels: int | None
     metrics: tuple[str, ...]  # beside the task's own
-    collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]
+    collate: Callable[[list[dict[str, Any]]], Batch]
     predict: Callable[[nn.Module, dict[str, Tensor]], list[int]]
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
@@ -111,13 +111,15 @@ class Instruction:
 class PadLeft:
     """Collates rows with the padding in front, so that all prompts end together: tensors [batch, longest row].
 
-    `labels` that are tokens are padded with `IGNORED`; classes and task numbers become tensors [batch].
+    `labels` that are tokens begin one column before the first that counts in any row, and `logits_to_keep` is their
+    number of columns: the model need not compute what the loss leaves out, most of its vocabulary's work. Classes and
+    task numbers become tensors [batch].
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self._pad = tokenizer.pad_token_id
 
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    def __call__(self, rows: list[dict[str, Any]]) -> Batch:
         longest = max(len(row["input_ids"]) for row in rows)
 
         def padded(name: str, filler: int) -> Tensor:
@@ -126,7 +128,9 @@ class PadLeft:
         masks = [[0] * (longest - len(row["input_ids"])) + [1] * len(row["input_ids"]) for row in rows]
         batch = {"input_ids": padded("input_ids", self._pad), "attention_mask": torch.tensor(masks)}
         if "task" not in rows[0]:
-            return batch | {"labels": padded("labels", IGNORED)}
+            labels = padded("labels", IGNORED)
+            kept = min(longest, longest - int((labels != IGNORED).any(0).int().argmax()) + 1)
+            return batch | {"labels": labels[:, longest - kept :], "logits_to_keep": kept}
         return batch | {name: torch.tensor([row[name] for row in rows]) for name in ("labels", "task")}
 
 

@@ -6,14 +6,16 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import send_to_device
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from frod_bench.errors import RunFailure
+from frod_bench.tasks.base import Batch
 
 _IGNORED = -100  # the label of a token that is not predicted
 
-Part = tuple[dict[str, Tensor], int, int]  # a batch, its rows and its targets that count
+Part = tuple[Batch, int, int]  # a batch, its rows and its targets that count
 
 
 def lengths_of(rows: Any) -> list[int]:
@@ -28,7 +30,7 @@ class Loader:
     are decoded at every look, get four times as many.
     """
 
-    def __init__(self, accelerator: Accelerator, collate: Callable[[list[dict[str, Any]]], dict[str, Tensor]]):
+    def __init__(self, accelerator: Accelerator, collate: Callable[[list[dict[str, Any]]], Batch]):
         self._accelerator, self._collate = accelerator, collate
         self._on_cuda = accelerator.device.type == "cuda"
         self.workers = 2 if self._on_cuda else 0
@@ -53,11 +55,12 @@ class Loader:
         with torch.random.fork_rng(devices=[], enabled=begun):
             made = iter(loader)
         for part in own:
-            kept = {key: value[: max(len(part), 1)] for key, value in self._next(made).items()}
+            rows_kept = max(len(part), 1)
+            kept = {k: v[:rows_kept] if isinstance(v, Tensor) else v for k, v in self._next(made).items()}
             targets = _targets(kept["labels"]) if part else 0
-            yield {k: v.to(self._accelerator.device, non_blocking=True) for k, v in kept.items()}, len(part), targets
+            yield send_to_device(kept, self._accelerator.device, non_blocking=True), len(part), targets
 
-    def _next(self, made: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _next(self, made: Iterator[Batch]) -> Batch:
         try:
             return next(made)
         except RuntimeError as error:
