@@ -93,7 +93,7 @@ def _notes(measured: Measured) -> list[str]:
         records = [run.record for row in measured.values() for run in row.get(column, [])]
         if len({str(record.data.get("fingerprint") or record.data.get("revision")) for record in records}) > 1:
             notes.append(f"{column}: the runs are not all on the same rows of data.")
-        said = {record.data.get(key, "") for record in records for key in ("note", "cut")} - {""}
+        said = {"; ".join(filter(None, map(record.data.get, ("note", "cut")))) for record in records} - {""}
         notes += [f"{column}: {note}." for note in sorted(said)]
     return notes
 
