@@ -1,6 +1,6 @@
 """Find the learning rates of `profile=offline`: the same number of trials for every method, on training rows only.
 
-    python scripts/tune_offline.py --root DIR [--task glue/sst2] [--methods vera,goat] [--out outputs/tune] [--jobs 2]
+    python scripts/tune_offline.py --root DIR [--task glue/sst2] [--methods vera,goat] [--jobs 2] [train.precision=bf16]
 
 DIR holds the task as `data.root` does. Its training rows are divided: for GLUE 1,000 train and 1,500 others judge,
 for images 600 and 400. The rows that evaluate in a real run are not read. Prints one table; the winners are copied
@@ -86,6 +86,7 @@ def main() -> int:
     parser.add_argument("--methods", help="separated by commas; all that have trials by default")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"))
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with its share of the cores")
+    parser.add_argument("overrides", nargs="*", help="for every trial, as frod-bench takes them")
     arguments = parser.parse_args()
     data = divide(arguments.task, arguments.root, arguments.out)
     table = TRIALS[arguments.task.partition("/")[0]]
@@ -97,7 +98,8 @@ def main() -> int:
         method, rates = trial
         leaves = [f"train.lr.{role}={rate}" for role, rate in zip(make_method(method).roles, rates, strict=True)]
         command = [sys.executable, "-m", "frod_bench", f"method={method}", f"task={arguments.task}", "profile=offline"]
-        return subprocess.run([*command, f"data.root={data}", *leaves], env=environment, check=False).returncode
+        command += [f"data.root={data}", *leaves, *arguments.overrides]
+        return subprocess.run(command, env=environment, check=False).returncode
 
     trials = [(method, rates) for method in methods for rates in table[method]]
     with ThreadPoolExecutor(arguments.jobs) as pool:
