@@ -17,6 +17,7 @@ def store(tmp_path):
         seconds=20.0,
         tan_alpha=0.1,
         folder=None,
+        others=None,
         **changes,
     ):
         recipe = {"epochs": {"glue/rte": 3}.get(task, 2)}
@@ -52,7 +53,7 @@ def store(tmp_path):
             "config_hash": config_hash(config),
             "metric": {"name": "accuracy", "higher_is_better": True},
             "status": "completed",
-            "best": {"value": best, "epoch": 2, "metrics": {"accuracy": best}},
+            "best": {"value": best, "epoch": 2, "metrics": {"accuracy": best} | (others or {})},
             "final": {"value": final, "epoch": 3, "metrics": {"accuracy": final}},
             "params": {"trainable": 184_330, "head": 770, "total": 22_897_546, "pct_of_backbone": 0.81},
             "samples": {"train": 2490, "eval": 277},

@@ -54,6 +54,20 @@ def test_several_tasks_give_a_matrix_of_methods_by_tasks(summary, store):
     assert "Best, every method" not in to_text(summarise([store()]))
 
 
+def test_a_second_metric_has_a_matrix_and_a_csv_column_of_its_own(store, summary):
+    def with_f1(seed, f1):
+        return store(seed=seed, task="glue/mrpc", others={"f1": f1})
+
+    both = summarise([with_f1(0, 0.80), with_f1(1, 0.82), store(task="glue/rte")])
+    text = to_markdown(both)
+    matrix = text[text.index("Other metrics") :]
+    assert cells(matrix, "method") == ["method", "glue/mrpc f1"]
+    assert cells(matrix, "frod") == ["frod", "81.00 ± 1.41"]
+    rows = {row["task"]: row["other_metrics"] for row in csv.DictReader(io.StringIO(to_csv(both)))}
+    assert rows == {"glue/mrpc": "f1=81.00", "glue/rte": ""}
+    assert "Other metrics" not in to_text(summary)
+
+
 def test_incomplete_runs_are_listed_with_their_error_on_one_line(summary):
     row = cells(to_markdown(summary), "pissa")
     assert row[:6] == ["glue/rte", "pissa", "0", "failed", "3", r"no \| memory left"]

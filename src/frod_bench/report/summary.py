@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import NamedTuple
 
 from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun
+from frod_bench.record import RunRecord, StoredRun
 from frod_bench.report.variants import differing, label, settings
 
 
@@ -43,6 +43,7 @@ class Row:
     metric: str
     runs: list[StoredRun]
     best: Spread
+    others: dict[str, Spread]  # the other metrics of the task, at the epoch of `best`
     final: Spread
     trainable: int
     pct_of_backbone: float
@@ -147,6 +148,7 @@ def _row(method: str, runs: list[StoredRun]) -> Row:
         metric=records[0].metric["name"],
         runs=runs,
         best=Spread.over([record.best["value"] for record in records]),
+        others=_others(records),
         final=Spread.over([record.final["value"] for record in records]),
         trainable=records[0].params["trainable"],
         pct_of_backbone=records[0].params["pct_of_backbone"],
@@ -154,6 +156,12 @@ def _row(method: str, runs: list[StoredRun]) -> Row:
         s_per_epoch=_mean(seconds),
         peak_bytes=max(peaks, default=None),
     )
+
+
+def _others(records: list[RunRecord]) -> dict[str, Spread]:
+    scores = [record.best["metrics"] for record in records]
+    shared = [name for name in scores[0] if name != records[0].metric["name"] and all(name in s for s in scores)]
+    return {name: Spread.over([s[name] for s in scores]) for name in shared}
 
 
 def _mean(values: list[float]) -> float | None:

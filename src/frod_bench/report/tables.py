@@ -44,6 +44,7 @@ _CSV_COLUMNS = (
     "best_std",
     "final_mean",
     "final_std",
+    "other_metrics",  # name=mean, several separated by spaces
     "trainable",
     "pct_of_backbone",
     "tan_alpha",
@@ -92,7 +93,9 @@ def _csv_cells(row: Row) -> list[str | int]:
     measured = (_number(row.tan_alpha, ".4g"), _number(row.s_per_epoch, ".2f"), _mib(row.peak_bytes, ".1f"))
     plain = ["" if cell == ABSENT else cell for cell in measured]
     records = " ".join(run.record.digest.removeprefix("sha256:")[:_DIGITS] for run in row.runs)
-    return [row.task, row.method, row.metric, row.seeds, *scores, row.trainable, row.pct_of_backbone, *plain, records]
+    others = " ".join(f"{name}={_percent(score.mean)}" for name, score in row.others.items())
+    cells = [row.task, row.method, row.metric, row.seeds, *scores, others, row.trainable, row.pct_of_backbone]
+    return [*cells, *plain, records]
 
 
 def _document(summary: Summary, layout: Format, heading: Callable[[object], str]) -> str:
@@ -102,7 +105,13 @@ def _document(summary: Summary, layout: Format, heading: Callable[[object], str]
         blocks.append(_table(map(_cells, section.rows), _COLUMNS, layout, left=2))
         if len({row.task for row in section.rows}) > 1:
             blocks.append("Best, every method on every task:")
-            blocks.append(_matrix(section, layout))
+            blocks.append(_matrix({(row.method, row.task): row.best for row in section.rows}, layout))
+        others = {
+            (row.method, f"{row.task}\n{name}"): score for row in section.rows for name, score in row.others.items()
+        }
+        if others:
+            blocks.append("Other metrics, at the same epochs:")
+            blocks.append(_matrix(others, layout))
         legend = _legend(section)
         blocks.append(wrapped("\n".join(legend)) if layout == "simple" else "\n\n".join(legend))
     if summary.incomplete:
@@ -144,12 +153,13 @@ def _incomplete_cells(run: StoredRun) -> list[str]:
     return [record.task, record.method, str(record.seed), record.status, epochs, error, str(run.path)]
 
 
-def _matrix(section: Section, layout: Format) -> str:
-    tasks = list(dict.fromkeys(row.task for row in section.rows))
-    methods = sorted({row.method for row in section.rows})
-    best = {(row.method, row.task): _spread(row.best) for row in section.rows}
-    rows = [[method, *(best.get((method, task), ABSENT) for task in tasks)] for method in methods]
-    return _table(rows, ["method", *tasks], layout, left=1)
+def _matrix(scores: dict[tuple[str, str], Spread], layout: Format) -> str:
+    """Lay out the score of every (method, column)."""
+    columns = list(dict.fromkeys(column for _, column in scores))
+    cells = {key: _spread(score) for key, score in scores.items()}
+    methods = sorted({method for method, _ in scores})
+    rows = [[method, *(cells.get((method, column), ABSENT) for column in columns)] for method in methods]
+    return _table(rows, ["method", *columns], layout, left=1)
 
 
 def _legend(section: Section) -> list[str]:
