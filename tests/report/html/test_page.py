@@ -82,6 +82,12 @@ def test_the_matrix_has_an_average_only_where_every_task_was_run(store):
     assert "Every method on every task" not in page(summarise(runs[:1]), "title")
 
 
+def test_other_metrics_have_a_table_where_a_task_has_any(store):
+    runs = [store("frod", "glue/mrpc", others={"f1": 0.81}), store("lora", "glue/rte")]
+    assert "glue/mrpc f1" in page(summarise(runs), "title")
+    assert "Other metrics" not in page(summarise(runs[1:]), "title")
+
+
 def test_runs_that_did_not_complete_are_named_with_their_error(summary):
     text = page(summary, "title")
     assert "did not complete" in text and "out of memory" in text

@@ -32,7 +32,10 @@ def page(summary: Summary, title: str) -> str:
         title=title,
         summary=summary,
         runs=len(runs),
-        sections=[(section, [_runs(section), *_matrix(section), *tables(section)]) for section in summary.sections],
+        sections=[
+            (section, [_runs(section), *_matrix(section), *_others(section), *tables(section)])
+            for section in summary.sections
+        ],
         environments=_environments(runs),
         absent=ABSENT,
         data=_inline_json(page_data(summary)),
@@ -76,6 +79,21 @@ def _matrix(section: Section) -> list[Table]:
     columns = [Column(name, "{:.2f}".format) for name in (*tasks, "average")]
     note = "best, mean over the seeds; an average only where every task was run."
     return [Table("matrix", "Every method on every task", (Column("method", numeric=False), *columns), rows, note)]
+
+
+def _others(section: Section) -> list[Table]:
+    """Return the metrics that no other table shows, every method on every task, if a task has any."""
+    keys = dict.fromkeys((row.task, name) for row in section.rows for name in row.others)
+    if not keys:
+        return []
+    scores = {
+        (row.method, row.task, name): 100 * score.mean for row in section.rows for name, score in row.others.items()
+    }
+    methods = dict.fromkeys(row.method for row in section.rows)
+    rows = [(method, *(scores.get((method, *key)) for key in keys)) for method in methods]
+    columns = [Column(f"{task} {name}", "{:.2f}".format) for task, name in keys]
+    note = "At the epoch of best, mean over the seeds, in percent."
+    return [Table("others", "Other metrics", (Column("method", numeric=False), *columns), rows, note)]
 
 
 def _percent(spread: tuple[float, float | None]) -> tuple[float, float | None]:
