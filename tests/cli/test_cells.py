@@ -7,6 +7,7 @@ import pytest
 
 from frod_bench.cli.cells import compose_cells, load_preset, presets, restricted
 from frod_bench.cli.identity import identity
+from frod_bench.cli.overrides import choices
 from frod_bench.cli.paths import paper_dir
 from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory
@@ -36,6 +37,11 @@ def test_the_grid_has_64_settings_and_holds_those_of_table_5():
     printed = {frozenset(words) for words in load_preset("table5").rows.values()}
     assert (len(grid), len(printed)) == (64, 12)
     assert printed < grid
+
+
+def test_the_table_of_methods_has_every_method():
+    words = {word for row in load_preset("methods").rows.values() for word in row}
+    assert {f"method={name}" for name in choices("method")} <= words
 
 
 def test_only_files_with_rows_are_tables():

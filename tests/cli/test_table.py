@@ -136,3 +136,19 @@ def test_the_time_left_is_that_of_the_same_task_where_it_is_known():
     assert pace.left([rte, mrpc]) == pytest.approx(30.0)
     pace.add(mrpc, 60.0)
     assert pace.left([rte, mrpc]) == pytest.approx(75.0)
+
+
+def test_a_table_that_is_not_the_papers_ends_with_the_runs_of_its_cells(bench, outcomes):
+    outcomes["glue/mrpc"] = Outcome(1, "The loss is nan.")
+    words = ("table", "methods", "--profile", "smoke", "--methods", "lora,fura", "--tasks", "rte,mrpc")
+    code, out, err = bench(*words)
+    assert (code, err) == (1, "")
+    table = out[out.index("profile smoke") :]
+    assert [line.split()[:3] for line in table.splitlines() if line.startswith("glue/")] == [
+        ["glue/rte", "fura", "1"],
+        ["glue/rte", "lora", "1"],
+    ]
+    outcomes["glue/rte"] = outcomes["glue/mrpc"]
+    code, out, err = bench(*words, "data.max_train=8")
+    assert (code, err) == (1, "")
+    assert "method " not in out  # nothing is complete: no table

@@ -1,4 +1,4 @@
-"""`frod-bench table`: run the missing cells of a table of the paper, then print it."""
+"""`frod-bench table`: run the missing cells of a table, the paper's or another, then print it."""
 
 import argparse
 import time
@@ -10,8 +10,9 @@ from frod_bench.cli.fresh import FreshProcesses, Outcome
 from frod_bench.cli.identity import output_root
 from frod_bench.cli.paper_table import compare_with_paper, is_printed
 from frod_bench.cli.parser import command_parser
+from frod_bench.cli.runs import read_summary
 from frod_bench.errors import Interrupted
-from frod_bench.report.paper_tables import to_text
+from frod_bench.report import paper_tables, tables
 
 _EXAMPLES = """\
 examples:
@@ -19,6 +20,7 @@ examples:
   frod-bench table 4 --profile offline data.root=DIR --seeds 0 --methods frod,lora,full_ft --tasks rte,mrpc
   FROD_BENCH_OUT=results/runs frod-bench table 2     the paper's protocol: a GPU, and the hub's data
   frod-bench table figure6 --tasks dtd --seeds 0     a column of the ablation's whole grid: 64 runs
+  frod-bench table methods --profile smoke           every method there is, the paper's and others, on four tasks
 
 A cell is one method on one task with one seed. What is complete is not run again, so the same command goes on after
 an interruption; `frod-bench plan` says beforehand what a table costs.
@@ -32,7 +34,10 @@ def main(argv: list[str]) -> int:
     cells = compose_cells(preset, arguments, arguments.words)
     failed = _run_missing(cells)
     if is_printed(preset.name):
-        print("\n" + "\n\n".join(map(to_text, compare_with_paper(preset, cells, [output_root()]))), end="")
+        printed = map(paper_tables.to_text, compare_with_paper(preset, cells, [output_root()]))
+        print("\n" + "\n\n".join(printed), end="")
+    elif complete := [cell.directory for cell in cells if cell.completed()]:
+        print("\n" + tables.to_text(read_summary(complete)), end="")
     if failed:
         print(f"\n{len(failed)} of {len(cells)} cells failed; the same command tries them again:")
         for cell, outcome in failed:
@@ -96,10 +101,10 @@ def _duration(seconds: float) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench table",
-        "Run the cells of one of the paper's tables that are missing, each in a process of its own, and"
-        " print the table beside the paper's numbers. Exit code 1 says that a cell failed.",
+        "Run the missing cells of a table, each in a process of its own, and print it, beside the paper's numbers"
+        " if it is one of the paper's. Exit code 1 says that a cell failed.",
         _EXAMPLES,
     )
-    parser.add_argument("table", help="2, 3, 4, 5 or the name of another file with rows in configs/sweep/")
+    parser.add_argument("table", help="2, 3, 4, 5, methods or the name of another file with rows in configs/sweep/")
     add_arguments(parser)
     return parser
