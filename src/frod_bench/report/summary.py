@@ -64,6 +64,16 @@ class Section:
     rows: list[Row]
 
     @property
+    def rows_used(self) -> str:
+        """How many rows train and how many judge on every task, from all its runs."""
+        sizes: dict[str, set[str]] = defaultdict(set)
+        for row in self.rows:
+            for run in row.runs:
+                samples = run.record.samples
+                sizes[row.task].add(f"{samples['train']:,} and {samples['eval']:,}")
+        return "; ".join(f"{task} {' or '.join(sorted(own))}" for task, own in sizes.items())
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must know of the data, each remark once, with its tasks where it is not for all."""
         tasks: dict[str, set[str]] = defaultdict(set)

@@ -172,6 +172,7 @@ def _legend(section: Section) -> list[str]:
         f"Scores: {names} in percent, mean ± sample standard deviation over the seeds.",
         f"best: {_BEST.get(section.setting.selection, _BEST_DEFAULT)}. final: the last epoch.",
         f"tan alpha: mean over the layers after the last epoch. peak memory: {', '.join(kinds)}.",
+        f"Rows that train and that judge: {section.rows_used}.",
         *(f"Data: {note}" for note in section.notes),
     ]
 
