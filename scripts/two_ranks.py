@@ -1,12 +1,12 @@
 """Train every method on one process and on two under torchrun, and put the losses side by side.
 
-    python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--to results/bench] [--out DIR]
+    python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--shard] [--to results/bench]
 
 A step is an epoch here, so that the records hold every step's loss and a whole evaluation after it: 27 rows a step in
 two micro-batches of 14 and 13, which two processes cannot share evenly, and 21 rows that judge in batches of 8, 8 and
-5. Random tiny backbones without dropout,
-generated rows, float32. Exits with 1 when a loss differs by more than the
-tolerance, relative, or a metric at all.
+5. Random tiny backbones without dropout, generated rows, float32. With --shard the two also split the frozen weights,
+for every method that has any. Exits with 1 when a loss differs by more than the tolerance, relative, or a metric at
+all.
 """
 
 import argparse
@@ -64,13 +64,16 @@ def main() -> int:
         default="commonsense/boolq",
         help="as for task=; its tiny backbone must have no dropout, as those of commonsense and vision",
     )
+    parser.add_argument("--shard", action="store_true", help="train.shard=true on two processes; not for full_ft")
     parser.add_argument("--steps", type=int, default=6, help="optimizer steps (default: 6)")
     parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="where the runs go; they are kept")
     arguments = parser.parse_args()
-    methods = arguments.methods.split(",") if arguments.methods else method_names()
+    able = [name for name in method_names() if not (arguments.shard and name == "full_ft")]
+    methods = arguments.methods.split(",") if arguments.methods else able
     words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
-    one, two = (train(processes, words, arguments.out.resolve()) for processes in (1, 2))
+    out = arguments.out.resolve()
+    one, two = train(1, words, out), train(2, words + ["train.shard=true"] * arguments.shard, out)
     rows = [compare(one[method], two[method]) for method in methods]
     result = {"command": shlex.join(["python", *sys.argv]), "tolerance": TOLERANCE, "rows": rows}
     result["environment"] = environment("cpu, 1 thread a process, gloo")
@@ -78,8 +81,9 @@ def main() -> int:
     print(text, end="")
     if arguments.to is not None:
         arguments.to.mkdir(parents=True, exist_ok=True)
-        (arguments.to / "two_ranks.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        (arguments.to / "two_ranks.md").write_text(text, encoding="utf-8")
+        name = "two_ranks_shard" if arguments.shard else "two_ranks"
+        (arguments.to / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        (arguments.to / f"{name}.md").write_text(text, encoding="utf-8")
     return int(any(r["largest_relative_difference"] > TOLERANCE or r["metrics_that_differ"] for r in rows))
 
 

@@ -67,11 +67,12 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(make_trainer, make_run, sile
 
 
 def test_a_checkpoint_in_another_basis_is_refused(make_trainer, tmp_path):
-    trainer = make_trainer("frod")
-    save_checkpoint(tmp_path, trainer, {})
-    trainer.adapted.model.layers[0].query.basis.right.Vt[0] *= -1  # as right a basis, of another machine
+    here, there = make_trainer("frod"), make_trainer("frod")
+    save_checkpoint(tmp_path, here, {})
+    load_checkpoint(tmp_path, here)
+    there.adapted.model.layers[0].query.basis.right.Vt[0] *= -1  # as right a basis, of another machine
     with pytest.raises(RequestError, match=r"(?s)other base weights.*force=true"):
-        load_checkpoint(tmp_path, trainer)
+        load_checkpoint(tmp_path, there)
 
 
 def test_another_seed_gives_other_weights(make_trainer, make_run, silent):

@@ -183,8 +183,15 @@ def test_what_needs_a_cuda_device_is_refused_without_one(make_settings):
 def test_engines_that_split_the_trained_values_are_refused(make_settings, monkeypatch):
     state = SimpleNamespace(distributed_type=DistributedType.FSDP)
     monkeypatch.setattr(trainer_module, "Accelerator", lambda **options: state)
-    with pytest.raises(RequestError, match=r"FSDP splits the trained values .*torchrun"):
+    with pytest.raises(RequestError, match=r"FSDP splits the trained values .*torchrun.*train\.shard=true"):
         make_accelerator(make_settings())
+
+
+def test_one_process_has_nobody_to_share_its_weights_with(make_settings):
+    with pytest.raises(RequestError, match=r"this is one process.*torchrun"):
+        make_accelerator(make_settings(shard=True))
+    with pytest.raises(RequestError, match=r"train\.shard=maybe is not accepted"):
+        make_settings(shard="maybe")
 
 
 def test_the_loss_of_a_language_model_is_a_mean_over_tokens(make_trainer, make_data, silent, monkeypatch):

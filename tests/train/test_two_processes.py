@@ -29,3 +29,16 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     assert {len(run.metrics) for run in runs.runs} == {2}
     decompositions = len(list((tmp_path / "cache2/decompositions").glob("*.safetensors")))
     assert 0 < decompositions == len(list((tmp_path / "cache1/decompositions").glob("*.safetensors")))
+
+
+@pytest.mark.slow
+def test_two_processes_that_hold_the_frozen_weights_together_take_the_steps_of_one(tmp_path):
+    """FRoD splits a buffer of its own, DoRA reads whole weights in forward, QLoRA's are integers."""
+    words = f"--shard --methods frod,dora,qlora --steps 2 --out {tmp_path} --to {tmp_path}".split()
+    command = [sys.executable, str(SCRIPT), *words]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=900)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    rows = json.loads((tmp_path / "two_ranks_shard.json").read_text())["rows"]
+    assert [(row["method"], row["steps"], row["rows_judged"]) for row in rows] == [
+        (name, 2, 21) for name in ("frod", "dora", "qlora")
+    ]

@@ -39,14 +39,20 @@ class FrodLinear(nn.Module):
         self.way, self.dropout, self.recompute, self.sharers = way, dropout, recompute, sharers
         dtype, device = base.weight.dtype, base.weight.device
         trainable_dtype = torch.promote_types(dtype, torch.float32)
-        # the sparse products read U^T by rows where m < n, and U is laid out for that
-        self.register_buffer("U", U.to(device, dtype).T.contiguous().T, persistent=False)
+        # the sparse products read U^T by rows where m < n
+        self.register_buffer("Ut", U.to(device, dtype).T.contiguous(), persistent=False)
         initial = sigma.to(device, trainable_dtype)
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
+        self.keeps = True  # W', where it may be
         self.passes = 0  # to come before a parameter changes; 0 where that is not known
         self._kept: tuple[tuple, Tensor, tuple[Tensor, Tensor]] | None = None
+
+    @property
+    def U(self) -> Tensor:
+        """U [m, n], a view."""
+        return self.Ut.T
 
     @property
     def weight(self) -> Tensor:
@@ -63,7 +69,7 @@ class FrodLinear(nn.Module):
 
     @property
     def out_features(self) -> int:
-        return self.U.shape[0]
+        return self.Ut.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W'^T + b [..., m] of x [..., n]."""
@@ -116,7 +122,7 @@ class FrodLinear(nn.Module):
     def _kept_weight(self) -> Tensor | None:
         """Return W' where it may be kept, which is while nothing can step between two forward passes."""
         lasting = self.passes or not (self.training or torch.is_grad_enabled())
-        if torch.compiler.is_compiling() or not lasting:
+        if torch.compiler.is_compiling() or not (lasting and self.keeps):
             self._kept = None
             return None
         if self.training and self.recompute:
@@ -136,7 +142,14 @@ class FrodLinear(nn.Module):
 
     def fix(self, passes: int) -> None:
         """Promise that no parameter changes over so many forward passes, about; 0 takes the promise back."""
-        self.passes, self._kept = passes, None
+        self.passes, self._kept = passes if self.keeps else 0, None
+
+    def hold_as_parameters(self) -> None:
+        """Hold U^T as a frozen parameter, which an engine can split over processes, and keep no W' whole."""
+        Ut = self._buffers.pop("Ut")
+        self._non_persistent_buffers_set.discard("Ut")
+        self.register_parameter("Ut", nn.Parameter(Ut, requires_grad=False))
+        self.keeps, self._kept = False, None
 
     def _apply(self, fn, recurse=True):
         self._kept = None
@@ -144,7 +157,8 @@ class FrodLinear(nn.Module):
 
     def geometry(self) -> UpdateGeometry:
         """Return what the update looks like; see `UpdateGeometry`."""
-        return update_geometry(self.U, self.basis.Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
+        Ut = self.Ut.full_tensor() if hasattr(self.Ut, "full_tensor") else self.Ut  # split over processes, or whole
+        return update_geometry(Ut.T, self.basis.Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, nnz={self.basis.pattern.nnz}"

@@ -107,6 +107,7 @@ class Adapted:
     seed: int
     facts: dict[str, Any] = field(default_factory=dict)  # of the initialisation, for the record
     state: Any = None  # the method's own
+    _fingerprint: dict[str, Tensor] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self):
         if self.method.head == "frozen":
@@ -187,7 +188,7 @@ class Adapted:
             self.method.save_peft(self, directory)
             return directory
         tensors = self.trainable_state() | {
-            f"{_FINGERPRINT}{name}": tensor for name, tensor in self.method.fingerprint(self).items()
+            f"{_FINGERPRINT}{name}": tensor for name, tensor in self.fingerprint().items()
         }
         config = {"method": self.method.name, "options": asdict(self.method), "targets": self.targets}
         config |= {"head": self.head, "seed": self.seed}
@@ -201,9 +202,15 @@ class Adapted:
         self.check_fingerprint({name.removeprefix(_FINGERPRINT): tensor for name, tensor in saved.items()}, directory)
         self.load_state(state)
 
+    def fingerprint(self) -> dict[str, Tensor]:
+        """Return `Method.fingerprint`, formed once: what it is made of is frozen, and may be split up later."""
+        if self._fingerprint is None:
+            self._fingerprint = self.method.fingerprint(self)
+        return self._fingerprint
+
     def check_fingerprint(self, saved: dict[str, Tensor], place: str | Path) -> None:
         """Raise RequestError unless the values in `place`, saved with this fingerprint, mean the same in this model."""
-        for name, own in self.method.fingerprint(self).items():
+        for name, own in self.fingerprint().items():
             other = saved.get(name)
             if other is None or other.shape != own.shape or not torch.allclose(other, own, rtol=1e-3, atol=1e-4):
                 raise RequestError(

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 # Keys that change no number: where a run goes, who watches it, and what is there for people to read.
-_NO_EFFECT = ("out", "force", "wandb", "train.device", "method.description", "method.citation")
-_NO_EFFECT += ("backbone.facts", "task.rows", "task.packaged", "checkpoint", "train.auto_batch", "data.max_row_bytes")
+_NO_EFFECT = ("out", "force", "wandb", "checkpoint", "train.device", "train.auto_batch", "train.shard")
+_NO_EFFECT += ("data.max_row_bytes", "method.description", "method.citation")
+_NO_EFFECT += ("backbone.facts", "task.rows", "task.packaged")
 
 
 def counting(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,16 +25,19 @@ class Likelihood:
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
         """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
         predictions = torch.zeros_like(batch["task"])
+        # processes that hold the weights together (train.shard) must call the model equally often
+        together = getattr(model, "_is_fsdp_managed_module", False)
         first = 0
         for task, responses in enumerate(self._tokens):
             rows = (batch["task"] == task).nonzero().squeeze(1)
-            if len(rows):
-                scores = self._scores(model, batch["input_ids"][rows], batch["attention_mask"][rows], responses)
+            if len(rows) or together:
+                asked = rows if len(rows) else slice(1)
+                scores = self._scores(model, batch["input_ids"][asked], batch["attention_mask"][asked], responses)
                 if not scores.isfinite().all():
                     raise RunFailure(
                         "The model's outputs in evaluation are not finite. Lower the learning rates (train.lr)."
                     )
-                predictions[rows] = first + scores.argmax(1)
+                predictions[rows] = first + scores[: len(rows)].argmax(1)
             first += len(responses)
         return predictions.tolist()
 

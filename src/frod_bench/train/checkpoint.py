@@ -35,7 +35,7 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
     directory.mkdir(exist_ok=True)
     state = {
         "trainable": trainer.adapted.trainable_state(),
-        "fingerprint": trainer.adapted.method.fingerprint(trainer.adapted),
+        "fingerprint": trainer.adapted.fingerprint(),
         "optimizer": trainer.optimizer.state_dict(),
         "schedule": trainer.schedule.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},

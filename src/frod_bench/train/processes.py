@@ -19,7 +19,7 @@ def share(adapted: Adapted, accelerator: Accelerator) -> None:
     """
     if accelerator.num_processes == 1:
         return
-    own = {name: value.flatten().tolist() for name, value in adapted.method.fingerprint(adapted).items()}
+    own = {name: value.flatten().tolist() for name, value in adapted.fingerprint().items()}
     first, *others = gather_object([own])
     for rank, other in enumerate(others, start=1):
         for name, values in first.items():

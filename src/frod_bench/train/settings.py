@@ -16,7 +16,8 @@ class TrainSettings:
     """Raises RequestError, naming the key as the user types it, for a value out of range.
 
     `batch_size` rows make one optimizer step whatever the hardware; `accumulate` cuts them into that many
-    micro-batches; with `auto_batch` it is doubled when memory runs out. `warmup` is the fraction of all steps over
+    micro-batches; with `auto_batch` it is doubled when memory runs out. `shard` splits the frozen weights
+    over the processes. `warmup` is the fraction of all steps over
     which the learning rate rises from zero.
     """
 
@@ -26,6 +27,7 @@ class TrainSettings:
     roles: tuple[str, ...]  # of the method; each needs a learning rate
     accumulate: int = 1
     auto_batch: bool | None = None
+    shard: bool | None = None
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: str = "constant"
@@ -64,10 +66,9 @@ class TrainSettings:
             self._number("clip_norm", self.clip_norm, 0.0, math.inf)
             if self.clip_norm == 0:
                 raise RequestError("train.clip_norm=0 is not accepted: a number above 0, or null for no clipping.")
-        if not isinstance(self.auto_batch, bool | None):
-            raise RequestError(f"train.auto_batch={self.auto_batch} is not accepted: true or false.")
-        if not isinstance(self.group_by_length, bool):
-            raise RequestError(f"train.group_by_length={self.group_by_length} is not accepted: true or false.")
+        for key, accepted in (("auto_batch", bool | None), ("shard", bool | None), ("group_by_length", bool)):
+            if not isinstance(getattr(self, key), accepted):
+                raise RequestError(f"train.{key}={getattr(self, key)} is not accepted: true or false.")
         for key, accepted in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("device", DEVICES)):
             if getattr(self, key) not in accepted:
                 raise RequestError(

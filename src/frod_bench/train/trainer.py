@@ -26,6 +26,7 @@ from frod_bench.train.prediction import Found, of_all_processes, predict
 from frod_bench.train.processes import share
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
+from frod_bench.train.sharding import shard
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
@@ -72,7 +73,13 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     if accelerator.distributed_type in _SHARDED:
         raise RequestError(
             f"{accelerator.distributed_type.value} splits the trained values over processes, which no checkpoint here"
-            " can hold. Launch without it, for plain data parallelism: torchrun --nproc-per-node=N -m frod_bench …"
+            " can hold. Launch without it: torchrun --nproc-per-node=N -m frod_bench …; train.shard=true then splits"
+            " the frozen weights."
+        )
+    if settings.shard and accelerator.num_processes == 1:
+        raise RequestError(
+            "train.shard=true splits the frozen weights over processes, and this is one process. Start several:"
+            " torchrun --nproc-per-node=N -m frod_bench …"
         )
     return accelerator
 
@@ -111,6 +118,8 @@ class Trainer:
         share(adapted, accelerator)
         optimizer = make_optimizer(adapted, settings)
         self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
+        if settings.shard:
+            shard(adapted.model, accelerator.device.type, accelerator.num_processes)
         self.load = Loader(accelerator, data.collate)
         self.steps_per_epoch = len(self._plan(0))
         self.total_steps = self.steps_per_epoch * settings.epochs
