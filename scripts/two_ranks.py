@@ -77,7 +77,7 @@ def main() -> int:
     rows = [compare(one[method], two[method]) for method in methods]
     result = {"command": shlex.join(["python", *sys.argv]), "tolerance": TOLERANCE, "rows": rows}
     result["environment"] = environment("cpu, 1 thread a process, gloo")
-    text = _markdown(result)
+    text = _markdown(result, ", which split the frozen weights," if arguments.shard else "")
     print(text, end="")
     if arguments.to is not None:
         arguments.to.mkdir(parents=True, exist_ok=True)
@@ -87,14 +87,14 @@ def main() -> int:
     return int(any(r["largest_relative_difference"] > TOLERANCE or r["metrics_that_differ"] for r in rows))
 
 
-def _markdown(result: dict[str, Any]) -> str:
+def _markdown(result: dict[str, Any], how: str) -> str:
     place = result["environment"]
     versions = ", ".join(f"{name} {place['packages'][name]}" for name in ("torch", "accelerate", "peft"))
     columns = list(result["rows"][0])
     body = [[f"{v:.3g}" if isinstance(v, float) else v for v in row.values()] for row in result["rows"]]
     table = tabulate(body, [c.replace("_", " ") for c in columns], tablefmt="github", disable_numparse=True)
     return (
-        "# Two processes against one, at the same effective batch\n\n"
+        f"# Two processes{how} against one, at the same effective batch\n\n"
         f"`{result['command']}`\n\n{place['device']}; {versions}; commit {place['commit'] or 'unknown'}"
         f"{' with changes' if place['dirty'] else ''}. Tolerance {result['tolerance']:g} relative.\n\n{table}\n"
     )
