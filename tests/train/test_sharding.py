@@ -65,7 +65,7 @@ def test_frod_splits_u_and_keeps_no_merged_weight(two_processes):
     assert layer.Ut.shape == whole
     assert layer.Ut.to_local().shape == (whole[0] // 2, whole[1])
     with adapted.fixed_weights(4):
-        assert (layer.passes, layer.keeps) == (0, False)
+        assert (layer.passes, layer.keeps, layer.recompute) == (0, False, True)
     assert not hasattr(layer.basis.Vt, "to_local")
 
 

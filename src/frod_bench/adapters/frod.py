@@ -145,11 +145,11 @@ class FrodLinear(nn.Module):
         self.passes, self._kept = passes if self.keeps else 0, None
 
     def hold_as_parameters(self) -> None:
-        """Hold U^T as a frozen parameter, which an engine can split over processes, and keep no W' whole."""
+        """Hold U^T as a frozen parameter, which an engine can split over processes; no W' outlives its use then."""
         Ut = self._buffers.pop("Ut")
         self._non_persistent_buffers_set.discard("Ut")
         self.register_parameter("Ut", nn.Parameter(Ut, requires_grad=False))
-        self.keeps, self._kept = False, None
+        self.keeps, self.recompute, self._kept = False, True, None
 
     def _apply(self, fn, recurse=True):
         self._kept = None
