@@ -4,9 +4,8 @@
 
 A step is an epoch here, so that the records hold every step's loss and a whole evaluation after it: 27 rows a step in
 two micro-batches of 14 and 13, which two processes cannot share evenly, and 21 rows that judge in batches of 8, 8 and
-5. Random tiny backbones without dropout, generated rows, float32. With --shard the two also split the frozen weights,
-for every method that has any. Exits with 1 when a loss differs by more than the tolerance, relative, or a metric at
-all.
+5. Random tiny backbones without dropout, generated rows, float32. With --shard the two also split the weights. Exits
+with 1 when a loss differs by more than the tolerance, relative, or a metric at all.
 """
 
 import argparse
@@ -64,20 +63,19 @@ def main() -> int:
         default="commonsense/boolq",
         help="as for task=; its tiny backbone must have no dropout, as those of commonsense and vision",
     )
-    parser.add_argument("--shard", action="store_true", help="train.shard=true on two processes; not for full_ft")
+    parser.add_argument("--shard", action="store_true", help="train.shard=true on two processes")
     parser.add_argument("--steps", type=int, default=6, help="optimizer steps (default: 6)")
     parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="where the runs go; they are kept")
     arguments = parser.parse_args()
-    able = [name for name in method_names() if not (arguments.shard and name == "full_ft")]
-    methods = arguments.methods.split(",") if arguments.methods else able
+    methods = arguments.methods.split(",") if arguments.methods else method_names()
     words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
     out = arguments.out.resolve()
     one, two = train(1, words, out), train(2, words + ["train.shard=true"] * arguments.shard, out)
     rows = [compare(one[method], two[method]) for method in methods]
     result = {"command": shlex.join(["python", *sys.argv]), "tolerance": TOLERANCE, "rows": rows}
     result["environment"] = environment("cpu, 1 thread a process, gloo")
-    text = _markdown(result, ", which split the frozen weights," if arguments.shard else "")
+    text = _markdown(result, ", which split the weights," if arguments.shard else "")
     print(text, end="")
     if arguments.to is not None:
         arguments.to.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ ALLOWED = {
     "backbones": ["backbones", "errors", "disk_cache"],
     "record": ["record", "errors"],
     "report": ["report", "record", "errors"],
-    "train": ["train", "methods.base", "tasks.base", "record", "errors"],
+    "train": ["train", "methods.base", "ops.split", "tasks.base", "record", "errors"],
     "cli": [""],
 }
 ALONE = {"errors", "disk_cache"}  # files that are no package

@@ -1,5 +1,8 @@
 """What is split, how much of it stays, and what cannot be split; that it computes the same: test_two_processes.py."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -9,7 +12,16 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach
-from frod_bench.train.sharding import blocks, shard
+from frod_bench.ops.split import is_split
+from frod_bench.train.optim import make_optimizer
+from frod_bench.train.settings import TrainSettings
+from frod_bench.train.sharding import blocks, prepare_sharded
+
+ROLES = {"frod": ("diag", "sparse", "head"), "lora": ("adapter", "head"), "full_ft": ("backbone", "head")}
+SETTINGS = {
+    name: TrainSettings(epochs=1, batch_size=2, lr=dict.fromkeys(roles, 0.1), roles=roles)
+    for name, roles in ROLES.items()
+}
 
 
 class Block(nn.Module):
@@ -24,7 +36,7 @@ class Block(nn.Module):
 class Model(nn.Module):
     def __init__(self):
         super().__init__()
-        self.embedding = nn.Embedding(7, 16)
+        self.embedding = nn.Embedding(6, 16)
         self.layers = nn.ModuleList(Block() for _ in range(2))
         self.classifier = nn.Linear(8, 2)
 
@@ -37,44 +49,71 @@ def two_processes():
     dist.destroy_process_group()
 
 
-def attached(method):
+def prepared(method):
+    """Return an adapted model that has been split, its parameters before, and its optimizer."""
     torch.manual_seed(0)
-    return attach(Model(), method=method, targets=["query"], head=["classifier"])
+    adapted = attach(Model(), method=method, targets=["query"], head=["classifier"])
+    before = dict(adapted.model.named_parameters())
+    accelerator = SimpleNamespace(
+        device=torch.device("cpu"),
+        num_processes=2,
+        prepare=lambda model, optimizer: (model, optimizer),
+        prepare_model=lambda model, evaluation_mode: model,
+        prepare_optimizer=lambda optimizer: optimizer,
+    )
+    make = partial(make_optimizer, settings=SETTINGS[method])
+    model, optimizer, wrapped = prepare_sharded(adapted, make, accelerator)
+    assert (model, optimizer) == (adapted.model, wrapped)
+    return adapted, before, optimizer
 
 
 @pytest.mark.parametrize("method", ["frod", "lora"])
 def test_half_of_what_is_frozen_in_blocks_stays_and_all_of_what_trains(two_processes, method):
-    adapted = attached(method)
-    frozen = {n: p.numel() for n, p in adapted.model.layers.named_parameters() if not p.requires_grad}
-    trained = adapted.trainable_state()
-    shard(adapted.model, "cpu", 2)
-    after = dict(adapted.model.layers.named_parameters())
-    assert {n: after[n].to_local().numel() for n in frozen} == {n: count // 2 for n, count in frozen.items()}
-    assert {n: p.data_ptr() for n, p in adapted.trainable_state().items()} == {
-        n: p.data_ptr() for n, p in trained.items()
-    }
-    assert not hasattr(adapted.model.embedding.weight, "to_local")
+    adapted, before, optimizer = prepared(method)
+    for name, p in adapted.model.named_parameters():
+        if p.requires_grad:
+            assert p is before[name]
+        elif name.startswith("layers.") and not name.endswith(".Ut"):
+            assert p.to_local().numel() == before[name].numel() // 2
+        elif name.startswith("embedding."):
+            assert not is_split(p)
+    assert trained_by(optimizer) == {id(p) for p in adapted.model.parameters() if p.requires_grad}
     adapted.require_attached()
 
 
 def test_frod_splits_u_and_keeps_no_merged_weight(two_processes):
-    adapted = attached("frod")
+    adapted, *_ = prepared("frod")
     layer = next(module for module in adapted.model.modules() if isinstance(module, FrodLinear))
-    whole = layer.Ut.shape
-    shard(adapted.model, "cpu", 2)
-    assert layer.Ut.shape == whole
-    assert layer.Ut.to_local().shape == (whole[0] // 2, whole[1])
+    assert layer.Ut.shape == (16, 8)
+    assert layer.Ut.to_local().shape == (8, 8)
     with adapted.fixed_weights(4):
         assert (layer.passes, layer.keeps, layer.recompute) == (0, False, True)
-    assert not hasattr(layer.basis.Vt, "to_local")
+    assert not is_split(layer.basis.Vt)
 
 
-def test_what_trains_everything_or_has_no_blocks_is_refused(two_processes):
-    with pytest.raises(RequestError, match=r"train\.shard=true splits frozen weights.*Leave it out"):
-        shard(attached("full_ft").model, "cpu", 2)
-    plain = nn.Sequential(nn.Linear(4, 4).requires_grad_(False), nn.Linear(4, 2))
-    with pytest.raises(RequestError, match="no stack of blocks"):
-        shard(plain, "cpu", 2)
+def test_where_nothing_is_frozen_everything_is_split_and_the_roles_follow(two_processes):
+    adapted, before, optimizer = prepared("full_ft")
+    assert all(
+        p.to_local().numel() == before[n].numel() // 2 for n, p in adapted.model.named_parameters() if p.dim() > 1
+    )
+    assert adapted.count() == {"backbone": 6 * 16 + 2 * (16 * 8 + 8 + 2 * 8), "head": 2 * 8 + 2}
+    assert trained_by(optimizer) == {id(p) for p in adapted.model.parameters()}
+    adapted.require_attached()
+
+
+def trained_by(optimizer):
+    return {id(p) for group in optimizer.param_groups for p in group["params"]}
+
+
+def test_a_model_without_blocks_is_refused():
+    adapted = attach(
+        nn.ModuleDict({"query": nn.Linear(4, 4), "head": nn.Linear(4, 2)}),
+        method="lora",
+        targets=["query"],
+        head=["head"],
+    )
+    with pytest.raises(RequestError, match=r"train\.shard=true splits a backbone that is a stack.*Leave it out"):
+        prepare_sharded(adapted, None, None)
 
 
 def test_blocks_are_those_of_the_outermost_lists():

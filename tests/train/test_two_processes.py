@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from frod_bench.methods import method_names
 from frod_bench.record.store import find_records
@@ -32,13 +34,18 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_two_processes_that_hold_the_frozen_weights_together_take_the_steps_of_one(tmp_path):
-    """FRoD splits a buffer of its own, DoRA reads whole weights in forward, QLoRA's are integers."""
-    words = f"--shard --methods frod,dora,qlora --steps 2 --out {tmp_path} --to {tmp_path}".split()
+def test_two_processes_that_split_the_weights_take_the_steps_of_one(tmp_path):
+    """FRoD splits a buffer of its own, DoRA reads whole weights in forward, QLoRA's are integers, full_ft has no
+    frozen ones; what is written is whole again."""
+    names = ["frod", "dora", "qlora", "full_ft"]
+    words = f"--shard --methods {','.join(names)} --steps 2 --out {tmp_path} --to {tmp_path}".split()
     command = [sys.executable, str(SCRIPT), *words]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = json.loads((tmp_path / "two_ranks_shard.json").read_text())["rows"]
-    assert [(row["method"], row["steps"], row["rows_judged"]) for row in rows] == [
-        (name, 2, 21) for name in ("frod", "dora", "qlora")
-    ]
+    assert [(row["method"], row["steps"], row["rows_judged"]) for row in rows] == [(name, 2, 21) for name in names]
+    for one in sorted((tmp_path / "1").rglob("adapter_model.safetensors")):
+        wanted, found = load_file(one), load_file(tmp_path / "2" / one.relative_to(tmp_path / "1"))
+        assert wanted.keys() == found.keys()
+        for name, value in wanted.items():
+            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)

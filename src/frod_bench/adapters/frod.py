@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.ops.frod_linear import choose_way, factored_linear, merge_weight, merged_linear
+from frod_bench.ops.split import whole
 
 
 class FrodLinear(nn.Module):
@@ -157,8 +158,8 @@ class FrodLinear(nn.Module):
 
     def geometry(self) -> UpdateGeometry:
         """Return what the update looks like; see `UpdateGeometry`."""
-        Ut = self.Ut.full_tensor() if hasattr(self.Ut, "full_tensor") else self.Ut  # split over processes, or whole
-        return update_geometry(Ut.T, self.basis.Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
+        U, Vt = whole(self.Ut).to(self.basis.Vt.device).T, self.basis.Vt
+        return update_geometry(U, Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, nnz={self.basis.pattern.nnz}"

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.checkpoint import read_checkpoint_tensors, write_checkpoint
+from frod_bench.ops.split import split_like, whole
 
 FORMATS = ("frod-bench", "peft")
 HEADS = ("trained", "frozen")
@@ -153,37 +154,36 @@ class Adapted:
             raise RequestError(f"The {self.method.name} adapter was merged or detached; save or examine it before.")
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """Return the trainable parameters by name; they share memory with the model."""
-        return {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad}
+        """Return the trainable parameters by name; they share memory with the model, unless processes split them."""
+        return {name: whole(p.detach()) for name, p in self.model.named_parameters() if p.requires_grad}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Copy values into the trainable parameters. Raises RequestError when names or shapes differ."""
-        own = self.trainable_state()
+        own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
             what = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which this model has not"
             raise RequestError(f"The adapter does not fit this model: it {what}.")
         with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if name not in own:
-                    continue
+            for name, parameter in own.items():
                 if parameter.shape != state[name].shape:
                     shapes = f"{list(state[name].shape)}, not {list(parameter.shape)}"
                     raise RequestError(f"The adapter does not fit this model: {name} is {shapes}.")
-                parameter.copy_(state[name])
+                parameter.copy_(split_like(state[name], parameter))
 
-    def save(self, directory: str | Path, format: str = "frod-bench") -> Path:
+    def save(self, directory: str | Path, format: str = "frod-bench", write: bool = True) -> Path:
         """Write the adapter and the head into `directory` and return it.
 
-        `frod-bench` holds the trainable values, the options and the seed; `peft` loads with
-        `PeftModel.from_pretrained`. Raises RequestError for another format, a method PEFT has not, and after `merge`
-        and `detach`.
+        Where processes split what trains, all of them call it and one has `write`. `frod-bench` holds the trainable
+        values, the options and the seed; `peft` loads with `PeftModel.from_pretrained`. Raises RequestError for
+        another format, a method PEFT has not, and after `merge` and `detach`.
         """
         directory = Path(directory)
         if format not in FORMATS:
             raise RequestError(f"format={format!r} is not known. Accepted: {', '.join(FORMATS)}.")
         self.require_attached()
-        directory.mkdir(parents=True, exist_ok=True)
+        if write:
+            directory.mkdir(parents=True, exist_ok=True)
         if format == "peft":
             self.method.save_peft(self, directory)
             return directory
@@ -192,7 +192,8 @@ class Adapted:
         }
         config = {"method": self.method.name, "options": asdict(self.method), "targets": self.targets}
         config |= {"head": self.head, "seed": self.seed}
-        write_checkpoint(directory, tensors, config)
+        if write:
+            write_checkpoint(directory, tensors, config)
         return directory
 
     def load(self, directory: str | Path) -> None:

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 import xxhash
 from accelerate.utils import gather_object
+from torch.optim import Optimizer
 
 from frod_bench.errors import RequestError
+from frod_bench.ops.split import split_like, whole
 from frod_bench.train.trainer import Trainer
 
 _FILES = "[0-9][0-9][0-9][0-9][0-9][0-9]-*.pt"
@@ -30,13 +32,14 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
     """
     accelerator = trainer.accelerator
     states = gather_object([_random_states()]) if accelerator.num_processes > 1 else [_random_states()]
+    trainable, optimizer = trainer.adapted.trainable_state(), _whole_state(trainer.optimizer)
     if not accelerator.is_main_process:
         return
     directory.mkdir(exist_ok=True)
     state = {
-        "trainable": trainer.adapted.trainable_state(),
+        "trainable": trainable,
         "fingerprint": trainer.adapted.fingerprint(),
-        "optimizer": trainer.optimizer.state_dict(),
+        "optimizer": optimizer,
         "schedule": trainer.schedule.state_dict(),
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else {},
         "random": states,
@@ -95,7 +98,7 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
         if "fingerprint" in state:
             trainer.adapted.check_fingerprint(state["fingerprint"], file.parent)
         trainer.adapted.load_state(state["trainable"])
-        trainer.optimizer.load_state_dict(state["optimizer"])
+        trainer.optimizer.load_state_dict(_split_state(state["optimizer"], trainer.optimizer))
         trainer.schedule.load_state_dict(state["schedule"])
         if trainer.accelerator.scaler is not None:
             trainer.accelerator.scaler.load_state_dict(state["scaler"])
@@ -108,6 +111,23 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
         raise RequestError(
             f"The checkpoint {file} cannot be used ({type(error).__name__}). Start afresh with force=true."
         ) from error
+
+
+def _whole_state(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the optimizer's state with whole tensors."""
+    content = optimizer.state_dict()
+    state = {i: {key: whole(value) for key, value in own.items()} for i, own in content["state"].items()}
+    return content | {"state": state}
+
+
+def _split_state(content: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """Return what `_whole_state` returned, each tensor split as its parameter is."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state = {
+        i: {k: split_like(v, parameters[i]) if v.shape == parameters[i].shape else v for k, v in own.items()}
+        for i, own in content["state"].items()
+    }
+    return content | {"state": state}
 
 
 class _Summed:

@@ -69,8 +69,8 @@ def fit(
         run.write_losses(done.losses)
         if steps_done:
             print(_going_on(done, settings.epochs), flush=True)
-        if done.epochs and done.selected_epoch == done.epochs and not done.trained:
-            trainer.adapted.save(run.adapter)  # the end came between the checkpoint and this
+    if done.epochs and done.selected_epoch == done.epochs and not done.trained:
+        trainer.adapted.save(run.adapter, write=main)  # the end came between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)
     with StopWish() as stop:
         saver = _Saver(trainer, run, done, stop, checkpoint_every_s)
@@ -104,8 +104,8 @@ def fit(
                     run.write_record(record)
                     tracker.log(line)
                 saver.save()
-                if selected and main:
-                    trainer.adapted.save(run.adapter)
+                if selected:
+                    trainer.adapted.save(run.adapter, write=main)
                 trainer.accelerator.wait_for_everyone()
                 progress.say(describe(line, record.metric["name"], settings.epochs))
         finally:

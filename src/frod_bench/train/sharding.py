@@ -1,39 +1,65 @@
-"""What is frozen, split over the processes of a run by FSDP and gathered a block at a time.
+"""A model split over the processes of a run by FSDP: each holds its part, and a block at a time is gathered.
 
-What trains stays whole in every process, where DDP averages its gradients and checkpoints find it: it is small. So a
-base model, and the U of every FRoD layer, which is as large as the layer's weight, need only be held once by all
-processes together. The bases V, which many blocks share, and what is not of floating point stay whole as well.
+With an adapter the frozen weights are split, and the U of every FRoD layer, which is as large as the layer's weight.
+What trains is small: it stays whole in every process, where DDP averages its gradients. Where blocks have nothing
+frozen, as in full fine-tuning, what trains is split instead, and with it the gradients and the optimizer's state.
+The bases V, which many blocks share, and what is not of floating point stay whole in any case.
 """
 
+from collections.abc import Callable
+
+from accelerate import Accelerator
 from torch import nn
+from torch.optim import Optimizer
 
 from frod_bench.errors import RequestError
+from frod_bench.methods.base import Adapted
+
+MakeOptimizer = Callable[[Adapted], Optimizer]
 
 
-def shard(model: nn.Module, device_type: str, processes: int) -> None:
-    """Split the frozen parameters of every block of `model`, in place.
+def prepare_sharded(
+    adapted: Adapted, make_optimizer: MakeOptimizer, accelerator: Accelerator
+) -> tuple[nn.Module, Optimizer, Optimizer]:
+    """Split the model in place; return it for training, the optimizer, and that one as accelerate wraps it.
 
-    Raises RequestError where no block has frozen weights.
+    Raises RequestError where the backbone is no stack of blocks.
     """
-    from torch.distributed.device_mesh import init_device_mesh  # these take a second to import
-    from torch.distributed.fsdp import fully_shard
-
+    model = adapted.model
     for module in list(model.modules()):
         if hasattr(module, "hold_as_parameters"):
             module.hold_as_parameters()
-    found = [block for block in blocks(model) if any(map(_can_be_split, block.parameters()))]
-    if not found:
+    stack = blocks(model)
+    if not stack:
         raise RequestError(
-            "train.shard=true splits frozen weights over processes, and this method trains all of them, or the"
-            " backbone is no stack of blocks. Leave it out."
+            "train.shard=true splits a backbone that is a stack of blocks, and this one is not. Leave it out."
         )
-    split = {p for block in found for p in block.parameters() if _can_be_split(p)}
-    whole = {p for p in model.parameters() if p not in split}
-    mesh = init_device_mesh(device_type, (processes,))
-    for block in found:
-        fully_shard(block, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
-    fully_shard(model, mesh=mesh, ignored_params=whole)  # holds nothing itself: lets gathering run ahead of the blocks
+    where = (accelerator.device.type, accelerator.num_processes)
+    frozen = {p for block in stack for p in block.parameters() if not p.requires_grad and _divisible(p)}
+    if frozen:
+        optimizer = make_optimizer(adapted)
+        prepared = accelerator.prepare(model, optimizer)  # DDP, before there is anything split in the model
+        split(model, stack, {p for p in model.parameters() if p not in frozen}, *where)
+    else:
+        names = {id(p): name for name, p in model.named_parameters()}
+        roles = {role: [names[id(p)] for p in parameters] for role, parameters in adapted.roles.items()}
+        split(model, stack, {p for p in model.parameters() if not _divisible(p)}, *where)
+        new = dict(model.named_parameters())
+        adapted.roles = {role: [new[name] for name in own] for role, own in roles.items()}
+        optimizer = make_optimizer(adapted)
+        prepared = accelerator.prepare_model(model, evaluation_mode=True), accelerator.prepare_optimizer(optimizer)
     model._is_fsdp_managed_module = True  # transformers: generating, no process may stop before the others
+    return prepared[0], optimizer, prepared[1]
+
+
+def split(model: nn.Module, stack: list[nn.Module], whole: set[nn.Parameter], device_type: str, parts: int) -> None:
+    """Split what is not `whole`, a group a block of the stack and one of what lies outside, in place."""
+    from torch.distributed.device_mesh import init_device_mesh  # these take a second to import
+    from torch.distributed.fsdp import fully_shard
+
+    mesh = init_device_mesh(device_type, (parts,))
+    for module in (*stack, model):  # with the model as the root, gathering runs ahead of the blocks
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
@@ -44,5 +70,5 @@ def blocks(model: nn.Module) -> list[nn.Module]:
     return found
 
 
-def _can_be_split(parameter: nn.Parameter) -> bool:
-    return not parameter.requires_grad and parameter.is_floating_point() and parameter.dim() > 0
+def _divisible(parameter: nn.Parameter) -> bool:
+    return parameter.is_floating_point() and parameter.dim() > 0

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,7 +27,7 @@ from frod_bench.train.prediction import Found, of_all_processes, predict
 from frod_bench.train.processes import share
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
-from frod_bench.train.sharding import shard
+from frod_bench.train.sharding import prepare_sharded
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
@@ -74,11 +75,11 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
         raise RequestError(
             f"{accelerator.distributed_type.value} splits the trained values over processes, which no checkpoint here"
             " can hold. Launch without it: torchrun --nproc-per-node=N -m frod_bench …; train.shard=true then splits"
-            " the frozen weights."
+            " the weights."
         )
     if settings.shard and accelerator.num_processes == 1:
         raise RequestError(
-            "train.shard=true splits the frozen weights over processes, and this is one process. Start several:"
+            "train.shard=true splits the weights over processes, and this is one process. Start several:"
             " torchrun --nproc-per-node=N -m frod_bench …"
         )
     return accelerator
@@ -116,10 +117,12 @@ class Trainer:
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
         share(adapted, accelerator)
-        optimizer = make_optimizer(adapted, settings)
-        self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         if settings.shard:
-            shard(adapted.model, accelerator.device.type, accelerator.num_processes)
+            make = partial(make_optimizer, settings=settings)
+            self.model, optimizer, self.optimizer = prepare_sharded(adapted, make, accelerator)
+        else:
+            optimizer = make_optimizer(adapted, settings)
+            self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         self.load = Loader(accelerator, data.collate)
         self.steps_per_epoch = len(self._plan(0))
         self.total_steps = self.steps_per_epoch * settings.epochs
