@@ -10,8 +10,9 @@ from torch import nn
 from frod_bench.methods import attach
 from frod_bench.record import RunDirectory, RunRecord
 from frod_bench.tasks.base import Metric, TaskData
+from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.settings import TrainSettings
-from frod_bench.train.trainer import Trainer, make_accelerator
+from frod_bench.train.trainer import Trainer
 
 WORDS, WIDTH = 20, 8
 RATES = {

@@ -3,12 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.utils import DistributedType
 
 from frod_bench.errors import RequestError, RunFailure
-from frod_bench.train import trainer as trainer_module
 from frod_bench.train.batches import plan_epoch
-from frod_bench.train.trainer import make_accelerator
 
 
 def weights(trainer):
@@ -165,33 +162,6 @@ def test_mixed_precision_keeps_the_weights_in_float32(make_trainer, silent, meth
     assert all(value.dtype == torch.float32 for value in weights(mixed).values())
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
-
-
-def test_one_process_can_run_one_precision_after_another(make_settings):
-    for precision in ("no", "bf16", "no"):
-        assert make_accelerator(make_settings(precision=precision)).mixed_precision == precision
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
-def test_what_needs_a_cuda_device_is_refused_without_one(make_settings):
-    with pytest.raises(RequestError, match=r"train\.device=cuda is not to be had.*train\.device=cpu"):
-        make_accelerator(make_settings(device="cuda"))
-    with pytest.raises(RequestError, match=r"train\.precision=fp16 needs a CUDA device"):
-        make_accelerator(make_settings(device="auto", precision="fp16"))
-
-
-def test_engines_that_split_the_trained_values_are_refused(make_settings, monkeypatch):
-    state = SimpleNamespace(distributed_type=DistributedType.FSDP)
-    monkeypatch.setattr(trainer_module, "Accelerator", lambda **options: state)
-    with pytest.raises(RequestError, match=r"FSDP splits the trained values .*torchrun.*train\.shard=true"):
-        make_accelerator(make_settings())
-
-
-def test_one_process_has_nobody_to_share_its_weights_with(make_settings):
-    with pytest.raises(RequestError, match=r"this is one process.*torchrun"):
-        make_accelerator(make_settings(shard=True))
-    with pytest.raises(RequestError, match=r"train\.shard=maybe is not accepted"):
-        make_settings(shard="maybe")
 
 
 def test_the_loss_of_a_language_model_is_a_mean_over_tokens(make_trainer, make_data, silent, monkeypatch):

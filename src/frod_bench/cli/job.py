@@ -24,13 +24,14 @@ from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, environment, redact
 from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
+from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.checkpoint import delete_checkpoints
 from frod_bench.train.fit import fit
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.out_of_memory import is_out_of_memory
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import Tracker
-from frod_bench.train.trainer import Trainer, make_accelerator
+from frod_bench.train.trainer import Trainer
 
 _TRACEBACK = "traceback.txt"
 

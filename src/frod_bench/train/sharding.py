@@ -38,7 +38,7 @@ def prepare_sharded(
     frozen = {p for block in stack for p in block.parameters() if not p.requires_grad and _divisible(p)}
     if frozen:
         optimizer = make_optimizer(adapted)
-        prepared = accelerator.prepare(model, optimizer)  # DDP, before there is anything split in the model
+        training, wrapped = accelerator.prepare(model, optimizer)  # DDP, before there is anything split in the model
         split(model, stack, {p for p in model.parameters() if p not in frozen}, *where)
     else:
         names = {id(p): name for name, p in model.named_parameters()}
@@ -47,9 +47,10 @@ def prepare_sharded(
         new = dict(model.named_parameters())
         adapted.roles = {role: [new[name] for name in own] for role, own in roles.items()}
         optimizer = make_optimizer(adapted)
-        prepared = accelerator.prepare_model(model, evaluation_mode=True), accelerator.prepare_optimizer(optimizer)
+        training = accelerator.prepare_model(model, evaluation_mode=True)  # without DDP: FSDP averages the gradients
+        wrapped = accelerator.prepare_optimizer(optimizer)
     model._is_fsdp_managed_module = True  # transformers: generating, no process may stop before the others
-    return prepared[0], optimizer, prepared[1]
+    return training, optimizer, wrapped
 
 
 def split(model: nn.Module, stack: list[nn.Module], whole: set[nn.Parameter], device_type: str, parts: int) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedType
 from accelerate.utils.memory import clear_device_cache
 
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
@@ -31,7 +29,6 @@ from frod_bench.train.sharding import prepare_sharded
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
 _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
-_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 @dataclass
@@ -59,30 +56,6 @@ class TrainedEpoch:
 
 # called between two batches with what gives the state there; it may raise to stop
 Pause = Callable[[Callable[[], Any]], None]
-
-
-def make_accelerator(settings: TrainSettings) -> Accelerator:
-    """Return the accelerator. Raises RequestError when the device or the precision is not to be had."""
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("train.device=cuda is not to be had: torch sees no CUDA device. Use train.device=cpu.")
-    cpu = settings.device == "cpu" or not torch.cuda.is_available()
-    if cpu and settings.precision == "fp16":
-        raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")
-    # accelerate keeps one state a process, and a sweep may change device and precision from run to run
-    AcceleratorState._reset_state(reset_partial_state=True)
-    accelerator = Accelerator(mixed_precision=settings.precision, cpu=cpu)
-    if accelerator.distributed_type in _SHARDED:
-        raise RequestError(
-            f"{accelerator.distributed_type.value} splits the trained values over processes, which no checkpoint here"
-            " can hold. Launch without it: torchrun --nproc-per-node=N -m frod_bench …; train.shard=true then splits"
-            " the weights."
-        )
-    if settings.shard and accelerator.num_processes == 1:
-        raise RequestError(
-            "train.shard=true splits the weights over processes, and this is one process. Start several:"
-            " torchrun --nproc-per-node=N -m frod_bench …"
-        )
-    return accelerator
 
 
 def _train_in_float32(adapted: Adapted, precision: str) -> None:
