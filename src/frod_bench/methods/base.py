@@ -185,7 +185,8 @@ class Adapted:
         if write:
             directory.mkdir(parents=True, exist_ok=True)
         if format == "peft":
-            self.method.save_peft(self, directory)
+            if write:  # no method that PEFT has is split in what trains
+                self.method.save_peft(self, directory)
             return directory
         tensors = self.trainable_state() | {
             f"{_FINGERPRINT}{name}": tensor for name, tensor in self.fingerprint().items()

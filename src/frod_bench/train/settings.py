@@ -16,9 +16,8 @@ class TrainSettings:
     """Raises RequestError, naming the key as the user types it, for a value out of range.
 
     `batch_size` rows make one optimizer step whatever the hardware; `accumulate` cuts them into that many
-    micro-batches; with `auto_batch` it is doubled when memory runs out. `shard` splits the
-    weights over the processes. `warmup` is the fraction of all steps over
-    which the learning rate rises from zero.
+    micro-batches; with `auto_batch` it is doubled when memory runs out. `shard` splits the weights over the
+    processes. `warmup` is the fraction of all steps over which the learning rate rises from zero.
     """
 
     epochs: int
