@@ -53,3 +53,19 @@ def test_outputs_that_are_not_finite(llama):
     model.lm_head.weight.data[:] = float("nan")
     with pytest.raises(RunFailure, match="not finite"):
         Likelihood(tokenizer, RESPONSES, per_token=False)(model, batch_of(tokenizer))
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_processes_that_hold_the_weights_together_call_the_model_equally_often(llama, together):
+    build, tokenizer = llama
+    likelihood = Likelihood(tokenizer, RESPONSES, per_token=False)
+    model = build().eval()
+    model._is_fsdp_managed_module = together
+    calls = []
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    batch = batch_of(tokenizer)
+    of_one_task = {key: value[batch["task"] == 1] for key, value in batch.items() if isinstance(value, torch.Tensor)}
+    everything = likelihood(model, batch)
+    both = len(calls)
+    assert likelihood(model, of_one_task) == [p for p, task in zip(everything, batch["task"], strict=True) if task == 1]
+    assert (len(calls) == 2 * both) is together
