@@ -1,6 +1,6 @@
 """Train every method on one process and on two under torchrun, and put the losses side by side.
 
-    python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--shard] [--to results/bench]
+    python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--shard] [--to DIR] [OVERRIDE …]
 
 A step is an epoch here, so that the records hold every step's loss and a whole evaluation after it: 27 rows a step in
 two micro-batches of 14 and 13, which two processes cannot share evenly, and 21 rows that judge in batches of 8, 8 and
@@ -36,7 +36,9 @@ def train(processes: int, words: list[str], out: Path) -> dict[str, StoredRun]:
     command = [sys.executable, *(launcher if processes > 1 else []), "-m", "frod_bench", "-m", *RUN, *words]
     place = {"FROD_BENCH_OUT": str(out / f"{processes}"), "FROD_BENCH_CACHE": str(out / f"cache{processes}")}
     print(shlex.join(command), flush=True)
-    subprocess.run(command, env=os.environ | place | {"OMP_NUM_THREADS": "1"}, check=True)
+    code = subprocess.run(command, env=os.environ | place | {"OMP_NUM_THREADS": "1"}, check=False).returncode
+    if code:
+        sys.exit(code)
     return {run.record.method: run for run in find_records(out / f"{processes}").runs}
 
 
@@ -67,9 +69,11 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=6, help="optimizer steps (default: 6)")
     parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="where the runs go; they are kept")
-    arguments = parser.parse_args()
+    parser.add_argument("overrides", nargs="*", help="for every run, as frod-bench takes them")
+    arguments = parser.parse_intermixed_args()
     methods = arguments.methods.split(",") if arguments.methods else method_names()
     words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
+    words += arguments.overrides
     out = arguments.out.resolve()
     one, two = train(1, words, out), train(2, words + ["train.shard=true"] * arguments.shard, out)
     rows = [compare(one[method], two[method]) for method in methods]

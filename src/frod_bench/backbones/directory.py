@@ -135,8 +135,16 @@ def load_model(
         model.config.pad_token_id = load_tokenizer(directory).pad_token_id
     model.config.use_cache = False  # training has no use for it; generation asks for it by itself
     if loading.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        checkpoint_activations(model)
     return model
+
+
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Let the blocks of `model` compute their activations again in the backward pass."""
+    if hasattr(model, "activation_checkpointing_enable"):  # not in transformers 5.17; the other goes with 6
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    else:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def fingerprint(directory: Path) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
 
-from frod_bench.backbones.directory import DTYPES, Loading
+from frod_bench.backbones.directory import DTYPES, Loading, checkpoint_activations
 from frod_bench.errors import RequestError
 
 
@@ -29,5 +29,5 @@ def make_skeleton(
     model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).to(DTYPES[loading.dtype])
     model.config.use_cache = False
     if loading.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        checkpoint_activations(model)
     return model

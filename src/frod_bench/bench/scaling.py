@@ -19,6 +19,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification, RobertaCon
 
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.backbones.directory import checkpoint_activations
 from frod_bench.bench.timing import Stepper
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import make_method
@@ -72,7 +73,7 @@ class Size:
             )
             return RobertaForSequenceClassification(config).to(dtype)
         model = LlamaForSequenceClassification(LlamaConfig(num_key_value_heads=self.kv_heads, **shape)).to(dtype)
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        checkpoint_activations(model)
         return model
 
     def on_meta(self, blocks: int) -> nn.Module:
