@@ -19,7 +19,10 @@ ALLOWED = {
     "linalg": ["linalg", "ops", "errors", "disk_cache"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors"],
-    "bench": ["bench", "methods", "adapters", "linalg", "ops", "train.memory", "train.memory_model", "errors"],
+    "bench": [
+        *("bench", "methods", "adapters", "linalg", "ops", "errors"),
+        *("backbones.directory", "train.memory", "train.memory_model"),
+    ],
     "audit": ["audit", "methods", "adapters", "linalg", "ops", "record", "errors"],
     "landscape": ["landscape"],
     "tasks": ["tasks", "errors", "disk_cache"],
