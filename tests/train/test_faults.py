@@ -178,6 +178,20 @@ def test_a_dead_data_worker(make_trainer, make_data, silent):
         trainer.train_epoch(0, silent)
 
 
+def test_a_row_that_a_data_worker_cannot_read(make_trainer, make_data, silent):
+    def broken(rows):
+        raise RequestError("Row 3 of the train rows is no image: cut off. Repair it.")
+
+    data = make_data()
+    data.collate = broken
+    for workers in (0, 1):
+        trainer = make_trainer(data=data)
+        trainer.load.workers = workers
+        with pytest.raises(RequestError) as caught:
+            trainer.train_epoch(0, silent)
+        assert str(caught.value) == "Row 3 of the train rows is no image: cut off. Repair it."
+
+
 def test_a_full_disk_costs_a_checkpoint_and_not_the_run(make_trainer, make_run, silent, monkeypatch, capsys):
     calls = []
 

@@ -2,7 +2,7 @@
 
 import io
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from frod_bench.errors import RequestError
 
@@ -23,6 +23,10 @@ def decode(content: bytes, where: str, max_pixels: int, size: int) -> Image.Imag
             raise RequestError(f"{where} is an image of mode {image.mode}; accepted: 8 bits a channel. Convert it.")
         image.load()
         return ImageOps.exif_transpose(image).convert("RGB")
+    except UnidentifiedImageError as error:
+        raise RequestError(
+            f"{where} is not a readable image (no known format, {len(content):,} bytes). Replace or remove that row."
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RequestError(f"{where} is not a readable image ({reason}). Replace or remove that row.") from error

@@ -10,7 +10,7 @@ from accelerate.utils import send_to_device
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from frod_bench.errors import RunFailure
+from frod_bench.errors import RequestError, RunFailure
 from frod_bench.tasks.base import Batch
 
 _IGNORED = -100  # the label of a token that is not predicted
@@ -63,6 +63,8 @@ class Loader:
     def _next(self, made: Iterator[Batch]) -> Batch:
         try:
             return next(made)
+        except RequestError as error:  # from a worker it comes inside the text of a traceback
+            raise RequestError(str(error).rpartition("RequestError: ")[2].strip()) from None
         except RuntimeError as error:
             if self.workers and "DataLoader worker" in str(error):
                 raise RunFailure(
