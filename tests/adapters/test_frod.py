@@ -81,7 +81,7 @@ def test_all_ways_and_evaluation_are_one_function(m, n):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "half"])
+@pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "base", "half"])
 def test_the_kept_weight_follows_every_change_in_evaluation(change):
     layer = make_layers()[1][0].eval()
     x = draw(5, 8)
@@ -95,6 +95,8 @@ def test_the_kept_weight_follows_every_change_in_evaluation(change):
         layer.load_state_dict(state, strict=False)
     elif change == "assign":
         layer.sigma.data = layer.sigma.data + 0.1
+    elif change == "base":
+        layer.base_layer.weight.mul_(2)
     else:
         layer.to(torch.bfloat16)
         x = x.bfloat16()
@@ -210,6 +212,20 @@ def test_the_state_dict_holds_no_basis():
     assert names == {"sigma", "values", "base_layer.weight", "base_layer.bias"}
 
 
+def test_a_state_dict_of_other_base_weights_is_refused():
+    layer, other = make_layers()[1]
+    layer.load_state_dict(copy.deepcopy(layer).state_dict())
+    with pytest.raises(RuntimeError, match="load the base weights first, then attach"):
+        layer.load_state_dict(other.state_dict())
+
+
+def test_a_pickle_holds_no_merged_weight():
+    layer = make_layers()[1][0].eval()
+    with torch.no_grad():
+        layer(draw(5, 8))
+    assert layer._kept is not None and copy.deepcopy(layer)._kept is None
+
+
 def test_a_layer_without_bias():
     torch.manual_seed(0)
     plain = nn.Linear(8, 6, bias=False)
@@ -266,6 +282,14 @@ def test_an_input_changed_in_place_is_projected_again():
     x.mul_(2)
     torch.testing.assert_close(second(x), Wide("factored", shared=False).layers[1](x))
     assert not torch.equal(before, first(x))
+
+
+def test_an_input_that_comes_to_need_a_gradient_is_projected_again():
+    first, second, *_ = Wide("factored", shared=True).layers
+    x = draw(5, 8)
+    before = first(x)  # whose graph keeps the projection alive
+    second(x.requires_grad_()).sum().backward()
+    assert before.requires_grad and x.grad is not None
 
 
 def test_a_shared_v_stays_one_tensor_when_the_model_moves():

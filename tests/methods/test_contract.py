@@ -262,6 +262,71 @@ def test_casting_an_adapted_model(method, attached, train, logits):
 
 
 @every_adapter
+def test_a_cast_is_one_of_the_base_layers_too(method, attached, logits, make_model):
+    adapted = attached(method)
+    adapted.model.to(torch.bfloat16)
+    model = adapted.detach()
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert torch.equal(logits(model), logits(make_model().to(torch.bfloat16)))
+
+
+@every_adapter
+def test_no_tokens_give_no_output_and_no_loss(method):
+    adapted = attach(nn.Sequential(nn.Linear(8, 16), nn.Linear(16, 3)), method, targets=["0"], head=["1"])
+    output = adapted.model.train()(torch.zeros(2, 0, 8))
+    assert output.shape == (2, 0, 3) and torch.isfinite(output.sum() + adapted.auxiliary_loss())
+
+
+@every_method
+def test_statistics_of_a_head_are_saved_with_it(method, tmp_path):
+    def make():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Linear(8, 16), nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3)))
+
+    adapted = attach(make(), method, targets=["0"], head=["1"])
+    for _ in range(5):
+        adapted.model.train()(3 + torch.randn(20, 8))
+    adapted.save(tmp_path)
+    x = torch.randn(4, 8)
+    assert torch.equal(load_adapter(make(), tmp_path).model.eval()(x), adapted.model.eval()(x))
+
+
+@every_adapter
+def test_a_name_in_the_head_that_ends_like_a_targets(method):
+    head = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 3))
+    adapted = attach(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), head), method, targets=["0"], head=["2"])
+    assert [type(layer) for layer in adapted.model[2]] == [nn.Linear, nn.Linear]
+    assert type(adapted.model[0]) is not nn.Linear
+
+
+@every_adapter
+def test_an_adapter_for_other_weights_is_refused(method, attached, make_model, tmp_path):
+    attached(method).save(tmp_path)
+    other = make_model()
+    other.bert.encoder.layer[0].attention.self.query.weight.data[0] *= 1.5
+    with pytest.raises(RequestError, match=r"other base weights.*query"):
+        load_adapter(other, tmp_path)
+
+
+@pytest.mark.parametrize("method", ["lora", "dora", "vera", "randlora"])
+def test_an_adapter_fits_the_base_in_another_precision(method, attached, make_model, tmp_path):
+    attached(method, make_model().to(torch.bfloat16)).save(tmp_path)
+    load_adapter(make_model(), tmp_path)
+
+
+@every_method
+def test_values_that_do_not_fit_change_nothing(method, attached):
+    adapted = attached(method)
+    before = {name: tensor.clone() for name, tensor in adapted.trainable_state().items()}
+    state = {name: tensor + 1 for name, tensor in before.items()}
+    last = list(state)[-1]
+    state[last] = state[last][None]
+    with pytest.raises(RequestError, match="does not fit"):
+        adapted.load_state(state)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in adapted.trainable_state().items())
+
+
+@every_adapter
 def test_a_target_inside_the_head_is_trained_and_not_adapted(method, make_model, batch):
     model = make_model()
     model.classifier = nn.Sequential()

@@ -1,8 +1,10 @@
 """DoRA is PEFT's, with magnitudes that make mu / ||V|| one at the start in half precision as well."""
 
+import pytest
 import torch
 from peft import LoraConfig, PeftModel
 
+from frod_bench.errors import RequestError
 from frod_bench.methods import attach
 
 
@@ -36,3 +38,10 @@ def test_peft_loads_a_checkpoint(make_model, targets, head, train, logits, tmp_p
     train(adapted.model)
     adapted.save(tmp_path, format="peft")
     assert torch.equal(logits(PeftModel.from_pretrained(make_model(), tmp_path)), logits(adapted.model))
+
+
+def test_a_row_of_zeros_is_refused(make_model, targets):
+    model = make_model()
+    model.bert.encoder.layer[1].output.dense.weight.data[3] = 0.0
+    with pytest.raises(RequestError, match=r"1\.output\.dense has a row of zeros"):
+        attach(model, "dora", targets=targets)

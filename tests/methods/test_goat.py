@@ -84,6 +84,15 @@ def test_the_auxiliary_loss_is_the_sum_over_the_layers_once(make_model, targets,
     assert adapted.auxiliary_loss() == 0.0
 
 
+def test_what_checkpointing_computes_again_is_let_go(make_model, targets, batch):
+    adapted = attach(make_model(), "goat", targets=targets)
+    model = adapted.model.train()
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    loss = model(**batch).loss
+    (loss + adapted.auxiliary_loss()).backward()
+    assert all(adapter.take_balance() is None for _, adapter in moe_layers(model))
+
+
 @pytest.mark.parametrize(
     ("n", "rank", "eta", "expected"), [(768, 8, 1.0, 48.0), (3072, 8, 1.0, 96.0), (4096, 32, 0.1, 17.5)]
 )

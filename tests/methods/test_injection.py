@@ -1,6 +1,7 @@
 """Finding modules by name suffix, as PEFT matches them."""
 
 import pytest
+import torch
 from torch import nn
 
 from frod_bench.errors import RequestError
@@ -81,3 +82,32 @@ def test_a_target_that_shares_its_weight_is_refused():
     assert len(find_targets(model, ["subquery"], ["head"])) == 2
     model.layers[1].query.weight = nn.Parameter(model.head[0].weight.clone())
     assert len(find_targets(model, ["query"], ["head"])) == 2
+
+
+def test_a_layer_under_two_names_is_refused():
+    model = Model()
+    model.layers[1].query = model.layers[0].query
+    with pytest.raises(RequestError, match=r"layers\.0\.query has the same weight as layers\.1\.query"):
+        find_targets(model, ["query"], ["head"])
+
+
+@pytest.mark.parametrize("target", ["out_proj", "linear2"])
+def test_a_layer_that_is_read_and_not_called_is_refused(target):
+    model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 2))
+    with pytest.raises(RequestError, match=rf"{target} lies in a \w+, which reads the weight"):
+        find_targets(model, [target], ["1"])
+
+
+def test_a_quantised_weight_is_refused_unless_asked_for():
+    model = Model()
+    packed = nn.Parameter(torch.zeros(3, 3, dtype=torch.uint8), requires_grad=False)
+    model.layers[1].query.weight = packed
+    with pytest.raises(RequestError, match=r"layers\.1\.query is quantised"):
+        find_targets(model, ["query"], ["head"])
+    assert len(find_targets(model, ["query"], ["head"], quantised=True)) == 2
+
+
+def test_a_parameter_that_two_modules_of_the_head_hold_trains_once():
+    model = Model()
+    model.layers[0].query.weight = model.layers[1].query.weight
+    assert len(train_only_head(model, ["layers.0.query", "layers.1.query"])) == 3

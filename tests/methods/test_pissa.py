@@ -61,3 +61,8 @@ def test_a_weight_that_cannot_be_decomposed_is_named(method, make_model, targets
     with pytest.raises(RequestError, match=r"1\.output\.dense holds NaN"):
         attach(model, method, targets=targets)
     assert {type(m) for m in model.modules()} == {type(m) for m in make_model().modules()}
+
+
+def test_double_precision_is_refused(make_model, targets):
+    with pytest.raises(RequestError, match=r"query is in float64; PiSSA takes float32"):
+        attach(make_model().double(), "pissa", targets=targets)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.ops.frod_linear import choose_way, factored_linear, merge_weight, merged_linear
-from frod_bench.ops.split import whole
+from frod_bench.ops.split import is_split, whole
 
 
 class FrodLinear(nn.Module):
@@ -19,7 +19,8 @@ class FrodLinear(nn.Module):
     In training the cheapest way of `ops.frod_linear` is taken unless `way` names one; with `dropout`, which acts
     on the input of the update alone, that is `residual`. `recompute` trades time for memory in the merged way.
     In evaluation without gradients W' is formed once and kept, one extra copy of the weight, until the layer
-    goes back to training; it costs what the base layer costs and equals it to the last bit before the first step.
+    goes back to training or a parameter changes (writing to `.data` is not seen: call `train()` and `eval()` after
+    that); it costs what the base layer costs and equals it to the last bit before the first step.
     After `fix` no parameter may change, and W' is kept over all forward passes.
     """
 
@@ -85,7 +86,8 @@ class FrodLinear(nn.Module):
         way = "residual" if self.dropout else self.way
         if way is None:
             column = pattern.column_cost(dtype, x.device.type)
-            way = choose_way(x.numel() // n, m, n, column, dtype, self.sharers, max(self.passes, 1))
+            lasts = 1 if self.recompute else max(self.passes, 1)
+            way = choose_way(x.numel() // n, m, n, column, dtype, self.sharers, lasts, self.recompute)
         if way == "merged":
             return self._merged(x.to(dtype))
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
@@ -130,7 +132,7 @@ class FrodLinear(nn.Module):
             return None
         parameters = (self.values.detach(), self.sigma.detach())
         key = (
-            *((p._version, p.data_ptr()) for p in parameters),
+            *((p._version, p.data_ptr()) for p in (*parameters, self.base_layer.weight)),
             torch.is_inference_mode_enabled(),  # what that mode makes cannot be differentiated
         )
         if self._kept is None or self._kept[0] != key:
@@ -155,6 +157,18 @@ class FrodLinear(nn.Module):
     def _apply(self, fn, recurse=True):
         self._kept = None
         return super()._apply(fn, recurse)
+
+    def __getstate__(self):  # for copies and pickles
+        return self.__dict__ | {"_kept": None}
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
+        given, own = state_dict.get(f"{prefix}base_layer.weight"), self.base_layer.weight
+        if given is not None and not (is_split(own) or torch.equal(given.to(own), own)):
+            errors.append(
+                f"{prefix}base_layer.weight is not the weight that FRoD's U and V were made from: load the base"
+                " weights first, then attach."
+            )
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 
     def geometry(self) -> UpdateGeometry:
         """Return what the update looks like; see `UpdateGeometry`."""

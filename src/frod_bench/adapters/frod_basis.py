@@ -21,7 +21,7 @@ class RightBasis(nn.Module):
         """Return V^T x as columns [n, T] in `dtype`, of x [..., n]; computed once for layers that read the same x."""
         if torch.compiler.is_compiling() or x.is_inference():  # a compiler shares by itself; the other has no version
             return self._product(x, dtype)
-        key = (x._version, dtype, torch.is_grad_enabled())
+        key = (x._version, dtype, torch.is_grad_enabled(), x.requires_grad)
         result = self._result() if self._input() is x and self._key == key else None
         if result is None:
             result = self._product(x, dtype)

@@ -87,6 +87,8 @@ def _norm(matrix: Tensor) -> Tensor:
 
 
 def _spectral_norm(S: csr_array) -> float:
+    if not np.isfinite(S.data).all():
+        return float("nan")
     if S.shape[0] < 3 or not abs(S).max():  # too small for an iteration, or zero
         return float(np.linalg.norm(S.toarray(), 2))
     return float(svds(S, k=1, v0=_start(S.shape[0]), tol=1e-4, return_singular_vectors=False)[0])

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from frod_bench.errors import RequestError
+from frod_bench.adapters.waiting import StandsFor
 from frod_bench.linalg.block_svd import BlockFactors
 
 
@@ -29,11 +29,10 @@ class DenseMatrix(nn.Module):
         return x @ self.matrix.to(x.dtype)
 
 
-class FuraLinear(nn.Module):
-    """Stands for an `nn.Linear` [m, n], which waits on the host and takes no part.
+class FuraLinear(StandsFor):
+    """Stands for an `nn.Linear` [m, n].
 
-    `hold` makes of the large left core [q k, m] a module like `DenseMatrix`. Raises RequestError where the left
-    core is the one to train and `hold` is given.
+    `hold` makes of the left core [q k, m], where that is the large and frozen one, a module like `DenseMatrix`.
     """
 
     def __init__(
@@ -52,18 +51,21 @@ class FuraLinear(nn.Module):
         if left.numel() > factors.R.numel():
             self.left = (hold or DenseMatrix)(left.to(**frozen))
             self.right = nn.Parameter(factors.R.to(**trained))
-        elif hold is None:
+        else:
             self.left = DenseMatrix(left.to(**trained), train=True)
             self.right = nn.Parameter(factors.R.to(**frozen), requires_grad=False)
-        else:
-            raise RequestError(f"A layer of shape {list(base.weight.shape)} has no large left core to hold apart.")
         self.s = nn.Parameter(factors.s.to(**trained))
         bias = base.bias
         if bias is not None:
             copy = bias.detach().to(**(trained if train_bias else frozen), copy=True)
             bias = nn.Parameter(copy, requires_grad=train_bias)
         self.bias = bias
-        self._base = (base.cpu(),)  # in a tuple, so that it is no submodule and stays there
+        self.wait(base)
+
+    @property
+    def weight(self) -> Tensor:
+        """W [m, n] as it was, on the host."""
+        return self.waiting.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output [..., m] of x [..., n]."""
@@ -75,7 +77,11 @@ class FuraLinear(nn.Module):
             inner = torch.bmm(parts, self.right.to(dtype)) * self.s.to(dtype)[:, None]
             y = self.left(inner.transpose(0, 1).reshape(-1, blocks * k))
             y = y if self.bias is None else y + self.bias.to(dtype)
-            return y.reshape(*x.shape[:-1], -1)
+            return y.reshape(*x.shape[:-1], y.shape[-1])
+
+    def frozen_core(self) -> Tensor:
+        """Return L [q k, m] or R [q, b, k], whichever does not train."""
+        return self.left.dense() if self.right.requires_grad else self.right
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
@@ -84,10 +90,6 @@ class FuraLinear(nn.Module):
         right = (self.right * self.s[:, None]).float()
         left = self.left.dense().float().view(blocks, k, -1)
         return torch.bmm(right, left).reshape(blocks * b, -1).T.contiguous()
-
-    def base(self) -> nn.Linear:
-        """Return the layer that this one stands for, as it was, on the device of this one."""
-        return self._base[0].to(self.s.device)
 
     def extra_repr(self) -> str:
         return f"blocks={self.right.shape[0]}, core={self.right.shape[1]}x{self.right.shape[2]}"

@@ -30,6 +30,11 @@ class MoeLoraLinear(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self._balance: Tensor | None = None
 
+    @property
+    def weight(self) -> Tensor:
+        """The frozen weight [m, n]."""
+        return self.base_layer.weight
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output [..., m] of x [..., n]."""
         result = self.base_layer(x)
@@ -43,8 +48,9 @@ class MoeLoraLinear(nn.Module):
             share = F.linear(x.float(), self.router.float()).softmax(dim=-1)
             top, chosen = share.topk(self.top_k, dim=-1)
             gates = torch.zeros_like(share).scatter(-1, chosen, top / top.sum(dim=-1, keepdim=True))
-            if self.training:
-                self._balance = load_balance(share, chosen)
+            balance = load_balance(share, chosen) if self.training else None
+            if torch._C._current_graph_task_id() == -1:  # not while checkpointing computes this again in backward
+                self._balance = balance
         return gates
 
     def take_balance(self) -> Tensor | None:
@@ -73,4 +79,5 @@ def load_balance(share: Tensor, chosen: Tensor) -> Tensor:
     hits = torch.zeros_like(share).scatter(-1, chosen, 1.0).reshape(-1, experts).sum(dim=0)
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(hits)
-    return experts * (hits / hits.sum() * share.reshape(-1, experts).mean(dim=0)).sum()
+    mean = share.reshape(-1, experts).sum(dim=0) / max(share.numel() // experts, 1)
+    return experts * (hits / hits.sum().clamp_min(1.0) * mean).sum()

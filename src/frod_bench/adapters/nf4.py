@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
+from frod_bench.adapters.waiting import StandsFor
 from frod_bench.errors import RequestError
 from frod_bench.linalg.shapes import has_data
 
@@ -66,8 +67,8 @@ class _Product(torch.autograd.Function):
         return gradient @ ctx.matrix.dense().to(gradient.dtype).T, None
 
 
-class Nf4Linear(bnb.nn.Linear4bit):
-    """The library's layer [m, n] without two side effects of its forward pass.
+class Nf4Linear(StandsFor, bnb.nn.Linear4bit):
+    """Stands for an `nn.Linear` [m, n]; the library's layer without two side effects of its forward pass.
 
     On a CPU with AVX512-BF16 that repacks the weight at the first evaluation, after which no gradient flows
     through the layer any more; and it casts the bias in place.
@@ -86,6 +87,7 @@ class Nf4Linear(bnb.nn.Linear4bit):
         if base.bias is not None:
             self.bias = nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)
+        self.wait(base)
 
     def dense(self) -> Tensor:
         """Return the weight [m, n] in the precision that it was given in."""

@@ -8,7 +8,8 @@ Shapes: layer i has W_i in [m_i, n]. A *group* of layers shares one right basis 
 
 so W_i = U_i diag(Sigma_i) V^T. A block is one layer in the reading of the released code and one category
 of modules in the paper's text; with one QR per category and the average taken over categories, Eq. 3 is
-a multiple of the identity, so the average has to run over parts of one QR.
+a multiple of the identity, so the average has to run over parts of one QR. A group of a single block, as a layer
+alone is, would leave Z to rounding: there Z are the left singular vectors of R, and the columns of V orthogonal.
 
 R comes from a Cholesky factor of the float64 Gram matrix while the stack is well conditioned, and Q_i from W_i by a
 triangular solve, layer by layer. Otherwise the stack is factored by Householder QR, which needs no inverse, so the
@@ -29,7 +30,8 @@ from torch import Tensor
 from frod_bench.linalg.shapes import has_data
 
 DEFAULT_PI = 1e-3  # the ridge of Eq. 3 in the released code
-
+MIN_PI = 1e-10  # the smallest above rounding in float64
+_MIN_PI_FLOAT32 = 1e-4
 
 # Forming the Gram matrix squares the condition number; up to here Q stays orthogonal to 1e-8 and better.
 _MAX_CONDITION = 1e4
@@ -77,12 +79,12 @@ def joint_decomposition(
     R, condition = _triangular_factor(weights)
     if condition > _MAX_CONDITION:
         return _by_householder(weights, members, pi, dtype)
-    exact = weights[0].dtype == torch.float64 or condition > _MAX_CONDITION_FLOAT32
+    exact = weights[0].dtype == torch.float64 or condition > _MAX_CONDITION_FLOAT32 or pi < _MIN_PI_FLOAT32
     R = R.to(torch.float64 if exact else torch.float32)
     Q: Sequence[Tensor] = _Solved(weights, R)
     if in_memory:
         Q = list(Q)
-    Z = _eigenvectors(_mean_ridge_inverse(Q, members, pi))
+    Z = _rotation(R, Q, members, pi)
     V = R.T @ Z
     sign = _signs(V)
     Z *= sign
@@ -145,6 +147,13 @@ def _add_gram(out: Tensor, rows: Tensor, scale: float = 1.0) -> None:
         out[:stop, start:stop].addmm_(rows[:, :stop].T, rows[:, start:stop], alpha=scale)
 
 
+def _rotation(R: Tensor, Q: Sequence[Tensor], members: list[list[int]], pi: float) -> Tensor:
+    """Return Z [n, n] of Eq. 4."""
+    if len(members) == 1:
+        return torch.linalg.svd(R.double()).U.to(R.dtype)
+    return _eigenvectors(_mean_ridge_inverse(Q, members, pi))
+
+
 def _eigenvectors(T: Tensor) -> Tensor:
     """Return the eigenvectors [n, n] of the symmetric T (its upper triangle is read), orthogonal to rounding."""
     Z = torch.linalg.eigh(T, UPLO="U").eigenvectors
@@ -156,7 +165,7 @@ def _eigenvectors(T: Tensor) -> Tensor:
 def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: float, dtype: torch.dtype) -> JointFactors:
     Q, R = torch.linalg.qr(torch.cat([_double(w) for w in weights]))
     rows = Q.split([w.shape[0] for w in weights])
-    Z = _eigenvectors(_mean_ridge_inverse(rows, members, pi))
+    Z = _rotation(R, rows, members, pi)
     V = R.T @ Z
     sign = _signs(V)
     return _collect((q @ Z * sign for q in rows), V * sign, dtype)

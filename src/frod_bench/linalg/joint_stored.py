@@ -35,4 +35,4 @@ def stored_joint_factors(
             tensors[f"sigma.{i}"] = sigma.to(torch.promote_types(dtype, torch.float32))
         return tensors | {"errors": torch.cat(errors)}
 
-    return stored(weights, f"joint decomposition 2, blocks={blocks}, pi={pi!r}", compute)
+    return stored(weights, f"joint decomposition 3, blocks={blocks}, pi={pi!r}", compute)

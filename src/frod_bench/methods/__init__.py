@@ -68,10 +68,10 @@ def attach(
 
 
 def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
-    """Attach what `Adapted.save` wrote, in either format, to a model with the same base weights.
+    """Attach what `Adapted.save` wrote, or PEFT's FRoD, to a model with the same base weights.
 
-    Raises RequestError when the directory holds no adapter, one made for other weights, or one of PEFT's
-    that its method cannot read.
+    Raises RequestError when the directory holds no adapter, one made for other weights (full fine-tuning has none
+    that stay), or another one in PEFT's format: `PeftModel.from_pretrained` loads those.
     """
     config = read_checkpoint_config(directory)
     if "peft_type" in config:

@@ -48,11 +48,14 @@ class Method:
         raise NotImplementedError
 
     def merge(self, adapted: "Adapted") -> None:
-        """Turn every adapter into a plain `nn.Linear` of the same function, in place."""
+        """Turn every adapter into a plain `nn.Linear` of the same function, in place.
+
+        Raises RequestError where no such layer exists.
+        """
         raise NotImplementedError
 
     def detach(self, adapted: "Adapted") -> None:
-        """Put the base layers back as they were, in place."""
+        """Put the base layers back as they were, in place. Raises RequestError where they are not kept."""
         raise NotImplementedError
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
@@ -138,12 +141,18 @@ class Adapted:
         return self.method.fixed_weights(self, passes)
 
     def merge(self) -> nn.Module:
-        """Return the model with plain linear layers that compute the same function; ends the adaptation."""
+        """Return the model with plain linear layers that compute the same function; ends the adaptation.
+
+        Raises RequestError for a method without such layers (GOAT).
+        """
         self.method.merge(self)
         return self.model
 
     def detach(self) -> nn.Module:
-        """Return the model with its base layers back, bit for bit; the head keeps what it has learned."""
+        """Return the model with its base layers back, bit for bit; the head keeps what it has learned.
+
+        Raises RequestError for full fine-tuning, which keeps no copy.
+        """
         self.method.detach(self)
         return self.model
 
@@ -154,22 +163,38 @@ class Adapted:
             raise RequestError(f"The {self.method.name} adapter was merged or detached; save or examine it before.")
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """Return the trainable parameters by name; they share memory with the model, unless processes split them."""
-        return {name: whole(p.detach()) for name, p in self.model.named_parameters() if p.requires_grad}
+        """Return what training changes by name; it shares memory with the model, unless processes split it.
+
+        These are the trainable parameters and the buffers beside them, as a normalisation in the head has.
+        """
+        return {name: whole(tensor.detach()) for name, tensor in self._changing().items()}
+
+    def _changing(self) -> dict[str, Tensor]:
+        found = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        for path, module in self.model.named_modules():
+            if any(p.requires_grad for p in module.parameters(recurse=False)):
+                passing = module._non_persistent_buffers_set
+                buffers = module.named_buffers(path, recurse=False)
+                found |= {name: b for name, b in buffers if name.rpartition(".")[2] not in passing}
+        return found
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Copy values into the trainable parameters. Raises RequestError when names or shapes differ."""
-        own = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        """Copy what `trainable_state` returned into the model.
+
+        Raises RequestError when names or shapes differ, and has changed nothing then.
+        """
+        own = self._changing()
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
             what = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which this model has not"
             raise RequestError(f"The adapter does not fit this model: it {what}.")
+        for name, tensor in own.items():
+            if tensor.shape != state[name].shape:
+                shapes = f"{list(state[name].shape)}, not {list(tensor.shape)}"
+                raise RequestError(f"The adapter does not fit this model: {name} is {shapes}.")
         with torch.no_grad():
-            for name, parameter in own.items():
-                if parameter.shape != state[name].shape:
-                    shapes = f"{list(state[name].shape)}, not {list(parameter.shape)}"
-                    raise RequestError(f"The adapter does not fit this model: {name} is {shapes}.")
-                parameter.copy_(split_like(state[name], parameter))
+            for name, tensor in own.items():
+                tensor.copy_(split_like(state[name], tensor))
 
     def save(self, directory: str | Path, format: str = "frod-bench", write: bool = True) -> Path:
         """Write the adapter and the head into `directory` and return it.
@@ -221,6 +246,8 @@ class Adapted:
 
 
 def sketch(tensor: Tensor) -> Tensor:
-    """Return one number [1] that is another one for another tensor, on the CPU in float32."""
-    flat = tensor.detach().double().flatten()
-    return (flat * torch.cos(torch.arange(len(flat), dtype=flat.dtype, device=flat.device))).sum().float().cpu()[None]
+    """Return one number [1] that is another one for another tensor [m, ...], alike in half precision."""
+    rounded = tensor.detach().bfloat16().double()
+    matrix = rounded.flatten(1) if tensor.dim() > 1 else rounded[:, None]
+    rows, columns = (torch.cos(torch.arange(size, device=matrix.device).double()) for size in matrix.shape)
+    return (rows @ (matrix @ (columns + 2))).float().cpu()[None]

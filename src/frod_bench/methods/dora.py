@@ -10,7 +10,10 @@ import torch
 from peft import LoraConfig
 from torch import nn
 
+from frod_bench.errors import RequestError
+from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.base import Adapted
+from frod_bench.methods.injection import find_targets
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.peft_base import ADAPTER, tuner_layers
 
@@ -20,6 +23,7 @@ class Dora(Lora):
     """The magnitudes mu [m] start at the norms of the rows of W and train with A [r, n] and B [m, r]."""
 
     name: ClassVar[str] = "dora"
+    quantised: ClassVar[bool] = False
     start_error: ClassVar[float] = 1e-6  # bit for bit, but to rounding once an adapted model is cast to half precision
 
     def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
@@ -30,7 +34,10 @@ class Dora(Lora):
 
     @torch.no_grad()
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
-        """See `Method.attach`."""
+        """See `Method.attach`. Raises RequestError for a weight with a row of zeros, which has no direction."""
+        for name, layer in find_targets(model, targets, head):
+            if has_data(layer.weight) and not layer.weight.any(dim=1).all():
+                raise RequestError(f"The weight of {name} has a row of zeros, which DoRA cannot normalise.")
         adapted = super().attach(model, targets, head, seed)
         for _, layer in tuner_layers(model):  # PEFT rounds them to the precision of W, and then mu / ||V|| is not 1
             magnitude = layer.lora_magnitude_vector[ADAPTER].weight

@@ -21,7 +21,7 @@ from transformers.pytorch_utils import Conv1D
 from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError, nearest
-from frod_bench.linalg.joint import DEFAULT_PI
+from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.base import Adapted, Method
@@ -58,8 +58,8 @@ class Frod(Method):
             raise RequestError(f"method.sparsity={self.sparsity} is not accepted: the density of S lies in [0, 1].")
         if self.basis not in BASES:
             raise RequestError(f"method.basis={self.basis} is not known. {nearest(self.basis, BASES)}")
-        if not 0 < self.pi < float("inf"):
-            raise RequestError(f"method.pi={self.pi} is not accepted: the ridge is a number above 0.")
+        if not MIN_PI <= self.pi < float("inf"):
+            raise RequestError(f"method.pi={self.pi} is not accepted: the ridge is a number of {MIN_PI:g} or more.")
         if self.way not in (*WAYS, "auto"):
             raise RequestError(f"method.way={self.way} is not known. {nearest(self.way, (*WAYS, 'auto'))}")
         if self.pattern not in PATTERNS:
@@ -118,9 +118,12 @@ class Frod(Method):
         return groups
 
     def blocks(self, names: list[str]) -> list[int] | None:
-        """Return the block of Eq. 3's average that each layer of a group belongs to; None where each is its own."""
-        categories = [category(name) for name in names]
-        return [sorted(set(categories)).index(c) for c in categories] if self.basis == "global" else None
+        """Return the block of Eq. 3's average that each layer of a group belongs to; None where each is its own.
+
+        That is so with basis=global too where the group has one category: the average of one block leaves V open.
+        """
+        kinds = sorted({category(name) for name in names})
+        return [kinds.index(category(name)) for name in names] if self.basis == "global" and len(kinds) > 1 else None
 
     def _coordinates(
         self, layers: dict[str, nn.Module], seed: int

@@ -9,8 +9,9 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from frod_bench.adapters.fura import FuraLinear
+from frod_bench.errors import RequestError
 from frod_bench.linalg.block_svd import block_count, block_factors
-from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.base import Adapted, Method, sketch
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 
 
@@ -34,6 +35,10 @@ class Fura(Method):
         layers = find_targets(model, targets, head)
         require_finite(layers)
         for name, layer in layers:
+            m, n = layer.weight.shape
+            if self.hold is not None and m <= n // block_count(n):
+                raise RequestError(f"The target {name} of shape {[m, n]} has no large left core to quantise.")
+        for name, layer in layers:
             adapter = FuraLinear(layer, block_factors(layer.weight), self.bias, self.hold)
             replace_module(model, name, adapter.train(layer.training))
         adapter_parameters = [p for _, a in fura_layers(model) for p in a.parameters() if p.requires_grad]
@@ -55,6 +60,10 @@ class Fura(Method):
         """See `Method.detach`."""
         for name, adapter in fura_layers(adapted.model):
             replace_module(adapted.model, name, adapter.base())
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: a sketch [1] of every frozen core, whose singular vectors have a free sign."""
+        return {name: sketch(layer.frozen_core()) for name, layer in fura_layers(adapted.model)}
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return q k (min(b, m) + 1), and m for the bias of each layer, summed over the target layers."""

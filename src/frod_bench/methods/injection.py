@@ -9,6 +9,8 @@ from torch import nn
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
 
+_READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+
 
 def matches(name: str, suffixes: Iterable[str]) -> bool:
     """Return whether a module name is one of the suffixes or ends with one after a dot, as PEFT matches."""
@@ -27,31 +29,43 @@ def find_targets(
     targets: Sequence[str],
     head: Sequence[str],
     kinds: tuple[type[nn.Module], ...] = (nn.Linear,),
+    quantised: bool = False,
 ) -> list[tuple[str, nn.Module]]:
     """Return the linear layers named by `targets` that are not inside the head, in the model's order.
 
-    Raises RequestError for a name that matches nothing, something that is not a linear layer, or one whose weight is
-    also another module's.
+    Raises RequestError for a name that matches nothing, something that is not a linear layer, one whose weight is
+    also another module's or is read past the layer, and one in packed numbers unless `quantised`.
     """
     if not targets:
         raise RequestError("targets is empty: name the linear layers to adapt, e.g. targets=[query,value].")
     heads = tuple(f"{name}." for name, _ in find_head(model, head)) if head else ()
     found = [
         (name, module)
-        for name, module in model.named_modules()
+        for name, module in model.named_modules(remove_duplicate=False)
         if matches(name, targets) and not f"{name}.".startswith(heads or ("\0",))
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     for name, module in found:
         if not isinstance(module, kinds) or _is_adapted(module):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
+        if not quantised and not module.weight.is_floating_point():
+            raise RequestError(
+                f"The weight of {name} is quantised ({type(module).__name__}), which this method cannot start from."
+                " Load the model in half precision; method=qlora and method=qfura quantise it themselves."
+            )
+        parent = model.get_submodule(name.rpartition(".")[0])
+        if isinstance(parent, _READS_WEIGHTS):
+            raise RequestError(
+                f"The target {name} lies in a {type(parent).__name__}, which reads the weight and does not call the"
+                " layer, so that an adapter there would be passed by. Leave it out of targets."
+            )
     _require_untied(model, found)
     return found
 
 
 def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -> None:
     owners = defaultdict(list)
-    for name, module in model.named_modules():
+    for name, module in model.named_modules(remove_duplicate=False):
         for parameter in module.parameters(recurse=False):
             owners[id(parameter)].append(name)
     for name, layer in layers:
@@ -84,10 +98,10 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
 def train_only_head(model: nn.Module, head: Sequence[str]) -> list[nn.Parameter]:
     """Freeze every parameter but those of the head, which are returned."""
     model.requires_grad_(False)
-    parameters = [p for _, module in find_head(model, head) for p in module.parameters()] if head else []
-    for parameter in parameters:
+    parameters = {id(p): p for _, module in find_head(model, head) for p in module.parameters()} if head else {}
+    for parameter in parameters.values():
         parameter.requires_grad_(True)
-    return parameters
+    return list(parameters.values())
 
 
 def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn.Module) -> None:

@@ -1,5 +1,6 @@
 """Methods that PEFT has as published: its tuner does the work, we name the roles and the files."""
 
+import re
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,12 @@ from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dtype
 from torch import Tensor, nn
 
-from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.base import Adapted, Method, sketch
 from frod_bench.methods.checkpoint import write_checkpoint
-from frod_bench.methods.injection import find_targets, train_only_head
+from frod_bench.methods.injection import find_targets, matches, train_only_head
 
 ADAPTER = "default"
+_ADAPTER = re.compile(rf"\.{ADAPTER}(?=\.|$)")
 
 
 @dataclass
@@ -31,6 +33,7 @@ class PeftMethod(Method):
     """Base of a method whose adapters are PEFT's; a subclass gives the configuration."""
 
     roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
+    quantised: ClassVar[bool] = True  # whether the base may be
 
     def peft_config(self, targets: list[str], seed: int) -> PeftConfig:
         """Return PEFT's configuration for these target modules, given by full name."""
@@ -38,10 +41,12 @@ class PeftMethod(Method):
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
-        names = [name for name, _ in find_targets(model, targets, head)]
+        names = [name for name, _ in find_targets(model, targets, head, quantised=self.quantised)]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Specified to not save")  # what the seed gives is in no file
             config = self.peft_config(names, seed)
+        # PEFT takes full names for suffixes too, which others, in the head, may have
+        config.exclude_modules = [n for n, _ in model.named_modules() if matches(n, names) and n not in names] or None
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, ADAPTER)
@@ -61,6 +66,11 @@ class PeftMethod(Method):
         """See `Method.detach`."""
         adapted.state.tuner.unload()
 
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: a sketch [1] of the frozen weight of every target."""
+        layers = tuner_layers(adapted.model)
+        return {name: sketch(layer.get_base_layer().weight) for name, layer in layers}
+
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft`; the head goes under PEFT's `modules_to_save`."""
         tensors = peft_names(adapted.trainable_state())
@@ -74,7 +84,7 @@ def tuner_layers(model: nn.Module) -> list[tuple[str, BaseTunerLayer]]:
 
 def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return trainable values under the names that PEFT gives them in a file."""
-    return {f"base_model.model.{name.replace(f'.{ADAPTER}', '')}": tensor for name, tensor in state.items()}
+    return {f"base_model.model.{_ADAPTER.sub('', name)}": tensor for name, tensor in state.items()}
 
 
 def write_peft_checkpoint(directory: Path, tensors: dict[str, Tensor], config: PeftConfig, head: list[str]) -> None:

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from peft import LoraConfig
+from torch import nn
 
 from frod_bench.errors import RequestError
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.injection import find_targets
 from frod_bench.methods.residual_base import ResidualLora
 
 
@@ -24,6 +28,13 @@ class Pissa(ResidualLora):
         super().__post_init__()
         if self.iterations < 0:
             raise RequestError(f"method.iterations={self.iterations} is not accepted: a whole number of 0 or more.")
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `ResidualLora.attach`. Raises RequestError for weights in float64, which PEFT does not decompose."""
+        for name, layer in find_targets(model, targets, head):
+            if layer.weight.dtype == torch.float64:
+                raise RequestError(f"The weight of {name} is in float64; PiSSA takes float32 and below: model.float().")
+        return super().attach(model, targets, head, seed)
 
     def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
         """See `PeftMethod.peft_config`."""

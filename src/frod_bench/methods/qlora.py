@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from frod_bench.adapters.nf4 import Nf4Linear
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.base import Adapted, sketch
 from frod_bench.methods.injection import find_targets, replace_module
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.peft_base import ADAPTER, tuner_layers
@@ -28,8 +28,7 @@ class QLora(Lora):
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`."""
-        layers = dict(find_targets(model, targets, head))
-        four_bit = {name: Nf4Linear(layer) for name, layer in layers.items()}
+        four_bit = {name: Nf4Linear(layer) for name, layer in find_targets(model, targets, head)}
         for name, layer in four_bit.items():
             replace_module(model, name, layer)
         setattr(model, _FLAG, True)
@@ -37,7 +36,6 @@ class QLora(Lora):
             adapted = super().attach(model, targets, head, seed)
         finally:
             delattr(model, _FLAG)
-        adapted.state.kept = {name: layer.cpu() for name, layer in layers.items()}
         return adapted
 
     @torch.no_grad()
@@ -55,9 +53,14 @@ class QLora(Lora):
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
         super().detach(adapted)
-        for name, layer in adapted.state.kept.items():
-            device = adapted.model.get_submodule(name).weight.device
-            replace_module(adapted.model, name, layer.to(device))
+        for name, layer in list(adapted.model.named_modules()):
+            if isinstance(layer, Nf4Linear):
+                replace_module(adapted.model, name, layer.base())
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+        """See `Method.fingerprint`: of the weights before they are rounded, which no device does alike."""
+        layers = tuner_layers(adapted.model)
+        return {name: sketch(layer.get_base_layer().waiting.weight) for name, layer in layers}
 
 
 METHOD = QLora

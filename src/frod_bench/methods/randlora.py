@@ -58,9 +58,12 @@ class RandLora(PeftMethod):
         return sum(3 * self.rank * ceil(min(m, n) / self.rank) * (m + n) for m, n in shapes)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of A and one of B."""
+        """See `Method.fingerprint`: a sketch [1] of A and one of B too."""
         tuner = adapted.state.tuner
-        return {"A": sketch(tuner.randlora_A[ADAPTER]), "B": sketch(tuner.randlora_B[ADAPTER])}
+        return super().fingerprint(adapted) | {
+            "A": sketch(tuner.randlora_A[ADAPTER]),
+            "B": sketch(tuner.randlora_B[ADAPTER]),
+        }
 
 
 METHOD = RandLora

@@ -13,7 +13,7 @@ from peft import LoraConfig
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.base import Adapted
 from frod_bench.methods.injection import find_targets, require_finite
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.peft_base import ADAPTER, peft_names, tuner_layers, write_peft_checkpoint
@@ -52,10 +52,6 @@ class ResidualLora(Lora):
             base = adapted.model.get_submodule(name)
             base.weight.data = weight.to(base.weight.device, base.weight.dtype)
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of every W_res, which is in no file but computed again."""
-        return {name: sketch(layer.get_base_layer().weight) for name, layer in tuner_layers(adapted.model)}
-
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """Write W' - W = s (B A - B_0 A_0) as a plain LoRA of rank 2 r over W, which PEFT loads as it is."""
         tensors = adapted.trainable_state()
@@ -64,6 +60,7 @@ class ResidualLora(Lora):
                 key = f"{name}.lora_{factor}.{ADAPTER}.weight"
                 tensors[key] = torch.cat([tensors[key], start.to(tensors[key])], dim=axis)
         config = LoraConfig(r=2 * self.rank, lora_alpha=2 * self.alpha, target_modules=list(adapted.state.kept))
+        config.exclude_modules = adapted.state.tuner.peft_config[ADAPTER].exclude_modules
         write_peft_checkpoint(directory, peft_names(tensors), config, adapted.head)
 
 

@@ -51,9 +51,9 @@ class Vera(PeftMethod):
         return sum(2 * self.rank * (m + n) for m, n in shapes)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of A and one of B."""
+        """See `Method.fingerprint`: a sketch [1] of A and one of B too."""
         tuner = adapted.state.tuner
-        return {"A": sketch(tuner.vera_A[ADAPTER]), "B": sketch(tuner.vera_B[ADAPTER])}
+        return super().fingerprint(adapted) | {"A": sketch(tuner.vera_A[ADAPTER]), "B": sketch(tuner.vera_B[ADAPTER])}
 
 
 METHOD = Vera

@@ -6,19 +6,27 @@ WAYS = ("factored", "residual", "merged")
 
 
 def choose_way(
-    tokens: int, m: int, n: int, column: float, dtype: torch.dtype, sharers: int = 1, passes: int = 1
+    tokens: int,
+    m: int,
+    n: int,
+    column: float,
+    dtype: torch.dtype,
+    sharers: int = 1,
+    passes: int = 1,
+    again: bool = False,
 ) -> str:
     """Return the cheapest way for one training step of a layer [m, n] on `tokens` rows.
 
     `column` is what M times one column costs, in multiply-adds of a dense product (`Pattern.column_cost`);
-    `sharers` layers read the same input over the same V; W' serves `passes` forward passes, each with its backward one.
+    `sharers` layers read the same input over the same V; W' serves `passes` forward passes, each with its backward one,
+    and with `again` is formed once more in that.
     In half precision the factored way is left out, because there the rounding of U and V shows at initialisation;
     `residual` takes its place.
     """
     exact = dtype in (torch.float32, torch.float64)
     base_reads = 2 if exact else 4
     factored = 2 * tokens * n * n / sharers + base_reads * tokens * m * n + 3 * tokens * column
-    merged = 3 * tokens * m * n + (1 + 1 / passes) * (m * n * n + min(m, n) * column)
+    merged = 3 * tokens * m * n + (1 + again + 1 / passes) * (m * n * n + min(m, n) * column)
     if merged < factored:
         return "merged"
     return "factored" if exact else "residual"

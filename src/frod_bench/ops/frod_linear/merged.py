@@ -24,7 +24,8 @@ class _Merged(torch.autograd.Function):
         if merged is None:
             merged = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, pattern)
         W = merged.to(x.dtype)
-        ctx.save_for_backward(x, weight if recompute else W, U, Vt, values, delta)
+        kept = (weight if recompute else W) if ctx.needs_input_grad[0] else None
+        ctx.save_for_backward(x, kept, U, Vt, values, delta)
         ctx.pattern, ctx.recompute = pattern, recompute
         return torch.nn.functional.linear(x, W, bias)
 
