@@ -64,6 +64,23 @@ def test_generation_ends_with_the_last_answer(llama, taught, monkeypatch):
 
 
 @torch.no_grad()
+def test_beams_are_those_of_the_library(llama, taught):
+    """An answer does not end a beam: what comes after it decides which one wins."""
+    build, tokenizer = llama
+    model, batch = build().eval(), prompts(tokenizer, KNOWN[:2])
+    generation = Generation(tokenizer, ANSWERS, 4)
+    ids, mask = batch["input_ids"], batch["attention_mask"]
+    own = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    expected = model.generate(
+        ids, attention_mask=mask, num_beams=4, do_sample=False, max_new_tokens=MAX_NEW_TOKENS, **own
+    )
+    seen = []
+    generation.match = lambda output, tasks: seen.append(output) or [(0, task) for task in tasks]
+    generation(model, batch)
+    assert torch.equal(seen[0], expected[:, ids.shape[1] :])
+
+
+@torch.no_grad()
 def test_a_model_that_says_nothing_known_is_unmatched(llama):
     build, tokenizer = llama
     assert Generation(tokenizer, ANSWERS, 1)(build().eval(), prompts(tokenizer)) == [-1] * 4

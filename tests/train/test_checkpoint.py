@@ -66,6 +66,25 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(make_trainer, make_run, sile
     assert not other.checkpoints.exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"data": {"source": "local", "fingerprint": "2"}}, "other rows"),
+        ({"samples": {"train": 39, "eval": 17}}, "other rows"),
+        ({"initialisation": {"backbone": {"revision": "b"}}}, "other base weights"),
+    ],
+)
+def test_a_run_goes_on_only_with_what_it_was_begun_with(make_trainer, make_run, silent, change, words):
+    run, record = make_run("run")
+    record.data, record.samples = {"source": "local", "fingerprint": "1"}, {"train": 40, "eval": 17}
+    record.initialisation = {"backbone": {"revision": "a"}}
+    with pytest.raises(Interrupted):
+        fit(make_trainer(), run, record, Interrupting(2))
+    with pytest.raises(RequestError, match=rf"begun with {words} .* force=true"):
+        fit(make_trainer(), run, replace(record, **change), silent, resume=True)
+    assert fit(make_trainer(), run, record, silent, resume=True).status == "completed"
+
+
 def test_a_checkpoint_in_another_basis_is_refused(make_trainer, tmp_path):
     here, there = make_trainer("frod"), make_trainer("frod")
     save_checkpoint(tmp_path, here, {})

@@ -70,6 +70,23 @@ class TestNotFinite:
         assert all(torch.equal(value, before[name]) for name, value in weights(trainer).items())
         assert watch.lost() == (2, math.inf)
 
+    def test_no_checkpoint_holds_such_a_loss(self, make_trainer, silent):
+        """Where nobody looks until later, whoever asks for the state first finds it."""
+        trainer = make_trainer("full_ft")
+        trainer.check_every = 25
+        asked = []
+
+        def pause(state):
+            asked.append(1)
+            if len(asked) == 3:
+                state()
+            if len(asked) == 1:
+                self.poison(trainer, "classifier.bias")
+
+        with pytest.raises(RunFailure, match=r"became nan at step 2 \(epoch 1\)"):
+            trainer.train_epoch(0, silent, None, pause)
+        assert len(asked) == 3
+
     def test_of_a_finite_pass_nothing_is_named(self):
         model = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
         assert first_not_finite(model, lambda: model(torch.ones(1, 2))) is None
@@ -124,6 +141,21 @@ class TestOutOfMemory:
         assert (whole.steps, whole.samples) == (cut.steps, cut.samples) == (5, 40)
         assert cut.loss == pytest.approx(whole.loss, rel=1e-5)
         torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-4)
+
+    def test_an_optimizer_that_was_cut_short_in_making_its_state(self, make_trainer, silent, monkeypatch):
+        made = torch.zeros_like
+        calls = []
+
+        def zeros_like(*arguments, **options):
+            calls.append(1)
+            if len(calls) == 2:  # the second moment of the first parameter
+                raise ERRORS[0]
+            return made(*arguments, **options)
+
+        trainer = make_trainer("full_ft", batch_size=8, auto_batch=True)
+        monkeypatch.setattr("torch.zeros_like", zeros_like)
+        assert trainer.train_epoch(0, silent).steps == 5
+        assert trainer.batches["accumulate"] == 2
 
     def test_what_does_not_fit_at_one_row_is_told(self, make_trainer, silent, monkeypatch):
         trainer = make_trainer("lora", batch_size=4, auto_batch=True)

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
                 print(f"frod-bench: {overrides}: {error}", file=sys.stderr, flush=True)
             if os.getpid() != home:  # in a launcher's own process there is no other way to tell
                 raise
-            failures.append((overrides, error))
+            failures.append((overrides, type(error)(str(error))))  # with its traceback the model would stay in memory
             return math.nan  # a search counts it as a failed trial
 
     try:

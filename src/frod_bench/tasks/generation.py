@@ -19,8 +19,9 @@ MAX_NEW_TOKENS = 32  # as in LLM-Adapters
 
 
 class Generation:
-    """Predicts by greedy or beam search, which ends for a row as soon as its text gives an answer.
+    """Predicts by greedy search, which ends for a row as soon as its text gives an answer, or by beam search.
 
+    A beam goes on to its end or to `MAX_NEW_TOKENS`: what follows an answer decides which beam wins.
     `answers` holds the answers of each task; a prediction is the place in all of them in a row, so that tasks
     do not share numbers, or `UNMATCHED`. Batches hold left-padded prompts and the number of each row's task.
     """
@@ -31,12 +32,13 @@ class Generation:
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
         """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
         prompts, tasks = batch["input_ids"], batch["task"].tolist()
+        until = [_Answered(self, prompts.shape[1], tasks)] if self._beams == 1 else []
         output = model.generate(
             input_ids=prompts,
             attention_mask=batch["attention_mask"],
             generation_config=self._config(),
             logits_processor=[_OnlyFinite()],
-            stopping_criteria=[_Answered(self, prompts.shape[1], tasks)],
+            stopping_criteria=until,
         )
         found = self.match(output[:, prompts.shape[1] :], tasks)
         return [UNMATCHED if answer == UNMATCHED else self._first(task) + answer for answer, task in found]
@@ -61,15 +63,13 @@ class Generation:
 
 
 class _Answered(StoppingCriteria):
-    """Ends a row, or one of its beams, whose text gives an answer: what follows could not change it."""
+    """Ends a row whose text gives an answer: what follows could not change it."""
 
     def __init__(self, generation: Generation, prompt_length: int, tasks: Sequence[int]):
         self._generation, self._start, self._tasks = generation, prompt_length, tasks
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
-        beams = len(input_ids) // len(self._tasks)
-        tasks = [task for task in self._tasks for _ in range(beams)]
-        found = self._generation.match(input_ids[:, self._start :], tasks)
+        found = self._generation.match(input_ids[:, self._start :], self._tasks)
         return torch.tensor([answer != UNMATCHED for answer, _ in found], device=input_ids.device)
 
 

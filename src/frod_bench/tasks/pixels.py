@@ -51,6 +51,11 @@ class PixelRows:
     def __getitem__(self, row: int) -> dict[str, Any]:
         return {"pixels": self._pixels[row], "labels": self._labels[row]}
 
+    def set_epoch(self, seed: int, epoch: int) -> None:
+        """Let the random crops of an epoch follow from these numbers and the row, whoever looks at it and when."""
+        if isinstance(self._pixels, CroppedPixels):
+            self._pixels.drawn_from = (seed, epoch)
+
 
 class Collate:
     """Makes a batch of rows: `pixel_values` float32 [batch, 3, size, size] and `labels` [batch]."""
@@ -83,7 +88,7 @@ class _Stored(Sequence):
 
 
 class DecodedPixels(Sequence):
-    """Decodes at every look: for random crops, and where the cache cannot be written."""
+    """Decodes at every look: where the cache cannot be written."""
 
     def __init__(self, encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]):
         self._encoded, self._resized = encoded, resized
@@ -93,6 +98,18 @@ class DecodedPixels(Sequence):
 
     def __getitem__(self, row: int) -> np.ndarray:
         return self._resized(row, self._encoded[row])
+
+
+class CroppedPixels(DecodedPixels):
+    """Decodes and crops at every look; the crop of a row depends on `drawn_from` and its number alone."""
+
+    drawn_from: tuple[int, ...] = (0, 0)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        seed = np.random.SeedSequence([*self.drawn_from, row]).generate_state(1, np.uint64)[0]
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(int(seed >> 1))
+            return super().__getitem__(row)
 
 
 def cached_pixels(

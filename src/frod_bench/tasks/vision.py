@@ -15,7 +15,7 @@ from frod_bench.tasks.checks import check_image_rows, require_entries
 from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.pixels import Collate, DecodedPixels, PixelRows, Transform, cached_pixels
+from frod_bench.tasks.pixels import Collate, CroppedPixels, PixelRows, Transform, cached_pixels
 from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
 
@@ -106,7 +106,7 @@ class ImageTask:
 
             encoded, places = _Encoded(rows, self.image), classes[split][1]
             if crop:
-                pixels = DecodedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
+                pixels = CroppedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
             else:
                 pixels = cached_pixels(encoded, transform, image)
             return PixelRows(pixels, [places[label] for label in rows[self.label]])

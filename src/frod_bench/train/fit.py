@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 
-from frod_bench.errors import Interrupted
+from frod_bench.errors import Interrupted, RequestError
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
@@ -42,6 +42,7 @@ class _Done:
     lines: list[dict[str, Any]] = field(default_factory=list)  # of metrics, one an epoch
     losses: list[list[float]] = field(default_factory=list)  # of the steps, a list an epoch
     batches: dict[str, int] = field(default_factory=dict)  # as memory has allowed them
+    origin: dict[str, Any] = field(default_factory=dict)  # the rows and weights that it began with
 
 
 def fit(
@@ -57,12 +58,13 @@ def fit(
     Writes a line of metrics, the record and a checkpoint each epoch, and the adapter of the selected epoch:
     the best on the evaluation split (the released code's rule), the last one, or the best on the hold-out.
     Further checkpoints come every `checkpoint_every_s` seconds. Raises Interrupted, after a checkpoint, when the
-    process is sent SIGTERM or SIGINT.
+    process is sent SIGTERM or SIGINT, and RequestError when the checkpoint came of other rows or base weights.
     """
     set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
     done = _Done(**(load_checkpoint(run.checkpoints, trainer) if resume else None) or {})
     trainer.batches |= done.batches
+    done.origin = _same_origin(done.origin, record)
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
     if main:
         run.write_metrics(done.lines)
@@ -159,6 +161,18 @@ class _Saver:
         if self._asked % _ASK_EVERY:
             return 0
         return int(accelerator.gather(torch.tensor([wish], device=accelerator.device)).max())
+
+
+def _same_origin(begun: dict[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Return what the run is made from; raise RequestError where it was `begun` from something else."""
+    parts = {"rows": [record.data, record.samples], "base weights": record.initialisation.get("backbone")}
+    for what, own in parts.items():
+        if begun.get(what, own) != own:
+            raise RequestError(
+                f"The run was begun with other {what} ({begun[what]}) than there are now ({own}). Put those back, or"
+                " start afresh with force=true."
+            )
+    return parts
 
 
 def _going_on(done: _Done, epochs: int) -> str:

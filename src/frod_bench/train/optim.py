@@ -29,3 +29,10 @@ def make_schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings, ste
 def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
     """Return the current learning rate of each role."""
     return {group["role"]: group["lr"] for group in optimizer.param_groups}
+
+
+def drop_unfinished_state(optimizer: torch.optim.Optimizer) -> None:
+    """Forget the state of the parameters for which memory ran out while AdamW made it."""
+    for parameter, state in list(optimizer.state.items()):
+        if "exp_avg_sq" not in state:
+            del optimizer.state[parameter]

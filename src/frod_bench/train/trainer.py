@@ -19,7 +19,7 @@ from frod_bench.train.batches import plan_epoch
 from frod_bench.train.flops import FlopCount, typical_step
 from frod_bench.train.loading import Loader, Part, Timed, lengths_of
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
-from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
+from frod_bench.train.optim import drop_unfinished_state, learning_rates, make_optimizer, make_schedule
 from frod_bench.train.out_of_memory import is_out_of_memory, what_was_live
 from frod_bench.train.prediction import Found, of_all_processes, predict
 from frod_bench.train.processes import share
@@ -97,6 +97,7 @@ class Trainer:
             optimizer = make_optimizer(adapted, settings)
             self.model, self.optimizer = accelerator.prepare(adapted.model, optimizer)
         self.load = Loader(accelerator, data.collate)
+        self.check_every = 1 if accelerator.device.type == "cpu" else _CHECK_EVERY
         self.steps_per_epoch = len(self._plan(0))
         self.total_steps = self.steps_per_epoch * settings.epochs
         self.schedule = make_schedule(optimizer, settings, self.total_steps)
@@ -120,12 +121,15 @@ class Trainer:
         watch, fresh = LossWatch(self.optimizer, device), []
 
         def state() -> TrainedEpoch:
+            self._require_finite(watch, plan, epoch, done.steps)  # before a checkpoint holds it
             done.loss_sum, done.seconds, done.waited_s = total.item(), time.perf_counter() - start, batches.waited_s
             if fresh:
                 done.losses += torch.stack(fresh).tolist()
                 fresh.clear()
             return done
 
+        if hasattr(self.data.train, "set_epoch"):
+            self.data.train.set_epoch(self.seed, epoch)
         plan, batches = self._batches(epoch, done)
         typical = typical_step(plan, self.lengths)
         while done.steps < len(plan):
@@ -144,7 +148,7 @@ class Trainer:
             total += mean * rows
             done.steps, done.samples = done.steps + 1, done.samples + rows
             progress.step(mean.item() if device.type == "cpu" else None)
-            if device.type == "cpu" or done.steps % _CHECK_EVERY == 1 or done.steps == len(plan):
+            if done.steps % self.check_every == 1 % self.check_every or done.steps == len(plan):
                 self._require_finite(watch, plan, epoch, done.steps)
             if pause is not None:
                 pause(state)
@@ -165,6 +169,7 @@ class Trainer:
                 raise
             self._give_up(error, "accumulate", f"in a step of micro-batches of {len(step[0])} rows", len(step[0]) > 1)
         self.optimizer.zero_grad()
+        drop_unfinished_state(self.optimizer)
         self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
         return None
 
@@ -172,9 +177,10 @@ class Trainer:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
         rows, world = sum(map(len, step)), self.accelerator.num_processes
         parts = [next(batches) for _ in step]
-        counted = sum(targets for _, _, targets in parts)
-        if world > 1:
-            counted = self._over_processes(torch.tensor(counted, device=self.accelerator.device)).item()
+        counted: int | torch.Tensor = sum(targets for _, _, targets in parts)
+        if world > 1:  # of a classifier that is known everywhere, and of tokens nobody waits for it
+            tokens = parts[0][0]["labels"].dim() > 1
+            counted = self._over_processes(torch.tensor(counted, device=self.accelerator.device)) if tokens else rows
         mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
         with self.adapted.fixed_weights(len(step)) if len(step) > 1 else contextlib.nullcontext():
             for number, (batch, own, targets) in enumerate(parts, start=1):
