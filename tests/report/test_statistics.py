@@ -53,6 +53,12 @@ def test_p_has_its_smallest_value_when_all_pairs_agree():
     assert paired_p([0.1]) is None
 
 
+@pytest.mark.parametrize("rows", [175, 277, 408, 872, 1043])
+def test_sign_changes_that_are_as_extreme_but_for_rounding_count(rows):
+    for right in range(int(0.8 * rows), int(0.8 * rows) + 10):  # of the baseline; the sums -1 and 1 are the smallest
+        assert paired_p([(right + more) / rows - right / rows for more in (-2, -1, 2)]) == 1.0
+
+
 def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.9, None, 0.8]) == [1.0, None, 1.0]
@@ -104,6 +110,12 @@ def test_ties_share_a_rank_and_tasks_that_lack_a_method_do_not_count(store):
         ("vera", 3.0, 2),
     ]
     assert average_ranks(section_of(store("frod"), store("lora", seed=1)), "best") == []
+
+
+def test_means_that_are_equal_but_for_rounding_share_a_rank(store):
+    right = {"frod": (146, 146, 140), "lora": (144, 142, 146)}
+    section = section_of(*(store(m, seed=s, best=k / 175) for m, counts in right.items() for s, k in enumerate(counts)))
+    assert [(r.method, r.rank) for r in average_ranks(section, "best")] == [("frod", 1.5), ("lora", 1.5)]
 
 
 def test_convergence_counts_to_the_first_epoch_that_is_good_enough(store):

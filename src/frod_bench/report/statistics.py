@@ -19,6 +19,7 @@ Score = Literal["best", "final"]
 
 ALL_TASKS = "all tasks"
 SHARES = (0.95, 0.99)  # of full fine-tuning's best
+_DECIMALS = 12  # of a mean that is compared with others: sums that are equal can differ in the last bit
 _EXACT_UP_TO = 16  # pairs; 2^16 sign changes are enumerated, beyond that so many are drawn
 _RESAMPLES = 2**_EXACT_UP_TO - 1
 _BOOTSTRAP_RESAMPLES = 9999
@@ -112,7 +113,7 @@ def paired_p(differences: Iterable[float]) -> float | None:
     exact = len(differences) <= _EXACT_UP_TO
     result = permutation_test(
         (differences,),
-        np.mean,
+        lambda x, axis: np.round(np.mean(x, axis=axis), _DECIMALS),
         permutation_type="samples",
         vectorized=True,
         n_resamples=math.inf if exact else _RESAMPLES,
@@ -177,7 +178,7 @@ def average_ranks(section: Section, score: Score) -> list[Rank]:
         rows = {row.method: _by_seed(row, score) for row in section.rows if row.task == task}
         seeds = set.intersection(*(set(values) for values in rows.values()))
         if len(rows) == len(methods) and seeds:
-            ranks.append(rankdata([-fmean(rows[m][s] for s in seeds) for m in methods]))
+            ranks.append(rankdata([-round(fmean(rows[m][s] for s in seeds), _DECIMALS) for m in methods]))
     if not ranks or len(methods) < 2:
         return []
     found = [
