@@ -44,6 +44,12 @@ def test_the_file_has_the_documented_keys(record):
     assert sorted(json.loads(record.to_json())) == sorted(KEYS | {"digest"})
 
 
+@pytest.mark.parametrize(("selection", "epoch"), [("best_on_eval", 2), ("holdout", 2), ("last", 3)])
+def test_the_selection_reports_the_best_or_the_last_epoch(record, selection, epoch):
+    record.selection = selection
+    assert record.selected["epoch"] == epoch
+
+
 def test_a_run_that_has_just_begun_is_a_valid_record(record):
     begun = RunRecord(**{key: getattr(record, key) for key in IDENTITY})
     assert begun.status == "running"

@@ -46,6 +46,19 @@ def test_a_held_out_selection_is_not_called_best_on_the_evaluation_split(store):
     assert "evaluation split" not in text
 
 
+def test_a_selection_of_the_last_epoch_shows_it(store):
+    metrics = {"accuracy": 0.55, "f1": 0.44}
+    final = {"value": 0.55, "epoch": 3, "metrics": metrics}
+    runs = [store(task=task, selection="last", others={"f1": 0.66}) for task in ("glue/mrpc", "glue/rte")]
+    for run in runs:
+        run.record.final = final
+    text = to_markdown(summarise(runs))
+    assert "which this selection does not report" in text
+    matrix = text[text.index("Final, every method") :]
+    assert cells(matrix, "frod") == ["frod", "55.00", "55.00"]
+    assert cells(text[text.index("Other metrics") :], "frod") == ["frod", "44.00", "44.00"]
+
+
 def test_several_tasks_give_a_matrix_of_methods_by_tasks(summary, store):
     text = to_markdown(summary)
     matrix = text[text.index("Best, every method") :]

@@ -66,6 +66,11 @@ class RunRecord:
     schema: int = SCHEMA
 
     @property
+    def selected(self) -> dict[str, Any] | None:
+        """The score that the selection reports: `final` with last, else `best`."""
+        return self.final if self.selection == "last" else self.best
+
+    @property
     def digest(self) -> str:
         """ "sha256:" and the digest over everything in the record, which binds a table's cell to it."""
         return _digest(asdict(self))

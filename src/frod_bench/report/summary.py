@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from frod_bench.errors import RequestError
 from frod_bench.record import RunRecord, StoredRun
@@ -43,7 +43,7 @@ class Row:
     metric: str
     runs: list[StoredRun]
     best: Spread
-    others: dict[str, Spread]  # the other metrics of the task, at the epoch of `best`
+    others: dict[str, Spread]  # the other metrics of the task, at the epoch of the reported score
     final: Spread
     trainable: int
     pct_of_backbone: float
@@ -62,6 +62,11 @@ class Section:
 
     setting: Setting
     rows: list[Row]
+
+    @property
+    def reported(self) -> Literal["best", "final"]:
+        """The score that the selection reports."""
+        return "final" if self.setting.selection == "last" else "best"
 
     @property
     def rows_used(self) -> str:
@@ -169,7 +174,7 @@ def _row(method: str, runs: list[StoredRun]) -> Row:
 
 
 def _others(records: list[RunRecord]) -> dict[str, Spread]:
-    scores = [record.best["metrics"] for record in records]
+    scores = [record.selected["metrics"] for record in records]
     shared = [name for name in scores[0] if name != records[0].metric["name"] and all(name in s for s in scores)]
     return {name: Spread.over([s[name] for s in scores]) for name in shared}
 

@@ -52,7 +52,10 @@ _CSV_COLUMNS = (
     "peak_memory_mib",
     "records",  # the first digits of the digest of each record behind the row
 )
-_BEST = {"holdout": "the epoch that is best on held-out training rows"}
+_BEST = {
+    "holdout": "the epoch that is best on held-out training rows",
+    "last": "the best epoch on the evaluation split, which this selection does not report",
+}
 _BEST_DEFAULT = "the best epoch on the evaluation split, which is what the released code reports"
 
 
@@ -88,6 +91,11 @@ def wrapped(text: str) -> str:
     return "\n".join(broken)
 
 
+def best_and_final(section: Section) -> str:
+    """Return which epochs the two scores of a section's rows are of."""
+    return f"best: {_BEST.get(section.setting.selection, _BEST_DEFAULT)}. final: the last epoch"
+
+
 def _csv_cells(row: Row) -> list[str | int]:
     scores = [_percent(value, absent="") for value in (*row.best, *row.final)]
     measured = (_number(row.tan_alpha, ".4g"), _number(row.s_per_epoch, ".2f"), _mib(row.peak_bytes, ".1f"))
@@ -104,8 +112,9 @@ def _document(summary: Summary, layout: Format, heading: Callable[[object], str]
         blocks.append(heading(section.setting))
         blocks.append(_table(map(_cells, section.rows), _COLUMNS, layout, left=2))
         if len({row.task for row in section.rows}) > 1:
-            blocks.append("Best, every method on every task:")
-            blocks.append(_matrix({(row.method, row.task): row.best for row in section.rows}, layout))
+            blocks.append(f"{section.reported.capitalize()}, every method on every task:")
+            scores = {(row.method, row.task): getattr(row, section.reported) for row in section.rows}
+            blocks.append(_matrix(scores, layout))
         others = {
             (row.method, f"{row.task}\n{name}"): score for row in section.rows for name, score in row.others.items()
         }
@@ -170,7 +179,7 @@ def _legend(section: Section) -> list[str]:
     kinds = sorted({str(run.record.memory["kind"]) for row in section.rows for run in row.runs})
     return [
         f"Scores: {names} in percent, mean ± sample standard deviation over the seeds.",
-        f"best: {_BEST.get(section.setting.selection, _BEST_DEFAULT)}. final: the last epoch.",
+        f"{best_and_final(section)}.",
         f"tan alpha: mean over the layers after the last epoch. peak memory: {', '.join(kinds)}.",
         f"Rows that train and that judge: {section.rows_used}.",
         *(f"Data: {note}" for note in section.notes),

@@ -69,6 +69,14 @@ def test_tan_alpha_by_layer_is_in_the_data(store):
     assert data["runs"][0]["epochs"][0]["layers"] == [0.1, 0.3]
 
 
+def test_a_selection_of_the_last_epoch_shows_it(store):
+    text = page(summarise([store(task=task, selection="last") for task in ("glue/rte", "glue/sst2")]), "title")
+    assert "which this selection does not report. final: the last epoch." in text
+    assert "final, mean over the seeds" in text
+    matrix = text[text.index('data-table="matrix"') :]
+    assert "61.00" in matrix[: matrix.index("</table>")] and "62.00" not in matrix[: matrix.index("</table>")]
+
+
 def test_cells_carry_the_value_they_are_sorted_by(store):
     found = Elements(page(summarise([store()]), "title")).found  # one seed has no deviation
     values = [attributes["data-value"] for tag, attributes in found if tag == "td" and "data-value" in attributes]

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from frod_bench.report.html.data import page_data
 from frod_bench.report.statistics_tables import ABSENT, Column, Table, tables
 from frod_bench.report.summary import Section, Summary
+from frod_bench.report.tables import best_and_final
 
 _HERE = Path(__file__).parent
 
@@ -60,8 +61,7 @@ def _runs(section: Section) -> Table:
     ]
     metrics = ", ".join(dict.fromkeys(row.metric for row in section.rows))
     note = (
-        f"Scores ({metrics}) in percent, mean and sample standard deviation over the seeds. best: the epoch that the"
-        " selection chose; final: the last one."
+        f"Scores ({metrics}) in percent, mean and sample standard deviation over the seeds. {best_and_final(section)}."
     )
     return Table("runs", "Runs", _RUNS, rows, note)
 
@@ -71,13 +71,13 @@ def _matrix(section: Section) -> list[Table]:
     tasks = list(dict.fromkeys(row.task for row in section.rows))
     if len(tasks) < 2:
         return []
-    best = {(row.method, row.task): 100 * row.best.mean for row in section.rows}
+    shown = {(row.method, row.task): 100 * getattr(row, section.reported).mean for row in section.rows}
     rows = []
     for method in dict.fromkeys(row.method for row in section.rows):
-        scores = [best.get((method, task)) for task in tasks]
+        scores = [shown.get((method, task)) for task in tasks]
         rows.append((method, *scores, None if None in scores else sum(scores) / len(scores)))
     columns = [Column(name, "{:.2f}".format) for name in (*tasks, "average")]
-    note = "best, mean over the seeds; an average only where every task was run."
+    note = f"{section.reported}, mean over the seeds; an average only where every task was run."
     return [Table("matrix", "Every method on every task", (Column("method", numeric=False), *columns), rows, note)]
 
 
@@ -92,7 +92,7 @@ def _others(section: Section) -> list[Table]:
     methods = dict.fromkeys(row.method for row in section.rows)
     rows = [(method, *(scores.get((method, *key)) for key in keys)) for method in methods]
     columns = [Column(f"{task} {name}", "{:.2f}".format) for task, name in keys]
-    note = "At the epoch of best, mean over the seeds, in percent."
+    note = f"At the epoch of {section.reported}, mean over the seeds, in percent."
     return [Table("others", "Other metrics", (Column("method", numeric=False), *columns), rows, note)]
 
 
