@@ -64,6 +64,29 @@ def test_other_data_is_a_table_of_its_own(bench, runs):
     assert [title.partition("data ")[2] for title in titles] == ["generated", "generated, max_train 8"]
 
 
+@pytest.mark.parametrize(
+    ("word", "named"),
+    [
+        ("train.epochs=9", True),
+        ("method.rank=2", True),
+        ("train.lr.head=1", True),
+        ("data.root=DIR", False),
+        ("data.source=local", False),
+        ("train.device=cpu", False),
+        ("train.accumulate=2", False),
+        ("wandb.mode=offline", False),
+        ("checkpoint.every_s=1", False),
+        ("selection=last", False),
+    ],
+)
+def test_overrides_of_the_experiment_are_in_the_setting(bench, word, named):
+    code, out, _ = bench("report", "table4", *WORDS, word)
+    title = next(line for line in out.splitlines() if line.startswith("Table 4:"))
+    assert code == 0
+    assert title.endswith(f", overrides {word}") == named
+    assert ("overrides" in title) == named
+
+
 def test_what_stays_out_is_named(bench, runs, tmp_path):
     runs("again", data__root="somewhere")
     runs("broken", seed=1)

@@ -128,6 +128,12 @@ def test_an_interrupted_cell_ends_in_a_fresh_process_as_if_it_had_not_been(bench
     assert len(scores()) == 2 and whole.items() <= scores().items()
 
 
+def test_the_table_names_what_was_overridden(bench, outcomes):
+    code, out, _ = bench(*WORDS, "train.epochs=3")
+    assert code == 0
+    assert "selection best_on_eval, data generated, max_train 16, overrides train.epochs=3\n" in out
+
+
 def test_the_time_left_is_that_of_the_same_task_where_it_is_known():
     pace, rte, mrpc = Pace(), Cell("LoRA", "RTE", {}), Cell("LoRA", "MRPC", {})
     assert pace.left([rte]) is None

@@ -76,6 +76,7 @@ def test_the_larger_of_two_errors_decides(seeds, scores, verdict):
         ("FRoD", {"protocol": "goat"}, "other protocol"),
         ("LoRA", {}, "other protocol"),
         ("FRoD", {"data": {"source": "local", "note": "not the official number of rows"}}, "other data"),
+        ("FRoD", {"selection": "holdout"}, "other data"),
     ],
 )
 def test_another_experiment_gets_no_verdict(seeds, row, changes, verdict):
@@ -84,6 +85,27 @@ def test_another_experiment_gets_no_verdict(seeds, row, changes, verdict):
 
 def test_quoted_rows_are_judged_under_their_own_protocol(seeds):
     assert cells({"LoRA": {"RTE": seeds(0.84, protocol="goat")}})["LoRA", "RTE"].verdict == "reproduced"
+
+
+def test_one_model_for_several_tasks_is_no_match_for_a_model_of_one(seeds):
+    def verdict(row, protocol):
+        runs = {row: {"RTE": seeds(0.62, task="commonsense/boolq", protocol=protocol)}}
+        return cells(runs)[row, "RTE"].verdict
+
+    assert [verdict("LoRA", protocol) for protocol in ("goat", "paper", "released")] == ["other protocol"] * 3
+    assert [verdict("FRoD", protocol) for protocol in ("paper", "released")] == ["other protocol", "reproduced"]
+
+
+def test_the_last_epoch_is_judged_where_the_selection_takes_it(seeds):
+    runs = {"FRoD": {"RTE": seeds(0.70, 0.70, selection="last")}}
+    cell = cells(runs)["FRoD", "RTE"]
+    assert cell.ours == pytest.approx({0: 69.0, 1: 69.0})
+    assert cell.final == cell.ours
+
+
+def test_overridden_settings_are_another_protocol(seeds):
+    scope = Scope(SCOPE.rows, SCOPE.columns, overridden=True)
+    assert cells({"FRoD": {"RTE": seeds(0.62)}}, scope)["FRoD", "RTE"].verdict == "other protocol"
 
 
 def test_texts_cut_by_the_protocol_are_the_paper_s_data(seeds):
@@ -146,5 +168,9 @@ def test_rankings_agree_or_do_not(seeds):
     (opposite,) = ranked(0.7, 0.8, 0.9)
     assert (opposite.tau, opposite.best_ours) == (-1.0, "FRoD")
     assert ranked(0.7, 0.7, 0.7) == []
+    sums = {"LoRA": (146, 146, 140), "VeRA": (144, 142, 146), "FRoD": (100, 100, 100)}  # two equal ones
+    tied = {row: {"RTE": seeds(*(k / 175 for k in right))} for row, right in sums.items()}
+    (half,) = agreement(compare(PAPER, tied, Scope(SCOPE.rows, ("RTE",))))
+    assert half.tau == pytest.approx(2 / math.sqrt(6))
     two = {"LoRA": {"RTE": seeds(0.7)}, "VeRA": {"RTE": seeds(0.8)}}
     assert agreement(compare(PAPER, two, SCOPE)) == []

@@ -1,5 +1,6 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -20,6 +21,7 @@ def comparison(store):
     scope = Scope(paper.rows, tuple(column for column in paper.columns if column != "Average"))
     cells = compare(paper, measured, scope)
     setting = {"profile": "offline", "protocol": "released", "backbone": "minilm", "selection": "last", "data": "local"}
+    setting["overrides"] = "train.epochs=2 method.pattern=banded"
     return Comparison(paper, cells, setting, agreement(cells), paper.remarks())
 
 
@@ -54,7 +56,10 @@ def test_a_terminal_shows_what_was_run_and_a_page_everything(comparison):
 def test_every_form_says_the_setting_the_rule_and_the_paper_s_slips(comparison):
     for text in (to_text(comparison), to_markdown(comparison), to_latex(comparison)):
         text = " ".join(text.split())
-        assert "Table 4: profile offline, protocol released, backbone minilm, selection last, data local" in text
+        assert (
+            "Table 4: profile offline, protocol released, backbone minilm, selection last, data local,"
+            " overrides train.epochs=2 method.pattern=banded"
+        ) in text
         assert "`reproduced` where ours and the paper's number differ by no more than the margin" in text
         assert "its columns give 90.43" in text
         assert "RTE: +1.00 (3 rows; best in the paper Full FT, here Full FT)" in text
@@ -75,6 +80,7 @@ def test_csv_has_a_line_a_cell_and_nothing_where_nothing_was_run(comparison):
     ran, empty = by_place["Full FT", "RTE"], by_place["VeRA", "RTE"]
     assert (ran["profile"], ran["ours"], ran["half_interval_95"], ran["seeds"]) == ("offline", "70.00", "0.00", "2")
     assert (empty["paper"], empty["ours"], empty["difference"], empty["verdict"]) == ("75.09", "", "", "not run")
+    assert ran["overrides"] == "train.epochs=2 method.pattern=banded"
     assert (by_place["LoRA", "RTE"]["cited"], ran["cited"]) == ("True", "False")
 
 
@@ -86,6 +92,10 @@ def test_a_cell_with_a_verdict_has_its_margin(store):
     found = Comparison(paper, cells, {"profile": "paper"}, [])
     row = line(to_markdown(found), "FRoD(s=0.02)", "RTE").strip("|").split("|")
     assert [cell.strip() for cell in row[4:6]] == ["+0.00", "4.26"] and "reproduced" in row[-1]
+
+
+def test_a_title_names_overrides_only_where_there_are_some(comparison):
+    assert "overrides" not in replace(comparison, setting=comparison.setting | {"overrides": ""}).title
 
 
 def test_paragraphs_fit_a_terminal(comparison):

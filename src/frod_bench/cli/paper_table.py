@@ -1,6 +1,7 @@
 """`frod-bench report tableN`: the runs of a table of the paper beside what the paper prints."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from frod_bench.cli.cell_runs import runs_of_cells
@@ -11,9 +12,16 @@ from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.runs import existing
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError
+from frod_bench.record import counting, leaves
 from frod_bench.report.compare import Measured, Scope, agreement, compare
 from frod_bench.report.paper import read_paper_table
 from frod_bench.report.paper_tables import Comparison, to_csv, to_latex, to_markdown, to_text
+
+# overrides that make no other experiment: what the setting says of itself, where rows and weights come from, and
+# how, not what, a step computes
+_SAME_EXPERIMENT = ("protocol", "selection", "backbone", "task.repo", "task.config", "backbone.path")
+_SAME_EXPERIMENT += ("backbone.attention", "backbone.gradient_checkpointing", "method.way", "method.recompute")
+_SAME_EXPERIMENT += ("train.accumulate", "train.eval_batch_size")
 
 _EXAMPLES = """\
 examples:
@@ -36,7 +44,7 @@ def main(argv: list[str]) -> int:
     folders = [existing(Path(word)) for word in arguments.words if "=" not in word]
     preset = restricted(arguments)
     cells = compose_cells(preset, arguments, overrides)
-    comparisons = compare_with_paper(preset, cells, folders or [output_root()])
+    comparisons = compare_with_paper(preset, cells, folders or [output_root()], overrides)
     print("\n\n".join(map(to_text, comparisons)), end="")
     if arguments.to is not None:
         say_written(write_texts(arguments.to, _forms(comparisons)))
@@ -48,16 +56,20 @@ def is_printed(name: str) -> bool:
     return (paper_dir() / f"{name}.csv").is_file()
 
 
-def compare_with_paper(preset: Preset, cells: list[Cell], folders: list[Path]) -> list[Comparison]:
+def compare_with_paper(
+    preset: Preset, cells: list[Cell], folders: list[Path], overrides: Sequence[str]
+) -> list[Comparison]:
     """Return the table with the runs below the folders, once for each kind of data that they were made on.
 
-    Without a run there is one table, whose cells are empty. Raises RequestError for a table that is not printed.
+    `overrides` are those that the cells were composed with. Without a run there is one table, whose cells are empty.
+    Raises RequestError for a table that is not printed.
     """
     if not is_printed(preset.name):
         raise RequestError(f"{preset.name} is no table that the paper prints. `frod-bench report` shows its runs.")
     paper, whole = read_paper_table(paper_dir(), preset.name), load_preset(preset.name)
     rows = paper.rows if len(preset.rows) == len(whole.rows) else tuple(preset.rows)
     found, others = runs_of_cells(cells, folders)
+    changes = [word for word in overrides if _changes(word)]
     comparisons = []
     for data, measured in sorted(found.items()) or [(("no run yet",), {})]:
         scope = Scope(
@@ -66,12 +78,22 @@ def compare_with_paper(preset: Preset, cells: list[Cell], folders: list[Path]) -
             epochs=tuple(preset.epochs or ()),
             whole_table=len(preset.columns) == len(whole.columns),
             whole_data=len(data) == 1,
+            overridden=bool(changes),
         )
         compared = compare(paper, measured, scope)
         remarks = [*paper.remarks(), *_notes(measured), *others]
-        setting = _setting(cells[0], ", ".join(data))
+        setting = _setting(cells[0], ", ".join(data)) | {"overrides": " ".join(changes)}
         comparisons.append(Comparison(paper, compared, setting, agreement(compared), remarks))
     return comparisons
+
+
+def _changes(word: str) -> bool:
+    """Return whether an override makes another experiment of the table's cells."""
+    key, _, value = word.partition("=")
+    node: object = value
+    for part in reversed(key.split(".")):
+        node = {part: node}
+    return any(leaves(counting(node))) and key not in _SAME_EXPERIMENT and not key.startswith("data.")
 
 
 def _setting(cell: Cell, data: str) -> dict[str, str]:

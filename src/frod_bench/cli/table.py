@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     cells = compose_cells(preset, arguments, arguments.words)
     failed = _run_missing(cells)
     if is_printed(preset.name):
-        printed = map(paper_tables.to_text, compare_with_paper(preset, cells, [output_root()]))
+        printed = map(paper_tables.to_text, compare_with_paper(preset, cells, [output_root()], arguments.words))
         print("\n" + "\n\n".join(printed), end="")
     elif complete := [cell.directory for cell in cells if cell.completed()]:
         print("\n" + tables.to_text(read_summary(complete)), end="")

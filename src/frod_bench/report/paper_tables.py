@@ -14,15 +14,16 @@ from frod_bench.report.tables import ABSENT, wrapped
 
 _HEADERS = ("row", "column", "paper", "ours", "difference", "margin", "seeds", "last epoch", "% trainable", "verdict")
 _CSV = (
-    "table", "profile", "protocol", "backbone", "selection", "data", "row", "cited", "column", "paper", "ours",
-    "half_interval_95", "difference", "sampling_error", "margin", "seeds", "final", "trainable_pct",
+    "table", "profile", "protocol", "backbone", "selection", "data", "overrides", "row", "cited", "column", "paper",
+    "ours", "half_interval_95", "difference", "sampling_error", "margin", "seeds", "final", "trainable_pct",
     "paper_trainable_pct", "verdict",
 )  # fmt: skip
 _LEGEND = (
-    "Scores in percent. ours: at the best epoch as the selection has it (a column that names an epoch: at that one),"
-    " mean over the seeds ± half of a 95 % interval, which one seed does not have. margin: see the verdict. last epoch:"
-    " the same runs at their end. % trainable: adapters without the head over the backbone; the paper counts in other"
-    " ways (`frod-bench audit params`). Average: over the columns shown, the paper's computed again from its own."
+    "Scores in percent. ours: at the epoch that the selection takes, the last one with selection=last, else the best by"
+    " the rows that it judges by (a column that names an epoch: at that one), mean over the seeds ± half of a 95 %"
+    " interval, which one seed does not have. margin: see the verdict. last epoch: the same runs at their end."
+    " % trainable: adapters without the head over the backbone; the paper counts in other ways (`frod-bench audit"
+    " params`). Average: over the columns shown, the paper's computed again from its own."
 )
 _LATEX = {"±": r"$\pm$", "†": r"$^\dagger$", "Σ": r"$\Sigma$", "—": "---"}
 
@@ -33,14 +34,14 @@ class Comparison:
 
     paper: PaperTable
     cells: list[Compared]
-    setting: dict[str, str]  # profile, protocol, backbone, selection, data
+    setting: dict[str, str]  # profile, protocol, backbone, selection, data, overrides; empty where there is none
     agreements: list[Agreement]
     remarks: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
         """The table's number and our setting."""
-        setting = ", ".join(f"{key} {value}" for key, value in self.setting.items())
+        setting = ", ".join(f"{key} {value}" for key, value in self.setting.items() if value)
         return f"Table {self.paper.name.removeprefix('table')}: {setting}"
 
     @property
