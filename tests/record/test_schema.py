@@ -143,11 +143,10 @@ def test_layout_is_no_edit(record):
     assert RunRecord.from_json(json.dumps(json.loads(record.to_json()))) == record
 
 
-def test_a_record_from_before_digests_is_still_read(record):
-    old = json.loads(record.to_json()) | {"schema": 1}
-    del old["digest"], old["files"]
-    read = RunRecord.from_json(json.dumps(old))
-    assert (read.schema, read.files, read.best) == (1, {}, record.best)
-    del old["schema"]
-    with pytest.raises(RequestError, match="digest"):
-        RunRecord.from_json(json.dumps(old | {"schema": 2, "files": {}}))
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_record_without_a_digest_is_refused(record, schema):
+    content = json.loads(record.to_json()) | {"schema": schema}
+    del content["digest"]
+    said = {1: "schema 1, which has no digest .*: make the run again", 2: "it lacks digest"}
+    with pytest.raises(RequestError, match=said[schema]):
+        RunRecord.from_json(json.dumps(content))

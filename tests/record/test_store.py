@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 
@@ -199,6 +200,16 @@ class TestFindRecords:
         assert f"{name} was edited or damaged" in reason
         file.unlink()
         assert len(find_records(tmp_path).broken) == 1
+
+    def test_an_edited_record_that_says_it_is_of_the_first_schema_is_reported(self, tmp_path, record):
+        directory = store(tmp_path / "run", record)
+        content = json.loads(directory.record.read_text()) | {"schema": 1}
+        content["best"]["value"] = 0.99
+        del content["digest"], content["files"]
+        directory.record.write_text(json.dumps(content))
+        found = find_records(tmp_path)
+        assert found.runs == []
+        assert "make the run again" in found.broken[0][1]
 
 
 class TestLosses:

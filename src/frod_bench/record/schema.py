@@ -8,7 +8,6 @@ from typing import Any
 from frod_bench.errors import RequestError
 
 SCHEMA = 2
-_UNSEALED = 1  # the schema before records had a digest and the digests of their files; it is still read
 DIGEST = "digest"
 STATUSES = ("running", "completed", "failed")
 
@@ -113,19 +112,19 @@ def _unseal(content: Any) -> str | None:
     """Take the digest out of what was read, and return what is wrong with it, or None."""
     if not isinstance(content, dict):
         return "it is not a JSON object"
+    if content.get("schema") == 1:
+        return "it is of schema 1, which has no digest to tell whether it was edited: make the run again"
     digest = content.pop(DIGEST, None)
-    if content.get("schema") == _UNSEALED and digest is None:
-        content.setdefault("files", {})
-    elif digest is None:
+    if digest is None:
         return f"it lacks {DIGEST}"
-    elif digest != _digest(content):
+    if digest != _digest(content):
         return "it was edited or damaged after it was written, its digest does not fit"
     return None
 
 
 def _problem(content: Any) -> str | None:
     """Return what is wrong with the content of a record, or None."""
-    if content.get("schema") not in (SCHEMA, _UNSEALED):
+    if content.get("schema") != SCHEMA:
         return f"its schema is {content.get('schema')!r}"
     keys = {entry.name for entry in fields(RunRecord)}
     if missing := sorted(keys - content.keys()):
