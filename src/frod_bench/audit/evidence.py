@@ -5,17 +5,24 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from torch import Tensor
 
 from frod_bench.audit.release import RELEASES, Release
 from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun, find_records
+from frod_bench.record import StoredRun, counting, find_records, leaves
 
 T = TypeVar("T")
 Weights = dict[str, Tensor]  # name of a target layer: W [m, n], in the model's order
+
+
+def settings(run: StoredRun) -> dict[str, Any]:
+    """Return what counts in the configuration of a run, by dotted key, and which rows it was made on."""
+    config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
+    rows = {f"data.{key}": run.record.data.get(key) for key in ("revision", "fingerprint")}
+    return dict(leaves(counting(config))) | rows
 
 
 class Missing(Exception):

@@ -32,29 +32,6 @@ def test_a_best_epoch_that_is_the_last(check, store):
     assert check("selection-worth").verdict == HOLDS
 
 
-@pytest.mark.parametrize(("frod", "verdict"), [([0.9, 0.9, 0.9], HOLDS), ([0.1, 0.2, 0.3], FAILS)])
-def test_convergence_counts_cells(check, store, frod, verdict):
-    for seed in range(5):
-        store("full_ft", [0.5, 0.8, 0.9], seed=seed)
-        store("lora", [0.5, 0.9, 0.9], seed=seed)
-        store("frod", frod, seed=seed)
-    finding = check("convergence")
-    assert finding.verdict == verdict and len(finding.rows) == 5
-    assert finding.rows[0][4:] == (3, 2, 1 if verdict == HOLDS else None)
-
-
-def test_every_variant_of_frod_is_compared_and_runs_of_other_lengths_are_not(check, store):
-    for seed in range(3):
-        store("full_ft", [0.5, 0.8, 0.9], seed=seed)
-        store("lora", [0.5, 0.9, 0.9], seed=seed)
-        store("frod", [0.9, 0.9, 0.9], seed=seed)
-        store("frod", [0.5, 0.5, 0.9], "method: {name: frod, sparsity: 0.01}\n", seed=seed)
-        store("frod", [0.9] * 10, seed=seed)
-    finding = check("convergence")
-    assert sorted(row[-1] for row in finding.rows) == [1, 1, 1, 3, 3, 3]
-    assert finding.verdict == FAILS  # as many are faster as are slower
-
-
 def test_a_frozen_head_against_a_trained_one(check, store):
     store("vera", [0.8, 0.9], HEAD % "null")
     store("vera", [0.7, 0.8], HEAD % "frozen")

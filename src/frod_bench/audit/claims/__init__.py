@@ -7,6 +7,7 @@ from frod_bench.audit.claims import (
     baselines,
     cited,
     comparisons,
+    convergence,
     curves,
     decomposition,
     parameters,
@@ -24,6 +25,6 @@ SECTIONS: dict[str, tuple[Claim, ...]] = {
     "The ablation": ablation.CLAIMS,
     "How the numbers were made": protocol.CLAIMS + curves.CLAIMS + baselines.CLAIMS,
     "The released code": released.CLAIMS,
-    "Runs of ours": runs.CLAIMS,
+    "Runs of ours": runs.CLAIMS + convergence.CLAIMS,
 }
 CLAIMS = tuple(claim for section in SECTIONS.values() for claim in section)

@@ -1,4 +1,4 @@
-"""What takes runs: the choice of the epoch, the speed of convergence, and the time of a step."""
+"""What takes runs: the choice of the epoch, and the time of a step."""
 
 from collections import defaultdict
 from statistics import fmean
@@ -7,10 +7,9 @@ from frod_bench.audit import scripts
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence, Missing
 
-_ENOUGH_RUNS, _ENOUGH_CELLS = 10, 5
+_ENOUGH_RUNS = 10
 _MINIMAL = 1.5  # times the step of LoRA
 _TABLE = "make table4 PROFILE=offline"
-_SHARE = 0.99  # of full fine-tuning's best accuracy, taken as having converged
 _BENCH = "frod-bench bench step --layers 4 --rounds 3 --contenders lora,peft_frod,frod --to results/bench"
 
 
@@ -49,40 +48,6 @@ def _worth(evidence: Evidence) -> Finding:
             for method, found in sorted(gains.items())
         ),
     )
-
-
-def _convergence(evidence: Evidence) -> Finding:
-    cells: dict[tuple, dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
-    for run in evidence.completed_runs():
-        record = run.record
-        place = (record.profile, record.backbone, record.task, record.seed)
-        alike = (record.protocol, record.selection, record.samples["train"], len(run.metrics))
-        curve = [line["eval"][record.metric["name"]] for line in run.metrics]
-        cells[*place, *alike][record.method].append(curve)
-    rows = []
-    for (_, backbone, task, seed, *_), curves in cells.items():
-        if len(curves["full_ft"]) == len(curves["lora"]) == 1:
-            level = _SHARE * max(curves["full_ft"][0])
-            other = [_first(curves[method][0], level) for method in ("full_ft", "lora")]
-            rows += [(backbone, task, seed, 100 * level, *other, _first(curve, level)) for curve in curves["frod"]]
-    if len(rows) < _ENOUGH_CELLS:
-        what = f"It needs {_ENOUGH_CELLS} runs of FRoD beside LoRA and full fine-tuning; there are {len(rows)}."
-        raise Missing(what, _TABLE)
-    faster = sum((frod or 1e9) < (lora or 1e9) for *_, lora, frod in rows)
-    slower = sum((frod or 1e9) > (lora or 1e9) for *_, lora, frod in rows)
-    return Finding(
-        verdict(faster > slower),
-        f"Of {len(rows)} runs of FRoD at our scale, each beside one of LoRA and one of full fine-tuning on the same"
-        f" task with the same seed and number of epochs, every method at its own tuned rates, {faster} reach"
-        f" {_SHARE:.0%} of full fine-tuning's best accuracy in fewer epochs than LoRA and {slower} in more. FRoD does"
-        f" not reach it in {sum(row[-1] is None for row in rows)}, LoRA in {sum(row[-2] is None for row in rows)}.",
-        ("backbone", "task", "seed", "level", "epoch, full fine-tuning", "epoch, LoRA", "epoch, FRoD"),
-        tuple(sorted(rows, key=lambda row: row[:3])),
-    )
-
-
-def _first(curve: list[float], level: float) -> int | None:
-    return next((epoch for epoch, value in enumerate(curve, 1) if value >= level), None)
 
 
 def _overhead(evidence: Evidence) -> Finding:
@@ -131,12 +96,6 @@ CLAIMS = (
         "Reporting the best epoch instead of the last changes little.",
         "what a reader of Tables 2-4 has to assume",
         _worth,
-    ),
-    Claim(
-        "convergence",
-        "FRoD converges in fewer epochs than LoRA.",
-        'paper, abstract and "Convergence Speed"',
-        _convergence,
     ),
     Claim(
         "overhead",

@@ -1,0 +1,93 @@
+"""How soon FRoD gets where full fine-tuning ends, beside LoRA, in small records."""
+
+import pytest
+
+from frod_bench.audit.claim import FAILS, HOLDS
+from frod_bench.audit.evidence import Missing
+
+LABELS = "[a, b]"
+
+
+@pytest.fixture
+def cell(store):
+    """Returns a function that writes a run of all three methods with one seed: (seed, curve of FRoD, of LoRA)."""
+
+    def write(seed, frod, lora=(0.5, 0.9, 0.9), full=(0.5, 0.8, 0.9), method="sparsity: 0.02", task="{}", **last):
+        shared = f"seed: {seed}\ntask: {task}\ntrain: {{epochs: {len(full)}, lr: {{head: %s}}}}\n"
+        store("full_ft", full, "method: {name: full_ft}\n" + shared % 1e-3, seed=seed, **last)
+        store("lora", lora, "method: {name: lora, rank: 4}\n" + shared % 1e-2, seed=seed)
+        store("frod", frod, f"method: {{name: frod, {method}}}\n" + shared % 1e-1, seed=seed)
+
+    return write
+
+
+@pytest.mark.parametrize(("frod", "verdict"), [([0.9, 0.9, 0.9], HOLDS), ([0.1, 0.2, 0.3], FAILS)])
+def test_who_is_there_first_counts(check, cell, frod, verdict):
+    for seed in range(5):
+        cell(seed, frod)
+    finding = check("convergence")
+    assert finding.verdict == verdict
+    assert finding.rows[0] == (
+        *("minilm", "glue/sst2", 10, 0, pytest.approx(89.1)), *(3, 2, 1 if verdict == HOLDS else None), "head 0.1",
+    )  # fmt: skip
+
+
+def test_every_outcome_has_its_own_count(check, cell):
+    curves = {1: [0.9, 0.9, 0.9], 2: [0.5, 0.9, 0.9], 3: [0.5, 0.5, 0.9], None: [0.5, 0.5, 0.5]}
+    pairs = [(1, 2), (2, 2), (3, 2), (3, 2), (3, None), (None, 3), (None, 3), (None, 3), (None, None)]
+    for seed, (frod, lora) in enumerate(pairs):
+        cell(seed, curves[frod], curves[lora])
+    finding = check("convergence")
+    assert "fewer epochs than LoRA in 1, as many in 1 and more in 2;" in finding.measured
+    assert "only FRoD gets there in 1, only LoRA in 3, neither in 1." in finding.measured
+    assert "(2 against 5)" in finding.measured and finding.verdict == FAILS
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"method": "sparsity: 0.01"},
+        {"method": "sparsity: 0.02, pattern: banded"},
+        {"method": "sparsity: 0.02, basis: global"},
+        {"method": "sparsity: 0.02, head: frozen"},
+        {"frod": [0.9], "lora": [0.9], "full": [0.9]},
+    ],
+)
+def test_variants_and_runs_of_one_epoch_are_left_out(check, cell, other):
+    for seed in range(5):
+        cell(seed, [0.5, 0.9, 0.9])
+        cell(10 + seed, **{"frod": [0.9, 0.9, 0.9]} | other)
+    assert {row[3] for row in check("convergence").rows} == set(range(5))
+
+
+def test_a_default_that_is_written_out_is_the_default(check, cell):
+    for seed in range(5):
+        cell(seed, [0.9, 0.9, 0.9], method="sparsity: 0.02, pattern: random, basis: category")
+    assert len(check("convergence").rows) == 5
+
+
+def test_other_settings_do_not_compare(check, store, cell):
+    for seed in range(5):
+        cell(seed, [0.5, 0.9, 0.9])
+        store("frod", [0.9, 0.9], f"method: {{name: frod, sparsity: 0.02}}\nseed: {seed}\n", seed=seed)
+    assert len(check("convergence").rows) == 5
+
+
+def test_levels_at_chance_are_left_out(check, cell):
+    # ten rows judge: one standard error is 16 points above a half, 14 above 0.7
+    for seed in range(5):
+        cell(seed, [0.9, 0.9, 0.9], task=f"{{label_names: {LABELS}}}")
+    low = [0.5, 0.6, 0.66]
+    cell(5, low, low, low, task=f"{{label_names: {LABELS}}}")
+    one_class = {"accuracy": 0.7, "matthews_correlation": 0.0}
+    cell(6, [0.8, 0.8, 0.8], full=[0.8, 0.8, 0.7], task=f"{{label_names: {LABELS}}}", eval=one_class)
+    finding = check("convergence")
+    assert {row[3] for row in finding.rows} == set(range(5))
+    assert " 2 more are left out" in finding.measured
+
+
+def test_where_neither_gets_there_nothing_is_told(check, cell):
+    for seed in range(9):
+        cell(seed, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+    with pytest.raises(Missing, match="there are 0"):
+        check("convergence")
