@@ -50,6 +50,32 @@ def test_the_band_is_read_from_a_grid_of_runs(check, store):
     assert finding.rows[2] == (0.5, 0.9, 1.5, 1)
 
 
+def test_ratios_are_compared_where_all_of_them_ran(check, store):
+    config = "method: {{name: frod, sparsity: {}}}\ntask: {{name: {}}}\ntrain: {{lr: {{sparse: {}}}, batch_size: {}}}\n"
+
+    def run(ratio, accuracy, task="glue/sst2", density=0.02, batch=16):
+        text = config.format(density, task, ratio, batch)
+        store("frod", [0.5, accuracy], text, task=task, tan_alpha={"mean": ratio}, lr_ratio=ratio)
+
+    for ratio in (0.01, 0.05, 0.5, 1.0):
+        run(ratio, 0.9)
+        run(ratio, 0.1, task="glue/cola")
+        run(ratio, 0.1, density=0.1)
+    run(0.1, 0.8)  # the easy task alone
+    run(0.1, 1.0, batch=32)
+    finding = check("tan-alpha-band")
+    assert finding.rows == tuple((r, 0.8 if r == 0.1 else 0.9, r, 1) for r in (0.01, 0.05, 0.1, 0.5, 1.0))
+    assert "5 runs of 2 epochs on glue/sst2, each ratio on the same tasks" in finding.measured
+
+
+def test_ratios_without_a_common_task_are_no_grid(check, store):
+    for number, ratio in enumerate((0.01, 0.05, 0.1, 0.5, 1.0)):
+        task = f"task: {{name: t{number}}}\n"
+        store("frod", [0.5, 0.9], task, tan_alpha={"mean": ratio}, lr_ratio=ratio)
+    with pytest.raises(Missing, match="needs the whole grid"):
+        check("tan-alpha-band")
+
+
 @pytest.mark.parametrize(("milliseconds", "verdict"), [(140, HOLDS), (900, FAILS)])
 def test_a_step_of_peft_against_lora(check, evidence, milliseconds, verdict):
     times = {"lora": 100, "peft_frod": milliseconds, "frod": 120}
