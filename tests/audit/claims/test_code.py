@@ -108,9 +108,15 @@ def stated(clone):
 
 
 def make_goat(clone, epochs):
-    shell = "totalbz=512\ndeclare -A eps=(\n" + "".join(f'["{name}"]={n}\n' for name, n in epochs.items()) + ")\n"
+    shell = (
+        "CUDA_NUM=4\ntotalbz=512\ndeclare -A eps=(\n"
+        + "".join(f'["{name}"]={n}\n' for name, n in epochs.items())
+        + ")\n"
+    )
     questions = json.dumps([{"instruction": "is it so? true/false"}] * 2)
-    clone("GOAT-PEFT", ef4d21a={"vit.sh": shell, "glue.sh": "ep=10\nep=50\n", "dataset/boolq/test.json": questions})
+    made = {"vit.sh": shell, "glue.sh": "ep=10\nep=50\n", "dataset/boolq/test.json": questions}
+    made["goat/peta/tasks/cv/registry.py"] = "from .eurosat import EuroSAT, EuroSATVal\nmax_val_samples=5000\n"
+    clone("GOAT-PEFT", ef4d21a=made)
 
 
 EPOCHS = {"Cars": 35, "DTD": 76, "EuroSAT": 12, "GTSRB": 11, "RESISC45": 15, "SUN397": 14, "SVHN": 4}
@@ -146,13 +152,23 @@ def test_budgets(check, clone, released):
     make_goat(clone, EPOCHS)
     finding = check("budget")
     assert finding.verdict == FAILS
-    # 8,144 rows: 128 batches of 64 four times; nine tenths of them are 14 of 512, 35 times
-    assert finding.rows[0] == ("Cars", 4, 35, 512, 490)
+    assert finding.rows == (
+        # 8,144 rows: 128 batches of 64 four times; 7,330 of them are 29 batches of 256, 14 steps of two, 35 times
+        ("Cars", 4, 35, 512, 490),
+        ("DTD", 4, 76, 236, 532),
+        ("EuroSAT", 4, 12, 1352, 504),  # has validation rows of its own: 21,600 train, 85 batches
+        ("GTSRB", 4, 11, 1668, 517),
+        ("RESISC45", 4, 15, 1184, 495),
+        ("SUN397", 4, 14, 1244, 490),
+        ("SVHN", 4, 4, 4580, 532),  # 68,257 of 73,257 rows
+    )
+    assert "but for EuroSAT, whose validation rows lie apart (goat/peta/tasks/cv/registry.py:2" in finding.measured
 
 
-def test_equal_budgets(check, clone, released):
-    make_goat(clone, dict.fromkeys(EPOCHS, 4))
-    assert check("budget").verdict == HOLDS
+@pytest.mark.parametrize(("epochs", "verdict"), [(4, HOLDS), (3, FAILS)])
+def test_equal_budgets(check, clone, released, epochs, verdict):
+    make_goat(clone, dict.fromkeys(EPOCHS, epochs))
+    assert check("budget").verdict == verdict
 
 
 @pytest.mark.parametrize(
