@@ -102,8 +102,8 @@ def _run_claimed(
 
 def _objective(record: RunRecord) -> float:
     """Return the score of the epoch that `selection` stands for: on the held-out rows where there are some."""
-    score = record.final if record.selection == "last" else record.best
-    return score["metrics"].get(f"holdout_{record.metric['name']}", score["value"])
+    metrics = record.selected["metrics"]
+    return metrics.get(f"holdout_{record.metric['name']}", record.selected["value"])
 
 
 def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:
