@@ -74,4 +74,10 @@ def test_what_cannot_be_exported_is_named(runs, tmp_path, capsys):
     text = (tmp_path / "foreign" / "config.yaml").read_text()
     foreign = text.replace("frod_bench.backbones.tiny.TinyBackbone", "os.system")
     (tmp_path / "foreign" / "config.yaml").write_text(foreign)
+    refused(tmp_path / "foreign", tmp_path / "x", "config.yaml was edited")
+    (tmp_path / "foreign" / "record.json").unlink()
     refused(tmp_path / "foreign", tmp_path / "x", "os.system")
+    shutil.copytree(runs / "lora", tmp_path / "damaged")
+    weights = tmp_path / "damaged" / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    refused(tmp_path / "damaged", tmp_path / "x", "adapter_model.safetensors was edited")

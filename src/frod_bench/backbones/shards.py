@@ -22,6 +22,8 @@ class ModelShards:
 
     def model(self) -> PreTrainedModel:
         """Return the sequence classifier of this architecture on the meta device, without a weight."""
+        if not self.directory.is_dir():
+            raise RequestError(f"There is no model directory {self.directory}. Give one that save_pretrained wrote.")
         try:
             with quiet(), torch.device("meta"):
                 config = AutoConfig.from_pretrained(self.directory, trust_remote_code=False)

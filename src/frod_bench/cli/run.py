@@ -51,6 +51,11 @@ def main(argv: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise in_one_sentence(error, argv) from error
+    except OSError as error:  # what a job meets is a RunFailure by now
+        raise RequestError(
+            f"{error.filename} cannot be written ({error.strerror}). Give another folder for all runs with"
+            " FROD_BENCH_OUT=DIR before the command."
+        ) from error
     _raise_worst(failures)
     return 0
 

@@ -6,10 +6,14 @@ from typing import Any
 import yaml
 
 from frod_bench.errors import RequestError
+from frod_bench.record import RunDirectory
 
 
 def stored_config(run: Path) -> dict[str, Any]:
-    """Return the configuration of a run. Raises RequestError without one."""
+    """Return the configuration of a run. Raises RequestError without one, and where a file of the run was edited."""
+    directory = RunDirectory(run)
+    if directory.record.is_file():
+        directory.verify(directory.read_record(), adapter=True)
     try:
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         config["backbone"]["_target_"]

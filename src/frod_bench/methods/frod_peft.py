@@ -6,6 +6,7 @@ the same V again, which needs the same kind of CPU and number of threads: nearly
 float32 and the signs of eigenvectors are free. Reading refuses a checkpoint whose V is not the computed one.
 """
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,9 @@ def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: i
         fan_in_fan_out=any(isinstance(layer, Conv1D) for layer in layers.values()),
         progressbar=False,
     )
-    return FrodModel(tree, config, ADAPTER)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")  # of torch to PEFT
+        return FrodModel(tree, config, ADAPTER)
 
 
 def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
