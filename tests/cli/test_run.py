@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from frod_bench import load_adapter
 from frod_bench.backbones.tiny import TinyBackbone
+from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory
 from frod_bench.train.trainer import Trainer
 
@@ -95,6 +96,18 @@ def test_a_complete_run_is_not_run_again_unless_forced(smoke, tmp_path):
     assert smoke("out=run", "force=true")[0] == 0
     assert (tmp_path / "run/record.json").stat().st_mtime_ns > written
     assert numbers("run") == first
+
+
+def test_what_is_refused_removes_nothing(smoke, tmp_path, monkeypatch):
+    smoke("out=run")
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+
+    def gone(*_):
+        raise RequestError("There is no train.parquet.")
+
+    monkeypatch.setattr("frod_bench.cli.job.load_data", gone)
+    assert smoke("out=run", "force=true")[0] == 2
+    assert {file: file.read_bytes() for file in before} == before
 
 
 @pytest.mark.parametrize("method", ["frod", "lora", "full_ft"])

@@ -52,7 +52,10 @@ class TestClaim:
         for folder in (directory.checkpoints, directory.adapter):
             folder.mkdir()
             (folder / "weights").write_text("old")
-        assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+        before = names(directory.path)
+        assert directory.claim(HASH, "seed: 1\n", force=True) == "new"
+        assert names(directory.path) == before and "seed: 0" in directory.read_config()
+        directory.begin(HASH, "seed: 0\n")
         assert names(directory.path) == ["config.yaml"]
 
     def test_a_configuration_without_a_record_is_new_and_leaves_no_old_metrics(self, directory):
@@ -227,6 +230,7 @@ class TestLosses:
         directory.landscapes.mkdir()
         directory.release()
         assert directory.claim(HASH, "seed: 0\n", force=True) == "new"
+        directory.begin(HASH, "seed: 0\n")
         assert {"config.yaml"} == {name for name in names(directory.path) if not name.startswith(".")}
 
 

@@ -106,13 +106,16 @@ def _objective(record: RunRecord) -> float:
     return metrics.get(f"holdout_{record.metric['name']}", record.selected["value"])
 
 
+def _text(config: dict[str, Any]) -> str:
+    return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+
+
 def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:
     """Take the directory on the main process; every process returns, or raises, what came of it."""
     outcome: list[Any] = [None]
     if accelerator.is_main_process:
         try:
-            text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-            outcome = [run.claim(identity(config), text, config["force"])]
+            outcome = [run.claim(identity(config), _text(config), config["force"])]
         except RequestError as error:
             outcome = [error]
     if isinstance(state := broadcast_object_list(outcome)[0], RequestError):
@@ -174,6 +177,8 @@ def _run(
     record.environment = environment(device_name(accelerator.device))
     trainer = Trainer(adapted, data, parts.settings, seed, accelerator)
     record.time = {"init_s": time.perf_counter() - start}
+    if accelerator.is_main_process and not resume:
+        run.begin(identity(config), _text(config))
     wandb = config["wandb"]
     mode = wandb["mode"] if accelerator.is_main_process else "disabled"
     tracker = Tracker(mode, wandb["project"], f"{record.method} {record.task} seed{seed}", config, run.path)

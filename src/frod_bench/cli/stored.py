@@ -26,5 +26,8 @@ def stored_adapter(run: Path) -> Path:
     """Return the folder of a run's adapter. Raises RequestError when there is none."""
     adapter = run / "adapter"
     if not (adapter / "adapter_config.json").is_file():
+        record = RunDirectory(run).record
+        if record.is_file() and RunDirectory(run).read_record().status != "completed":
+            raise RequestError(f"{run} is not complete and has no adapter yet: the command that began it goes on.")
         raise RequestError(f"{run} holds no adapter/: run it again with force=true, it may have been cleared away.")
     return adapter

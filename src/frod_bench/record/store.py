@@ -39,24 +39,31 @@ class RunDirectory:
 
         Returns "completed" when that very run is already there (nothing is written), "resume" when it was
         begun or its record is damaged, which is then set aside, else "new" with an empty directory. `force`
-        removes what the same run left and returns "new". Raises RequestError when another process has the
-        directory, or it cannot be written, holds another configuration, or is not empty and no run.
+        returns "new" too, and what the same run left stays until `begin`. Raises RequestError when another
+        process has the directory, or it cannot be written, holds another configuration, or is not empty and no run.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
             self._refuse_other(config_hash)
             self._sweep()
-            state = "new" if force or not self.record.exists() else self._state()
+            if force and self.record.exists():
+                return "new"
+            state = self._state() if self.record.exists() else "new"
             if state == "new":
                 self._clear()
             if state != "completed":
-                _write(self.config, f"{_HASH_LINE}{config_hash}\n{config_yaml}")
+                self._write_config(config_hash, config_yaml)
         except OSError as error:
             raise RequestError(
                 f"The run directory {self.path} cannot be written ({error.strerror}). Give another one with out=DIR."
             ) from error
         return state
+
+    def begin(self, config_hash: str, config_yaml: str) -> None:
+        """Remove what the same run left before, now that a new one is known to be possible."""
+        self._clear()
+        self._write_config(config_hash, config_yaml)
 
     def release(self) -> None:
         """Let another process have the directory."""
@@ -109,7 +116,7 @@ class RunDirectory:
             record = self.read_record()
             if record.status != "completed":
                 return "resume"
-            self.verify(record)
+            self.verify(record, adapter=True)
             return "completed"
         except RequestError as error:
             aside = self.record.with_name(f".{self.record.name}.damaged")
@@ -152,6 +159,9 @@ class RunDirectory:
         for pattern in (".*.tmp", "adapter/*.tmp", "checkpoints/*.tmp"):
             for file in self.path.glob(pattern):
                 file.unlink()
+
+    def _write_config(self, config_hash: str, config_yaml: str) -> None:
+        _write(self.config, f"{_HASH_LINE}{config_hash}\n{config_yaml}")
 
     def _clear(self) -> None:
         for file in (self.record, self.metrics, self.losses):

@@ -40,7 +40,7 @@ def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -
         axes.plot(0, 0, marker="+", color="white", markersize=8, markeredgewidth=1.6)
         axes.set_aspect("equal")
         axes.set_title(_caption(panel, surfaces[panel]), fontsize=8, loc="left")
-    bar = figure.colorbar(filled, ax=panels, label="mean loss over the same training rows", format="%.2g")
+    bar = figure.colorbar(filled, ax=panels, label="mean loss over the same training rows", format="%.3g")
     bar.set_ticks(levels[::2])
     bar.minorticks_off()
     figure.supxlabel(f"steps along two random directions, in units of each filter's norm\n{title}", fontsize=7)
