@@ -67,7 +67,7 @@ def test_it_goes_on_where_it_was_interrupted(bench, shards, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere", "--backbone", "tiny_llama"], "no usable config.json"),
+        (["nowhere", "--backbone", "tiny_llama"], "There is no model directory"),
         (["model"], "Which layers?"),
         (["model", "--backbone", "tiny_lama"], "Did you mean tiny_llama"),
         (["model", "--targets", "q_prj"], "No module of the model is called 'q_prj'"),
