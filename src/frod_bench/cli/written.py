@@ -13,7 +13,8 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RequestError(f"{error.filename or place} cannot be written ({error.strerror}). Give another --to.") from error
+        named = error.filename or place
+        raise RequestError(f"{named} cannot be written ({error.strerror}). Give another --to.") from error
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
