@@ -36,7 +36,7 @@ table3: setup ## Table 3 (commonsense)
 table4: setup ## Table 4 (GLUE)
 table5: setup ## Table 5 (density and learning rates)
 table2 table3 table4 table5:
-	$(BIN)/frod-bench table $(@:table%=%) --profile $(PROFILE) $(ARGS)
+	$(BIN)/frod-bench table $(@:table%=%) --profile $(PROFILE) $(if $(filter smoke,$(PROFILE)),--jobs 2) $(ARGS)
 
 # A figure's task where the profile has its rows: make figure4 PROFILE=offline TASK=vision/eurosat ARGS=data.root=DIR
 TASK ?= $(if $(filter paper,$(PROFILE)),vision/cars,vision/digits)

@@ -24,6 +24,7 @@ def run_job(config):
         signal.signal(number, signal.SIG_DFL)
         time.sleep(0.3)
         print("checkpoint", flush=True)
+        open(f"checkpoint.{os.getpid()}", "w").close()
         raise Interrupted("SIGTERM. The same command goes on from here.", number)
 
     what = config["do"]
@@ -33,12 +34,21 @@ def run_job(config):
         raise RunFailure("the loss is nan")
     if what == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "slow":
+        time.sleep(2)
+    if what == "threads":
+        raise RequestError(f"threads: {torch.threads}")
     if what == "wait":
         signal.signal(signal.SIGTERM, checkpoint)
         print("training", flush=True)
+        open(f"training.{os.getpid()}", "w").close()
         time.sleep(60)
 
-module("torch", cuda=types.SimpleNamespace(is_available=lambda: False))
+torch = types.SimpleNamespace(threads=8)
+module(
+    "torch", cuda=types.SimpleNamespace(is_available=lambda: False), get_num_threads=lambda: torch.threads,
+    set_num_threads=lambda number: setattr(torch, "threads", number),
+)
 for name in ("evaluate", "peft", "sklearn", "sklearn.metrics", "torchvision"):
     module(name)
 module("frod_bench.cli.job", run_job=run_job)
@@ -52,8 +62,9 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have set to be ignored
     try:
         processes = FreshProcesses([])
-        for word in sys.argv[1:]:
-            print(*processes.run({"do": word}), flush=True)
+        jobs, *words = sys.argv[1:]
+        for number, outcome in processes.run(({"do": word} for word in words), int(jobs)):
+            print(number, *outcome, flush=True)
     except Interrupted as error:
         sys.exit(128 + error.signum)
     except KeyboardInterrupt:
@@ -68,10 +79,11 @@ def runs(tmp_path):
     (tmp_path / "main.py").write_text(MAIN)
     paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
 
-    def start(*words):
+    def start(*words, jobs=1):
         return subprocess.Popen(
-            [sys.executable, str(tmp_path / "main.py"), *words],
+            [sys.executable, str(tmp_path / "main.py"), str(jobs), *words],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            cwd=tmp_path,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,  # so that whatever it leaves behind can be found
@@ -83,12 +95,27 @@ def runs(tmp_path):
 def test_every_end_has_its_code_and_reason(runs):
     out, _ = runs("end", "refuse", "fail", "die", "end").communicate(timeout=60)
     assert out.splitlines() == [
-        "0 None",
-        "2 no such task",
-        "1 the loss is nan",
-        "1 The process was ended by SIGKILL (the system does so when memory runs out).",
-        "0 None",
+        "0 0 None",
+        "1 2 no such task",
+        "2 1 the loss is nan",
+        "3 1 The process was ended by SIGKILL (the system does so when memory runs out).",
+        "4 0 None",
     ]
+
+
+def test_two_at_a_time_end_in_their_own_order_in_half_the_threads_and_print_nothing(runs):
+    out, _ = runs("slow", "threads", "fail", "end", jobs=2).communicate(timeout=60)
+    assert out.splitlines() == ["1 2 threads: 4", "2 1 the loss is nan", "3 0 None", "0 0 None"]
+
+
+def test_a_signal_reaches_every_run_that_is_going(runs, tmp_path):
+    process = runs("wait", "wait", "end", jobs=2)
+    wait_for(lambda: len(list(tmp_path.glob("training.*"))) == 2)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert len(list(tmp_path.glob("checkpoint.*"))) == 2
+    assert not left(process.pid)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
@@ -118,6 +145,13 @@ def test_who_is_killed_leaves_no_process(runs):
     process.kill()
     process.communicate(timeout=60)
     assert not left(process.pid)
+
+
+def wait_for(condition, seconds=30):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def left(session, seconds=30):

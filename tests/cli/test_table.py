@@ -26,7 +26,10 @@ def outcomes(monkeypatch):
         def __init__(self, configs):
             pass
 
-        def run(self, config):
+        def run(self, configs, jobs):
+            yield from enumerate(map(self.make, configs))
+
+        def make(self, config):
             if (outcome := given.get(config["task"]["name"])) is not None:
                 return outcome
             try:
@@ -126,6 +129,15 @@ def test_an_interrupted_cell_ends_in_a_fresh_process_as_if_it_had_not_been(bench
     assert "cell 2 of 2: LoRA on RTE, seed 0; about " in out
     assert "Table 4: profile smoke" in out
     assert len(scores()) == 2 and whole.items() <= scores().items()
+
+
+def test_several_cells_at_a_time_are_named_as_they_end(bench, outcomes):
+    outcomes["glue/mrpc"] = Outcome(1, "The loss is nan.")
+    code, out, _ = bench(*WORDS, "--jobs", "2")
+    assert code == 1
+    assert "failed: LoRA on MRPC, seed 0: The loss is nan.\n" in out and "done: LoRA on RTE, seed 0, in 0 s\n" in out
+    code, out, err = bench(*WORDS, "--jobs", "0")
+    assert code == 2 and "0 is not accepted: a whole number of 1 or more is." in err
 
 
 def test_the_table_names_what_was_overridden(bench, outcomes):

@@ -1,12 +1,13 @@
 """A run in a process of its own, so that neither memory nor random state of one run reaches the next."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterable, Iterator
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -42,26 +43,43 @@ class FreshProcesses:
         first.start()
         first.join()
 
-    def run(self, config: dict[str, Any]) -> Outcome:
-        """Run a configuration to its end, however that ends.
+    def run(self, configs: Iterable[dict[str, Any]], jobs: int = 1) -> Iterator[tuple[int, Outcome]]:
+        """Run every configuration to its end, however that ends; yield its number and how it ended.
 
-        A SIGINT or SIGTERM here is passed on as one SIGTERM, upon which the run writes a checkpoint; then
-        KeyboardInterrupt or Interrupted is raised. A second signal ends the run at once.
+        A configuration is asked for when its run begins. Of `jobs` at a time each has its share of the threads, and
+        what they print is left out. A SIGINT or SIGTERM here is passed on as one SIGTERM, upon which the runs write
+        their checkpoints; then KeyboardInterrupt or Interrupted is raised. A second signal ends the runs at once.
         """
-        here, there = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_run, args=(config, dict(os.environ), there))
+        numbered, running = enumerate(configs), {}
         with _sigterm_raised():
-            process.start()
-            there.close()
             try:
-                return _wait(process, here)
+                while True:
+                    for number, config in itertools.islice(numbered, jobs - len(running)):
+                        process, pipe = self._start(config, jobs)
+                        running[pipe] = number, process
+                    if not running:
+                        return
+                    for pipe in wait(list(running)):
+                        number, process = running[pipe]
+                        outcome = _wait(process, pipe)
+                        del running[pipe]
+                        yield number, outcome
             except BaseException:
-                process.terminate()
-                _wait(process, here)
+                for _, process in running.values():
+                    process.terminate()
+                for pipe, (_, process) in running.items():
+                    _wait(process, pipe)
                 raise
             finally:
-                if process.is_alive():
+                for _, process in running.values():
                     process.kill()
+
+    def _start(self, config: dict[str, Any], jobs: int) -> tuple[Any, Connection]:
+        here, there = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_run, args=(config, dict(os.environ), there, jobs))
+        process.start()
+        there.close()
+        return process, here
 
 
 def _wait(process: Any, outcome: Connection) -> Outcome:
@@ -91,10 +109,12 @@ def _sigterm_raised() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connection) -> None:
+def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connection, jobs: int) -> None:
     os.setpgrp()  # a terminal's Ctrl-C reaches the parent alone, which passes it on once
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    if jobs > 1:
+        _share(jobs)
     from frod_bench.cli.job import run_job
 
     try:
@@ -107,6 +127,16 @@ def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connectio
         outcome.send(Outcome(128 + stop.signum, str(stop)))
     else:
         outcome.send(Outcome(0, None))
+
+
+def _share(jobs: int) -> None:
+    """Take one of `jobs` parts of the threads, and print nothing: lines of several runs would mingle."""
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
 
 
 def _end_with_parent() -> None:

@@ -1,9 +1,12 @@
 """`frod-bench table`: run the missing cells of a table, the paper's or another, then print it."""
 
 import argparse
+import contextlib
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from statistics import fmean
+from typing import Any
 
 from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
 from frod_bench.cli.fresh import FreshProcesses, Outcome
@@ -11,12 +14,12 @@ from frod_bench.cli.identity import output_root
 from frod_bench.cli.paper_table import compare_with_paper, is_printed
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import read_summary
-from frod_bench.errors import Interrupted
+from frod_bench.errors import Interrupted, RequestError
 from frod_bench.report import paper_tables, tables
 
 _EXAMPLES = """\
 examples:
-  frod-bench table 4 --profile smoke                 GLUE on random tiny models, a few minutes
+  frod-bench table 4 --profile smoke --jobs 2        GLUE on random tiny models, a minute or two
   frod-bench table 4 --profile offline data.root=DIR --seeds 0 --methods frod,lora,full_ft --tasks rte,mrpc
   FROD_BENCH_OUT=results/runs frod-bench table 2     the paper's protocol: a GPU, and the hub's data
   frod-bench table figure6 --tasks dtd --seeds 0     a column of the ablation's whole grid: 64 runs
@@ -30,9 +33,11 @@ an interruption; `frod-bench plan` says beforehand what a table costs.
 def main(argv: list[str]) -> int:
     """Run what is missing, print the table and return 0, or 1 when a cell failed. Raises RequestError."""
     arguments = _parser().parse_intermixed_args(argv)
+    if arguments.jobs < 1:
+        raise RequestError(f"--jobs {arguments.jobs} is not accepted: a whole number of 1 or more is.")
     preset = restricted(arguments)
     cells = compose_cells(preset, arguments, arguments.words)
-    failed = _run_missing(cells)
+    failed = _run_missing(cells, arguments.jobs)
     if is_printed(preset.name):
         printed = map(paper_tables.to_text, compare_with_paper(preset, cells, [output_root()], arguments.words))
         print("\n" + "\n\n".join(printed), end="")
@@ -63,31 +68,44 @@ class Pace:
         return sum(fmean(self._seconds[cell.column]) if cell.column in self._seconds else overall for cell in cells)
 
 
-def _run_missing(cells: list[Cell]) -> list[tuple[Cell, Outcome]]:
-    """Run the cells that are not complete, past those that fail; return the failed ones."""
+def _run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
+    """Run the cells that are not complete, `jobs` at a time, past those that fail; return the failed ones."""
     pace, missing = Pace(), []
     for cell in cells:
         if (record := cell.completed()) is None:
             missing.append(cell)
         else:
             pace.add(cell, sum(record.time[part] for part in ("init_s", "train_s", "eval_s")))
-    cells_there = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-    print(f"{cells_there}, {len(cells) - len(missing)} of them complete already", flush=True)
+    complete = len(cells) - len(missing)
+    print(f"{'1 cell' if len(cells) == 1 else f'{len(cells)} cells'}, {complete} of them complete already", flush=True)
+    if not missing:
+        return []
     failed: list[tuple[Cell, Outcome]] = []
-    processes = FreshProcesses(cell.config for cell in missing) if missing else None
-    for number, cell in enumerate(missing):
-        left = pace.left(missing[number:])
-        about = "" if left is None else f"; about {_duration(left)} left"
-        print(f"cell {len(cells) - len(missing) + number + 1} of {len(cells)}: {cell}{about}", flush=True)
-        start = time.perf_counter()
-        outcome = processes.run(cell.config)
-        if outcome.code > 128:  # a signal to the run alone
-            raise Interrupted(outcome.reason, outcome.code - 128)
-        if outcome.code:
-            print(f"failed: {outcome.reason}", flush=True)
-            failed.append((cell, outcome))
-        else:
-            pace.add(cell, time.perf_counter() - start)
+    begun: dict[int, float] = {}
+    ended: set[int] = set()
+
+    def announced() -> Iterator[dict[str, Any]]:
+        for number, cell in enumerate(missing):
+            left = pace.left([other for place, other in enumerate(missing) if place not in ended])
+            about = "" if left is None else f"; about {_duration(left / jobs)} left"
+            print(f"cell {complete + number + 1} of {len(cells)}: {cell}{about}", flush=True)
+            begun[number] = time.perf_counter()
+            yield cell.config
+
+    processes = FreshProcesses(cell.config for cell in missing)
+    with contextlib.closing(processes.run(announced(), jobs)) as outcomes:
+        for number, outcome in outcomes:
+            cell, seconds = missing[number], time.perf_counter() - begun[number]
+            ended.add(number)
+            if outcome.code > 128:  # a signal to the run alone
+                raise Interrupted(outcome.reason, outcome.code - 128)
+            if outcome.code:
+                print(f"failed: {f'{cell}: ' if jobs > 1 else ''}{outcome.reason}", flush=True)
+                failed.append((cell, outcome))
+            else:
+                pace.add(cell, seconds)
+                if jobs > 1:
+                    print(f"done: {cell}, in {_duration(seconds)}", flush=True)
     return failed
 
 
@@ -107,4 +125,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("table", help="2, 3, 4, 5, methods or the name of another file with rows in configs/sweep/")
     add_arguments(parser)
+    help_jobs = "cells at a time, each with its share of the CPU's threads and without lines of its own (default: 1)"
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help=help_jobs)
     return parser
