@@ -81,7 +81,7 @@ def test_all_ways_and_evaluation_are_one_function(m, n):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "base", "half"])
+@pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "data", "base", "half"])
 def test_the_kept_weight_follows_every_change_in_evaluation(change):
     layer = make_layers()[1][0].eval()
     x = draw(5, 8)
@@ -89,12 +89,16 @@ def test_the_kept_weight_follows_every_change_in_evaluation(change):
         before = layer(x)
     if change in ("fused", "foreach"):
         layer(x).square().sum().backward()
+        with torch.no_grad():
+            layer(x)  # keeps W' again before the step
         torch.optim.AdamW([layer.values, layer.sigma], lr=0.1, **{change: True}).step()
     elif change == "load":
-        state = {name: value + 0.1 for name, value in layer.state_dict().items() if "base" not in name}
+        state = {name: value + 0.1 for name, value in layer.state_dict().items() if name in ("sigma", "values")}
         layer.load_state_dict(state, strict=False)
     elif change == "assign":
         layer.sigma.data = layer.sigma.data + 0.1
+    elif change == "data":
+        layer.values.data.add_(0.1)  # as an average of weights is kept
     elif change == "base":
         layer.base_layer.weight.mul_(2)
     else:
@@ -110,9 +114,9 @@ def test_the_merged_weight_is_kept_in_evaluation_and_dropped_in_training():
     layer = make_layers()[1][0].eval()
     with torch.no_grad():
         layer(draw(5, 8))
-        kept = layer._kept[1]
+        kept = layer._kept.merged
         layer(draw(5, 8))
-    assert layer._kept[1] is kept and torch.equal(kept, layer.weight)
+    assert layer._kept.merged is kept and torch.equal(kept, layer.weight)
     assert layer.train()._kept is None
     layer.eval()(draw(5, 8))
     assert layer._kept is None  # with gradients, as an optimizer step may follow
@@ -128,15 +132,13 @@ def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
     assert torch.equal(y.detach(), expected) and layer.sigma.grad is not None
 
 
-def test_the_tensors_behind_a_kept_weight_live_as_long():
-    layer = make_layers()[1][0].eval()
-    values = torch.ones_like(layer.values)
+@pytest.mark.parametrize("name", ["values", "base_layer.weight"])
+def test_what_is_given_for_one_call_is_for_that_call(name):
+    layer, x = make_layers()[1][0].eval(), draw(5, 8)
     with torch.no_grad():
-        found = functional_call(layer, {"values": values}, (draw(5, 8),))
-        held = layer._kept[2][0]
-        assert held.data_ptr() == values.data_ptr()  # so no later tensor can have their address, and pass for them
-        layer.values.fill_(1.0)
-        assert torch.equal(layer(draw(5, 8)), found)
+        before = layer(x)
+        given = functional_call(layer, {name: torch.ones_like(layer.get_parameter(name))}, (x,))
+        assert not torch.allclose(given, before) and torch.equal(layer(x), before)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -209,7 +211,7 @@ def test_half_precision_keeps_its_trainable_values_in_float32():
 
 def test_the_state_dict_holds_no_basis():
     names = set(make_layers()[1][0].state_dict())
-    assert names == {"sigma", "values", "base_layer.weight", "base_layer.bias"}
+    assert names == {"sigma", "values", "_extra_state", "base_layer.weight", "base_layer.bias"}
 
 
 def test_a_state_dict_of_other_base_weights_is_refused():
@@ -217,6 +219,16 @@ def test_a_state_dict_of_other_base_weights_is_refused():
     layer.load_state_dict(copy.deepcopy(layer).state_dict())
     with pytest.raises(RuntimeError, match="load the base weights first, then attach"):
         layer.load_state_dict(other.state_dict())
+
+
+def test_a_state_dict_of_another_pattern_is_refused():
+    layer, _ = make_layers()[1]
+    other = FrodLinear(
+        layer.base_layer, layer.U, layer.sigma_initial, FrodBasis(layer.basis.right, random_pattern(8, 0.2, seed=1))
+    )
+    with pytest.raises(RuntimeError, match="another basis or pattern of S"):
+        layer.load_state_dict(other.state_dict())
+    assert torch.equal(copy.deepcopy(layer).half().get_extra_state(), layer.get_extra_state())
 
 
 def test_a_pickle_holds_no_merged_weight():

@@ -278,12 +278,13 @@ def test_no_tokens_give_no_output_and_no_loss(method):
 
 
 @every_method
-def test_statistics_of_a_head_are_saved_with_it(method, tmp_path):
+def test_statistics_are_saved_in_the_head_and_in_the_body(method, tmp_path):
     def make():
         torch.manual_seed(0)
-        return nn.Sequential(nn.Linear(8, 16), nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3)))
+        head = nn.Sequential(nn.BatchNorm1d(16), nn.Linear(16, 3))
+        return nn.Sequential(nn.BatchNorm1d(8), nn.Linear(8, 16), head)
 
-    adapted = attach(make(), method, targets=["0"], head=["1"])
+    adapted = attach(make(), method, targets=["1"], head=["2"])
     for _ in range(5):
         adapted.model.train()(3 + torch.randn(20, 8))
     adapted.save(tmp_path)
@@ -391,23 +392,36 @@ def test_arguments_of_another_kind_are_named(change, words, make_model, targets,
 
 
 @every_adapter
-def test_a_merged_or_detached_adapter_is_neither_saved_nor_diagnosed(method, attached, tmp_path):
+def test_a_merged_or_detached_adapter_takes_no_part_any_more(method, attached, logits, tmp_path):
     adapted = attached(method)
-    adapted.merge() if adapted.method.merges else adapted.detach()
-    for ask in (lambda: adapted.save(tmp_path), adapted.diagnostics):
+    model = adapted.merge() if adapted.method.merges else adapted.detach()
+    before = logits(model)
+    for ask in (lambda: adapted.save(tmp_path), adapted.diagnostics, adapted.merge, adapted.detach):
         with pytest.raises(RequestError, match="merged or detached"):
             ask()
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir()) and torch.equal(logits(model), before)
 
 
 @every_adapter
-def test_a_second_adapter_is_refused_until_the_first_is_gone(method, attached, logits):
+def test_a_second_adapter_is_refused_until_the_first_is_gone(method, attached, logits, targets, head):
     adapted = attached(method)
-    with pytest.raises(RequestError, match=r"nn\.Linear"):
-        attached(method, adapted.model)
+    for other in (method, "full_ft", "lora"):
+        for chosen in (targets, ["pooler.dense"]):
+            with pytest.raises(RequestError, match="has an adapter already"):
+                attach(adapted.model, other, targets=chosen, head=head)
     model = adapted.merge() if adapted.method.merges else adapted.detach()
     expected = logits(model)
     assert_starts_from(logits(attached(method, model).model), expected, method)
+
+
+@every_method
+def test_an_adapter_that_is_frozen_for_a_while_is_saved_whole(method, attached, train, logits, make_model, tmp_path):
+    adapted = attached(method)
+    train(adapted.model)
+    adapted.model.requires_grad_(False)
+    expected = logits(adapted.model)
+    adapted.save(tmp_path)
+    assert torch.equal(logits(load_adapter(make_model(), tmp_path).model), expected)
 
 
 @every_method

@@ -67,6 +67,7 @@ def test_a_module_is_replaced_at_any_depth():
         (["query"], ["classifier"], r"'classifier' \(head\)"),
         (["norm"], [], "LayerNorm"),
         ([], [], "targets is empty"),
+        (["head.0"], ["head"], r"'head\.0' \(targets\) lies in the head"),
     ],
 )
 def test_what_is_not_there_is_named(targets, head, words):
@@ -105,6 +106,27 @@ def test_a_quantised_weight_is_refused_unless_asked_for():
     with pytest.raises(RequestError, match=r"layers\.1\.query is quantised"):
         find_targets(model, ["query"], ["head"])
     assert len(find_targets(model, ["query"], ["head"], quantised=True)) == 2
+
+
+class Scaled(nn.Linear):
+    def forward(self, x):
+        return 3 * super().forward(x)
+
+
+def test_a_layer_that_computes_something_else_is_refused():
+    model = Model()
+    model.layers[1].query = Scaled(3, 3)
+    with pytest.raises(RequestError, match=r"layers\.1\.query is a Scaled, which does not compute as nn\.Linear"):
+        find_targets(model, ["query"], ["head"])
+
+
+@pytest.mark.parametrize("normalise", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+def test_a_weight_that_is_computed_is_refused(normalise):
+    model = Model()
+    normalise(model.layers[1].query)
+    with pytest.raises(RequestError, match=r"layers\.1\.query is computed from others"):
+        find_targets(model, ["query"], ["head"])
 
 
 def test_a_parameter_that_two_modules_of_the_head_hold_trains_once():

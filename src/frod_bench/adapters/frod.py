@@ -4,24 +4,37 @@ Trainable: sigma [n] and the values of S [nnz], so nnz + n numbers a layer. Froz
 [m, n] of its own, and the basis (V [n, n] and the pattern of S), which all layers of a group share.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
+from frod_bench.adapters import Adapter
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
+from frod_bench.linalg.shapes import has_data
 from frod_bench.ops.frod_linear import choose_way, factored_linear, merge_weight, merged_linear
 from frod_bench.ops.split import is_split, whole
 
 
-class FrodLinear(nn.Module):
+class _Kept(NamedTuple):
+    """W', and the tensors that it was made of, with the state that W was in."""
+
+    merged: Tensor
+    values: Tensor
+    sigma: Tensor
+    base: Tensor
+    base_state: tuple[int, int, bool]
+
+
+class FrodLinear(Adapter):
     """An `nn.Linear` [m, n], or transformers' `Conv1D`, adapted by FRoD.
 
     In training the cheapest way of `ops.frod_linear` is taken unless `way` names one; with `dropout`, which acts
     on the input of the update alone, that is `residual`. `recompute` trades time for memory in the merged way.
     In evaluation without gradients W' is formed once and kept, one extra copy of the weight, until the layer
-    goes back to training or a parameter changes (writing to `.data` is not seen: call `train()` and `eval()` after
-    that); it costs what the base layer costs and equals it to the last bit before the first step.
-    After `fix` no parameter may change, and W' is kept over all forward passes.
+    goes back to training or sigma or S have other values; it costs what the base layer costs and equals it to the last
+    bit before the first step. After `fix` no parameter may change, and W' is kept over all forward passes unseen.
     """
 
     def __init__(
@@ -49,7 +62,7 @@ class FrodLinear(nn.Module):
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
         self.keeps = True  # W', where it may be
         self.passes = 0  # to come before a parameter changes; 0 where that is not known
-        self._kept: tuple[tuple, Tensor, tuple[Tensor, Tensor]] | None = None
+        self._kept: _Kept | None = None
 
     @property
     def U(self) -> Tensor:
@@ -75,7 +88,7 @@ class FrodLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W'^T + b [..., m] of x [..., n]."""
-        device_type = x.device.type
+        device_type = x.device.type if torch.amp.is_autocast_available(x.device.type) else "cpu"
         autocast = torch.is_autocast_enabled(device_type)
         dtype = torch.get_autocast_dtype(device_type) if autocast else x.dtype
         with torch.autocast(device_type, enabled=False):
@@ -130,14 +143,18 @@ class FrodLinear(nn.Module):
             return None
         if self.training and self.recompute:
             return None
-        parameters = (self.values.detach(), self.sigma.detach())
-        key = (
-            *((p._version, p.data_ptr()) for p in (*parameters, self.base_layer.weight)),
-            torch.is_inference_mode_enabled(),  # what that mode makes cannot be differentiated
-        )
-        if self._kept is None or self._kept[0] != key:
-            self._kept = (key, self.merged_weight(), parameters)  # held, so that no other tensor takes their place
-        return self._kept[1]
+        base = self.base_layer.weight.detach()  # what is made in inference mode cannot be differentiated
+        state = (self.base_layer.weight._version, base.data_ptr(), torch.is_inference_mode_enabled())
+        if self._kept is None or self._kept.base_state != state or not self._as_kept():
+            values, sigma = self.values.detach().clone(), self.sigma.detach().clone()
+            self._kept = _Kept(self.merged_weight(), values, sigma, base, state)
+        return self._kept.merged
+
+    def _as_kept(self) -> bool:
+        """Return whether sigma and S are those of W'; fused optimizers change neither their version nor their place."""
+        if self.passes or not has_data(self.sigma):
+            return True
+        return torch.equal(self._kept.sigma, self.sigma) and torch.equal(self._kept.values, self.values)
 
     def train(self, mode: bool = True):
         self._kept = None
@@ -161,12 +178,24 @@ class FrodLinear(nn.Module):
     def __getstate__(self):  # for copies and pickles
         return self.__dict__ | {"_kept": None}
 
+    def get_extra_state(self) -> Tensor:
+        """Return sketches of V^T and of the pattern of S, without which the values in a state dict mean nothing."""
+        return self.basis.sketch()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Do nothing: U, V and the pattern stay; see `_load_from_state_dict`."""
+
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
         given, own = state_dict.get(f"{prefix}base_layer.weight"), self.base_layer.weight
         if given is not None and not (is_split(own) or torch.equal(given.to(own), own)):
             errors.append(
                 f"{prefix}base_layer.weight is not the weight that FRoD's U and V were made from: load the base"
                 " weights first, then attach."
+            )
+        sketch, own = state_dict.get(f"{prefix}_extra_state"), self.get_extra_state()
+        if sketch is not None and not (sketch.shape == own.shape and torch.allclose(sketch.cpu(), own, 1e-3, 1e-4)):
+            errors.append(
+                f"{prefix}values belong to another basis or pattern of S: attach with the same options and seed."
             )
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 

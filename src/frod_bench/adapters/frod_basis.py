@@ -5,6 +5,7 @@ import weakref
 import torch
 from torch import Tensor, nn
 
+from frod_bench.linalg.shapes import has_data
 from frod_bench.ops.frod_linear import project
 from frod_bench.ops.rotation import Pattern
 
@@ -15,6 +16,7 @@ class RightBasis(nn.Module):
     def __init__(self, Vt: Tensor):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)
+        self.sketch = _probed(Vt)  # [n], of V as it was made, whatever precision it is moved to
         self._forget()
 
     def project(self, x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -54,10 +56,29 @@ class FrodBasis(nn.Module):
     def Vt(self) -> Tensor:
         return self.right.Vt
 
+    def sketch(self) -> Tensor:
+        """Return [n + 1] numbers on the host that are others for another V, the last for another pattern."""
+        return torch.cat([self.right.sketch, self.pattern_sketch()])
+
+    def pattern_sketch(self) -> Tensor:
+        """Return one number [1] on the host that is another one for another pattern of S."""
+        pattern = self.pattern
+        return _probe(pattern.rows * pattern.n + pattern.cols).sum(dim=0, keepdim=True).float().cpu()
+
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
         self.pattern = self.pattern.to(self.Vt.device)
         return self
+
+
+def _probe(index: Tensor) -> Tensor:
+    return torch.cos(index.double())
+
+
+def _probed(Vt: Tensor) -> Tensor:
+    if not has_data(Vt):
+        return torch.zeros(len(Vt))
+    return (Vt.double() @ _probe(torch.arange(len(Vt), device=Vt.device))).float().cpu()
 
 
 def _nothing() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from frod_bench.adapters import Adapter
 from frod_bench.adapters.waiting import StandsFor
 from frod_bench.linalg.block_svd import BlockFactors
 
@@ -29,7 +30,7 @@ class DenseMatrix(nn.Module):
         return x @ self.matrix.to(x.dtype)
 
 
-class FuraLinear(StandsFor):
+class FuraLinear(StandsFor, Adapter):
     """Stands for an `nn.Linear` [m, n].
 
     `hold` makes of the left core [q k, m], where that is the large and frozen one, a module like `DenseMatrix`.
@@ -48,7 +49,8 @@ class FuraLinear(StandsFor):
         frozen = {"device": device, "dtype": dtype}
         blocks, _, k = factors.L.shape
         left = factors.L.transpose(1, 2).reshape(blocks * k, -1)  # a left singular vector is a row
-        if left.numel() > factors.R.numel():
+        self.trains_right = left.numel() > factors.R.numel()
+        if self.trains_right:
             self.left = (hold or DenseMatrix)(left.to(**frozen))
             self.right = nn.Parameter(factors.R.to(**trained))
         else:
@@ -81,7 +83,7 @@ class FuraLinear(StandsFor):
 
     def frozen_core(self) -> Tensor:
         """Return L [q k, m] or R [q, b, k], whichever does not train."""
-        return self.left.dense() if self.right.requires_grad else self.right
+        return self.left.dense() if self.trains_right else self.right
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:

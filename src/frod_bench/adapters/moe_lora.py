@@ -12,8 +12,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from frod_bench.adapters import Adapter
 
-class MoeLoraLinear(nn.Module):
+
+class MoeLoraLinear(Adapter):
     """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
 
     In training every forward pass leaves its load-balance term in `balance`; see `take_balance`.

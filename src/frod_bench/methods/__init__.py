@@ -1,6 +1,7 @@
 """One file a published method. `attach` is the door for a user's own script."""
 
 import importlib
+import operator
 import pkgutil
 from dataclasses import fields
 from pathlib import Path
@@ -62,9 +63,10 @@ def attach(
     for kind, names in (("targets", targets), ("head", head)):
         if isinstance(names, str):
             raise RequestError(f"{kind}={names!r} is not accepted: give a list of module names, e.g. [{names!r}].")
-    if not isinstance(seed, int) or seed < 0:
+    if not hasattr(seed, "__index__") or operator.index(seed) < 0:
         raise RequestError(f"seed={seed!r} is not accepted: a whole number of 0 or more is.")
-    return make_method(method, **options).attach(model, list(targets), list(head or []), seed)
+    method = make_method(method, **options)
+    return method.attach(model, list(targets or []), list(head or []), operator.index(seed))
 
 
 def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:

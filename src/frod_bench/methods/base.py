@@ -143,16 +143,18 @@ class Adapted:
     def merge(self) -> nn.Module:
         """Return the model with plain linear layers that compute the same function; ends the adaptation.
 
-        Raises RequestError for a method without such layers (GOAT).
+        Raises RequestError for a method without such layers (GOAT), and after `merge` or `detach`.
         """
+        self.require_attached()
         self.method.merge(self)
         return self.model
 
     def detach(self) -> nn.Module:
         """Return the model with its base layers back, bit for bit; the head keeps what it has learned.
 
-        Raises RequestError for full fine-tuning, which keeps no copy.
+        Raises RequestError for full fine-tuning, which keeps no copy, and after `merge` or `detach`.
         """
+        self.require_attached()
         self.method.detach(self)
         return self.model
 
@@ -160,19 +162,22 @@ class Adapted:
         """Raise RequestError when the adapter is no longer in the model."""
         present = {id(p) for p in self.model.parameters()}
         if not all(id(p) in present for parameters in self.roles.values() for p in parameters):
-            raise RequestError(f"The {self.method.name} adapter was merged or detached; save or examine it before.")
+            raise RequestError(f"The {self.method.name} adapter was merged or detached already.")
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Return what training changes by name; it shares memory with the model, unless processes split it.
 
-        These are the trainable parameters and the buffers beside them, as a normalisation in the head has.
+        These are the parameters of all roles, frozen for a while or not, the buffers beside them, as a normalisation
+        in the head has, and the running statistics of batch normalisations, which move without a gradient.
         """
         return {name: whole(tensor.detach()) for name, tensor in self._changing().items()}
 
     def _changing(self) -> dict[str, Tensor]:
-        found = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        own = {id(p) for parameters in self.roles.values() for p in parameters}
+        found = {name: p for name, p in self.model.named_parameters() if id(p) in own}
         for path, module in self.model.named_modules():
-            if any(p.requires_grad for p in module.parameters(recurse=False)):
+            beside = any(id(p) in own for p in module.parameters(recurse=False))
+            if beside or isinstance(module, nn.modules.batchnorm._NormBase):
                 passing = module._non_persistent_buffers_set
                 buffers = module.named_buffers(path, recurse=False)
                 found |= {name: b for name, b in buffers if name.rpartition(".")[2] not in passing}

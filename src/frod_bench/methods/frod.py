@@ -210,10 +210,8 @@ class Frod(Method):
         for name, adapter in frod_layers(adapted.model):
             key = f"{category(name)}:{adapter.in_features}"
             if f"{key}.V" not in sketches:
-                Vt, pattern = adapter.basis.Vt.double(), adapter.basis.pattern
-                sketches[f"{key}.V"] = (Vt @ _probe(torch.arange(pattern.n, device=Vt.device))).float().cpu()
-                places = _probe(pattern.rows * pattern.n + pattern.cols).sum(dim=0, keepdim=True)
-                sketches[f"{key}.pattern"] = places.float().cpu()
+                sketches[f"{key}.V"] = adapter.basis.right.sketch
+                sketches[f"{key}.pattern"] = adapter.basis.pattern_sketch()
         return sketches
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
@@ -231,10 +229,6 @@ class Frod(Method):
         adapted = cls(basis="peft", **options).attach(model, targets, head, seed)
         adapted.load_state(frod_peft.read_state(dict(frod_layers(model)), directory))
         return adapted
-
-
-def _probe(index: Tensor) -> Tensor:
-    return torch.cos(index.double())
 
 
 def _summary(errors: dict[str, float]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
+from frod_bench.adapters import Adapter
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
 
@@ -33,9 +34,11 @@ def find_targets(
 ) -> list[tuple[str, nn.Module]]:
     """Return the linear layers named by `targets` that are not inside the head, in the model's order.
 
-    Raises RequestError for a name that matches nothing, something that is not a linear layer, one whose weight is
-    also another module's or is read past the layer, and one in packed numbers unless `quantised`.
+    Raises RequestError for a model that has an adapter, a name that matches nothing, something that is not a linear
+    layer, one whose weight is computed, another module's too or read past the layer, and, unless `quantised`, one in
+    packed numbers or with a product of its own.
     """
+    require_plain(model)
     if not targets:
         raise RequestError("targets is empty: name the linear layers to adapt, e.g. targets=[query,value].")
     heads = tuple(f"{name}." for name, _ in find_head(model, head)) if head else ()
@@ -46,8 +49,18 @@ def find_targets(
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     for name, module in found:
-        if not isinstance(module, kinds) or _is_adapted(module):
+        if not isinstance(module, kinds):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
+        if "weight" not in module._parameters:
+            raise RequestError(
+                f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
+                " be merged into it. Remove that first, e.g. by torch.nn.utils.parametrize.remove_parametrizations."
+            )
+        if not quantised and type(module).forward not in (nn.Linear.forward, *(kind.forward for kind in kinds)):
+            raise RequestError(
+                f"The target {name} is a {type(module).__name__}, which does not compute as nn.Linear does, so an"
+                " adapter there would be another function. Leave it out of targets."
+            )
         if not quantised and not module.weight.is_floating_point():
             raise RequestError(
                 f"The weight of {name} is quantised ({type(module).__name__}), which this method cannot start from."
@@ -76,10 +89,16 @@ def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -
             )
 
 
-def _is_adapted(module: nn.Module) -> bool:
-    """Return whether PEFT has been here; a program that has not imported it, which takes seconds, has no such layer."""
-    peft = sys.modules.get("peft.tuners.tuners_utils")
-    return peft is not None and isinstance(module, peft.BaseTunerLayer)
+def require_plain(model: nn.Module) -> None:
+    """Raise RequestError for a model that has adapters already, ours or PEFT's."""
+    peft = sys.modules.get("peft.tuners.tuners_utils")  # seconds to import, and without it there are none of its
+    kinds = (Adapter,) if peft is None else (Adapter, peft.BaseTunerLayer)
+    for name, module in model.named_modules():
+        if isinstance(module, kinds):
+            raise RequestError(
+                f"The model has an adapter already ({name or 'it'} is a {type(module).__name__}): merge() or detach()"
+                " it first. Several kinds of target are given at once, as in targets=[query,value]."
+            )
 
 
 def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
@@ -107,5 +126,7 @@ def train_only_head(model: nn.Module, head: Sequence[str]) -> list[nn.Parameter]
 def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn.Module) -> None:
     for suffix in suffixes:
         if not any(matches(name, [suffix]) for name in found):
+            if any(matches(name, [suffix]) for name, _ in model.named_modules()):
+                raise RequestError(f"{suffix!r} ({kind}) lies in the head, which is trained whole and not adapted.")
             linear = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, nn.Linear)}
             raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {nearest(suffix, linear)}")
