@@ -26,7 +26,7 @@ import torch
 from frod_bench.cli import job, run, run_command  # noqa: F401 - imported before the first fork
 from frod_bench.record import RunDirectory
 
-CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
+CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
 WORDS = ("profile=smoke", "task=glue/mrpc", "train.epochs=3", "train.batch_size=8", "train.eval_batch_size=8")
 WORDS += ("checkpoint.every_s=0", "data.max_train=48")
 TERM_EVERY = 4

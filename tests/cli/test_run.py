@@ -15,7 +15,7 @@ from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory
 from frod_bench.train.trainer import Trainer
 
-CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
+CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
 
 
 def numbers(directory):

@@ -46,6 +46,29 @@ def test_a_step_projects_the_gradient_on_the_left_singular_space():
     torch.testing.assert_close(layer.merged_weight() - weight, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(("m", "n"), [(24, 16), (4, 16)])
+def test_steps_equal_the_definition_in_float64(m, n):
+    torch.manual_seed(0)
+    base = nn.Linear(n, m)
+    factors, x, wanted = block_factors(base.weight.double()), torch.randn(32, n), torch.randn(32, m)
+    L, s, R, b = (t.detach().clone().double() for t in (factors.L, factors.s, factors.R, base.bias))
+    trained = [s, R if m > n // len(R) else L, b]
+    layer = FuraLinear(base, block_factors(base.weight), train_bias=True)
+    own = [p for p in layer.parameters() if p.requires_grad]
+    assert sum(p.numel() for p in own) == sum(p.numel() for p in trained)
+    optimizers = [torch.optim.AdamW([p.requires_grad_() for p in ps], lr=1e-2, eps=1e-4) for ps in (own, trained)]
+    for _ in range(10):
+        parts = x.double().view(32, *R.shape[:2])
+        y = torch.einsum("qmk,qk,qbk,tqb->tm", L, s, R, parts) + b
+        losses = [(layer(x) - wanted).square().mean(), (y - wanted).square().mean()]
+        assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
+        for loss, optimizer in zip(losses, optimizers, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert losses[1] < 0.9 * (x @ base.weight.T + base.bias - wanted).square().mean()
+
+
 def test_counts_of_the_papers_models():
     clip = [(768, 768)] * 48 + [(3072, 768)] * 12 + [(768, 3072)] * 12
     assert make_method("fura", bias=False).trainable_parameters(clip) == 3_916_800

@@ -54,6 +54,33 @@ def test_the_output_is_the_sum_over_the_chosen_experts(layer):
         torch.testing.assert_close(got[index], y.float(), rtol=1e-4, atol=1e-5)
 
 
+def test_steps_equal_the_definition_in_float64(layer):
+    _, adapter = layer
+    W, bias = adapter.base_layer.weight.detach().double(), adapter.base_layer.bias.detach().double()
+    A, B, router = mine = [p.detach().clone().double().requires_grad_() for p in (adapter.A, adapter.B, adapter.router)]
+    x, wanted = torch.randn(32, 16), torch.randn(32, 24)
+    optimizers = [torch.optim.AdamW(ps, lr=1e-2, eps=1e-4) for ps in ((adapter.A, adapter.B, adapter.router), mine)]
+    first = None
+    for _ in range(10):
+        share = (x.double() @ router.T).softmax(dim=1)
+        top, chosen = share.topk(2, dim=1)
+        parts = zip(A.split(2), B.split(2, dim=1), strict=True)
+        experts = torch.stack([adapter.scale * x.double() @ a.T @ b.T for a, b in parts], dim=1)  # [T, E, m]
+        picked = experts.gather(1, chosen[..., None].expand(-1, -1, 24))  # [T, k, m]
+        y = x.double() @ W.T + bias + ((top / top.sum(dim=1, keepdim=True))[..., None] * picked).sum(dim=1)
+        hits = torch.bincount(chosen.flatten(), minlength=4) / chosen.numel()
+        balance = 4 * (hits * share.mean(dim=0)).sum()
+        error = (adapter(x) - wanted).square().mean()
+        losses = [error + 0.1 * adapter.take_balance(), (y - wanted).square().mean() + 0.1 * balance]
+        assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
+        first = first or losses[1].item()
+        for loss, optimizer in zip(losses, optimizers, strict=True):
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert losses[1] < 0.9 * first
+
+
 def test_uniform_routing_over_all_experts_is_the_base_layer(layer):
     weight, adapter = layer
     adapter.router.data.zero_()

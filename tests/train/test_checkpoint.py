@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from frod_bench.adapters.frod_basis import RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.train import checkpoint
 from frod_bench.train.checkpoint import _Summed, delete_checkpoints, load_checkpoint, save_checkpoint
 from frod_bench.train.fit import fit
 
 METHODS = ("frod", "lora", "full_ft")
-CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
+CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
 
 
 class Interrupted(BaseException):
@@ -89,7 +90,8 @@ def test_a_checkpoint_in_another_basis_is_refused(make_trainer, tmp_path):
     here, there = make_trainer("frod"), make_trainer("frod")
     save_checkpoint(tmp_path, here, {})
     load_checkpoint(tmp_path, here)
-    there.adapted.model.layers[0].query.basis.right.Vt[0] *= -1  # as right a basis, of another machine
+    basis = there.adapted.model.layers[0].query.basis
+    basis.right = RightBasis(torch.cat([-basis.Vt[:1], basis.Vt[1:]]))  # as right a basis, of another machine
     with pytest.raises(RequestError, match=r"(?s)other base weights.*force=true"):
         load_checkpoint(tmp_path, there)
 

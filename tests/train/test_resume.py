@@ -12,7 +12,7 @@ from frod_bench.record import RunDirectory
 from frod_bench.tasks.base import most_likely_class
 from frod_bench.train.fit import fit
 
-CLOCKS = ("seconds", "data_wait", "samples_per_second", "peak_memory_bytes")
+CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
 VALUES = {"dropout": 0.3, "epochs": 2, "schedule": "cosine", "warmup": 0.2, "group_by_length": True, "batch_size": 16}
 VALUES |= {"eval_batch_size": 6}  # 40 rows to train on make 3 steps, 17 to evaluate 3 batches
 

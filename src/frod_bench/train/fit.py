@@ -197,8 +197,9 @@ def _select(trainer: Trainer, record: RunRecord, done: _Done, metrics: dict[str,
 
 
 def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], epochs: int) -> dict[str, Any]:
+    clock = time.perf_counter()
     diagnostics = trainer.adapted.diagnostics()
-    lr = trained.lr
+    diagnostics_s, lr = time.perf_counter() - clock, trained.lr
     return {
         "epoch": epochs,
         "step": epochs * trainer.steps_per_epoch,
@@ -209,6 +210,7 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
         "lr": lr,
         "lr_ratio": lr["sparse"] / lr["diag"] if lr.get("sparse") is not None and lr.get("diag") else None,
         "seconds": trained.seconds,
+        "diagnostics_s": diagnostics_s,  # beside the seconds of training
         "data_wait": trained.waited_s / trained.seconds,
         "samples_per_second": trained.samples / trained.seconds,
         "flops": trained.flops,
