@@ -96,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--layers", type=int, help="blocks; default: all of the backbone's")
     add("--batch", type=int, help="rows a step")
     add("--length", type=int, help="tokens a row, for text")
+    add("--narrow", type=int, default=1, help="divide the backbone's widths by this, for a rehearsal (default: 1)")
     add("--sparsity", type=float, default=0.02, help="density of S (default: 0.02)")
     add("--rank", type=int, default=64, help="rank of LoRA and its kin, not of VeRA (default: 64)")
     add(
@@ -130,7 +131,7 @@ def _names(arguments: argparse.Namespace) -> list[str]:
 
 def _setting(arguments: argparse.Namespace) -> Setting:
     arch = ARCHITECTURES[arguments.shape]
-    for name in ("layers", "batch", "length", "rank", "threads", "rounds", "measured_to"):
+    for name in ("layers", "batch", "length", "narrow", "rank", "threads", "rounds", "measured_to"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')} {value} is not accepted: a whole number of 1 or more is.")
@@ -149,6 +150,7 @@ def _setting(arguments: argparse.Namespace) -> Setting:
         rank=arguments.rank,
         dtype=_DTYPES[arguments.dtype],
         device=torch.device(arguments.device),
+        narrow=arguments.narrow,
     )
 
 
@@ -164,6 +166,7 @@ def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
             "layers": setting.layers,
             "batch": setting.batch,
             "length": setting.length,
+            "narrow": setting.narrow,
             "sparsity": setting.sparsity,
             "rank": setting.rank,
             "dtype": _dtype(arguments),
@@ -177,6 +180,7 @@ def _dtype(arguments: argparse.Namespace) -> str:
 
 def _write(arguments: argparse.Namespace, setting: Setting, result: dict[str, Any], text: str) -> list[Path]:
     size = f"{setting.layers}x{setting.batch}" + (f"x{setting.length}" if setting.length else "")
+    size += f"_narrow{setting.narrow}" if setting.narrow > 1 else ""
     parts = [arguments.what]
     if arguments.what != "scaling":
         parts += [setting.architecture.name, size, _dtype(arguments), setting.device.type]
