@@ -35,7 +35,7 @@ def cost(config: dict[str, Any], samples: dict[str, int] | None = None) -> Cost:
     block = [tuple(shape) for shape in facts["linears"].values()]
     dense = facts["layers"] * sum(m * n for m, n in block)
     attention = 2 * facts["layers"] * length * facts["hidden"]
-    targets = _targets(config)
+    targets = target_shapes(config["backbone"]) * facts["layers"]
     method = build_method(config["method"])
     extra = method.multiply_adds(targets, micro * length)
     forward = dense + attention
@@ -50,15 +50,13 @@ def cost(config: dict[str, Any], samples: dict[str, int] | None = None) -> Cost:
     )
 
 
-def _targets(config: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return [(m, n), ...] of the layers that a method adapts, matched by suffix as PEFT does."""
-    backbone = config["backbone"]
-    found = [
+def target_shapes(backbone: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return [(m, n), ...] of the layers of a block that a method adapts, matched by suffix as PEFT does."""
+    return [
         tuple(shape)
         for name, shape in backbone["facts"]["linears"].items()
         if any(f".{name}".endswith(f".{target}") for target in backbone["targets"])
     ]
-    return found * backbone["facts"]["layers"]
 
 
 def row_length(config: dict[str, Any], rows: int) -> float:

@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frod_bench.cli.estimate import row_length
+from frod_bench.cli.estimate import row_length, target_shapes
 from frod_bench.cli.trusted import build, build_method
 from frod_bench.errors import RequestError
 from frod_bench.methods.base import Method
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 _GIB = 2**30
-_DEPTHS = (4, 5)  # blocks of the two models that are followed: fewer have fewer rows than inputs in a stack of W2
 
 
 def footprint(config: dict[str, Any], accumulate: int | None = None) -> MemoryUse:
@@ -70,4 +69,6 @@ def _predicted(
             lambda: backbone.skeleton(classes, layers), batch, method, backbone.targets, head, precision
         )
 
-    return at_depth(predict, config["facts"]["layers"], _DEPTHS)
+    # with fewer blocks a stack of such layers would have fewer rows than inputs, which is another decomposition
+    low = max(2, *(math.ceil(n / m) for m, n in target_shapes(config)))
+    return at_depth(predict, config["facts"]["layers"], (low, low + 1))
