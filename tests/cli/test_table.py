@@ -170,3 +170,12 @@ def test_a_table_that_is_not_the_papers_ends_with_the_runs_of_its_cells(bench, o
     code, out, err = bench(*words, "data.max_train=8")
     assert (code, err) == (1, "")
     assert "method " not in out  # nothing is complete: no table
+
+
+@pytest.mark.parametrize("command", [("table", "4"), ("plan", "4"), ("report", "table4")])
+def test_a_value_that_no_run_takes_is_refused_before_any_runs(bench, command):
+    options = ("--profile", "smoke", "--methods", "lora", "--tasks", "rte")
+    code, out, err = bench(*command, *options, "train.epochs=0")
+    assert (code, out) == (2, "") and "train.epochs=0" in err
+    assert bench(*command, *options, "data.max_train=few")[0] == 2
+    assert bench(*command, *options, "--seeds", str(2**40))[0] == 2

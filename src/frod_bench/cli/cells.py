@@ -125,7 +125,7 @@ def restricted(arguments: argparse.Namespace) -> Preset:
 def compose_cells(preset: Preset, arguments: argparse.Namespace, overrides: list[str]) -> list[Cell]:
     """Return all cells, a seed after the other, so that what is interrupted leaves a whole table of fewer seeds.
 
-    Raises RequestError for an override that no run would take, and for a key that the table sets itself.
+    Raises RequestError for an override that no run would take, key or value, and for a key that the table sets itself.
     """
     _check(overrides, preset)
     seeds = _whole_numbers(arguments.seeds or preset.seeds[arguments.profile])
@@ -133,7 +133,10 @@ def compose_cells(preset: Preset, arguments: argparse.Namespace, overrides: list
     register_resolvers()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return sorted(_compose(preset, seeds, words), key=lambda cell: seeds.index(cell.config["seed"]))
+        cells = sorted(_compose(preset, seeds, words), key=lambda cell: seeds.index(cell.config["seed"]))
+    if overrides or arguments.seeds:  # the files' own values are right
+        _check_values(cells)
+    return cells
 
 
 def _check(overrides: list[str], preset: Preset) -> None:
@@ -153,6 +156,14 @@ def _check(overrides: list[str], preset: Preset) -> None:
             )
         if override.is_sweep_override():
             raise RequestError(f"{word} is not accepted here: a table has one value of {key}. Make one of each.")
+
+
+def _check_values(cells: list[Cell]) -> None:
+    """Raise RequestError for a value that the run of a cell would refuse; a row and a column once."""
+    from frod_bench.cli.job import make_parts  # torch and transformers take seconds
+
+    for cell in {(cell.row, cell.column): cell for cell in cells}.values():
+        make_parts(cell.config)
 
 
 def _compose(preset: Preset, seeds: list[int], words: list[str]) -> Iterator[Cell]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from frod_bench.errors import RequestError, nearest
 from frod_bench.record import redact
+from frod_bench.tasks.selection import check_limit
 from frod_bench.train.tracker import MODES
 
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
@@ -21,6 +22,11 @@ def check_config(config: dict[str, Any]) -> None:
     every_s = config["checkpoint"]["every_s"]
     if every_s is not None and (isinstance(every_s, bool) or not isinstance(every_s, int | float) or every_s < 0):
         raise RequestError(f"checkpoint.every_s={every_s} is not accepted: seconds, 0 or more, or null.")
+    for key in ("max_train", "max_eval"):
+        check_limit(config["data"][key], f"data.{key}")
+    length = config["text"]["max_length"]
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
+        raise RequestError(f"text.max_length={length} is not accepted: a whole number of tokens.")
     wandb = config["wandb"]
     if wandb["mode"] not in MODES:
         raise RequestError(f"wandb.mode={wandb['mode']} is not known. {nearest(str(wandb['mode']), MODES)}")

@@ -6,14 +6,15 @@ out but the products of attention.
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import yaml
 
 from frod_bench.cli.paths import config_dir
-from frod_bench.cli.trusted import build_method
+from frod_bench.cli.trusted import build, build_method
+from frod_bench.tasks.sources import open_source
+
+_OFFICIAL = "the official splits"
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,10 @@ class Cost:
     flop: float
     disk_bytes: int  # of the adapter that stays
     half: bool  # the products run in half precision
-    rows: str  # where the number of rows is from
 
 
-def cost(config: dict[str, Any], samples: dict[str, int] | None = None) -> Cost:
-    """Return the cost of a resolved configuration; `samples` are the rows of an earlier run on the same data."""
-    train, evaluation, origin = _rows(config, samples)
+def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
+    """Return the cost of a resolved configuration on `samples`, its rows by `train` and `eval`."""
     facts, settings = config["backbone"]["facts"], config["train"]
     micro = max(1, settings["batch_size"] // settings["accumulate"])
     length = row_length(config, 1 if settings["group_by_length"] else micro)
@@ -41,12 +40,12 @@ def cost(config: dict[str, Any], samples: dict[str, int] | None = None) -> Cost:
     forward = dense + attention
     # multiply-adds a token: forward, backward to the inputs (twice for attention's product of two), and what trains
     step = 2 * dense + 3 * attention + extra + (forward if config["backbone"].get("gradient_checkpointing") else 0)
-    per_epoch = train * length * step + evaluation * row_length(config, settings["eval_batch_size"]) * forward
+    evaluated = samples["eval"] * row_length(config, settings["eval_batch_size"])
+    per_epoch = samples["train"] * length * step + evaluated * forward
     return Cost(
         flop=2.0 * settings["epochs"] * per_epoch,
         disk_bytes=4 * (facts["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)),
         half=settings["precision"] != "no",
-        rows=origin,
     )
 
 
@@ -72,20 +71,19 @@ def row_length(config: dict[str, Any], rows: int) -> float:
     return min(mean if rows == 1 else padded, longest)
 
 
-def _rows(config: dict[str, Any], samples: dict[str, int] | None) -> tuple[int, int, str]:
-    """Return the rows that train and that evaluate, and where these numbers are from."""
+def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
+    """Return how many rows a run would train on and be judged by, `train` and `eval`, and where that is from.
+
+    Raises RequestError when the source has none.
+    """
     task, data = config["task"], config["data"]
-    splits = [task["train_split"], task["eval_splits"][0]]
-    if samples is not None:
-        return samples["train"], samples["eval"], "an earlier run"
-    counts, origin = [task["rows"][split] for split in splits], "the official splits"
-    if data["source"] == "local" and data["root"] is not None:
-        folder = Path(data["root"]) / task["repo"] / task["config"]
-        files = [folder / f"{split}.parquet" for split in splits]
-        if all(file.is_file() for file in files):
-            counts, origin = [pq.read_metadata(file).num_rows for file in files], "the local files"
+    source = open_source(data["source"], data["root"], data["max_row_bytes"])
+    counts, origin = build(task, "tasks").count(source, config["text"]["format"]), f"the {data['source']} data"
+    if None in counts:
+        counts, origin = [task["rows"][split] for split in (task["train_split"], task["eval_splits"][0])], _OFFICIAL
     limits = (data["max_train"], data["max_eval"])
-    return *(min(n, limit or n) for n, limit in zip(counts, limits, strict=True)), origin
+    train, evaluation = (min(n, limit or n) for n, limit in zip(counts, limits, strict=True))
+    return {"train": train, "eval": evaluation}, origin
 
 
 @cache

@@ -11,10 +11,11 @@ from tqdm import tqdm
 
 from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
 from frod_bench.cli.device import Device, named_device, this_device
-from frod_bench.cli.estimate import Cost, cost, plan_facts, row_length
+from frod_bench.cli.estimate import Cost, cost, count_rows, plan_facts, row_length
 from frod_bench.cli.footprint import footprint
 from frod_bench.cli.identity import output_root
 from frod_bench.cli.parser import command_parser
+from frod_bench.errors import RequestError
 from frod_bench.record import RunRecord
 from frod_bench.train.memory_model import MemoryUse
 
@@ -51,23 +52,27 @@ def main(argv: list[str]) -> int:
     cells = compose_cells(preset, arguments, arguments.words)
     done = [(cell, record) for cell in cells if (record := cell.completed()) is not None]
     device = named_device(arguments.gpu) if arguments.gpu else this_device()
-    lines = [_line(group, done, device) for group in _grouped(cells)]
+    rows, without = _rows(cells, done)
+    counted = [cell for cell in cells if cell.column in rows]
+    lines = [_line(group, done, rows[group[0].column][0], device) for group in _grouped(counted)]
     print(f"{preset.name}, profile {arguments.profile}, on {device.name}\n")
     print(_table(lines, device))
-    missing, hours = len(cells) - len(done), sum(line.missing * line.hours for line in lines)
+    missing, hours = sum(line.missing for line in lines), sum(line.missing * line.hours for line in lines)
     disk = sum(line.missing * line.cost.disk_bytes for line in lines)
     energy = "" if device.watts is None else f", {hours * device.watts / 1000:.3g} kWh"
     print(
-        f"\n{missing} of {len(cells)} cells missing: about {_duration(hours)} one after the other{energy},"
+        f"\n{missing} of {len(counted)} cells missing: about {_duration(hours)} one after the other{energy},"
         f" {disk / _GIB:.2f} GiB of disk."
     )
+    for column, reason in without.items():
+        print(f"{column} is left out, as it has no data here: {reason}")
     memory = _memory([line for line in lines if line.missing])
     if memory:
         print("\n" + _memory_table(memory))
     for warning in _warnings(memory, disk, device):
         print(f"warning: {warning}")
-    rows = ", ".join(sorted({line.cost.rows for line in lines}))
-    print("\n" + _LEGEND.format(evidence=device.evidence, rows=rows))
+    origins = ", ".join(sorted({origin for _, origin in rows.values()}))
+    print("\n" + _LEGEND.format(evidence=device.evidence, rows=origins))
     return 0
 
 
@@ -79,10 +84,27 @@ def _grouped(cells: list[Cell]) -> list[list[Cell]]:
     return list(groups.values())
 
 
-def _line(group: list[Cell], done: list[tuple[Cell, RunRecord]], device: Device) -> Line:
+def _rows(
+    cells: list[Cell], done: list[tuple[Cell, RunRecord]]
+) -> tuple[dict[str, tuple[dict[str, int], str]], dict[str, str]]:
+    """Return the rows of each column with where their number is from, and why the other columns have none.
+
+    Raises RequestError when no column has any.
+    """
+    rows = {cell.column: (record.samples, "an earlier run") for cell, record in done}
+    without: dict[str, str] = {}
+    for column, cell in {cell.column: cell for cell in cells if cell.column not in rows}.items():
+        try:
+            rows[column] = count_rows(cell.config)
+        except RequestError as error:
+            without[column] = str(error)
+    if not rows:
+        raise RequestError(next(iter(without.values())))
+    return rows, without
+
+
+def _line(group: list[Cell], done: list[tuple[Cell, RunRecord]], samples: dict[str, int], device: Device) -> Line:
     own = [record for cell, record in done if cell in group]
-    task = group[0].config["task"]["name"]
-    samples = next((record.samples for _, record in done if record.task == task), None)
     one = cost(group[0].config, samples)
     alike = [(cell, record) for cell, record in done if record.environment["device"] == device.name]
     return Line(group[0], len(own), len(group) - len(own), one, _hours(one, group[0], alike, device))

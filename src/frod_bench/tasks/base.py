@@ -60,6 +60,9 @@ class Source(Protocol):
         Raises `RequestError` when the source does not have them.
         """
 
+    def count(self, repo: str, config: str, split: str, schema: Features) -> int | None:
+        """Return how many rows `read` would return, None where only reading tells; raises `RequestError` like it."""
+
     def provenance(self) -> dict[str, str]:
         """Return `source`, a `revision` or `fingerprint` of what was read so far, and a `note` if due."""
 
@@ -72,6 +75,12 @@ class Task(Protocol):
     repo: str
     config: str
     rows: Mapping[str, int]  # the official size of each split
+
+    def count(self, source: Source, text: str | None) -> list[int | None]:
+        """Return how many rows the source has to train on and in the reported split, None where it cannot tell.
+
+        Raises `RequestError` when it has none.
+        """
 
     def load(
         self,

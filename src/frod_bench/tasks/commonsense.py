@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, concatenate_datasets
+from datasets import Dataset, Features, concatenate_datasets
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, nearest
@@ -34,6 +34,11 @@ class Layout:
     label: str
     values: Sequence[Any]
     prompt: str
+
+    @property
+    def schema(self) -> Features:
+        """The columns that a source must have."""
+        return features_of(self.columns, self.label, self.values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,12 +80,20 @@ class CommonsenseTask:
                 f" {len(self.label['values'])} values of task.label."
             )
 
+    def count(self, source: Source, text: str) -> list[int | None]:
+        """See `Task.count`."""
+        layout = self.rows_in(text)
+        splits = (layout.train_split, layout.eval_splits[0])
+        return [source.count(layout.repo, layout.config, split, layout.schema) for split in splits]
+
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
         """Read, check, choose and encode the rows; see `load_questions`."""
         return load_questions(self.name, [self], source, tokenizer, text=text, **options)
 
     def rows_in(self, text: str) -> Layout:
-        """Return the layout of the rows for a text format. Raises `RequestError` when there is no such layout."""
+        """Return the layout of the rows for a text format. Raises `RequestError` when there is none."""
+        if text not in FORMATS:
+            raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
         if self.layout not in LAYOUTS:
             raise RequestError(f"task.layout={self.layout} is not known. {nearest(str(self.layout), LAYOUTS)}")
         if self.layout == "hub":
@@ -110,8 +123,8 @@ def load_questions(
     each task's evaluation rows. Raises `RequestError` on an option out of range and on rows that do not fit.
     """
     check_max_length(tokenizer, max_length)
-    form = make_format(text, tasks, tokenizer, max_length)
     layouts = [task.rows_in(text) for task in tasks]
+    form = make_format(text, tasks, tokenizer, max_length)
     read: dict[str, list[Dataset]] = {}
     for number, layout in enumerate(layouts):
         first = sum(len(task.label_names) for task in tasks[:number])
@@ -149,9 +162,7 @@ def load_questions(
 def make_format(
     text: str, tasks: Sequence[CommonsenseTask], tokenizer: PreTrainedTokenizerBase, max_length: int
 ) -> Format:
-    """Return the format called `text`; raises `RequestError` when it is unknown or not one for these tasks."""
-    if text not in FORMATS:
-        raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
+    """Return the format called `text`; raises `RequestError` when it is not one for these tasks."""
     task = tasks[0]
     if text == "instruction":
         answers = [member.label_names for member in tasks]
@@ -167,8 +178,7 @@ def make_format(
 def _questions(source: Source, layout: Layout, split: str, task: int, first_class: int) -> Dataset:
     """Return one split's rows as questions; see `formats.Format`."""
     where = f"{layout.repo}/{layout.config}/{split}"
-    schema = features_of(layout.columns, layout.label, layout.values)
-    rows = source.read(layout.repo, layout.config, split, schema)
+    rows = source.read(layout.repo, layout.config, split, layout.schema)
     classes = class_ids(rows, layout.label, layout.values, where)
     require_columns(rows, list(layout.columns), where)
     questions = []

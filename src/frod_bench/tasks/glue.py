@@ -50,6 +50,11 @@ class GlueTask:
         texts = {name: Value("string") for name in self.fields}
         return Features({**texts, LABEL: ClassLabel(names=self.label_names)})
 
+    def count(self, source: Source, text: str | None) -> list[int | None]:
+        """See `Task.count`."""
+        splits = (self.train_split, self.eval_splits[0])
+        return [source.count(self.repo, self.config, split, self.schema) for split in splits]
+
     def load(
         self,
         source: Source,

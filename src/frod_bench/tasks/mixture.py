@@ -22,6 +22,11 @@ class MixtureTask:
         )
         self._tasks = [CommonsenseTask(**shared | dict(member)) for member in members]
 
+    def count(self, source: Source, text: str) -> list[int | None]:
+        """See `Task.count`; the sum over the members."""
+        parts = zip(*(task.count(source, text) for task in self._tasks), strict=True)
+        return [None if None in part else sum(part) for part in parts]
+
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
         """Read, check, choose and encode the rows of all members; see `load_questions`."""
         return load_questions(self.name, self._tasks, source, tokenizer, text=text, **options)

@@ -3,6 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
+from typing import Any
 
 from datasets import Dataset
 
@@ -17,15 +18,18 @@ def subset(rows: Dataset, limit: int | None, option: str) -> Dataset:
     `None`, or a limit above the number of rows, keeps all rows. `option` is what the user typed it as.
     Raises `RequestError` on a limit that is not a whole number above 0.
     """
-    if limit is None:
-        return rows
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise RequestError(f"{option}={limit} is not accepted: give a whole number above 0, or null for all rows.")
-    if limit >= len(rows):
+    check_limit(limit, option)
+    if limit is None or limit >= len(rows):
         return rows
     order = list(range(len(rows)))
     random.Random(SUBSET_SEED).shuffle(order)
     return rows.select(sorted(order[:limit]))
+
+
+def check_limit(limit: Any, option: str) -> None:
+    """Raise `RequestError` for a limit that is neither None nor a whole number above 0."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise RequestError(f"{option}={limit} is not accepted: give a whole number above 0, or null for all rows.")
 
 
 def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]:

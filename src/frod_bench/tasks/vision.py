@@ -62,6 +62,11 @@ class ImageTask:
         """The columns that a source must have."""
         return Features({self.image: Image(), self.label: ClassLabel(names=self.label_names)})
 
+    def count(self, source: Source, text: str | None) -> list[int | None]:
+        """See `Task.count`."""
+        splits = (self.train_split, self.eval_splits[0])
+        return [source.count(self.repo, self.config, split, self.schema) for split in splits]
+
     def load(
         self,
         source: Source,

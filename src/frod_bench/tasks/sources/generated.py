@@ -28,11 +28,15 @@ class GeneratedSource:
         label_column = next(name for name, kind in schema.items() if isinstance(kind, ClassLabel))
         num_labels = schema[label_column].num_classes
         rows = []
-        for number in range(self._rows.get(split, self._eval_rows)):
+        for number in range(self.count(repo, config, split, schema)):
             label = number % num_labels
             row = {n: _value(k, words, label, num_labels, number) for n, k in schema.items() if n != label_column}
             rows.append({**row, label_column: label})
         return Dataset.from_list(rows, features=schema)
+
+    def count(self, repo: str, config: str, split: str, schema: Features) -> int:
+        """See `Source.count`."""
+        return self._rows.get(split, self._eval_rows)
 
     def provenance(self) -> dict[str, str]:
         """Return the source, and a note that the rows are not the task's."""

@@ -39,6 +39,9 @@ class HubSource:
                 "with a copy in the hub's cache, set HF_HUB_OFFLINE=1."
             ) from error
 
+    def count(self, repo: str, config: str, split: str, schema: Features) -> None:
+        """Return None: the hub is not asked."""
+
     def provenance(self) -> dict[str, str]:
         """Return the source and the commit that was read, "unknown" when the cache does not tell.
 

@@ -32,6 +32,10 @@ class Limited:
                     )
         return rows
 
+    def count(self, repo: str, config: str, split: str, schema: Features) -> int | None:
+        """See `Source.count`."""
+        return self.source.count(repo, config, split, schema)
+
     def provenance(self) -> dict[str, str]:
         """See `Source.provenance`."""
         return self.source.provenance()

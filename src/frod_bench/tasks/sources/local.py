@@ -10,6 +10,8 @@ from datasets import Dataset, Features
 from frod_bench.errors import RequestError
 from frod_bench.tasks.sources.fingerprint import Fingerprint
 
+_UNREADABLE = (OSError, pa.ArrowException, ValueError, TypeError, KeyError, RecursionError)
+
 
 class LocalSource:
     """Reads files straight into memory, so no cache is written beside or apart from them.
@@ -35,6 +37,33 @@ class LocalSource:
 
         Raises `RequestError` when the path leaves the root, and when the file is missing or not readable.
         """
+        name, path = self._place(repo, config, split)
+        try:
+            content = path.read_bytes()
+            rows = _from_json(content) if path.suffix == ".json" else self._from_parquet(path, content)
+        except FileNotFoundError:
+            raise RequestError(self._missing(path)) from None
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
+        self._read.add(str(name), content)
+        return rows
+
+    def count(self, repo: str, config: str, split: str, schema: Features) -> int:
+        """See `Source.count`; of a parquet file only the end is read."""
+        _, path = self._place(repo, config, split)
+        try:
+            return len(_from_json(path.read_bytes())) if path.suffix == ".json" else pq.read_metadata(path).num_rows
+        except FileNotFoundError:
+            raise RequestError(self._missing(path)) from None
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from error
+
+    def provenance(self) -> dict[str, str]:
+        """Return the source and the fingerprint of the files read so far."""
+        return {"source": "local", "fingerprint": self._read.digest()}
+
+    def _place(self, repo: str, config: str, split: str) -> tuple[PurePosixPath, Path]:
+        """Return the file of a split below the root and as a path. Raises `RequestError` when it leaves the root."""
         name = PurePosixPath(repo, config, f"{split}.parquet")
         if name.is_absolute() or ".." in name.parts:
             raise RequestError(f"{name} lies outside data.root. Accepted: <hub id>/<config>/<split>, without '..'.")
@@ -43,22 +72,7 @@ class LocalSource:
             raise RequestError(f"{path} is a link that leads out of data.root. Put the file itself there.")
         if not path.exists() and path.with_suffix(".json").exists():
             path, name = path.with_suffix(".json"), name.with_suffix(".json")
-        try:
-            content = path.read_bytes()
-            rows = _from_json(content) if path.suffix == ".json" else self._from_parquet(path, content)
-        except FileNotFoundError:
-            raise RequestError(self._missing(path)) from None
-        except (OSError, pa.ArrowException, ValueError, TypeError, KeyError, RecursionError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise RequestError(
-                f"{path} cannot be read as {path.suffix[1:]}: {reason} Replace it with a whole copy."
-            ) from error
-        self._read.add(str(name), content)
-        return rows
-
-    def provenance(self) -> dict[str, str]:
-        """Return the source and the fingerprint of the files read so far."""
-        return {"source": "local", "fingerprint": self._read.digest()}
+        return name, path
 
     def _from_parquet(self, path: Path, content: bytes) -> Dataset:
         file = pq.ParquetFile(pa.BufferReader(content))
@@ -74,6 +88,11 @@ class LocalSource:
     def _missing(self, path: Path) -> str:
         there = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
         return f"There is no {path}; the splits there: {there}. Put the file there, or type another data.root=DIR."
+
+
+def _unreadable(path: Path, error: Exception) -> RequestError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return RequestError(f"{path} cannot be read as {path.suffix[1:]}: {reason} Replace it with a whole copy.")
 
 
 def _from_json(content: bytes) -> Dataset:
