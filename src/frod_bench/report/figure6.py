@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from statistics import fmean
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,7 +96,8 @@ def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
     epochs = sorted({point.epoch for point in found})
     densities = sorted({point.sparsity for point in found})
     styles = dict(zip(densities, looks(f"s = {density:g}" for density in densities).items(), strict=True))
-    figure = Figure(figsize=(2.6 * len(epochs) + 0.6, 5.4), layout="constrained")
+    width = max(2.6 * len(epochs) + 0.6, 5.6)  # inches; the legend takes that much beside one panel
+    figure = Figure(figsize=(width, 5.4), layout="constrained")
     grid = figure.subplots(len(_ANGLES), len(epochs), squeeze=False, sharex="row", sharey="col")
     for axes, (angle, label) in zip(grid, _ANGLES.items(), strict=True):
         for panel, epoch in zip(axes, epochs, strict=True):
@@ -105,7 +107,7 @@ def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
         axes[0].set_ylabel("accuracy (%)")
     shown = {label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]}
     legend(figure, [name for name, _ in styles.values() if name in shown] + sorted(shown & {"fit", "paper's band"}))
-    figure.supxlabel(title, fontsize=7)
+    figure.supxlabel(fill(title, int(18 * width)), fontsize=7)
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "figure6.csv"
     with data.open("w", encoding="utf-8", newline="") as stream:
