@@ -12,6 +12,8 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
+from frod_bench.errors import RequestError
+
 
 @dataclass
 class TableSweeperConf:
@@ -46,6 +48,11 @@ class TableSweeper(BasicSweeper):
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
         """Return the jobs, each a list of overrides, in batches of `max_batch_size`."""
+        if typed := next((word for word in overrides if word.key_or_group == "method"), None):
+            raise RequestError(
+                f"{typed.input_line} is not accepted with a table's sweep, whose rows set method=. Type `frod-bench"
+                " table NAME --methods M,…` for some of its rows, or leave sweep= out."
+            )
         parser = OverridesParser.create()
         jobs: list[list[str]] = []
         for words in self.rows.values():

@@ -51,3 +51,8 @@ def test_what_cannot_be_done_is_a_wrong_request(kind, runs, tmp_path, capsys):
     ):
         assert run_command(["report", kind, *words]) == 2
         assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_page_is_a_file_and_no_folder(runs, tmp_path, capsys):
+    assert run_command(["report", "html", str(runs), "--to", str(tmp_path)]) == 2
+    assert f"is a folder. Give the file: --to {tmp_path / 'report.html'}" in capsys.readouterr().err

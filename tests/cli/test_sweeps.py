@@ -47,10 +47,11 @@ def test_a_row_keeps_its_own_keys(jobs):
 
 
 def test_what_is_typed_replaces_a_rows_words_and_no_job_comes_twice(jobs):
-    (batch,) = jobs("table4", "method=frod", "task=glue/rte,glue/mrpc", "seed=5")
-    plain, sparse = ([job for job in batch if ("method.sparsity=0.02" in job) == own] for own in (False, True))
-    assert plain == [["method=frod", f"task=glue/{task}", "seed=5"] for task in ("rte", "mrpc")]
-    assert len(sparse) == 2
+    (batch,) = jobs("table2", "method.sparsity=0.02", "task=vision/dtd,vision/svhn", "seed=5")
+    frod = [job for job in batch if "method=frod" in job]
+    assert frod == [
+        ["method=frod", "method.sparsity=0.02", f"task=vision/{task}", "seed=5"] for task in ("dtd", "svhn")
+    ]
 
 
 def test_one_task_and_one_density_of_the_grid_are_24_runs(jobs):
@@ -60,6 +61,13 @@ def test_one_task_and_one_density_of_the_grid_are_24_runs(jobs):
 
 def test_batches_are_of_the_asked_size(jobs):
     assert [len(batch) for batch in jobs("table4", max_batch_size=25)] == [25, 25, 13]
+
+
+def test_an_unknown_table_and_a_method_of_ones_own_are_refused(bench):
+    code, _, err = bench("-m", "sweep=table9", "profile=smoke")
+    assert code == 2 and "sweep=table9 is not known. Did you mean table" in err
+    code, _, err = bench("-m", "sweep=table4", "profile=smoke", "method=frod")
+    assert code == 2 and "method=frod is not accepted" in err and "--methods" in err
 
 
 def test_a_preset_runs_through_hydra(bench, monkeypatch):

@@ -50,7 +50,7 @@ def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:
         return cause
     if isinstance(error, MissingConfigException):
         group, _, name = (error.missing_cfg_file or "").partition("/")
-        return _unknown_choice(group, name) if group in GROUPS else RequestError(str(error).splitlines()[0])
+        return _unknown_choice(group, name) if group in (*GROUPS, "sweep") else RequestError(str(error).splitlines()[0])
     if isinstance(error, OverrideParseException):
         return RequestError(
             f"The override {error.override!r} cannot be read ({str(error).splitlines()[0].strip()}). Write key=value,"

@@ -6,6 +6,7 @@ from pathlib import Path
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import write_texts
+from frod_bench.errors import RequestError
 from frod_bench.report.html.page import page
 
 _EXAMPLES = """\
@@ -18,6 +19,8 @@ examples:
 def main(argv: list[str]) -> int:
     """Write the page and print where it lies."""
     arguments = _parser().parse_intermixed_args(argv)
+    if arguments.to.is_dir():
+        raise RequestError(f"--to {arguments.to} is a folder. Give the file: --to {arguments.to / 'report.html'}")
     summary = read_summary(arguments.folders)
     title = arguments.title or f"frod-bench: {', '.join(map(str, arguments.folders))}"
     write_texts(arguments.to.parent, {arguments.to.name: page(summary, title)})
