@@ -1,5 +1,7 @@
 import pytest
+from hydra.errors import InstantiationException
 
+from frod_bench.cli import trusted
 from frod_bench.cli.trusted import build
 from frod_bench.errors import RequestError
 
@@ -35,3 +37,18 @@ def test_nothing_below_the_top_is_called(hidden, tmp_path, monkeypatch):
 def test_what_the_class_does_not_take_is_named():
     with pytest.raises(RequestError, match=r"x cannot be made: .*TypeError"):
         build(TINY | {"colour": "red"}, "backbones")
+
+
+def test_an_interrupt_of_an_import_stays_one(monkeypatch):
+    def interrupted(part):
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as stop:
+                raise ImportError("half of a library") from stop
+        except ImportError as error:
+            raise InstantiationException("x") from error
+
+    monkeypatch.setattr(trusted, "instantiate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(TINY, "backbones")

@@ -1,5 +1,6 @@
 """Objects from a configuration: only classes of this package, and nothing hidden deeper in it."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -27,8 +28,9 @@ def build(part: dict[str, Any], group: str) -> Any:
     try:
         return instantiate(part)
     except InstantiationException as error:
-        if isinstance(error.__cause__, RequestError):
-            raise error.__cause__ from error
+        for cause in _causes(error):  # also an interrupt that a library's import took for its own failure
+            if isinstance(cause, RequestError) or not isinstance(cause, Exception):
+                raise cause from None
         raise RequestError(f"{part.get('name')} cannot be made: {' '.join(str(error).split())}") from error
 
 
@@ -36,6 +38,12 @@ def build_method(part: dict[str, Any]) -> Method:
     """Return the method of a resolved configuration; an option that is null is left to the method."""
     options = {key: value for key, value in part.items() if key not in _ABOUT and value is not None}
     return make_method(part["name"], **options)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what lies behind an error, the nearest first."""
+    while (error := error.__cause__ or error.__context__) is not None:
+        yield error
 
 
 def _special(value: Any) -> str | None:
