@@ -27,7 +27,8 @@ examples:
   frod-bench decompose ~/models/roberta-large --backbone roberta_large --basis global
   frod-bench decompose DIR --targets c_attn,c_proj --head score --dtype bfloat16
 
-Afterwards a run with backbone.path=DIR finds the bases. The same command goes on where it was interrupted.
+Afterwards a run with backbone.path=DIR (of roberta_large or llama2_7b: the packaged backbones read no directory) or
+attach() in your own script finds the bases. The same command goes on where it was interrupted.
 """
 
 
