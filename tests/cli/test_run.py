@@ -314,3 +314,12 @@ def test_the_module_leaves_with_the_exit_code(tmp_path):
     for word, code in (("--help", 0), ("method=frdo", 2)):
         done = subprocess.run([sys.executable, "-m", "frod_bench", word], capture_output=True, cwd=tmp_path)
         assert done.returncode == code
+
+
+def test_the_share_of_the_backbone_is_without_the_head_whether_it_trains_or_not(smoke, tmp_path):
+    shares = {}
+    for head in ("trained", "frozen"):
+        code, out, _ = smoke("method=vera", "task=glue/rte", f"method.head={head}", f"out={tmp_path / head}")
+        assert code == 0 and ("and the head's" in out) == (head == "trained")
+        shares[head] = RunDirectory(tmp_path / head).read_record().params["pct_of_backbone"]
+    assert shares["trained"] == shares["frozen"]

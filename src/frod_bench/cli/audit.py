@@ -16,6 +16,7 @@ from frod_bench.audit.evidence import Evidence, Weights
 from frod_bench.cli import audit_params
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import config_dir, paper_dir
+from frod_bench.cli.quiet import quiet_in_logs
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.injection import find_targets
@@ -91,6 +92,7 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
 
 def _weights(backbone: str) -> Weights:
     """Return the target layers of a packaged backbone."""
+    quiet_in_logs()
     made = instantiate(OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml"))
     model = made.build(2, seed=0)
     return {name: layer.weight.detach() for name, layer in find_targets(model, made.targets, made.head)}

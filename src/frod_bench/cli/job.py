@@ -1,23 +1,22 @@
 """One run from a resolved configuration: build, claim the directory, train, write the record."""
 
 import contextlib
-import sys
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from frod_bench.backbones.base import Backbone
+from frod_bench.backbones.base import Backbone, belongs
 from frod_bench.cli.checks import check_config, check_finite, check_no_secret
 from frod_bench.cli.device import device_name, total_memory
 from frod_bench.cli.footprint import what_would_fit
 from frod_bench.cli.identity import default_directory, identity
+from frod_bench.cli.quiet import quiet_in_logs
 from frod_bench.cli.trusted import build, build_method
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted, Method
@@ -161,17 +160,17 @@ def _run(
         (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
+    quiet_in_logs()
     seed, backbone = config["seed"], parts.backbone
     data = load_data(config, parts)
     model = backbone.build(data.num_labels, seed)
-    total = sum(p.numel() for p in model.parameters())
-    model.to(accelerator.device)
     head = [] if data.num_labels is None else backbone.head
+    sizes = {name: p.numel() for name, p in model.named_parameters()}
+    body = sum(size for name, size in sizes.items() if not belongs(name, head))
+    model.to(accelerator.device)
     adapted = parts.method.attach(model, backbone.targets, head, seed)
     record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
-    record.params = _count(adapted, total)
+    record.params = _count(adapted, sum(sizes.values()), body)
     record.samples, record.data = data.samples, data.provenance
     record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
     record.environment = environment(device_name(accelerator.device))
@@ -192,8 +191,7 @@ def _run(
         name = record.metric["name"]
         print(
             f"{name}: best {record.best['value']:.4f} (epoch {record.best['epoch']}), final"
-            f" {record.final['value']:.4f}; {record.params['trainable']:,} trainable"
-            f" ({record.params['pct_of_backbone']:.3g} % of the backbone) -> {run.path}",
+            f" {record.final['value']:.4f}; {_said(record.params)} -> {run.path}",
             flush=True,
         )
 
@@ -212,12 +210,22 @@ def _new_record(config: dict[str, Any]) -> RunRecord:
     )
 
 
-def _count(adapted: Adapted, total: int) -> dict[str, Any]:
-    """Return parameter counts; `total` counts the model before the attachment, with its head."""
+def _count(adapted: Adapted, total: int, body: int) -> dict[str, Any]:
+    """Return parameter counts: `total` of the model before the attachment, `body` the same without its head.
+
+    `trainable` is with the head, `pct_of_backbone` without it on both sides; `head` is what trains of it.
+    """
     counts = adapted.count()
     trainable, head = sum(counts.values()), counts.get("head", 0)
-    share = 100 * (trainable - head) / (total - head)
+    share = 100 * (trainable - head) / body
     return {"trainable": trainable, "head": head, "total": total, "pct_of_backbone": share, "by_role": counts}
+
+
+def _said(params: dict[str, Any]) -> str:
+    """Return the counts in words, so that the share is beside the number it is of."""
+    head = f" and the head's {params['head']:,}" if params["head"] else ""
+    own = params["trainable"] - params["head"]
+    return f"trainable: {own:,} ({params['pct_of_backbone']:.3g} % of the backbone){head}"
 
 
 def _failure(error: Exception, run: RunDirectory) -> RunFailure:

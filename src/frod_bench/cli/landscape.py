@@ -8,6 +8,7 @@ from accelerate.utils import send_to_device
 from tqdm import tqdm
 
 from frod_bench.cli.job import load_data, make_parts
+from frod_bench.cli.quiet import quiet_in_logs
 from frod_bench.cli.stored import stored_adapter, stored_config
 from frod_bench.errors import RequestError
 from frod_bench.landscape import cache
@@ -58,6 +59,7 @@ def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> c
 
 def _rebuild(path: Path, state: str, device: torch.device) -> tuple[torch.nn.Module, Weights, TaskData]:
     """Return the model as plain layers, the weights that its method adapts with the head's, and its rows."""
+    quiet_in_logs()
     config = stored_config(path)
     parts = make_parts(config)
     data = load_data(config, parts)
