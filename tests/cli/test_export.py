@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from frod_bench.cli import run_command
 from frod_bench.methods import load_adapter
+from frod_bench.record import RunDirectory
 
 RUN = ["task=glue/rte", "profile=smoke", "train.epochs=1"]
 
@@ -55,6 +56,17 @@ def test_both_forms_compute_what_was_trained(runs, method, tmp_path, capsys):
     torch.testing.assert_close(
         logits(PeftModel.from_pretrained(base, tmp_path / "peft"), batch), expected, rtol=1e-4, atol=1e-4
     )
+
+
+def test_an_unfinished_run_is_said_to_be_one(runs, tmp_path, capsys):
+    shutil.copytree(runs / "lora", tmp_path / "failed")
+    run = RunDirectory(tmp_path / "failed")
+    record = run.read_record()
+    record.status, record.error = "failed", "The loss is NaN.\nMore."
+    run.write_record(record)
+    assert run_command(["export", str(run.path), "--to", str(tmp_path / "peft")]) == 0
+    error = capsys.readouterr().err
+    assert "not complete, its status is failed (The loss is NaN): the adapter is of epoch 1" in error
 
 
 def test_what_cannot_be_exported_is_named(runs, tmp_path, capsys):

@@ -10,6 +10,7 @@ from torch import nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter, make_method, method_names
+from frod_bench.methods.checkpoint import read_checkpoint_config, write_checkpoint
 from frod_bench.methods.injection import find_targets
 
 ADAPTERS = [name for name in method_names() if name != "full_ft"]
@@ -298,6 +299,14 @@ def test_a_name_in_the_head_that_ends_like_a_targets(method):
     adapted = attach(nn.Sequential(nn.Linear(8, 8), nn.ReLU(), head), method, targets=["0"], head=["2"])
     assert [type(layer) for layer in adapted.model[2]] == [nn.Linear, nn.Linear]
     assert type(adapted.model[0]) is not nn.Linear
+
+
+def test_an_adapter_of_a_version_without_sketches_is_said_to_be_one(attached, make_model, tmp_path):
+    adapted = attached("lora")
+    adapted.save(tmp_path)
+    write_checkpoint(tmp_path, adapted.trainable_state(), read_checkpoint_config(tmp_path))
+    with pytest.raises(RequestError, match="carries no sketch of its base weights, as an older version"):
+        load_adapter(make_model(), tmp_path)
 
 
 @every_adapter

@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from frod_bench.cli.stored import stored_adapter, stored_config
+from frod_bench.cli.stored import stored_adapter, stored_config, stored_doubt
 from frod_bench.errors import RequestError
 
 _EXAMPLES = """\
@@ -27,6 +28,8 @@ def main(argv: list[str]) -> int:
         raise RequestError(f"{arguments.to} is not empty. Give another folder to --to.")
     written = _export(config, adapter, arguments.format, arguments.to)
     print(f"{arguments.format}: {written}")
+    if unfinished := stored_doubt(arguments.run):
+        print(f"warning: {unfinished}", file=sys.stderr)
     return 0
 
 
@@ -34,7 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench export",
         description="Write what a run has trained in a form that other programs load. The base weights are read from"
-        " where the run read them; the adapter is that of the selected epoch.",
+        " where the run read them; the adapter is that of the selected epoch, of a run that is not complete"
+        " (which a warning says) of those so far.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -45,9 +49,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
+    from frod_bench.cli.quiet import quiet_in_logs
     from frod_bench.cli.trusted import build  # these take seconds, and a wrong request is told before
     from frod_bench.methods import load_adapter
 
+    quiet_in_logs()
     backbone = build(config["backbone"], "backbones")
     model = backbone.build(_classes(adapter), config["seed"])
     adapted = load_adapter(model, adapter)

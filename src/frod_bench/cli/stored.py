@@ -31,3 +31,16 @@ def stored_adapter(run: Path) -> Path:
             raise RequestError(f"{run} is not complete and has no adapter yet: the command that began it goes on.")
         raise RequestError(f"{run} holds no adapter/: run it again with force=true, it may have been cleared away.")
     return adapter
+
+
+def stored_doubt(run: Path) -> str | None:
+    """Return a sentence on what the adapter of a run that is not complete is; None for a complete one."""
+    directory = RunDirectory(run)
+    if not directory.record.is_file() or (record := directory.read_record()).status == "completed":
+        return None
+    epoch = f"of epoch {record.selected['epoch']}, " if record.selected else ""
+    reason = f" ({record.error.splitlines()[0].rstrip('.')})" if record.error else ""
+    return (
+        f"{run} is not complete, its status is {record.status}{reason}: the adapter is {epoch}the selected one so far."
+        " The command that began the run goes on; export it again then."
+    )

@@ -91,7 +91,8 @@ class Method:
 
     def save_peft(self, adapted: "Adapted", directory: Path) -> None:
         """Write a checkpoint for `PeftModel.from_pretrained`."""
-        raise RequestError(f"{self.name} has no form in PEFT; save it with format='frod-bench'.")
+        way = "Type --format merged, in Python merge()" if self.merges else "Only load_adapter of frod_bench reads it"
+        raise RequestError(f"{self.name} has no form in PEFT. {way}.")
 
     @classmethod
     def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> "Adapted":
@@ -242,6 +243,11 @@ class Adapted:
 
     def check_fingerprint(self, saved: dict[str, Tensor], place: str | Path) -> None:
         """Raise RequestError unless the values in `place`, saved with this fingerprint, mean the same in this model."""
+        if self.fingerprint() and not saved:
+            raise RequestError(
+                f"The adapter in {place} carries no sketch of its base weights, as an older version wrote it, so"
+                " nothing tells whether it fits these. Train it again; a run of the command line takes force=true."
+            )
         for name, own in self.fingerprint().items():
             other = saved.get(name)
             if other is None or other.shape != own.shape or not torch.allclose(other, own, rtol=1e-3, atol=1e-4):

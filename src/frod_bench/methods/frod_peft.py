@@ -112,7 +112,7 @@ def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
     if not error <= UPDATE_TOLERANCE * size + 1e-5 * adapter.weight.norm().item():
         raise RequestError(
             f"PEFT's basis of {name} is not the one trained in: of an update of norm {size:.2g}, {error:.2g} would be"
-            " wrong. Train in float32 with method.basis=peft, or save with format='frod-bench'."
+            " wrong. Train in float32 with method.basis=peft, or merge: --format merged, in Python merge()."
         )
 
 
