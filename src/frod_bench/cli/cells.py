@@ -104,9 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser, folders: bool = False) -> Non
     overrides = "overrides go to every cell, as in data.root=DIR train.epochs=2"
     if folders:
         where = f"where runs are: a run's directory or any folder above (default: {output_root()}); {overrides}"
-        add("words", nargs="*", metavar="FOLDER|OVERRIDE", help=where)
+        add("words", nargs="*", default=[], metavar="FOLDER|OVERRIDE", help=where)
     else:
-        add("words", nargs="*", metavar="OVERRIDE", help=overrides)
+        add("words", nargs="*", default=[], metavar="OVERRIDE", help=overrides)
 
 
 def restricted(arguments: argparse.Namespace) -> Preset:
@@ -125,7 +125,7 @@ def restricted(arguments: argparse.Namespace) -> Preset:
 def compose_cells(preset: Preset, arguments: argparse.Namespace, overrides: list[str]) -> list[Cell]:
     """Return all cells, a seed after the other, so that what is interrupted leaves a whole table of fewer seeds.
 
-    Raises RequestError for an override that no run would take, key or value, and for a key that the table sets itself.
+    Raises RequestError for an override whose key no run would take, and for one that the table sets itself.
     """
     _check(overrides, preset)
     seeds = _whole_numbers(arguments.seeds or preset.seeds[arguments.profile])
@@ -133,10 +133,32 @@ def compose_cells(preset: Preset, arguments: argparse.Namespace, overrides: list
     register_resolvers()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        cells = sorted(_compose(preset, seeds, words), key=lambda cell: seeds.index(cell.config["seed"]))
-    if overrides or arguments.seeds:  # the files' own values are right
+        return sorted(_compose(preset, seeds, words), key=lambda cell: seeds.index(cell.config["seed"]))
+
+
+def runnable_cells(preset: Preset, arguments: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]:
+    """Return all cells, and why no missing cell of a column can run for want of data, by the column.
+
+    Raises RequestError for a value that no run would take, and when no column is left.
+    """
+    cells = compose_cells(preset, arguments, arguments.words)
+    if arguments.words or arguments.seeds:  # the files' own values are right
         _check_values(cells)
-    return cells
+    return cells, _columns_without_data(cells)
+
+
+def _columns_without_data(cells: list[Cell]) -> dict[str, str]:
+    from frod_bench.cli.estimate import count_rows  # its libraries take seconds
+
+    without: dict[str, str] = {}
+    for column, cell in {cell.column: cell for cell in cells if cell.completed() is None}.items():
+        try:
+            count_rows(cell.config)
+        except RequestError as error:
+            without[column] = str(error)
+    if without and len(without) == len({cell.column for cell in cells}):
+        raise RequestError(next(iter(without.values())))
+    return without
 
 
 def _check(overrides: list[str], preset: Preset) -> None:

@@ -3,7 +3,9 @@
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.paths import paper_dir
@@ -47,31 +49,28 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", help="only runs of this profile: paper, offline or smoke")
     parser.add_argument("--task", help="only runs on this task, e.g. vision/cars")
     parser.add_argument("--to", type=Path, default=Path("outputs/figures"), metavar="DIR", help="default: %(default)s")
+    odd = _number(int, "an odd number of 3 or more", lambda number: number > 2 and number % 2 == 1)
+    positive = _number(float, "a number above 0", lambda number: 0 < number < float("inf"))
+    count = _number(int, "a whole number of 1 or more", lambda number: number > 0)
     plane = parser.add_argument_group("landscapes (figures 2 and 5)")
-    plane.add_argument("--points", type=_odd, default=21, help="points along each direction, odd (default: 21)")
-    plane.add_argument("--span", type=_positive, default=1.0, help="as far as this many filter norms (default: 1)")
-    plane.add_argument("--rows", type=_count, default=256, help="training rows of the loss (default: 256)")
+    plane.add_argument("--points", type=odd, default=21, help="points along each direction, odd (default: 21)")
+    plane.add_argument("--span", type=positive, default=1.0, help="as far as this many filter norms (default: 1)")
+    plane.add_argument("--rows", type=count, default=256, help="training rows of the loss (default: 256)")
     plane.add_argument("--seed", type=int, default=0, help="of the two directions and the rows (default: 0)")
-    plane.add_argument("--together", type=_count, help="points in one forward pass (default: 16 on a GPU, else 1)")
+    plane.add_argument("--together", type=count, help="points in one forward pass (default: 16 on a GPU, else 1)")
     return parser
 
 
-def _count(text: str) -> int:
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not accepted: a whole number of 1 or more")
-    return value
+def _number(kind: Callable[[str], Any], wanted: str, fits: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """Return what reads a number and says what is `wanted` where it does not fit."""
 
+    def read(text: str) -> Any:
+        with suppress(ValueError):
+            if fits(value := kind(text)):
+                return value
+        raise argparse.ArgumentTypeError(f"{text} is not accepted: {wanted}")
 
-def _odd(text: str) -> int:
-    if (value := int(text)) < 3 or value % 2 == 0:
-        raise argparse.ArgumentTypeError(f"{text} is not accepted: an odd number of 3 or more")
-    return value
-
-
-def _positive(text: str) -> float:
-    if not 0 < (value := float(text)) < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not accepted: a number above 0")
-    return value
+    return read
 
 
 def _section(arguments: argparse.Namespace) -> Section:

@@ -9,13 +9,12 @@ from statistics import median
 from tabulate import tabulate
 from tqdm import tqdm
 
-from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
+from frod_bench.cli.cells import Cell, add_arguments, restricted, runnable_cells
 from frod_bench.cli.device import Device, named_device, this_device
 from frod_bench.cli.estimate import Cost, cost, count_rows, plan_facts, row_length
 from frod_bench.cli.footprint import footprint
 from frod_bench.cli.identity import output_root
 from frod_bench.cli.parser import command_parser
-from frod_bench.errors import RequestError
 from frod_bench.record import RunRecord
 from frod_bench.train.memory_model import MemoryUse
 
@@ -49,11 +48,13 @@ def main(argv: list[str]) -> int:
     """Print the plan of a table. Raises RequestError for what no table and no run would take."""
     arguments = _parser().parse_intermixed_args(argv)
     preset = restricted(arguments)
-    cells = compose_cells(preset, arguments, arguments.words)
+    cells, without = runnable_cells(preset, arguments)
     done = [(cell, record) for cell in cells if (record := cell.completed()) is not None]
     device = named_device(arguments.gpu) if arguments.gpu else this_device()
-    rows, without = _rows(cells, done)
-    counted = [cell for cell in cells if cell.column in rows]
+    counted = [cell for cell in cells if cell.column not in without]
+    rows = {cell.column: (record.samples, "an earlier run") for cell, record in done}
+    one = {cell.column: cell for cell in counted if cell.column not in rows}
+    rows |= {column: count_rows(cell.config) for column, cell in one.items()}
     lines = [_line(group, done, rows[group[0].column][0], device) for group in _grouped(counted)]
     print(f"{preset.name}, profile {arguments.profile}, on {device.name}\n")
     print(_table(lines, device))
@@ -82,25 +83,6 @@ def _grouped(cells: list[Cell]) -> list[list[Cell]]:
     for cell in cells:
         groups.setdefault((cell.row, cell.column), []).append(cell)
     return list(groups.values())
-
-
-def _rows(
-    cells: list[Cell], done: list[tuple[Cell, RunRecord]]
-) -> tuple[dict[str, tuple[dict[str, int], str]], dict[str, str]]:
-    """Return the rows of each column with where their number is from, and why the other columns have none.
-
-    Raises RequestError when no column has any.
-    """
-    rows = {cell.column: (record.samples, "an earlier run") for cell, record in done}
-    without: dict[str, str] = {}
-    for column, cell in {cell.column: cell for cell in cells if cell.column not in rows}.items():
-        try:
-            rows[column] = count_rows(cell.config)
-        except RequestError as error:
-            without[column] = str(error)
-    if not rows:
-        raise RequestError(next(iter(without.values())))
-    return rows, without
 
 
 def _line(group: list[Cell], done: list[tuple[Cell, RunRecord]], samples: dict[str, int], device: Device) -> Line:

@@ -17,6 +17,8 @@ def stored_config(run: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         config["backbone"]["_target_"]
+    except FileNotFoundError:
+        raise RequestError(f"{run} is no run's directory: it has no config.yaml.") from None
     except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
         raise RequestError(f"{run} is no run's directory: its config.yaml cannot be read ({error}).") from error
     return config

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
-from frod_bench.cli.cells import Cell, add_arguments, compose_cells, restricted
+from frod_bench.cli.cells import Cell, add_arguments, restricted, runnable_cells
 from frod_bench.cli.fresh import FreshProcesses, Outcome
 from frod_bench.cli.identity import output_root
 from frod_bench.cli.paper_table import compare_with_paper, is_printed
@@ -36,8 +36,10 @@ def main(argv: list[str]) -> int:
     if arguments.jobs < 1:
         raise RequestError(f"--jobs {arguments.jobs} is not accepted: a whole number of 1 or more is.")
     preset = restricted(arguments)
-    cells = compose_cells(preset, arguments, arguments.words)
-    failed = _run_missing(cells, arguments.jobs)
+    cells, without = runnable_cells(preset, arguments)
+    for column, reason in without.items():
+        print(f"{column} is left out, as it has no data here: {reason}")
+    failed = _run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
     if is_printed(preset.name):
         printed = map(paper_tables.to_text, compare_with_paper(preset, cells, [output_root()], arguments.words))
         print("\n" + "\n\n".join(printed), end="")
