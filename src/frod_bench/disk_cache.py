@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from frod_bench.console import say
+
 _PATIENCE_S = 5.0  # without a word
 
 
@@ -30,7 +32,7 @@ def exclusively(entry: Path) -> Iterator[bool]:
         try:
             lock.acquire(timeout=_PATIENCE_S)
         except Timeout:
-            print(f"waiting for another process that makes {entry}", file=sys.stderr, flush=True)
+            say(f"waiting for another process that makes {entry}", sys.stderr)
             lock.acquire()
         for left in entry.parent.glob(f"{entry.stem}.*.tmp"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()

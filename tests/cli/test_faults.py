@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import signal
+import sys
 
 import pytest
 
@@ -150,3 +151,20 @@ def test_a_secret_is_neither_taken_nor_shown(bench, monkeypatch, tmp_path):
     written = "".join(file.read_text(errors="replace") for file in (tmp_path / "run").rglob("*") if file.is_file())
     assert secret not in out + err + written
     assert "[secret]" in RunDirectory("run").read_record().error
+
+
+def test_a_log_on_a_full_disk_costs_no_run(bench, monkeypatch):
+    with open("/dev/full", "w") as full:
+        at_evaluation(monkeypatch, 1, lambda: monkeypatch.setattr(sys, "stdout", full))
+        assert bench(*WORDS)[0] == 0
+    assert RunDirectory("run").read_record().status == "completed"
+
+
+def test_what_fails_after_the_end_leaves_the_run_complete(bench, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("late")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frod_bench.train.fit.delete_checkpoints", fail)
+        assert bench(*WORDS)[0] == 1
+    assert "complete already" in bench(*WORDS)[1]

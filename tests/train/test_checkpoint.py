@@ -231,3 +231,11 @@ def test_deleting_leaves_what_is_not_ours(make_trainer, tmp_path):
     delete_checkpoints(tmp_path / "absent")
     assert not (tmp_path / "own").exists()
     assert [file.name for file in (tmp_path / "shared").iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_cannot_be_removed_stays(make_trainer, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "checkpoints").symlink_to(tmp_path / "scratch")
+    save_checkpoint(tmp_path / "checkpoints", make_trainer(), {})
+    delete_checkpoints(tmp_path / "checkpoints")
+    assert list((tmp_path / "scratch").iterdir()) == []

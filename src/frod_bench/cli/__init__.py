@@ -4,6 +4,7 @@ import importlib
 import sys
 from importlib.metadata import version
 
+from frod_bench.console import say
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.secrets import redact
 
@@ -62,16 +63,16 @@ def run_command(argv: list[str]) -> int:
             return importlib.import_module(f"frod_bench.cli.{word}").main(argv[1:])
         return importlib.import_module("frod_bench.cli.run").main(argv)
     except RequestError as error:
-        print(redact(f"frod-bench: {error}"), file=sys.stderr)
+        say(redact(f"frod-bench: {error}"), sys.stderr)
         return 2
     except RunFailure as error:
-        print(redact(f"frod-bench: the run failed: {error}"), file=sys.stderr)
+        say(redact(f"frod-bench: the run failed: {error}"), sys.stderr)
         return 1
     except Interrupted as error:
-        print(f"frod-bench: stopped by {error}", file=sys.stderr)
+        say(f"frod-bench: stopped by {error}", sys.stderr)
         return 128 + error.signum
     except KeyboardInterrupt:
-        print("frod-bench: interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
+        say("frod-bench: interrupted; the same command goes on from the last checkpoint.", sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

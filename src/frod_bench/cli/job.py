@@ -18,6 +18,7 @@ from frod_bench.cli.footprint import what_would_fit
 from frod_bench.cli.identity import default_directory, identity
 from frod_bench.cli.quiet import quiet_in_logs
 from frod_bench.cli.trusted import build, build_method
+from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, environment, redact
@@ -71,11 +72,11 @@ def _run_claimed(
     )
     if state == "completed":
         if main:
-            print(f"{label}: complete already in {run.path} (run it again with force=true)", flush=True)
+            say(f"{label}: complete already in {run.path} (run it again with force=true)")
             delete_checkpoints(run.checkpoints)  # the end came before they were deleted
         return _objective(run.read_record())
     if main:
-        print(f"{label} -> {run.path}", flush=True)
+        say(f"{label} -> {run.path}")
     record = _new_record(config)
     try:
         _run(config, parts, accelerator, run, record, resume=state == "resume")
@@ -92,7 +93,8 @@ def _run_claimed(
             record.status, record.error = "failed", redact(str(failure))
             with contextlib.suppress(OSError, RunFailure):  # the disk is full or the directory gone: the reason stands
                 run.require_owned()
-                run.write_record(record)
+                if not run.is_completed():  # else this came after its end, or before a forced run was begun
+                    run.write_record(record)
                 if not isinstance(error, RunFailure):
                     (run.path / _TRACEBACK).write_text(redact(traceback.format_exc()))
         raise failure from error
@@ -189,10 +191,9 @@ def _run(
         tracker.close()
     if accelerator.is_main_process:
         name = record.metric["name"]
-        print(
+        say(
             f"{name}: best {record.best['value']:.4f} (epoch {record.best['epoch']}), final"
             f" {record.final['value']:.4f}; {_said(record.params)} -> {run.path}",
-            flush=True,
         )
 
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from frod_bench.cli.overrides import check_overrides, in_one_sentence
 from frod_bench.cli.paths import config_dir
 from frod_bench.cli.recipe import check_protocol, register_resolvers
+from frod_bench.console import drop_unsaid, say
 from frod_bench.errors import RequestError, RunFailure
 
 _SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "checkpoint", "wandb")
@@ -41,11 +42,13 @@ def main(argv: list[str]) -> int:
             return _run(config)
         except (RequestError, RunFailure) as error:
             if (overrides := _sweep_overrides()) is not None:
-                print(f"frod-bench: {overrides}: {error}", file=sys.stderr, flush=True)
+                say(f"frod-bench: {overrides}: {error}", sys.stderr)
             if os.getpid() != home:  # in a launcher's own process there is no other way to tell
                 raise
             failures.append((overrides, type(error)(str(error))))  # with its traceback the model would stay in memory
             return math.nan  # a search counts it as a failed trial
+        finally:
+            drop_unsaid()
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()

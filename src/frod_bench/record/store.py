@@ -1,5 +1,6 @@
 """The directory of a run: who may write into it, and files that are either whole or absent."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import RunRecord, loads_strict
@@ -86,6 +88,12 @@ class RunDirectory:
         """Read `record.json`. Raises RequestError when it is missing or broken."""
         return RunRecord.from_json(_read(self.record), where=str(self.record))
 
+    def is_completed(self) -> bool:
+        """Return whether the record, where it can be read, says that the run is complete."""
+        with contextlib.suppress(RequestError):
+            return self.read_record().status == "completed"
+        return False
+
     def write_metrics(self, lines: list[dict[str, Any]]) -> None:
         """Write the lines of all epochs, each with at least `epoch`. Raises ValueError for NaN or infinity."""
         _write_lines(self.metrics, lines)
@@ -121,7 +129,7 @@ class RunDirectory:
         except RequestError as error:
             aside = self.record.with_name(f".{self.record.name}.damaged")
             self.record.replace(aside)
-            print(f"frod-bench: {error} It is set aside as {aside.name}, and the run goes on.", file=sys.stderr)
+            say(f"frod-bench: {error} It is set aside as {aside.name}, and the run goes on.", sys.stderr)
             return "resume"
 
     def verify(self, record: RunRecord, adapter: bool = False) -> None:

@@ -4,6 +4,7 @@ A file is named by its place in the row and the checksum of its content, so that
 one. The one before the newest is kept, and read when the newest is damaged.
 """
 
+import contextlib
 import os
 import random
 from pathlib import Path
@@ -15,6 +16,7 @@ import xxhash
 from accelerate.utils import gather_object
 from torch.optim import Optimizer
 
+from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.ops.split import split_like, whole
 from frod_bench.train.trainer import Trainer
@@ -72,15 +74,15 @@ def load_checkpoint(directory: Path, trainer: Trainer) -> dict[str, Any] | None:
     for file in _newest_first(directory):
         if _checksum(file) == file.stem.partition("-")[2]:
             return _restore(file, trainer)
-        print(f"The checkpoint {file.name} is damaged; the run goes on from before it.", flush=True)
+        say(f"The checkpoint {file.name} is damaged; the run goes on from before it.")
     return None
 
 
 def delete_checkpoints(directory: Path) -> None:
-    """Remove the checkpoints of a run that is complete."""
-    for file in _newest_first(directory):
-        file.unlink()
-    if directory.exists() and not any(directory.iterdir()):
+    """Remove the checkpoints of a run that is complete, and their folder; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        for file in _newest_first(directory):
+            file.unlink()
         directory.rmdir()
 
 

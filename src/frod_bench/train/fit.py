@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from accelerate.utils import set_seed
 
+from frod_bench.console import say
 from frod_bench.errors import Interrupted, RequestError
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
@@ -70,7 +71,7 @@ def fit(
         run.write_metrics(done.lines)
         run.write_losses(done.losses)
         if steps_done:
-            print(_going_on(done, settings.epochs), flush=True)
+            say(_going_on(done, settings.epochs))
     if done.epochs and done.selected_epoch == done.epochs and not done.trained:
         trainer.adapted.save(run.adapter, write=main)  # the end came between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)
@@ -148,7 +149,7 @@ class _Saver:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            print(f"No checkpoint could be written ({error.strerror}); the one before is kept.", flush=True)
+            say(f"No checkpoint could be written ({error.strerror}); the one before is kept.")
         self._last = time.monotonic()
 
     def _wish(self) -> int:

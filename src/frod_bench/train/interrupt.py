@@ -5,6 +5,8 @@ import sys
 import threading
 from types import FrameType
 
+from frod_bench.console import say
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -30,9 +32,7 @@ class StopWish:
         self.signum = number
         self._restore()
         name = signal.Signals(number).name
-        print(
-            f"{name}: a checkpoint after this step, then the end; once more ends at once.", file=sys.stderr, flush=True
-        )
+        say(f"{name}: a checkpoint after this step, then the end; once more ends at once.", sys.stderr)
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

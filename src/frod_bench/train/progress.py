@@ -2,8 +2,11 @@
 
 import sys
 import time
+from contextlib import nullcontext
 
 from tqdm import tqdm
+
+from frod_bench.console import say
 
 _LINE_EVERY_S = 30.0
 
@@ -29,16 +32,14 @@ class Progress:
             self._last_line = time.monotonic()
             rate = (self._last_line - self._start) / (self.done - self._first)
             left = rate * (self.total - self.done)
-            print(f"{self.label}: step {self.done}/{self.total}, about {left:.0f} s left", flush=True)
+            say(f"{self.label}: step {self.done}/{self.total}, about {left:.0f} s left")
 
     def say(self, text: str) -> None:
         """Print a line without breaking the bar."""
         if self.quiet:
             return
-        if self._bar is not None:
-            self._bar.write(text, file=sys.stdout)
-        else:
-            print(text, flush=True)
+        with self._bar.external_write_mode(sys.stdout) if self._bar is not None else nullcontext():
+            say(text)
 
     def close(self) -> None:
         """Take the bar away."""

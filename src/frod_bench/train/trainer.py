@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache
 
+from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted
 from frod_bench.tasks.base import TaskData
@@ -284,5 +285,5 @@ class Trainer:
 
     def _cut(self, key: str, value: int) -> None:
         clear_device_cache(garbage_collection=True)
-        print(f"Out of memory: the run goes on with train.{key}={value}.", flush=True)
+        say(f"Out of memory: the run goes on with train.{key}={value}.")
         self.batches[key] = value
