@@ -16,10 +16,11 @@ ALLOWED = {
     "errors": [],
     "console": [],
     "disk_cache": ["console"],
+    "files": [],
     "ops": ["ops", "errors"],
     "linalg": ["linalg", "ops", "errors", "disk_cache"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
-    "methods": ["methods", "adapters", "linalg", "ops", "errors"],
+    "methods": ["methods", "adapters", "linalg", "ops", "errors", "files"],
     "bench": [
         *("bench", "methods", "adapters", "linalg", "ops", "errors"),
         *("backbones.directory", "train.memory", "train.memory_model"),
@@ -28,12 +29,12 @@ ALLOWED = {
     "landscape": ["landscape"],
     "tasks": ["tasks", "errors", "disk_cache"],
     "backbones": ["backbones", "errors", "disk_cache"],
-    "record": ["record", "errors", "console"],
+    "record": ["record", "errors", "console", "files"],
     "report": ["report", "record", "errors"],
     "train": ["train", "methods.base", "ops.split", "tasks.base", "record", "errors", "console"],
     "cli": [""],
 }
-ALONE = {"console", "disk_cache", "errors"}  # files that are no package
+ALONE = {"console", "disk_cache", "errors", "files"}  # files that are no package
 ONLY_IN_CLI = {"hydra", "omegaconf"}
 WITHOUT_TORCH = {"torch", "torchvision", "transformers", "accelerate", "datasets", "peft", "evaluate"}
 

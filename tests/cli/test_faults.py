@@ -2,13 +2,14 @@
 
 import errno
 import os
+import resource
 import shutil
 import signal
 import sys
 
 import pytest
 
-from frod_bench.record import RunDirectory, store
+from frod_bench.record import RunDirectory
 from frod_bench.train.trainer import Trainer
 
 WORDS = ("profile=smoke", "train.epochs=2", "data.max_train=16", "method=lora", "out=run")
@@ -89,20 +90,33 @@ def test_a_disk_that_takes_no_more(bench, monkeypatch, code):
 
     def refusing(descriptor):
         if full:
-            raise OSError(code, os.strerror(code), "run/record.json")
+            raise OSError(code, os.strerror(code))
         fsync(descriptor)
 
-    monkeypatch.setattr(store.os, "fsync", refusing)
+    monkeypatch.setattr(os, "fsync", refusing)
     at_evaluation(monkeypatch, 2, lambda: full.append(True))
     ended, _, err = bench(*WORDS)
     assert ended == 1
-    assert f"run/record.json cannot be written ({os.strerror(code)})" in err
+    assert f"run/metrics.jsonl cannot be written ({os.strerror(code)})" in err
     assert "Traceback" not in err
     full.clear()
     code, out, _ = bench(*WORDS)
     assert code == 0
     assert "going on after epoch 1 of 2" in out
     assert RunDirectory("run").read_record().status == "completed"
+
+
+def test_a_file_that_the_system_cuts_short(bench, monkeypatch):
+    """Not an error that a test made up: the system's own have no file name."""
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    at_evaluation(monkeypatch, 2, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, most)))
+    try:
+        ended, _, err = bench(*WORDS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    assert ended == 1
+    assert f"run/metrics.jsonl cannot be written ({os.strerror(errno.EFBIG)}). Mend that, and the same command" in err
+    assert "going on after epoch 1 of 2" in bench(*WORDS)[1]
 
 
 def test_a_damaged_record_is_made_again(bench, tmp_path):

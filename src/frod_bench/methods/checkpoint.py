@@ -10,24 +10,25 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from frod_bench.errors import RequestError
+from frod_bench.files import replacing
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
 
 
 def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Write tensors and their configuration side by side, each file whole or absent.
+    """Write tensors and their configuration side by side, each file whole or as it was.
 
-    Raises OSError when they cannot be written.
+    Raises OSError, with the file's name, when they cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        save_file(tensors, directory / f"{_WEIGHTS}.tmp", metadata={"format": "pt"})
-    except SafetensorError as error:  # the library's wrapping of what the system says
-        raise OSError(errno.EIO, str(error), str(directory / _WEIGHTS)) from error
-    (directory / f"{_WEIGHTS}.tmp").replace(directory / _WEIGHTS)
-    (directory / f"{_CONFIG}.tmp").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    (directory / f"{_CONFIG}.tmp").replace(directory / _CONFIG)
+    with replacing(directory / _WEIGHTS) as partial:
+        try:
+            save_file(tensors, partial, metadata={"format": "pt"})
+        except SafetensorError as error:  # the library's wrapping of what the system says
+            raise OSError(errno.EIO, str(error)) from error
+    with replacing(directory / _CONFIG) as partial:
+        partial.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Literal
 
 from frod_bench.console import say
 from frod_bench.errors import RequestError
+from frod_bench.files import replacing
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import RunRecord, loads_strict
 
@@ -241,12 +241,5 @@ def _digest(file: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(file) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -59,6 +59,9 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
             os.fsync(file.fileno())
         number = max((_number(file) for file in directory.glob(_FILES)), default=0) + 1
         partial.replace(directory / f"{number:06d}-{stream.sum.hexdigest()}.pt")
+    except OSError as error:
+        error.filename = str(directory)  # which an error in writing does not name
+        raise
     finally:
         partial.unlink(missing_ok=True)
     for old in _newest_first(directory)[_KEPT:]:
