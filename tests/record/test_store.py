@@ -245,3 +245,11 @@ def test_the_adapter_is_held_against_the_record_where_it_is_asked_for(directory,
     directory.verify(record)
     with pytest.raises(RequestError, match="adapter/weights was edited"):
         directory.verify(record, adapter=True)
+    (directory.adapter / "weights").rename(directory.adapter / "other")
+    with pytest.raises(RequestError, match="adapter/weights is not there"):
+        directory.verify(record, adapter=True)
+    (directory.adapter / "weights").write_bytes(b"abc")
+    with pytest.raises(RequestError, match="adapter/other is no file of this run"):
+        directory.verify(record, adapter=True)
+    shutil.rmtree(directory.adapter)  # cleared away, to have the room
+    directory.verify(record, adapter=True)

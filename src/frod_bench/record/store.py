@@ -5,6 +5,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import RunRecord, loads_strict
 
 _HASH_LINE = "# config_hash: "
+_ADAPTER = "adapter/"
 
 
 class RunDirectory:
@@ -81,8 +83,11 @@ class RunDirectory:
 
     def digests(self) -> dict[str, str]:
         """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
-        files = [self.config, self.metrics, self.losses, *self._adapter_files()]
-        return {file.relative_to(self.path).as_posix(): _digest(file) for file in files if file.is_file()}
+        return self._digests([self.config, self.metrics, self.losses]) | self.adapter_digests()
+
+    def adapter_digests(self) -> dict[str, str]:
+        """Return "sha256:" and the digest of all files of `adapter/`, by path."""
+        return self._digests(sorted(self.adapter.rglob("*")))
 
     def read_record(self) -> RunRecord:
         """Read `record.json`. Raises RequestError when it is missing or broken."""
@@ -133,12 +138,20 @@ class RunDirectory:
             return "resume"
 
     def verify(self, record: RunRecord, adapter: bool = False) -> None:
-        """Raise RequestError when configuration, metrics, losses or `adapter` are not those that the record names."""
-        files = [self.config, self.metrics, self.losses, *(self._adapter_files() if adapter else [])]
-        for file in files:
-            expected = record.files.get(file.relative_to(self.path).as_posix())
-            if expected is not None and not (file.is_file() and _digest(file) == expected):
-                raise RequestError(f"{file} was edited or damaged, it is not the file that {self.record.name} names.")
+        """Raise RequestError when configuration, metrics, losses or `adapter` are not those that the record names.
+
+        An `adapter` that is not there at all was cleared away, which is no damage.
+        """
+        adapter = adapter and self.adapter.exists()
+        there = self.digests() if adapter else self._digests([self.config, self.metrics, self.losses])
+        for name, digest in record.files.items():
+            if there.get(name) != digest and (adapter or not name.startswith(_ADAPTER)):
+                how = "was edited or damaged, it is not the file" if name in there else "is not there, the file"
+                raise RequestError(f"{self.path / name} {how} that {self.record.name} names.")
+        if record.status == "completed" and (
+            other := sorted(name for name in there.keys() - record.files.keys() if name.startswith(_ADAPTER))
+        ):
+            raise RequestError(f"{self.path / other[0]} is no file of this run, {self.record.name} does not name it.")
 
     def _refuse_other(self, config_hash: str) -> None:
         advice = "Give another one with out=DIR, or delete it."
@@ -159,8 +172,10 @@ class RunDirectory:
                 return first.removeprefix(_HASH_LINE)
         return self.read_record().config_hash if self.record.exists() else None
 
-    def _adapter_files(self) -> list[Path]:
-        return sorted(file for file in self.adapter.rglob("*") if file.is_file())
+    def _digests(self, files: Iterable[Path]) -> dict[str, str]:
+        # names with a dot are left by tools
+        kept = (file for file in files if file.is_file() and not file.name.startswith("."))
+        return {file.relative_to(self.path).as_posix(): _digest(file) for file in kept}
 
     def _sweep(self) -> None:
         """Remove what a killed process left half written."""
