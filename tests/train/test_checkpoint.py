@@ -146,10 +146,24 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(make_trainer, tm
     kept[1].write_bytes(damage(kept[1].read_bytes()))
     assert load_checkpoint(tmp_path, trainer) == {"number": 1}
     assert f"{kept[1].name} is damaged" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == kept[:1]  # else it would be one of the two that are kept
     kept[0].write_bytes(damage(kept[0].read_bytes()))
     assert load_checkpoint(tmp_path, trainer) is None
     save_checkpoint(tmp_path, trainer, {"number": 3})
     assert load_checkpoint(tmp_path, trainer) == {"number": 3}
+
+
+def test_a_checkpoint_that_meets_an_objection_is_passed_over(make_trainer, tmp_path, capsys):
+    trainer = make_trainer()
+    for number in range(2):
+        save_checkpoint(tmp_path, trainer, {"number": number})
+
+    def objection(progress):
+        return "It is odd" if progress["number"] % 2 else None
+
+    assert load_checkpoint(tmp_path, trainer, objection) == {"number": 0}
+    assert capsys.readouterr().out == "It is odd; the run goes on from before that.\n"
+    assert load_checkpoint(tmp_path, trainer) == {"number": 0}
 
 
 def test_any_flipped_bit_is_noticed(make_trainer, tmp_path):

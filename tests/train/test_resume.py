@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from frod_bench.errors import Interrupted
+from frod_bench.errors import Interrupted, RunFailure
 from frod_bench.record import RunDirectory
 from frod_bench.tasks.base import most_likely_class
 from frod_bench.train.fit import fit
@@ -131,6 +131,58 @@ def test_a_second_signal_ends_at_once(make_trainer, make_run, silent, monkeypatc
             fit(make_trainer("lora", **VALUES), run, record, silent)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def remove(file):
+    file.unlink()
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[-5] ^= 64
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [remove, flip])
+@pytest.mark.parametrize("best", [1, 2])
+def test_an_adapter_that_was_harmed_meanwhile(
+    make_trainer, make_data, make_run, monkeypatch, silent, capsys, harm, best
+):
+    """The selected epoch's adapter is in no later checkpoint: the run goes on from that epoch's, or begins again."""
+    scores = {epoch: 0.9 if epoch == best else 0.5 for epoch in range(1, 5)}
+    values = VALUES | {"epochs": 4}
+
+    def trained(run, record, at_step, resume=False):
+        trainer = make_trainer("lora", **values)
+        monkeypatch.setattr(trainer, "evaluate", lambda *_: {"accuracy": scores[trainer.schedule.last_epoch // 3]})
+        monkeypatch.setattr("frod_bench.train.fit.Progress", Stopping(at_step, signal.SIGTERM))
+        fit(trainer, run, record, silent, resume=resume)
+
+    directory, record = make_run("whole", "lora")
+    trained(directory, record, at_step=0)
+    run, record, _ = begin(make_run, "run", "lora")
+    with pytest.raises(Interrupted):
+        trained(run, record, at_step=7)
+    harm(run.adapter / "adapter_model.safetensors")
+    trained(run, record, at_step=0, resume=True)
+    out = capsys.readouterr().out
+    assert f"The adapter of epoch {best} was removed or changed; the run goes on from before that." in out
+    assert ("going on after epoch 2 of 4" in out) == (best == 2)
+    assert ended(run.path) == ended(directory.path)
+
+
+def test_without_its_adapter_a_run_is_not_complete(make_trainer, make_run):
+    class Removing:
+        def log(self, line):
+            if line["epoch"] == 2:
+                remove(run.adapter / "adapter_model.safetensors")
+
+    run, record, _ = begin(make_run, "run", "lora")
+    trainer = make_trainer("lora", **VALUES)
+    trainer.evaluate = lambda *_: {"accuracy": 0.5}
+    with pytest.raises(RunFailure, match="The adapter of epoch 1 was removed or changed"):
+        fit(trainer, run, record, Removing())
+    assert run.read_record().status == "running"
 
 
 def in_child(work):

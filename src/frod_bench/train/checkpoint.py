@@ -7,6 +7,7 @@ one. The one before the newest is kept, and read when the newest is damaged.
 import contextlib
 import os
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -68,17 +69,31 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
         old.unlink()
 
 
-def load_checkpoint(directory: Path, trainer: Trainer) -> dict[str, Any] | None:
-    """Put the trainer back and return `progress`; None when there is no checkpoint that is whole.
+def load_checkpoint(
+    directory: Path, trainer: Trainer, objection: Callable[[dict[str, Any]], str | None] = lambda progress: None
+) -> dict[str, Any] | None:
+    """Put the trainer back and return `progress`; None when there is no checkpoint to go on from.
 
-    A damaged file is passed over with a notice. Only tensors and plain data are read, never code. Raises
-    RequestError when the newest whole file is not of this model.
+    A damaged file is passed over with a notice and removed, as is one whose progress meets an objection. Only tensors
+    and plain data are read, never code. Raises RequestError when the newest whole file is not of this model.
     """
+    progress, passed = None, []
     for file in _newest_first(directory):
-        if _checksum(file) == file.stem.partition("-")[2]:
-            return _restore(file, trainer)
-        say(f"The checkpoint {file.name} is damaged; the run goes on from before it.")
-    return None
+        whole = _checksum(file) == file.stem.partition("-")[2]
+        state = _read(file) if whole else None
+        reason = objection(state["progress"]) if whole else f"The checkpoint {file.name} is damaged"
+        if reason is None:
+            _restore(state, file, trainer)
+            progress = state["progress"]
+            break
+        passed.append((file, reason))
+    trainer.accelerator.wait_for_everyone()  # until then another process may read them
+    if trainer.accelerator.is_main_process:
+        for reason in dict.fromkeys(reason for _, reason in passed):
+            say(f"{reason}; the run goes on from before that.")
+        for file, _ in passed:
+            file.unlink()
+    return progress
 
 
 def delete_checkpoints(directory: Path) -> None:
@@ -97,9 +112,15 @@ def _number(file: Path) -> int:
     return int(file.stem.partition("-")[0])
 
 
-def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
-    try:
+def _read(file: Path) -> dict[str, Any]:
+    with _usable(file):
         state = torch.load(file, map_location="cpu", weights_only=True)
+        state["progress"]
+        return state
+
+
+def _restore(state: dict[str, Any], file: Path, trainer: Trainer) -> None:
+    with _usable(file):
         if "fingerprint" in state:
             trainer.adapted.check_fingerprint(state["fingerprint"], file.parent)
         trainer.adapted.load_state(state["trainable"])
@@ -109,7 +130,13 @@ def _restore(file: Path, trainer: Trainer) -> dict[str, Any]:
             trainer.accelerator.scaler.load_state_dict(state["scaler"])
         states = state["random"]
         _restore_random(states[trainer.accelerator.process_index % len(states)])
-        return state["progress"]
+
+
+@contextlib.contextmanager
+def _usable(file: Path) -> Iterator[None]:
+    """Turn what goes wrong in the block into a RequestError that names the checkpoint."""
+    try:
+        yield
     except RequestError as error:
         raise RequestError(f"The checkpoint {file} cannot be used. {error} Start afresh with force=true.") from error
     except Exception as error:  # torch raises many types for what is none of its archives

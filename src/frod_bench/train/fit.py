@@ -5,13 +5,14 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from accelerate.utils import set_seed
 
 from frod_bench.console import say
-from frod_bench.errors import Interrupted, RequestError
+from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
@@ -44,6 +45,12 @@ class _Done:
     losses: list[list[float]] = field(default_factory=list)  # of the steps, a list an epoch
     batches: dict[str, int] = field(default_factory=dict)  # as memory has allowed them
     origin: dict[str, Any] = field(default_factory=dict)  # the rows and weights that it began with
+    adapter: dict[str, str] = field(default_factory=dict)  # digests of its files, of the selected epoch
+
+    @property
+    def at_selected(self) -> bool:
+        """Whether the values are those of the selected epoch."""
+        return self.epochs == self.selected_epoch > 0 and not self.trained
 
 
 def fit(
@@ -63,7 +70,7 @@ def fit(
     """
     set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
-    done = _Done(**(load_checkpoint(run.checkpoints, trainer) if resume else None) or {})
+    done = _Done(**(load_checkpoint(run.checkpoints, trainer, partial(_lost_adapter, run)) if resume else None) or {})
     trainer.batches |= done.batches
     done.origin = _same_origin(done.origin, record)
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
@@ -72,8 +79,8 @@ def fit(
         run.write_losses(done.losses)
         if steps_done:
             say(_going_on(done, settings.epochs))
-    if done.epochs and done.selected_epoch == done.epochs and not done.trained:
-        trainer.adapted.save(run.adapter, write=main)  # the end came between the checkpoint and this
+    if done.at_selected:
+        _save_adapter(trainer, run, done)  # the end may have come between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)
     with StopWish() as stop:
         saver = _Saver(trainer, run, done, stop, checkpoint_every_s)
@@ -108,7 +115,7 @@ def fit(
                     tracker.log(line)
                 saver.save()
                 if selected:
-                    trainer.adapted.save(run.adapter, write=main)
+                    _save_adapter(trainer, run, done)
                 trainer.accelerator.wait_for_everyone()
                 progress.say(describe(line, record.metric["name"], settings.epochs))
         finally:
@@ -117,6 +124,8 @@ def fit(
     _update(record, trainer, done)
     if main:
         record.files = run.digests()
+        if done.adapter.items() - record.files.items():
+            raise RunFailure(f"{_lost(done)}. The same command goes on from before that.")
         run.write_record(record)
         delete_checkpoints(run.checkpoints)
     return record
@@ -162,6 +171,23 @@ class _Saver:
         if self._asked % _ASK_EVERY:
             return 0
         return int(accelerator.gather(torch.tensor([wish], device=accelerator.device)).max())
+
+
+def _save_adapter(trainer: Trainer, run: RunDirectory, done: _Done) -> None:
+    main = trainer.accelerator.is_main_process
+    trainer.adapted.save(run.adapter, write=main)
+    done.adapter = run.adapter_digests() if main else {}
+
+
+def _lost_adapter(run: RunDirectory, progress: dict[str, Any]) -> str | None:
+    """Return what is wrong with the selected epoch's adapter, unless the checkpoint itself has its values."""
+    done = _Done(**progress)
+    whole = done.selected_epoch == 0 or done.at_selected or run.adapter_digests() == done.adapter
+    return None if whole else _lost(done)
+
+
+def _lost(done: _Done) -> str:
+    return f"The adapter of epoch {done.selected_epoch} was removed or changed"
 
 
 def _same_origin(begun: dict[str, Any], record: RunRecord) -> dict[str, Any]:
