@@ -226,7 +226,7 @@ def test_a_directory_with_other_files_is_refused_and_kept(bench, data_root):
     assert sorted(data_root.rglob("*")) == files
 
 
-def test_a_checkpoint_of_another_model_is_refused_until_forced(bench, monkeypatch, tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_until_it_is_deleted(bench, monkeypatch, tmp_path):
     words = ["profile=smoke", "train.epochs=2", "data.max_train=16", "out=run"]
     evaluate, calls = Trainer.evaluate, []
 
@@ -241,5 +241,6 @@ def test_a_checkpoint_of_another_model_is_refused_until_forced(bench, monkeypatc
     (file,) = (tmp_path / "run/checkpoints").iterdir()
     torch.save({"trainable": {}}, file)
     other = file.rename(file.with_name(f"000001-{xxhash.xxh3_64(file.read_bytes()).hexdigest()}.pt"))
-    refused(bench(*words), other.name, "cannot be used", "force=true")
-    assert bench(*words, "force=true")[0] == 0
+    refused(bench(*words), other.name, "cannot be used", "Delete the folder run/checkpoints")
+    shutil.rmtree("run/checkpoints")
+    assert bench(*words)[0] == 0

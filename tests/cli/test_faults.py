@@ -75,6 +75,15 @@ def test_the_second_run_on_a_directory_leaves(bench, tmp_path):
     assert bench(*WORDS, "force=true")[0] == 0
 
 
+def test_a_forced_run_that_was_stopped_goes_on(bench, monkeypatch):
+    assert bench(*WORDS)[0] == 0
+    with monkeypatch.context() as patch:
+        at_evaluation(patch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert bench(*WORDS, "force=true")[0] == 143
+    assert "going on after epoch 1 of 2" in bench(*WORDS, "force=true")[1]
+    assert "going on" not in bench(*WORDS, "force=true")[1]
+
+
 def test_a_directory_that_is_removed(bench, monkeypatch, tmp_path):
     at_evaluation(monkeypatch, 2, lambda: shutil.rmtree(tmp_path / "run"))
     code, _, err = bench(*WORDS)

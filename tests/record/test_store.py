@@ -58,6 +58,21 @@ class TestClaim:
         directory.begin(HASH, "seed: 0\n")
         assert names(directory.path) == ["config.yaml"]
 
+    @pytest.mark.parametrize(("status", "state"), [("running", "resume"), ("failed", "resume"), ("completed", "new")])
+    def test_a_forced_run_goes_on_with_what_it_began_itself(self, directory, record, status, state):
+        forced = "seed: 0\nforce: true\n"
+        store(directory.path, record)
+        assert directory.claim(HASH, forced, force=True) == "new"
+        directory.begin(HASH, forced)
+        record.status = status
+        directory.write_record(record)
+        assert directory.claim(HASH, forced, force=True) == state
+
+    def test_force_does_not_go_on_with_what_another_command_began(self, directory, record):
+        record.status = "running"
+        store(directory.path, record)
+        assert directory.claim(HASH, "seed: 0\nforce: true\n", force=True) == "new"
+
     def test_a_configuration_without_a_record_is_new_and_leaves_no_old_metrics(self, directory):
         directory.claim(HASH, "seed: 0\n")
         directory.append_metrics({"epoch": 1})

@@ -81,7 +81,7 @@ def test_a_run_goes_on_only_with_what_it_was_begun_with(make_trainer, make_run, 
     record.initialisation = {"backbone": {"revision": "a"}}
     with pytest.raises(Interrupted):
         fit(make_trainer(), run, record, Interrupting(2))
-    with pytest.raises(RequestError, match=rf"begun with {words} .* force=true"):
+    with pytest.raises(RequestError, match=rf"begun with {words} .* delete the folder .*run/checkpoints,"):
         fit(make_trainer(), run, replace(record, **change), silent, resume=True)
     assert fit(make_trainer(), run, record, silent, resume=True).status == "completed"
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_in_another_basis_is_refused(make_trainer, tmp_path):
     load_checkpoint(tmp_path, here)
     basis = there.adapted.model.layers[0].query.basis
     basis.right = RightBasis(torch.cat([-basis.Vt[:1], basis.Vt[1:]]))  # as right a basis, of another machine
-    with pytest.raises(RequestError, match=r"(?s)other base weights.*force=true"):
+    with pytest.raises(RequestError, match=r"(?s)other base weights.*Delete the folder"):
         load_checkpoint(tmp_path, there)
 
 

@@ -18,6 +18,7 @@ from frod_bench.record.schema import RunRecord, loads_strict
 
 _HASH_LINE = "# config_hash: "
 _ADAPTER = "adapter/"
+_FORCED = "\nforce: true\n"  # in the configuration of the command that began, or went on with, a run
 
 
 class RunDirectory:
@@ -43,7 +44,8 @@ class RunDirectory:
 
         Returns "completed" when that very run is already there (nothing is written), "resume" when it was
         begun or its record is damaged, which is then set aside, else "new" with an empty directory. `force`
-        returns "new" too, and what the same run left stays until `begin`. Raises RequestError when another
+        returns "new" too, unless it goes on with what it began itself, and what the same run left stays until `begin`.
+        Raises RequestError when another
         process has the directory, or it cannot be written, holds another configuration, or is not empty and no run.
         """
         try:
@@ -51,7 +53,7 @@ class RunDirectory:
             self._lock.acquire()
             self._refuse_other(config_hash)
             self._sweep()
-            if force and self.record.exists():
+            if force and self.record.exists() and not self._is_begun_by_force():
                 return "new"
             state = self._state() if self.record.exists() else "new"
             if state == "new":
@@ -152,6 +154,10 @@ class RunDirectory:
             other := sorted(name for name in there.keys() - record.files.keys() if name.startswith(_ADAPTER))
         ):
             raise RequestError(f"{self.path / other[0]} is no file of this run, {self.record.name} does not name it.")
+
+    def _is_begun_by_force(self) -> bool:
+        """Return whether a forced run was interrupted here: what queues its command again must not begin it again."""
+        return self.config.exists() and _FORCED in self.read_config() and not self.is_completed()
 
     def _refuse_other(self, config_hash: str) -> None:
         advice = "Give another one with out=DIR, or delete it."

@@ -135,14 +135,13 @@ def _restore(state: dict[str, Any], file: Path, trainer: Trainer) -> None:
 @contextlib.contextmanager
 def _usable(file: Path) -> Iterator[None]:
     """Turn what goes wrong in the block into a RequestError that names the checkpoint."""
+    advice = f"Delete the folder {file.parent}, and the same command starts afresh."
     try:
         yield
     except RequestError as error:
-        raise RequestError(f"The checkpoint {file} cannot be used. {error} Start afresh with force=true.") from error
+        raise RequestError(f"The checkpoint {file} cannot be used. {error} {advice}") from error
     except Exception as error:  # torch raises many types for what is none of its archives
-        raise RequestError(
-            f"The checkpoint {file} cannot be used ({type(error).__name__}). Start afresh with force=true."
-        ) from error
+        raise RequestError(f"The checkpoint {file} cannot be used ({type(error).__name__}). {advice}") from error
 
 
 def _whole_state(optimizer: Optimizer) -> dict[str, Any]:

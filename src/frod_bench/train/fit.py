@@ -72,7 +72,7 @@ def fit(
     settings, main = trainer.settings, trainer.accelerator.is_main_process
     done = _Done(**(load_checkpoint(run.checkpoints, trainer, partial(_lost_adapter, run)) if resume else None) or {})
     trainer.batches |= done.batches
-    done.origin = _same_origin(done.origin, record)
+    done.origin = _same_origin(done.origin, record, run)
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
     if main:
         run.write_metrics(done.lines)
@@ -190,14 +190,14 @@ def _lost(done: _Done) -> str:
     return f"The adapter of epoch {done.selected_epoch} was removed or changed"
 
 
-def _same_origin(begun: dict[str, Any], record: RunRecord) -> dict[str, Any]:
+def _same_origin(begun: dict[str, Any], record: RunRecord, run: RunDirectory) -> dict[str, Any]:
     """Return what the run is made from; raise RequestError where it was `begun` from something else."""
     parts = {"rows": [record.data, record.samples], "base weights": record.initialisation.get("backbone")}
     for what, own in parts.items():
         if begun.get(what, own) != own:
             raise RequestError(
                 f"The run was begun with other {what} ({begun[what]}) than there are now ({own}). Put those back, or"
-                " start afresh with force=true."
+                f" delete the folder {run.checkpoints}, and the same command starts afresh."
             )
     return parts
 
