@@ -122,6 +122,11 @@ def test_a_cell_is_complete_when_its_very_run_is(monkeypatch, tmp_path, record):
         record.status, record.config_hash = status, config_hash
         run.write_record(record)
         assert (cell.completed() is not None) == complete
+    record.files = run.digests()
+    run.write_record(record)
+    assert cell.completed() is not None
+    run.config.write_text(run.read_config() + "edited: true\n")
+    assert cell.completed() is None
     (forced,) = compose("4", "force=true", methods="lora", tasks="rte")
     assert forced.completed() is None
 

@@ -117,7 +117,8 @@ class TestClaim:
         (directory.path / name).write_bytes(damaged)
         held = directory.record.read_bytes()
         assert directory.claim(HASH, "seed: 0\n") == "resume"
-        assert name in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert name in err and err.endswith("and the run is made again from its start.\n")
         assert not directory.record.exists()
         assert (directory.path / ".record.json.damaged").read_bytes() == held
 

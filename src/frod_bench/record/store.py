@@ -95,6 +95,14 @@ class RunDirectory:
         """Read `record.json`. Raises RequestError when it is missing or broken."""
         return RunRecord.from_json(_read(self.record), where=str(self.record))
 
+    def completed(self) -> RunRecord | None:
+        """Return the record of a complete run, None of one that is not. Raises RequestError for what was damaged."""
+        record = self.read_record()
+        if record.status != "completed":
+            return None
+        self.verify(record, adapter=True)
+        return record
+
     def is_completed(self) -> bool:
         """Return whether the record, where it can be read, says that the run is complete."""
         with contextlib.suppress(RequestError):
@@ -128,15 +136,12 @@ class RunDirectory:
 
     def _state(self) -> Literal["resume", "completed"]:
         try:
-            record = self.read_record()
-            if record.status != "completed":
-                return "resume"
-            self.verify(record, adapter=True)
-            return "completed"
+            return "resume" if self.completed() is None else "completed"
         except RequestError as error:
             aside = self.record.with_name(f".{self.record.name}.damaged")
             self.record.replace(aside)
-            say(f"frod-bench: {error} It is set aside as {aside.name}, and the run goes on.", sys.stderr)
+            after = "goes on from a checkpoint" if self.checkpoints.exists() else "is made again from its start"
+            say(f"frod-bench: {error} The record is set aside as {aside.name}, and the run {after}.", sys.stderr)
             return "resume"
 
     def verify(self, record: RunRecord, adapter: bool = False) -> None:
