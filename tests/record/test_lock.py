@@ -49,6 +49,22 @@ def test_the_lock_of_a_dead_owner_is_taken_over(tmp_path, owner):
     assert not (tmp_path / ".lock").exists()
 
 
+def test_a_child_that_outlives_its_owner_has_no_lock(tmp_path):
+    fork = "import os\nif child := os.fork():\n    print(child, flush=True)\n"
+    code = HOLD.replace('print("held", flush=True)\n', fork)
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    child = int(owner.stdout.readline())
+    try:
+        with pytest.raises(RequestError, match=f"in use by process {owner.pid}"):
+            DirectoryLock(tmp_path).acquire()
+        owner.kill()
+        owner.wait()
+        os.kill(child, 0)  # it lives
+        DirectoryLock(tmp_path).acquire()
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+
 def test_one_object_may_claim_twice_and_two_may_not(tmp_path):
     run, other = RunDirectory(tmp_path), RunDirectory(tmp_path)
     run.claim(HASH, "")

@@ -6,12 +6,18 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
+from weakref import WeakSet
 
 from frod_bench.errors import RequestError, RunFailure
 
+_held: "WeakSet[DirectoryLock]" = WeakSet()
+
 
 class DirectoryLock:
-    """The file `.lock` of a directory, there while a process has the directory; it names that process."""
+    """The file `.lock` of a directory, there while a process has the directory; it names that process.
+
+    A forked child, as of a data loader, has no part in it: it may outlive the owner, and the lock with it.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._file = directory, directory / ".lock"
@@ -39,6 +45,7 @@ class DirectoryLock:
                 stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
                 stream.flush()
                 self._stream = stream
+                _held.add(self)
             else:
                 stream.close()
 
@@ -55,8 +62,21 @@ class DirectoryLock:
         if self._stream is not None:
             if _is_at(self._stream, self._file):
                 self._file.unlink(missing_ok=True)
-            self._stream.close()
-            self._stream = None
+            self.forget()
+
+    def forget(self) -> None:
+        """Close the file without a word to its owner, which a forked child is not."""
+        self._stream.close()
+        self._stream = None
+        _held.discard(self)
+
+
+def _forget_all() -> None:
+    for lock in list(_held):
+        lock.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def _is_at(stream: TextIO, file: Path) -> bool:
