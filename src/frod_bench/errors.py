@@ -30,6 +30,9 @@ class Interrupted(BaseException):
         super().__init__(message)
         self.signum = signum
 
+    def __reduce__(self) -> tuple:  # a launcher's process sends it to the one that waits
+        return type(self), (str(self), self.signum)
+
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return a sentence that offers the names closest to `word`, or all of them when none is close."""
