@@ -2,7 +2,7 @@
 # A table as a SLURM array, one run a task. Type on the login node: pip install 'frod-bench[launchers]', then
 #   PARTITION=gpu scripts/slurm_array.sh method=frod,lora,full_ft task=glue/rte,glue/mrpc seed=0,1,2
 # Every node must see the same FROD_BENCH_OUT and FROD_BENCH_CACHE: the first run computes FRoD's bases, the others
-# wait and read. A preempted or timed-out task is queued again by submitit and goes on from its last checkpoint; the same
+# wait and read. A preempted or timed-out task writes a checkpoint, is queued again by submitit and goes on; the same
 # command starts what is missing and skips what is complete. Logs: $FROD_BENCH_OUT/.submitit.
 # More than one GPU a run takes a job of its own:
 #   srun --gpus=4 torchrun --nproc-per-node=4 -m frod_bench method=frod task=commonsense/boolq

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -92,6 +93,45 @@ def test_a_signal_in_training(make_trainer, make_run, silent, whole, monkeypatch
     assert run.read_record().status == "running"
     torch.manual_seed(99)  # the new process has drawn other numbers before
     fit(make_trainer(method, **VALUES), run, replace(record, best=None, final=None), silent, resume=True)
+    assert ended(run.path) == expected
+
+
+@pytest.fixture
+def queued_again(monkeypatch):
+    """Let this be a job of submitit; what its handler of signals has queued again is in the list."""
+    submitit = pytest.importorskip("submitit.core.job_environment")
+    requeued = []
+
+    class Environment(submitit.JobEnvironment):
+        global_rank = 0
+
+        def __new__(cls):
+            return object.__new__(cls)
+
+        def _requeue(self, countdown):
+            requeued.append(countdown)
+
+    monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGCONT, signal.SIGUSR2)}
+    job = SimpleNamespace(_timeout_min=60, _timeout_countdown=3, function=None)
+    Environment()._handle_signals(None, job)
+    yield requeued
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_preempted_job_of_submitit_is_queued_again_after_a_checkpoint(
+    make_trainer, make_run, silent, whole, monkeypatch, queued_again
+):
+    expected = whole("lora")
+    run, record, _ = begin(make_run, "run", "lora")
+    with monkeypatch.context() as patch:
+        patch.setattr("frod_bench.train.fit.Progress", Stopping(2, signal.SIGUSR2))
+        with pytest.raises(SystemExit):
+            fit(make_trainer("lora", **VALUES), run, record, silent)
+    assert queued_again == [3]
+    assert len(list(run.checkpoints.iterdir())) == 1
+    fit(make_trainer("lora", **VALUES), run, record, silent, resume=True)
     assert ended(run.path) == expected
 
 

@@ -146,6 +146,7 @@ class _Saver:
         setattr(self._done, part, asdict(value) if isinstance(value, TrainedEpoch) else value)
         self.save()
         if wish == _STOP:
+            self._stop.follow()
             signum = self._stop.signum or signal.SIGTERM
             raise Interrupted(f"{signal.Signals(signum).name}. The same command goes on from here.", signum)
 

@@ -1,5 +1,6 @@
 """SIGTERM and SIGINT as a wish that a run fulfils between two steps, after a checkpoint."""
 
+import os
 import signal
 import sys
 import threading
@@ -10,9 +11,17 @@ from frod_bench.console import say
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+def _requeueing() -> int | None:
+    """Return the signal by which a job of submitit is told to go back into the queue, None outside of one."""
+    if "SUBMITIT_EXECUTOR" not in os.environ:
+        return None
+    return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
+
+
 class StopWish:
     """Inside the block a first SIGTERM or SIGINT is noted in `signum`; a second one ends the process as ever.
 
+    So is the signal with which SLURM preempts a job of submitit; `follow` then lets submitit queue the job again.
     Outside the main thread, where Python cannot listen to signals, nothing is noted.
     """
 
@@ -22,8 +31,14 @@ class StopWish:
 
     def __enter__(self) -> "StopWish":
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+            signals = {*SIGNALS, _requeueing()} - {None}
+            self._before = {number: signal.signal(number, self._note) for number in signals}
         return self
+
+    def follow(self) -> None:
+        """Do, after the checkpoint, what the signal would have done at once where it is submitit's."""
+        if self.signum is not None and self.signum == _requeueing():
+            signal.raise_signal(self.signum)
 
     def __exit__(self, *error: object) -> None:
         self._restore()
