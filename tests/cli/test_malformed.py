@@ -152,6 +152,7 @@ def test_spoiled_images(form, changes, cut):
         "a: &a [*a]",
         "!!python/object/apply:os.system [touch sprung]",
         "backbone: {_target_: os.system, command: touch sprung}",
+        "backbone: {_target_: frod_bench.backbones.gguf.shutil.copyfile, src: run/config.yaml, dst: sprung}",
         "\x00",
         "backbone: {_target_: [1]}",
     ],

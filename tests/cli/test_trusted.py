@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hydra.errors import InstantiationException
 
@@ -5,14 +7,23 @@ from frod_bench.cli import trusted
 from frod_bench.cli.trusted import build
 from frod_bench.errors import RequestError
 
-TINY = {"_target_": "frod_bench.backbones.tiny.TinyBackbone", "name": "x"}
+TINY = {"_target_": "frod_bench.backbones.tiny.TinyBackbone", "name": "x", "model_type": "roberta"}
+TINY |= {"architecture": {}, "targets": ["query"], "head": ["classifier"]}
 
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "frod_bench.cli.run_command", "frod_bench.tasks.glue.GlueTask", "frod_benchx.backbones.a", 3],
+    [
+        *("os.system", "frod_bench.cli.run_command", "frod_bench.tasks.glue.GlueTask", "frod_benchx.backbones.a", 3),
+        *("frod_bench.backbones.tiny.torch.load", "frod_bench.backbones.tiny.torch.hub.load"),
+        *("frod_bench.backbones.gguf.shutil.copyfile", "frod_bench.backbones.gguf.shutil"),
+        *("frod_bench.backbones.tiny.PreTrainedTokenizerFast", "frod_bench.backbones.gguf.Path"),
+        *("frod_bench.backbones.gguf.package_folder", "frod_bench.backbones.tiny.TinyBackbone.build"),
+        *("frod_bench.backbones.tiny", "frod_bench.backbones.", "frod_bench.backbones..tiny.TinyBackbone"),
+        *("frod_bench.backbones.nowhere.A", "TinyBackbone", "", ".", None, ["a.b"], {"_target_": "os.system"}),
+    ],
 )
-def test_only_our_own_classes_are_made(target):
+def test_only_classes_that_our_own_files_define_are_made(target):
     with pytest.raises(RequestError, match=r"is not one of frod-bench's backbones"):
         build({"_target_": target, "name": "x"}, "backbones")
 
@@ -22,15 +33,16 @@ def test_only_our_own_classes_are_made(target):
     [
         {"facts": {"_target_": "os.system", "command": "touch sprung"}},
         {"targets": [{"_target_": "os.system", "command": "touch sprung"}]},
-        {"facts": {"deep": {"deeper": {"_partial_": True}}}},
+        {"facts": {"deep": {"_target_": "os.system", "_args_": ["touch sprung"], "_partial_": False}}},
         {"_args_": ["touch sprung"]},
         {"_recursive_": True},
+        {3: "x"},
     ],
 )
 def test_nothing_below_the_top_is_called(hidden, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(RequestError, match=r"_\w+_ is not accepted in the configuration of x"):
-        build(TINY | hidden, "backbones")
+    with suppress(RequestError):
+        assert vars(build(TINY | hidden, "backbones")).items() >= hidden.items()
     assert not (tmp_path / "sprung").exists()
 
 

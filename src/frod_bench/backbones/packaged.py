@@ -57,7 +57,7 @@ def package_folder(package: str, module: str, backbone: str) -> Path:
 
     Raises RequestError, naming the backbone that wants it, when it is not installed.
     """
-    spec = find_spec(module)
+    spec = find_spec(module) if str(module).isidentifier() else None  # it would import what stands before a dot
     if spec is None or not spec.submodule_search_locations:
         raise RequestError(
             f"The package {package}, which holds the backbone {backbone}, is not installed. "

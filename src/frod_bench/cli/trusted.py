@@ -1,37 +1,35 @@
 """Objects from a configuration: only classes of this package, and nothing hidden deeper in it."""
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
-
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import make_method
 from frod_bench.methods.base import Method
 
 _ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
+_OF_HYDRA = ("_target_", "_convert_")
 
 
 def build(part: dict[str, Any], group: str) -> Any:
-    """Return what `_target_`, a class of `frod_bench.<group>`, makes of the other keys of `part`.
+    """Return what `_target_`, a class that a file of `frod_bench.<group>` defines, makes of the other keys of `part`.
 
-    Raises RequestError for any other target, for one below the top, which Hydra would call too, and for what the
-    class does not take. A configuration may come from somebody else.
+    The values are handed over as they are. Raises RequestError for any other target, and for what the class does not
+    take. A configuration may come from somebody else.
     """
-    target = part.get("_target_")
-    if not isinstance(target, str) or not target.startswith(f"frod_bench.{group}."):
-        raise RequestError(f"_target_={target} is not one of frod-bench's {group}.")
-    plain = {key: value for key, value in part.items() if key not in ("_target_", "_convert_")}
-    if hidden := _special(plain):
-        raise RequestError(f"{hidden} is not accepted in the configuration of {part.get('name')}: only plain values.")
+    made = _class(part.get("_target_"), group)
     try:
-        return instantiate(part)
-    except InstantiationException as error:
-        for cause in _causes(error):  # also an interrupt that a library's import took for its own failure
-            if isinstance(cause, RequestError) or not isinstance(cause, Exception):
+        return made(**{key: value for key, value in part.items() if key not in _OF_HYDRA})
+    except RequestError:
+        raise
+    except Exception as error:
+        for cause in _causes(error):  # an interrupt that a library's import took for its own failure
+            if not isinstance(cause, Exception):
                 raise cause from None
-        raise RequestError(f"{part.get('name')} cannot be made: {' '.join(str(error).split())}") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RequestError(f"{part.get('name')} cannot be made: {reason}") from error
 
 
 def build_method(part: dict[str, Any]) -> Method:
@@ -46,11 +44,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def _special(value: Any) -> str | None:
-    """Return a key that Hydra gives a meaning of its own, if there is one."""
-    if isinstance(value, list):
-        return next(filter(None, map(_special, value)), None)
-    if not isinstance(value, dict):
-        return None
-    own = (str(key) for key in value if str(key).startswith("_"))
-    return next(own, None) or next(filter(None, map(_special, value.values())), None)
+def _class(target: Any, group: str) -> type:
+    """Return the class; what the group's files only import, a module as well as a class, is out of reach."""
+    package = importlib.import_module(f"frod_bench.{group}")
+    module, _, name = str(target).rpartition(".")
+    if module in {file.name for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")}:
+        found = vars(importlib.import_module(module)).get(name)
+        if isinstance(found, type) and found.__module__ == module:
+            return found
+    raise RequestError(f"_target_={target} is not one of frod-bench's {group}.")
