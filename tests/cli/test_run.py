@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from frod_bench import load_adapter
 from frod_bench.backbones.tiny import TinyBackbone
-from frod_bench.errors import RequestError
+from frod_bench.errors import RequestError, RunFailure
 from frod_bench.record import RunDirectory
 from frod_bench.train.trainer import Trainer
 
@@ -142,6 +142,21 @@ def test_a_sweep_goes_on_past_a_bad_cell(smoke, tmp_path):
     assert "method.sparsity=2: method.sparsity=2 is not accepted" in first
     assert "1 of the sweep's runs ended without a result" in last
     assert yaml.safe_load((only_run(tmp_path / "outputs") / "config.yaml").read_text())["method"]["sparsity"] == 0.1
+
+
+def test_a_sweep_prints_no_secret(smoke, monkeypatch):
+    monkeypatch.setenv("MY_API_KEY", secret := "s3cr3tvalue-abcdefgh")
+
+    def answered(*arguments):
+        raise RunFailure(f"https://user:{secret}@host answered 401")
+
+    monkeypatch.setattr("frod_bench.cli.job._run_claimed", answered)
+    code, out, err = smoke("-m", "method=lora", f"wandb.project={secret},mine")
+    assert code == 1
+    refused, failed, _ = err.splitlines()
+    assert "wandb.project=[secret]: wandb.project holds a secret" in refused
+    assert "wandb.project=mine: https://user:[secret]@host" in failed
+    assert secret not in out + err
 
 
 def test_local_data(smoke, data_root):

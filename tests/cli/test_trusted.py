@@ -1,7 +1,6 @@
 from contextlib import suppress
 
 import pytest
-from hydra.errors import InstantiationException
 
 from frod_bench.cli import trusted
 from frod_bench.cli.trusted import build
@@ -52,15 +51,12 @@ def test_what_the_class_does_not_take_is_named():
 
 
 def test_an_interrupt_of_an_import_stays_one(monkeypatch):
-    def interrupted(part):
+    def interrupted(**values):
         try:
-            try:
-                raise KeyboardInterrupt
-            except KeyboardInterrupt as stop:
-                raise ImportError("half of a library") from stop
-        except ImportError as error:
-            raise InstantiationException("x") from error
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stop:
+            raise ImportError("half of a library") from stop
 
-    monkeypatch.setattr(trusted, "instantiate", interrupted)
+    monkeypatch.setattr(trusted, "_class", lambda target, group: interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(TINY, "backbones")

@@ -16,6 +16,7 @@ from frod_bench.cli.paths import config_dir
 from frod_bench.cli.recipe import check_protocol, register_resolvers
 from frod_bench.console import drop_unsaid, say
 from frod_bench.errors import RequestError, RunFailure
+from frod_bench.record.secrets import redact
 
 _SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "checkpoint", "wandb")
 
@@ -41,11 +42,12 @@ def main(argv: list[str]) -> int:
         try:
             return _run(config)
         except (RequestError, RunFailure) as error:
+            told = type(error)(redact(str(error)))  # with the traceback of `error` the model would stay in memory
             if (overrides := _sweep_overrides()) is not None:
-                say(f"frod-bench: {overrides}: {error}", sys.stderr)
+                say(redact(f"frod-bench: {overrides}: {told}"), sys.stderr)
             if os.getpid() != home:  # in a launcher's own process there is no other way to tell
-                raise
-            failures.append((overrides, type(error)(str(error))))  # with its traceback the model would stay in memory
+                raise told from None
+            failures.append((overrides, told))
             return math.nan  # a search counts it as a failed trial
         finally:
             drop_unsaid()
