@@ -1,9 +1,12 @@
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import Features
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.sources import local
 from frod_bench.tasks.sources.local import LocalSource
 
 
@@ -91,3 +94,35 @@ def test_a_list_of_records_is_read_where_there_is_no_parquet(tmp_path):
         (folder / "train.json").write_text(broken)
         with pytest.raises(RequestError, match=r"train.json cannot be read as json"):
             source.read("commonsense170k", "boolq", "train", Features())
+
+
+def repeated(value, rows):
+    return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        repeated("x" * 900, 80),
+        pa.StructArray.from_arrays([repeated(b"x" * 900, 80)], ["bytes"]),
+        pa.ListArray.from_arrays(pa.array(range(0, 81, 2), pa.int32()), repeated("x" * 900, 80)),
+        pa.nulls(10_000, pa.int64()),
+    ],
+    ids=["texts", "images", "lists", "numbers"],
+)
+def test_a_small_file_that_would_fill_the_memory_is_not_unpacked(tmp_path, monkeypatch, column):
+    monkeypatch.setattr(local, "_RATIO", 1)
+    monkeypatch.setattr(local, "Dataset", None)
+    folder = tmp_path / "r/c"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"column": column}), folder / "train.parquet", compression="zstd", store_schema=False)
+    with pytest.raises(RequestError, match=r"would unpack from .* bytes to more than .*data\.max_row_bytes"):
+        LocalSource(tmp_path, max_row_bytes=1000).read("r", "c", "train", Features())
+
+
+def test_what_unpacks_to_a_little_more_is_read(tmp_path):
+    (tmp_path / "r/c").mkdir(parents=True)
+    columns = {"text": repeated("x" * 900, 80), "lists": [[b"x"], [], None, [None]] * 20, "number": [1] * 80}
+    pq.write_table(pa.table(columns), tmp_path / "r/c/train.parquet", store_schema=False)
+    rows = LocalSource(tmp_path, max_row_bytes=2000).read("r", "c", "train", Features())
+    assert rows["text"] == ["x" * 900] * 80 and rows["lists"][:4] == [[b"x"], [], None, [None]]

@@ -1,9 +1,11 @@
 """Rows from a directory of files, laid out `<root>/<hub id>/<config>/<split>.parquet`; a list of records as .json."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import Dataset, Features
 
@@ -11,13 +13,15 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.sources.fingerprint import Fingerprint
 
 _UNREADABLE = (OSError, pa.ArrowException, ValueError, TypeError, KeyError, RecursionError)
+_ROWS = 64  # a file may unpack to so many of the largest rows, or to so many times its size, whichever is more
+_RATIO = 1000
 
 
 class LocalSource:
     """Reads files straight into memory, so no cache is written beside or apart from them.
 
-    With `max_row_bytes` a file that would unpack to more for every row is not unpacked. Raises `RequestError` when
-    `root` is not a directory.
+    With `max_row_bytes` a file that would unpack to more for a row, or to a thousand times its size, is not unpacked.
+    Raises `RequestError` when `root` is not a directory.
     """
 
     def __init__(self, root: str | Path | None, max_row_bytes: int | None = None):
@@ -75,15 +79,31 @@ class LocalSource:
         return name, path
 
     def _from_parquet(self, path: Path, content: bytes) -> Dataset:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-        for group in groups:
-            if self._max_row_bytes is not None and group.total_byte_size > self._max_row_bytes * max(group.num_rows, 1):
+        if self._max_row_bytes is not None:
+            self._check_size(path, content, self._max_row_bytes)
+        return Dataset(pq.ParquetFile(pa.BufferReader(content)).read())
+
+    def _check_size(self, path: Path, content: bytes, max_row_bytes: int) -> None:
+        """Raise RequestError for a file that unpacks to too much; a text that is stored once is unpacked once here."""
+        schema = pq.ParquetFile(pa.BufferReader(content)).schema
+        texts = [schema.column(n).path for n in range(len(schema)) if schema.column(n).physical_type == "BYTE_ARRAY"]
+        file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
+        accepted, unpacked = max(_ROWS * max_row_bytes, _RATIO * len(content)), 0
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            if group.total_byte_size > max_row_bytes * max(group.num_rows, 1):
                 raise RequestError(
                     f"{path} holds {group.total_byte_size:,} bytes in {group.num_rows} rows; accepted:"
-                    f" {self._max_row_bytes:,} a row. Shorten them, or raise data.max_row_bytes."
+                    f" {max_row_bytes:,} a row. Shorten them, or raise data.max_row_bytes."
                 )
-        return Dataset(file.read())
+            unpacked += 8 * sum(group.column(n).num_values for n in range(group.num_columns))
+            if unpacked <= accepted:
+                unpacked += sum(map(_text_bytes, _encoded(file.read_row_group(number))))
+            if unpacked > accepted:
+                raise RequestError(
+                    f"{path} would unpack from {len(content):,} bytes to more than {accepted:,}. Shorten its values,"
+                    " or raise data.max_row_bytes."
+                )
 
     def _missing(self, path: Path) -> str:
         there = ", ".join(sorted(file.stem for file in path.parent.glob("*.parquet"))) or "none"
@@ -93,6 +113,23 @@ class LocalSource:
 def _unreadable(path: Path, error: Exception) -> RequestError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return RequestError(f"{path} cannot be read as {path.suffix[1:]}: {reason} Replace it with a whole copy.")
+
+
+def _encoded(table: pa.Table) -> Iterator[pa.DictionaryArray]:
+    """Yield every dictionary-encoded array of the table, also from inside structs and lists."""
+    waiting = [chunk for column in table.columns for chunk in column.chunks]
+    while waiting:
+        array = waiting.pop()
+        if isinstance(array, pa.DictionaryArray):
+            yield array
+        elif isinstance(array, pa.StructArray):
+            waiting += array.flatten()
+        elif pa.types.is_nested(array.type):
+            waiting.append(array.values)
+
+
+def _text_bytes(array: pa.DictionaryArray) -> int:
+    return pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0
 
 
 def _from_json(content: bytes) -> Dataset:
