@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from frod_bench.errors import RequestError
 from frod_bench.tasks.images import decode
@@ -56,6 +56,23 @@ def test_an_image_is_turned_as_its_camera_says():
 )
 def test_what_is_no_whole_image_is_named_by_its_row(content):
     with pytest.raises(RequestError, match=r"Row 7 of a/b/train is not a readable image \([^<]+\)\. Replace or remove"):
+        read(content)
+
+
+@pytest.mark.parametrize("kind", ["EPS", "DDS", "TGA", "ICO"])
+def test_formats_that_no_data_set_comes_in_are_not_opened(kind, monkeypatch):
+    def opened(*arguments):
+        raise AssertionError
+
+    monkeypatch.setitem(Image.OPEN, kind, (opened, None))
+    with pytest.raises(RequestError, match=r"Row 7 of a/b/train is not a readable image \(.*none of PNG, JPEG"):
+        read(encoded(COLOURS, kind))
+
+
+def test_whatever_a_decoder_raises_names_the_row(monkeypatch):
+    content = encoded(COLOURS)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: 1 / 0)
+    with pytest.raises(RequestError, match=r"Row 7 of a/b/train is not a readable image \(division by zero"):
         read(content)
 
 
