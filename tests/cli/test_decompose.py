@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
 from frod_bench import attach
-from frod_bench.linalg import joint_stored
+from frod_bench.linalg import cache, joint_stored
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"]
 
@@ -96,3 +97,19 @@ def test_a_cache_that_cannot_be_written_is_told_before_the_work(bench, shards, t
     monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "file"))
     code, _, err = bench("decompose", str(shards), "--backbone", "tiny_llama")
     assert code == 2 and "FROD_BENCH_CACHE" in err
+
+
+def test_what_cannot_be_kept_ends_the_work(bench, shards, tmp_path, monkeypatch):
+    monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
+    save_file, calls = cache.save_file, []
+
+    def full_at_the_second(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise SafetensorError("I/O error: No space left on device (os error 28)")
+        save_file(*arguments, **options)
+
+    monkeypatch.setattr(cache, "save_file", full_at_the_second)
+    code, out, err = bench("decompose", str(shards), "--backbone", "tiny_llama")
+    assert code == 1 and "cannot be written" in err and "FROD_BENCH_CACHE" in err
+    assert len(out.splitlines()) == len(entries(tmp_path / "cache")) == 1

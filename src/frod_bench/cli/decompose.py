@@ -33,7 +33,9 @@ attach() in your own script finds the bases. The same command goes on where it w
 
 
 def main(argv: list[str]) -> int:
-    """Decompose and print a line a group. Raises RequestError for what is not there or cannot be decomposed."""
+    """Decompose and print a line a group. Raises RequestError for what is not there or cannot be decomposed,
+    and RunFailure for what cannot be kept.
+    """
     arguments = _parser().parse_args(argv)
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda is not to be had: torch sees no CUDA device. Use --device cpu.")
@@ -48,7 +50,7 @@ def main(argv: list[str]) -> int:
         transposed = [isinstance(layers[name], Conv1D) for name in names]
         weights = LayerWeights(shards, names, transposed, DTYPES[dtype], device)
         start = time.perf_counter()
-        factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False)
+        factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False, must_keep=True)
         print(
             f"{number}/{len(groups)} {group}: {len(names)} layers, largest relative error"
             f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s",

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frod_bench.disk_cache import cache_folder, exclusively, partial
+from frod_bench.errors import RunFailure
 from frod_bench.linalg.shapes import has_data
 
 _CHECKSUM = "xxh3_128"
@@ -33,27 +34,33 @@ def entry_key(weights: Sequence[Tensor], options: str) -> str:
     return digest.hexdigest()
 
 
-def stored(weights: Sequence[Tensor], options: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def stored(
+    weights: Sequence[Tensor], options: str, compute: Callable[[], dict[str, Tensor]], must_keep: bool = False
+) -> dict[str, Tensor]:
     """Return the tensors that `compute()` makes of the weights, from the disk where they are known.
 
-    Nothing is kept of weights without values, which have no content to be known by.
+    Nothing is kept of weights without values, which have no content to be known by. See `cached` for `must_keep`.
     """
-    return cached(entry_key(weights, options), compute) if has_data(weights[0]) else compute()
+    return cached(entry_key(weights, options), compute, must_keep) if has_data(weights[0]) else compute()
 
 
-def cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def cached(key: str, compute: Callable[[], dict[str, Tensor]], must_keep: bool = False) -> dict[str, Tensor]:
     """Return the tensors stored under `key`, else those of `compute()`, which are then stored.
 
     Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed
-    again. A cache that cannot be written costs the next run its time and this one nothing.
+    again. A cache that cannot be written costs the next run its time and this one nothing, unless it `must_keep`
+    them: then it raises RunFailure.
     """
     file = cache_directory() / f"{key}.safetensors"
     with exclusively(file) as writable:
         tensors = _read(file)
         if tensors is None:
             tensors = compute()
-            if writable:
-                _write(file, tensors)
+            if not (writable and _write(file, tensors)) and must_keep:
+                raise RunFailure(
+                    f"{file} cannot be written, and what was computed is lost; is the disk full? Make room, or let"
+                    " FROD_BENCH_CACHE name another folder. The same command finds what was kept before."
+                )
         return tensors
 
 
@@ -67,7 +74,7 @@ def _read(file: Path) -> dict[str, Tensor] | None:
     return tensors if wanted == _checksum(tensors) else None
 
 
-def _write(file: Path, tensors: dict[str, Tensor]) -> None:
+def _write(file: Path, tensors: dict[str, Tensor]) -> bool:
     made = partial(file)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     try:
@@ -75,6 +82,8 @@ def _write(file: Path, tensors: dict[str, Tensor]) -> None:
         made.replace(file)
     except (OSError, SafetensorError):
         made.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _checksum(tensors: dict[str, Tensor]) -> str:

@@ -12,12 +12,18 @@ from frod_bench.linalg.shapes import has_data
 
 
 def stored_joint_factors(
-    names: Sequence[str], weights: Sequence[Tensor], blocks: Sequence[int] | None, pi: float, in_memory: bool = True
+    names: Sequence[str],
+    weights: Sequence[Tensor],
+    blocks: Sequence[int] | None,
+    pi: float,
+    in_memory: bool = True,
+    must_keep: bool = False,
 ) -> dict[str, Tensor]:
     """Return `Vt` [n, n], every `Ut.i` [n, m] and `sigma.i` [n] in the precision of the weights, and the layers'
     reconstruction `errors` [L], from the disk where they are known.
 
-    `names` are the layers'. See `joint_decomposition` for `in_memory`. Raises RequestError for NaN or infinity.
+    `names` are the layers'. See `joint_decomposition` for `in_memory` and `cached` for `must_keep`. Raises RequestError
+    for NaN or infinity.
     """
 
     def compute() -> dict[str, Tensor]:
@@ -35,4 +41,4 @@ def stored_joint_factors(
             tensors[f"sigma.{i}"] = sigma.to(torch.promote_types(dtype, torch.float32))
         return tensors | {"errors": torch.cat(errors)}
 
-    return stored(weights, f"joint decomposition 3, blocks={blocks}, pi={pi!r}", compute)
+    return stored(weights, f"joint decomposition 3, blocks={blocks}, pi={pi!r}", compute, must_keep)
