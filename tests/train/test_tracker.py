@@ -111,8 +111,12 @@ def test_online_without_a_network_goes_offline(wandb, tmp_path, capsys):
     assert f"wandb sync {tmp_path}/wandb" in notice
 
 
-def test_online_without_a_login_goes_offline(wandb, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("netrc", [None, b"machine api.wandb.ai login \xff\xfe"])
+def test_online_without_a_login_goes_offline(wandb, monkeypatch, tmp_path, capsys, netrc):
     monkeypatch.setattr(socket, "create_connection", lambda *a, **k: SimpleNamespace(close=lambda: None))
+    if netrc:
+        (tmp_path / "netrc").write_bytes(netrc)
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     use("online", tmp_path)
     assert wandb.started[0]["mode"] == "offline"
     assert "not logged in; logging offline" in capsys.readouterr().out

@@ -68,6 +68,10 @@ def _why_not_online() -> str | None:
         socket.create_connection(address, timeout=_CONNECT_TIMEOUT_S).close()
     except (OSError, ValueError):
         return "no network"
-    netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser()
-    logged_in = os.environ.get("WANDB_API_KEY") or (netrc.is_file() and "wandb" in netrc.read_text())
-    return None if logged_in else "not logged in"
+    if os.environ.get("WANDB_API_KEY"):
+        return None
+    try:
+        netrc = Path(os.environ.get("NETRC", "~/.netrc")).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, RuntimeError):  # none, no text, or no home
+        netrc = ""
+    return None if "wandb" in netrc else "not logged in"
