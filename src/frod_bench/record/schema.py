@@ -6,26 +6,39 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from frod_bench.errors import RequestError
+from frod_bench.record.kinds import misfit
 
 SCHEMA = 2
 DIGEST = "digest"
 STATUSES = ("running", "completed", "failed")
 
-_SCORE = ("value", "epoch", "metrics")
-# What each part of a completed record holds at least.
+_SCORE = {"value": float, "epoch": int, "metrics": {str: float}}
+# What each part of a completed record holds at least, and of what kind; see `misfit`.
 _PARTS = {
-    "metric": ("name", "higher_is_better"),
+    "metric": {"name": str, "higher_is_better": bool},
     "best": _SCORE,
     "final": _SCORE,
-    "params": ("trainable", "head", "total", "pct_of_backbone"),
-    "samples": ("train", "eval"),
-    "time": ("init_s", "train_s", "eval_s"),
-    "memory": ("peak_bytes", "kind"),
-    "environment": ("packages", "device", "commit", "dirty"),
-    "data": ("source",),
-    "initialisation": (),
-    "files": (),
+    "params": {"trainable": int, "head": int, "total": int, "pct_of_backbone": float},
+    "samples": {"train": int, "eval": int},
+    "time": {"init_s": float, "train_s": float, "eval_s": float},
+    "memory": {"peak_bytes": int | None, "kind": str},
+    "environment": {"packages": {str: str | None}, "device": str, "commit": str | None, "dirty": bool | None},
+    "data": {"source": str, "note?": str, "cut?": str},
+    "initialisation": {},
+    "files": {str: str},
 }
+# What a line of `metrics.jsonl` holds, and one of `losses.jsonl`.
+METRICS = {
+    "epoch": int,
+    "step?": int,
+    "train_loss?": float,
+    "eval?": {str: float},
+    "tan_alpha?": {"mean": float | None, "min?": float, "max?": float, "per_layer?": {str: float | None}},
+    "lr_ratio?": float,
+    "seconds?": float,
+    "flops?": float,
+}
+LOSSES = {"epoch": int, "losses": list}
 _WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "config_hash")
 
 
@@ -95,12 +108,15 @@ class RunRecord:
 
 
 def loads_strict(text: str) -> Any:
-    """Parse JSON. Raises ValueError also for the NaN and Infinity that Python's parser would accept."""
+    """Parse JSON. Raises ValueError also for NaN, Infinity and half a character, which Python's parser would accept."""
 
     def reject(word: str) -> None:
         raise ValueError(f"{word} is no JSON number")
 
-    return json.loads(text, parse_constant=reject)
+    content = json.loads(text, parse_constant=reject)
+    if r"\ud" in text.lower():  # an escape that may stand for half a character, which nothing can print
+        json.dumps(content, ensure_ascii=False).encode()
+    return content
 
 
 def _digest(content: dict[str, Any]) -> str:
@@ -132,30 +148,17 @@ def _problem(content: Any) -> str | None:
     if unknown := sorted(content.keys() - keys):
         return f"it has the unknown key {', '.join(unknown)}"
     if content["status"] not in STATUSES:
-        return f"its status is {content['status']!r}, not one of {', '.join(STATUSES)}"
-    for key in _WORDS:
-        if not isinstance(content[key], str):
-            return f"{key} is {content[key]!r}, not a text"
-    if not _is_number(content["seed"]):
-        return f"seed is {content['seed']!r}, not a number"
-    return _problem_of_parts(content)
+        return f"its status is {content['status']!r:.80}, not one of {', '.join(STATUSES)}"
+    kinds = dict.fromkeys(_WORDS, str) | {"seed": int, "error": str | None}
+    problems = (misfit(content[key], kind, key) for key, kind in kinds.items())
+    return next(filter(None, problems), None) or _problem_of_parts(content)
 
 
 def _problem_of_parts(content: dict[str, Any]) -> str | None:
     completed = content["status"] == "completed"
-    for key, required in _PARTS.items():
-        part = content[key]
-        if part is None and key in ("best", "final") and not completed:
+    for key, kind in _PARTS.items():
+        if content[key] is None and key in ("best", "final") and not completed:
             continue
-        if not isinstance(part, dict):
-            return f"{key} is {part!r}, not an object"
-        missing = [name for name in required if name not in part]
-        if missing and (completed or required is _SCORE or key == "metric"):
-            return f"{key} lacks {', '.join(missing)}"
-        if required is _SCORE and not _is_number(part["value"]):
-            return f"{key}.value is {part['value']!r}, not a number"
+        if problem := misfit(content[key], kind, key, whole=completed or kind is _SCORE or key == "metric"):
+            return problem
     return None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.files import replacing
+from frod_bench.record.kinds import misfit
 from frod_bench.record.lock import DirectoryLock
-from frod_bench.record.schema import RunRecord, loads_strict
+from frod_bench.record.schema import LOSSES, METRICS, RunRecord, loads_strict
 
 _HASH_LINE = "# config_hash: "
 _ADAPTER = "adapter/"
@@ -119,7 +120,7 @@ class RunDirectory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, none without it. Raises RequestError for a broken one."""
-        return _read_lines(self.metrics)
+        return _read_lines(self.metrics, METRICS)
 
     def write_losses(self, epochs: list[list[float]]) -> None:
         """Write the training loss of every step to six digits, a list an epoch. Raises ValueError for NaN, infinity."""
@@ -128,7 +129,7 @@ class RunDirectory:
 
     def read_losses(self) -> list[float]:
         """Return the training loss of every step, none without `losses.jsonl`. Raises RequestError for a broken one."""
-        return [loss for line in _read_lines(self.losses) for loss in line["losses"]]
+        return [loss for line in _read_lines(self.losses, LOSSES) for loss in line["losses"]]
 
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""
@@ -244,16 +245,18 @@ def _read(file: Path) -> str:
         raise RequestError(f"{file} cannot be read ({error}).") from error
 
 
-def _read_lines(file: Path) -> list[dict[str, Any]]:
+def _read_lines(file: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     lines = []
     for number, text in enumerate(_read(file).splitlines(), start=1):
         try:
             lines.append(loads_strict(text))
-            lines[-1]["epoch"]
-        except (ValueError, TypeError, KeyError) as error:
-            raise RequestError(f"{file} is broken: line {number} is not that of an epoch ({error}).") from error
+            problem = misfit(lines[-1], kind, "it")
+        except (ValueError, RecursionError) as error:
+            problem = str(error)
+        if problem:
+            raise RequestError(f"{file} is broken: line {number} is not that of an epoch ({problem}).")
     return lines
 
 

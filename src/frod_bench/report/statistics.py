@@ -221,7 +221,7 @@ def _way(run: StoredRun, goal: float) -> list[dict[str, Any]] | None:
     """Return the lines of metrics up to the first one that is good enough, None where there is none."""
     name = run.record.metric["name"]
     for number, line in enumerate(run.metrics, start=1):
-        if line["eval"].get(name, -math.inf) >= goal:
+        if (line.get("eval") or {}).get(name, -math.inf) >= goal:
             return run.metrics[:number]
     return None
 

@@ -1,0 +1,46 @@
+"""What a value read from JSON must be, and the sentence on one that is something else."""
+
+from typing import Any, get_args
+
+Kind = Any  # str, bool, int, float, list, `… | None`, or a dict of kinds as `misfit` describes
+
+_LARGEST = 1e100  # in size: sums, squares and percentages of such numbers are still finite
+_NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+
+
+def misfit(value: Any, kind: Kind, where: str, whole: bool = True) -> str | None:
+    """Return what is wrong with the value called `where`, or None.
+
+    float takes whole numbers too. A dict holds the kinds of an object by key: one that ends in `?` may lack or be
+    null, `str` itself is for every other key. Unless it is `whole` an object may lack any key.
+    """
+    if not isinstance(kind, dict):
+        wanted = " or ".join(_NAMES.get(one, "null") for one in _alternatives(kind))
+        return None if _fits(value, kind) else f"{where} is {value!r:.80}, not {wanted}"
+    if not isinstance(value, dict):
+        return f"{where} is {value!r:.80}, not an object"
+    kinds = {key.removesuffix("?"): kind[key] for key in kind if key is not str}
+    optional = {key.removesuffix("?") for key in kind if key is not str and key.endswith("?")}
+    missing = [key for key in kinds if whole and key not in value and key not in optional]
+    if missing:
+        return f"{where} lacks {', '.join(missing)}"
+    for key, part in value.items():
+        expected = kinds.get(key, kind.get(str))
+        if expected is None or (part is None and key in optional):
+            continue
+        if problem := misfit(part, expected, f"{where}.{key}"):
+            return problem
+    return None
+
+
+def _alternatives(kind: Kind) -> tuple[type, ...]:
+    return get_args(kind) or (kind,)
+
+
+def _fits(value: Any, kind: Kind) -> bool:
+    kinds = _alternatives(kind)
+    if isinstance(value, bool):
+        return bool in kinds
+    if float in kinds:
+        kinds += (int,)
+    return isinstance(value, kinds) and not (isinstance(value, int | float) and abs(value) > _LARGEST)
