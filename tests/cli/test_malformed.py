@@ -2,8 +2,12 @@
 
 import io
 import json
+import math
 from contextlib import suppress
+from copy import deepcopy
+from functools import reduce
 
+import hydra
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from frod_bench.cli.job import run_job
+from frod_bench.cli.paths import config_dir
+from frod_bench.cli.recipe import register_resolvers
+from frod_bench.cli.run import _SECTIONS, plain
 from frod_bench.errors import RequestError
 from frod_bench.record import RunRecord
 from frod_bench.record.schema import _digest
@@ -63,6 +71,35 @@ def test_overrides(bench, monkeypatch, value):
         assert code in (0, 1, 2)
         assert "Traceback" not in err
         assert (code == 0) == (err == "")
+
+
+@pytest.fixture(scope="module")
+def composed():
+    """The configuration that `frod-bench profile=smoke` runs, which takes Hydra most of a second."""
+    register_resolvers()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return plain(hydra.compose("config", ["profile=smoke"]))
+
+
+def places(part, above=()):
+    for key, value in part.items():
+        yield from places(value, (*above, key)) if ".".join((*above, key)) in _SECTIONS else [(*above, key)]
+
+
+UNFIT = [None, True, -1, 2.5, math.nan, 10**30, "", "x", "../..", "\0", [], [None], {"a": [1]}]
+
+
+@pytest.mark.parametrize("turn", range(4))
+def test_every_key_with_values_of_every_kind(composed, monkeypatch, tmp_path, turn):
+    """What a run is given after Hydra has read it: a sentence, or the run could begin."""
+    monkeypatch.setattr("frod_bench.cli.job._run_claimed", lambda *arguments: 0.0)
+    monkeypatch.setenv("FROD_BENCH_OUT", str(tmp_path))
+    for number, (*above, key) in enumerate(places(composed)):
+        config = deepcopy(composed)
+        part = reduce(dict.__getitem__, above, config)
+        part[key] = UNFIT[(number + 3 * turn) % len(UNFIT)]
+        with suppress(RequestError):
+            run_job(config)
 
 
 SCORE = {"value": 0.5, "epoch": 1, "metrics": {"accuracy": 0.5, "f1": 0.4}}

@@ -34,7 +34,7 @@ def check_config(config: dict[str, Any]) -> None:
         raise RequestError(f"wandb.project={wandb['project']} is not accepted: the name of a project.")
     directories = {"out": config["out"], "data.root": config["data"]["root"]}
     for key, value in (directories | {"backbone.path": config["backbone"].get("path")}).items():
-        if not isinstance(value, str | None):
+        if not isinstance(value, str | None) or "\0" in (value or ""):
             raise RequestError(f"{key}={value} is not accepted: a directory. Type {key}=./{value} for that name.")
     for key in ("profile", "backbone", "task", "method"):
         name = config[key]["name"]
