@@ -235,12 +235,13 @@ class Trainer:
         self.model.eval()
         done = {} if done is None else done
         metrics: dict[str, float] = {}
-        for split, rows in self.data.evaluation.items():
-            metrics |= self.data.measure(split, *self._predict(split, rows, done, pause))
-        if self.data.holdout is not None:
-            first = next(iter(self.data.evaluation))
-            scores = self.data.measure(first, *self._predict("holdout", self.data.holdout, done, pause))
-            metrics |= {f"holdout_{name}": value for name, value in scores.items()}
+        with self.adapted.fixed_weights():
+            for split, rows in self.data.evaluation.items():
+                metrics |= self.data.measure(split, *self._predict(split, rows, done, pause))
+            if self.data.holdout is not None:
+                first = next(iter(self.data.evaluation))
+                scores = self.data.measure(first, *self._predict("holdout", self.data.holdout, done, pause))
+                metrics |= {f"holdout_{name}": value for name, value in scores.items()}
         return metrics
 
     def _predict(
