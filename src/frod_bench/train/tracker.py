@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from frod_bench.console import say
 from frod_bench.record.secrets import redact
 
 MODES = ("disabled", "offline", "online")
@@ -24,7 +25,7 @@ class Tracker:
         if mode == "disabled":
             return
         if mode == "online" and (reason := _why_not_online()):
-            print(f"wandb: {reason}; logging offline. Later: wandb sync {directory / 'wandb'}", flush=True)
+            say(f"wandb: {reason}; logging offline. Later: wandb sync {directory / 'wandb'}")
             mode = "offline"
         with self._guarded("could not start"):
             import wandb
@@ -57,7 +58,7 @@ class Tracker:
         try:
             yield
         except Exception as error:
-            print(redact(f"wandb {what} ({type(error).__name__}: {error}); the run goes on without it."), flush=True)
+            say(redact(f"wandb {what} ({type(error).__name__}: {error}); the run goes on without it."))
             self._run = None
 
 
