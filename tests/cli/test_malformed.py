@@ -91,14 +91,19 @@ UNFIT = [None, True, -1, 2.5, math.nan, 10**30, "", "x", "../..", "\0", [], [Non
 
 @pytest.mark.parametrize("turn", range(4))
 def test_every_key_with_values_of_every_kind(composed, monkeypatch, tmp_path, turn):
-    """What a run is given after Hydra has read it: a sentence, or the run could begin."""
-    monkeypatch.setattr("frod_bench.cli.job._run_claimed", lambda *arguments: 0.0)
-    monkeypatch.setenv("FROD_BENCH_OUT", str(tmp_path))
+    """What a run is given after Hydra has read it: a sentence, up to where it would read rows."""
+
+    def begin(*arguments, resume):
+        raise RequestError("far enough")
+
+    monkeypatch.setattr("frod_bench.cli.job._run", begin)
+    monkeypatch.setattr("frod_bench.cli.job._claim", lambda *arguments: "new")
+    monkeypatch.chdir(tmp_path)
     for number, (*above, key) in enumerate(places(composed)):
         config = deepcopy(composed)
         part = reduce(dict.__getitem__, above, config)
         part[key] = UNFIT[(number + 3 * turn) % len(UNFIT)]
-        with suppress(RequestError):
+        with pytest.raises(RequestError):
             run_job(config)
 
 

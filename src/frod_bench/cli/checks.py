@@ -40,6 +40,8 @@ def check_config(config: dict[str, Any]) -> None:
         name = config[key]["name"]
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise RequestError(f"{key}.name={name} is not accepted: it becomes a part of a path, as in glue/rte.")
+    if not isinstance(metrics := config["task"]["metrics"], list):
+        raise RequestError(f"task.metrics={metrics} is not accepted: a list of names as in [accuracy,f1].")
     for key in ("targets", "head"):
         names = config["backbone"][key]
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
