@@ -92,7 +92,7 @@ VALUES = [
     ("out=5", "out=5", "out=./5"),
     ("text.format=pairs", "text.format=pairs", "pair"),
     ("text.max_length=2", "text.max_length=2", "6 to 512"),
-    ("text.max_length=nan", "text.max_length=nan", "finite"),
+    ("text.max_length=nan", "text.max_length=nan", "whole number"),
     ("data.max_train=0", "data.max_train=0", "above 0"),
     ("backbone.targets=[foo]", "'foo'", "query"),
     ("backbone.targets=[qury]", "'qury'", "Did you mean query?"),

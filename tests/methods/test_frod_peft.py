@@ -105,7 +105,7 @@ def test_an_untrained_adapter_is_the_base_model(make_model, targets, head, logit
 
 
 def test_a_basis_that_peft_does_not_have_is_refused(ours, tmp_path):
-    with pytest.raises(RequestError, match=r"(?s)method\.basis=peft.*frod-bench"):
+    with pytest.raises(RequestError, match=r"(?s)method\.basis=peft.*--format merged"):
         ours(basis="global").save(tmp_path, format="peft")
     assert not (tmp_path / FILE).exists()
 

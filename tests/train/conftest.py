@@ -138,7 +138,7 @@ def make_run(tmp_path):
         parts = {"trainable": 1, "head": 1, "total": 1, "pct_of_backbone": 1.0}
         record.params, record.samples, record.data = parts, {"train": 40, "eval": 17}, {"source": "made up"}
         record.time = {"init_s": 0.0}
-        record.environment = dict.fromkeys(("packages", "device", "commit", "dirty"))
+        record.environment = {"packages": {}, "device": "cpu", "commit": None, "dirty": None}
         return run, record
 
     return build
