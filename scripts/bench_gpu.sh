@@ -1,6 +1,6 @@
 #!/bin/bash
-# What is to be measured on a GPU: that the core is right there, then time and memory at the paper's shapes. About ten
-# minutes on a GPU of 80 GiB; tables go to $TO (results/bench). It needs torch, transformers, peft and pytest, not Hydra.
+# What is to be measured on a GPU: that the core is right there, then time and memory at the paper's shapes; tables go to
+# $TO (results/bench). It has not run on a GPU yet, so how long it takes there is not known.
 #   scripts/bench_gpu.sh
 #   TO=/tmp/rehearsal scripts/bench_gpu.sh --device cpu --narrow 16 --layers 2 --batch 1 --rounds 2     on a CPU
 # What is typed goes to every measurement. A part that fails does not stop the others; the exit code tells.
