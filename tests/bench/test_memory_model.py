@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import pytest
+
 from frod_bench.bench.memory_model import bench_memory_model
 from frod_bench.bench.scaling import SIZES, Size, bench_scaling
 
@@ -37,15 +39,17 @@ def test_scaling_says_what_is_measured(monkeypatch):
     from frod_bench.bench import scaling
 
     monkeypatch.setattr(scaling, "FIT", ((32, 2), (32, 4), (64, 2), (64, 4)))
-    monkeypatch.setattr(scaling, "CHECK", (48, 3))
     small, large = (Size(name, n, 2 * n, 3, 50, 4, 4) for name, n in (("small", 32), ("large", 64)))
     found = bench_scaling(16, 48, Quiet(), (small, large))
     assert [(row["model"], row["method"]) for row in found["rows"]] == [
         (name, method) for name in ("small", "large") for method in ("frod", "lora", "full_ft")
     ]
-    assert [row["step_how"] for row in found["rows"]] == ["one and two blocks measured"] * 3 + ["extrapolated"] * 3
+    assert [row["step_how"] for row in found["rows"]] == ["one and two blocks"] * 3 + ["extrapolated"] * 3
     for row in found["rows"]:
         assert row["step_s"] > 0 and 0 < row["predicted_weights_gib"] < row["predicted_step_gib"]
         assert (row["init_s"] is None) == (row["method"] != "frod")
-    assert {point["n"] for point in found["decompositions"]} == {32, 48}  # nothing above 48 inputs is timed
-    assert "fitted_s" in found["decompositions"][-1]
+    assert [row["init_how"] for row in found["rows"]][::3] == ["a group of each shape", "from the fit"]
+    timed = [(point["n"], point["layers"], point["rows"]) for point in found["decompositions"] if "fitted_s" in point]
+    assert timed == [(32, 3, 96), (32, 3, 192)]  # the small model's four projections, and gate and up
+    seconds = [point["seconds"] for point in found["decompositions"] if "fitted_s" in point]
+    assert found["rows"][0]["init_s"] == pytest.approx(4 * seconds[0] + 2 * seconds[1])

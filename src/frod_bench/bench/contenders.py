@@ -74,7 +74,7 @@ CONTENDERS: dict[str, Adapt] = {
     "frod_factored": _ours("frod", way="factored"),
     "frod_residual": _ours("frod", way="residual"),
     "frod_merged": _ours("frod", way="merged"),
-    "frod_recompute": _ours("frod", recompute=True),
+    "frod_recompute": _ours("frod", way="merged", recompute=True),
     "frod_global": _ours("frod", basis="global"),
     "frod_block_diagonal": _ours("frod", pattern="block_diagonal"),
     "frod_banded": _ours("frod", pattern="banded"),

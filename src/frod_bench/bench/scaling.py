@@ -1,9 +1,10 @@
 """`bench scaling`: initialisation time, memory and step time from 125 million to 70 billion parameters.
 
-No model of that size is made. Times are taken of decompositions and of one and two blocks with random weights, as far
-as `measured_to` inputs a layer; beyond that they follow from the operations: a decomposition of layers [m_i, n] costs
-a n^3 + b n^2 sum(m_i), a block in proportion to its weights. Memory is the model of `train.memory_model` at two depths,
-which is a straight line. Every time in the result says whether it was `measured` or `extrapolated`.
+No model of that size is made. For models as wide as `measured_to` inputs and less, times are taken of the decomposition
+of one group of layers of each shape, all its layers in it, and of one and two blocks, with random weights; beyond that
+they follow from the operations: a decomposition of layers [m_i, n] costs a n^3 + b n^2 sum(m_i), a block in proportion
+to its weights. Memory is the model of `train.memory_model` at two depths, which is a straight line. Every time in the
+result says how it was found.
 """
 
 import time
@@ -29,8 +30,7 @@ from frod_bench.ops.rotation import random_pattern
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 METHODS = ("frod", "lora", "full_ft")
-FIT = tuple((n, rows) for n in (512, 768, 1024, 1536) for rows in (2, 4))  # inputs n, and rows in units of n
-CHECK = (2048, 3)  # measured too, and compared with the fit
+FIT = tuple((n, layers) for n in (512, 768, 1024, 1536) for layers in (2, 4))  # of n x n
 _GIB = 2**30
 _SPARSITY = 0.02
 
@@ -81,11 +81,13 @@ class Size:
         with torch.device("meta"):
             return self.build(blocks)
 
-    def layers(self, blocks: int) -> dict[str, tuple[int, int]]:
-        """Return the shapes [m, n] of the target layers by name."""
-        return {
-            name: tuple(m.weight.shape) for name, m in find_targets(self.on_meta(blocks), self.targets, [self.head])
-        }
+    def groups(self) -> Counter[tuple[int, tuple[int, ...]]]:
+        """Return how many groups of layers, which share a basis, have n inputs and rows (m_1, ..., m_L)."""
+        rows: dict[tuple[str, int], list[int]] = {}
+        for name, layer in find_targets(self.on_meta(self.blocks), self.targets, [self.head]):
+            m, n = layer.weight.shape
+            rows.setdefault((category(name), n), []).append(m)
+        return Counter((n, tuple(own)) for (_, n), own in rows.items())
 
 
 SIZES = (
@@ -99,25 +101,25 @@ SIZES = (
 
 
 def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ...] = SIZES) -> dict[str, Any]:
-    """Return a row a size and method, and the measured points behind them; `tokens` reach a layer in a step."""
-    points = [_time_decomposition(n, rows * n, progress) for n, rows in FIT if n <= measured_to]
+    """Return a row a size and method, and the decompositions behind them; `tokens` reach a layer in a step."""
+    points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
     fit = _fit(points)
-    checks = [_time_decomposition(n, rows * n, progress) for n, rows in (CHECK,) if n <= measured_to]
-    for point in checks:
-        point["fitted_s"] = _predicted(fit, point["n"], point["rows"])
     rows: list[dict[str, Any]] = []
     rate: dict[str, tuple[float, int]] = {}  # of the largest measured size: seconds of a block, its weights
     for size in sizes:
         parameters = sum(p.numel() for p in size.on_meta(size.blocks).parameters())
-        weights = sum(m * n for m, n in size.layers(1).values())
-        groups = Counter()
-        for name, (m, n) in size.layers(size.blocks).items():
-            groups[category(name), n] += m
-        init_s = sum(_predicted(fit, n, rows) for (_, n), rows in groups.items())
+        groups, measured = size.groups(), size.hidden <= measured_to
+        weights = sum(n * sum(own) * count for (n, own), count in groups.items()) // size.blocks
+        if measured:
+            timed = {group: _time_decomposition(*group, progress, fit) for group in groups}
+            points += timed.values()
+            init_s, init_how = sum(timed[group]["seconds"] * groups[group] for group in groups), "a group of each shape"
+        else:
+            init_s = sum(_predicted(fit, n, sum(own)) * count for (n, own), count in groups.items())
+            init_how = "from the fit"
         for method in METHODS:
             progress.say(f"{size.name}: {method}")
-            how = "measured" if size.hidden <= measured_to else "extrapolated"
-            if how == "measured":
+            if measured:
                 first, block = _time_blocks(size, method, tokens)
                 rate[method] = (block, weights)
             else:
@@ -130,23 +132,26 @@ def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ..
                     "parameters": parameters,
                     "method": method,
                     "init_s": init_s if method == "frod" else None,
-                    "init_how": "from the fit" if method == "frod" else None,
+                    "init_how": init_how if method == "frod" else None,
                     "step_s": first + (size.blocks - 1) * block,
-                    "step_how": f"one and two blocks {how}" if how == "measured" else how,
+                    "step_how": "one and two blocks" if measured else "extrapolated",
                     **memory,
                 }
             )
-    return {"rows": rows, "decompositions": points + checks, "fit": dict(zip(("n3", "n2m"), fit, strict=True))}
+    return {"rows": rows, "decompositions": points, "fit": dict(zip(("n3", "n2m"), fit, strict=True))}
 
 
-def _time_decomposition(n: int, rows: int, progress) -> dict[str, Any]:
-    """Return the seconds of a group of layers [n, n] with so many rows in all, in float32."""
-    progress.say(f"decomposition: {rows // n} layers of {n} x {n}")
+def _time_decomposition(
+    n: int, rows: tuple[int, ...], progress, fit: tuple[float, float] | None = None
+) -> dict[str, Any]:
+    """Return the seconds of a group of layers [m_i, n] in float32, and what the fit says of one outside of it."""
+    progress.say(f"decomposition: {len(rows)} layers, {sum(rows):,} rows of {n:,}")
     generator = torch.Generator().manual_seed(0)
-    weights = [torch.randn(n, n, generator=generator) for _ in range(rows // n)]
+    weights = [torch.randn(m, n, generator=generator) for m in rows]
     start = time.perf_counter()
     joint_decomposition(weights, dtype=torch.float32)
-    return {"n": n, "rows": rows, "seconds": time.perf_counter() - start, "how": "measured"}
+    point = {"n": n, "rows": sum(rows), "layers": len(rows), "seconds": time.perf_counter() - start}
+    return point if fit is None else point | {"fitted_s": _predicted(fit, n, sum(rows))}
 
 
 def _fit(points: list[dict[str, Any]]) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32); start takes all")
     add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
     add("--threads", type=int, help="CPU threads; default: torch's own choice")
-    add("--measured-to", type=int, default=2048, help="widest model that scaling times a block of (default: 2048)")
+    add("--measured-to", type=int, default=2048, help="widest model that scaling times (default: 2048)")
     add("--rounds", type=int, help="timed rounds; default: 5 for step, 1 for init, 9 for ops")
     add("--to", type=Path, metavar="DIR", help="write the measurement into DIR as .json and .md")
     return parser
