@@ -2,8 +2,8 @@
 
 No model of that size is made. For models as wide as `measured_to` inputs and less, times are taken of the decomposition
 of one group of layers of each shape, all its layers in it, and of one and two blocks, with random weights; beyond that
-they follow from the operations: a decomposition of layers [m_i, n] costs a n^3 + b n^2 sum(m_i), a block in proportion
-to its weights. Memory is the model of `train.memory_model` at two depths, which is a straight line. Every time in the
+they follow from the operations: a decomposition of layers [m_i, n] costs a n^3 + b n^2 sum(m_i), with a and b of the
+least relative error over all that were timed, a block in proportion to its weights. Memory is the model of `train.memory_model` at two depths, which is a straight line. Every time in the
 result says how it was found.
 """
 
@@ -103,7 +103,14 @@ SIZES = (
 def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ...] = SIZES) -> dict[str, Any]:
     """Return a row a size and method, and the decompositions behind them; `tokens` reach a layer in a step."""
     points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
+    timed = {
+        group: _time_decomposition(*group, progress)
+        for group in dict.fromkeys(group for size in sizes if size.hidden <= measured_to for group in size.groups())
+    }
+    points += timed.values()
     fit = _fit(points)
+    for point in points:
+        point["fitted_s"] = _predicted(fit, point["n"], point["rows"])
     rows: list[dict[str, Any]] = []
     rate: dict[str, tuple[float, int]] = {}  # of the largest measured size: seconds of a block, its weights
     for size in sizes:
@@ -111,8 +118,6 @@ def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ..
         groups, measured = size.groups(), size.hidden <= measured_to
         weights = sum(n * sum(own) * count for (n, own), count in groups.items()) // size.blocks
         if measured:
-            timed = {group: _time_decomposition(*group, progress, fit) for group in groups}
-            points += timed.values()
             init_s, init_how = sum(timed[group]["seconds"] * groups[group] for group in groups), "a group of each shape"
         else:
             init_s = sum(_predicted(fit, n, sum(own)) * count for (n, own), count in groups.items())
@@ -141,17 +146,14 @@ def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ..
     return {"rows": rows, "decompositions": points, "fit": dict(zip(("n3", "n2m"), fit, strict=True))}
 
 
-def _time_decomposition(
-    n: int, rows: tuple[int, ...], progress, fit: tuple[float, float] | None = None
-) -> dict[str, Any]:
-    """Return the seconds of a group of layers [m_i, n] in float32, and what the fit says of one outside of it."""
+def _time_decomposition(n: int, rows: tuple[int, ...], progress) -> dict[str, Any]:
+    """Return the seconds of a group of layers [m_i, n] in float32."""
     progress.say(f"decomposition: {len(rows)} layers, {sum(rows):,} rows of {n:,}")
     generator = torch.Generator().manual_seed(0)
     weights = [torch.randn(m, n, generator=generator) for m in rows]
     start = time.perf_counter()
     joint_decomposition(weights, dtype=torch.float32)
-    point = {"n": n, "rows": sum(rows), "layers": len(rows), "seconds": time.perf_counter() - start}
-    return point if fit is None else point | {"fitted_s": _predicted(fit, n, sum(rows))}
+    return {"n": n, "rows": sum(rows), "layers": len(rows), "seconds": time.perf_counter() - start}
 
 
 def _fit(points: list[dict[str, Any]]) -> tuple[float, float]:

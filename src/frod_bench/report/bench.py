@@ -29,7 +29,7 @@ def to_markdown(result: dict[str, Any]) -> str:
     if "products" in result:
         parts += ["Products with M = diag(d) + S against a dense n x n product:", _table(result["products"])]
     if "decompositions" in result:
-        parts += ["Decompositions that were timed, and what the fit gives for one outside of it:"]
+        parts += ["Decompositions that were timed, and what the fit over them gives:"]
         parts.append(_table(result["decompositions"]))
     if "gemm_gflops" in result:
         floor = result["floor"]
