@@ -3,8 +3,8 @@
 No model of that size is made. For models as wide as `measured_to` inputs and less, times are taken of the decomposition
 of one group of layers of each shape, all its layers in it, and of one and two blocks, with random weights; beyond that
 they follow from the operations: a decomposition of layers [m_i, n] costs a n^3 + b n^2 sum(m_i), with a and b of the
-least relative error over all that were timed, a block in proportion to its weights. Memory is the model of `train.memory_model` at two depths, which is a straight line. Every time in the
-result says how it was found.
+least relative error over all that were timed, a block in proportion to its weights. Memory is the model of
+`train.memory_model` at two depths, which is a straight line. Every time in the result says how it was found.
 """
 
 import time
