@@ -39,7 +39,9 @@ def train(processes: int, words: list[str], out: Path) -> dict[str, StoredRun]:
     code = subprocess.run(command, env=os.environ | place | {"OMP_NUM_THREADS": "1"}, check=False).returncode
     if code:
         sys.exit(code)
-    return {run.record.method: run for run in find_records(out / f"{processes}").runs}
+    runs = find_records(out / f"{processes}").runs  # the newest are of this sweep, others may lie beside them
+    runs.sort(key=lambda run: (run.path / "record.json").stat().st_mtime_ns)
+    return {run.record.method: run for run in runs}
 
 
 def compare(one: StoredRun, two: StoredRun) -> dict[str, Any]:

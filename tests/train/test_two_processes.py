@@ -49,3 +49,7 @@ def test_two_processes_that_split_the_weights_take_the_steps_of_one(tmp_path):
         assert wanted.keys() == found.keys()
         for name, value in wanted.items():
             torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
+    words = f"--methods full_ft --steps 1 --out {tmp_path} --to {tmp_path}".split()  # beside the runs of two steps
+    assert subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, timeout=300).returncode == 0
+    (row,) = json.loads((tmp_path / "two_ranks.json").read_text())["rows"]
+    assert row["steps"] == 1
