@@ -21,7 +21,7 @@ from tabulate import tabulate
 
 from frod_bench.methods import method_names
 from frod_bench.record import environment
-from frod_bench.record.store import StoredRun, find_records
+from frod_bench.record.found import StoredRun, find_records
 
 TOLERANCE = 1e-5
 RUN = [

@@ -1,6 +1,6 @@
 import pytest
 
-from frod_bench.record import RunRecord
+from frod_bench.record import RunDirectory, RunRecord
 
 
 @pytest.fixture
@@ -27,3 +27,18 @@ def record() -> RunRecord:
         data={"source": "packaged", "fingerprint": "sha256:00"},
         initialisation={"reconstruction_error": 3e-7},
     )
+
+
+@pytest.fixture
+def store():
+    """Return what makes a run: its directory, with metrics of so many epochs and the record."""
+
+    def make(path, record: RunRecord, epochs: int = 1) -> RunDirectory:
+        directory = RunDirectory(path)
+        directory.claim(record.config_hash, "seed: 0\n")
+        for epoch in range(1, epochs + 1):
+            directory.append_metrics({"epoch": epoch})
+        directory.write_record(record)
+        return directory
+
+    return make

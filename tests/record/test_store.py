@@ -1,11 +1,10 @@
-import json
 import os
 import shutil
 
 import pytest
 
 from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, find_records
+from frod_bench.record import RunDirectory
 
 HASH = "0123456789abcdef"
 
@@ -13,15 +12,6 @@ HASH = "0123456789abcdef"
 @pytest.fixture
 def directory(tmp_path):
     return RunDirectory(tmp_path / "outputs" / "run")
-
-
-def store(path, record, epochs=1):
-    directory = RunDirectory(path)
-    directory.claim(record.config_hash, "seed: 0\n")
-    for epoch in range(1, epochs + 1):
-        directory.append_metrics({"epoch": epoch})
-    directory.write_record(record)
-    return directory
 
 
 def names(path):
@@ -35,19 +25,19 @@ class TestClaim:
         assert directory.read_config().endswith("\nseed: 0\n")
 
     @pytest.mark.parametrize("status", ["running", "failed"])
-    def test_a_begun_run_goes_on(self, directory, record, status):
+    def test_a_begun_run_goes_on(self, directory, record, status, store):
         record.status = status
         store(directory.path, record, epochs=2)
         assert directory.claim(HASH, "seed: 0\n") == "resume"
         assert len(directory.read_metrics()) == 2
         assert directory.read_record() == record
 
-    def test_a_completed_run_is_left_alone(self, directory, record):
+    def test_a_completed_run_is_left_alone(self, directory, record, store):
         store(directory.path, record)
         assert directory.claim(HASH, "seed: 1\n") == "completed"
         assert "seed: 0" in directory.read_config()
 
-    def test_force_starts_afresh(self, directory, record):
+    def test_force_starts_afresh(self, directory, record, store):
         store(directory.path, record)
         for folder in (directory.checkpoints, directory.adapter):
             folder.mkdir()
@@ -59,7 +49,7 @@ class TestClaim:
         assert names(directory.path) == ["config.yaml"]
 
     @pytest.mark.parametrize(("status", "state"), [("running", "resume"), ("failed", "resume"), ("completed", "new")])
-    def test_a_forced_run_goes_on_with_what_it_began_itself(self, directory, record, status, state):
+    def test_a_forced_run_goes_on_with_what_it_began_itself(self, directory, record, status, state, store):
         forced = "seed: 0\nforce: true\n"
         store(directory.path, record)
         assert directory.claim(HASH, forced, force=True) == "new"
@@ -68,7 +58,7 @@ class TestClaim:
         directory.write_record(record)
         assert directory.claim(HASH, forced, force=True) == state
 
-    def test_force_does_not_go_on_with_what_another_command_began(self, directory, record):
+    def test_force_does_not_go_on_with_what_another_command_began(self, directory, record, store):
         record.status = "running"
         store(directory.path, record)
         assert directory.claim(HASH, "seed: 0\nforce: true\n", force=True) == "new"
@@ -81,7 +71,7 @@ class TestClaim:
 
     @pytest.mark.parametrize("force", [False, True])
     @pytest.mark.parametrize("left", ["config.yaml", "record.json"])
-    def test_another_configuration_is_refused_and_kept(self, directory, record, left, force):
+    def test_another_configuration_is_refused_and_kept(self, directory, record, left, force, store):
         store(directory.path, record)
         for name in set(names(directory.path)) - {left}:
             (directory.path / name).unlink()
@@ -108,7 +98,7 @@ class TestClaim:
             directory.claim(HASH, "seed: 0\n")
 
     @pytest.mark.parametrize("name", ["record.json", "metrics.jsonl"])
-    def test_a_damaged_run_is_made_again_and_its_record_set_aside(self, directory, record, name, capsys):
+    def test_a_damaged_run_is_made_again_and_its_record_set_aside(self, directory, record, name, capsys, store):
         store(directory.path, record)
         record.files = directory.digests()
         directory.write_record(record)
@@ -122,7 +112,7 @@ class TestClaim:
         assert not directory.record.exists()
         assert (directory.path / ".record.json.damaged").read_bytes() == held
 
-    def test_what_a_killed_process_left_half_written_is_removed(self, directory, record):
+    def test_what_a_killed_process_left_half_written_is_removed(self, directory, record, store):
         store(directory.path, record)
         left = [".record.json.123.tmp", "adapter/adapter_model.safetensors.tmp", "checkpoints/123.tmp"]
         for name in left:
@@ -163,7 +153,7 @@ class TestMetrics:
             directory.read_metrics()
 
 
-def test_a_write_that_breaks_off_leaves_the_old_record(directory, record, monkeypatch):
+def test_a_write_that_breaks_off_leaves_the_old_record(directory, record, monkeypatch, store):
     store(directory.path, record)
 
     def full(descriptor):
@@ -182,55 +172,6 @@ def test_a_missing_record_is_a_wrong_request(directory):
         directory.read_record()
 
 
-class TestFindRecords:
-    def test_runs_come_by_path_with_their_metrics(self, tmp_path, record):
-        for name in ("b", "a/deep", "c"):
-            store(tmp_path / name, record, epochs=2)
-        found = find_records(tmp_path)
-        assert [run.path for run in found.runs] == [tmp_path / "a/deep", tmp_path / "b", tmp_path / "c"]
-        assert found.runs[0].record == record
-        assert [line["epoch"] for line in found.runs[0].metrics] == [1, 2]
-        assert found.broken == []
-
-    def test_the_directory_of_one_run_is_enough(self, tmp_path, record):
-        store(tmp_path / "run", record)
-        assert len(find_records(tmp_path / "run").runs) == 1
-
-    @pytest.mark.parametrize("name", ["record.json", "metrics.jsonl"])
-    def test_a_broken_run_is_reported_and_the_others_are_read(self, tmp_path, record, name):
-        store(tmp_path / "good", record)
-        shutil.copytree(tmp_path / "good", tmp_path / "bad")
-        (tmp_path / "bad" / name).write_bytes(b"\xff{")
-        found = find_records(tmp_path)
-        assert [run.path.name for run in found.runs] == ["good"]
-        [(path, reason)] = found.broken
-        assert path == tmp_path / "bad"
-        assert name in reason
-
-    @pytest.mark.parametrize("name", ["config.yaml", "metrics.jsonl"])
-    def test_an_edited_file_is_told_by_its_record(self, tmp_path, record, name):
-        directory = store(tmp_path / "run", record)
-        record.files = directory.digests()
-        directory.write_record(record)
-        assert len(find_records(tmp_path).runs) == 1
-        file = tmp_path / "run" / name
-        file.write_text(file.read_text().replace(": ", ":  "))
-        [(_, reason)] = find_records(tmp_path).broken
-        assert f"{name} was edited or damaged" in reason
-        file.unlink()
-        assert len(find_records(tmp_path).broken) == 1
-
-    def test_an_edited_record_that_says_it_is_of_the_first_schema_is_reported(self, tmp_path, record):
-        directory = store(tmp_path / "run", record)
-        content = json.loads(directory.record.read_text()) | {"schema": 1}
-        content["best"]["value"] = 0.99
-        del content["digest"], content["files"]
-        directory.record.write_text(json.dumps(content))
-        found = find_records(tmp_path)
-        assert found.runs == []
-        assert "make the run again" in found.broken[0][1]
-
-
 class TestLosses:
     def test_they_are_kept_by_step_to_six_digits(self, directory):
         directory.claim(HASH, "seed: 0\n")
@@ -240,7 +181,7 @@ class TestLosses:
         with pytest.raises(ValueError):
             directory.write_losses([[float("nan")]])
 
-    def test_force_removes_them_and_the_loss_surfaces(self, directory, record):
+    def test_force_removes_them_and_the_loss_surfaces(self, directory, record, store):
         store(directory.path, record)
         directory.write_losses([[1.0]])
         directory.landscapes.mkdir()
@@ -250,7 +191,7 @@ class TestLosses:
         assert {"config.yaml"} == {name for name in names(directory.path) if not name.startswith(".")}
 
 
-def test_the_adapter_is_held_against_the_record_where_it_is_asked_for(directory, record):
+def test_the_adapter_is_held_against_the_record_where_it_is_asked_for(directory, record, store):
     store(directory.path, record)
     directory.adapter.mkdir()
     (directory.adapter / "weights").write_bytes(b"abc")

@@ -2,10 +2,11 @@
 
 from frod_bench.record.counting import counting, leaves
 from frod_bench.record.environment import environment
+from frod_bench.record.found import FoundRuns, StoredRun, find_records
 from frod_bench.record.hashing import config_hash
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.secrets import redact
-from frod_bench.record.store import FoundRuns, RunDirectory, StoredRun, find_records
+from frod_bench.record.store import RunDirectory
 
 __all__ = [
     "FoundRuns",
