@@ -20,8 +20,7 @@ from typing import Any
 from tabulate import tabulate
 
 from frod_bench.methods import method_names
-from frod_bench.record import environment
-from frod_bench.record.found import StoredRun, find_records
+from frod_bench.record import StoredRun, environment, find_records
 
 TOLERANCE = 1e-5
 RUN = [

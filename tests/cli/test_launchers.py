@@ -2,7 +2,7 @@
 
 import pytest
 
-from frod_bench.record.found import find_records
+from frod_bench.record import find_records
 
 
 @pytest.mark.slow

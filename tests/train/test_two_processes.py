@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from frod_bench.methods import method_names
-from frod_bench.record.found import find_records
+from frod_bench.record import find_records
 
 SCRIPT = Path(__file__).parents[2] / "scripts/two_ranks.py"
 

@@ -103,10 +103,9 @@ SIZES = (
 def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ...] = SIZES) -> dict[str, Any]:
     """Return a row a size and method, and the decompositions behind them; `tokens` reach a layer in a step."""
     points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
-    timed = {
-        group: _time_decomposition(*group, progress)
-        for group in dict.fromkeys(group for size in sizes if size.hidden <= measured_to for group in size.groups())
-    }
+    groups_of = {size: size.groups() for size in sizes}
+    measured_groups = dict.fromkeys(group for size in sizes if size.hidden <= measured_to for group in groups_of[size])
+    timed = {group: _time_decomposition(*group, progress) for group in measured_groups}
     points += timed.values()
     fit = _fit(points)
     for point in points:
@@ -115,7 +114,7 @@ def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ..
     rate: dict[str, tuple[float, int]] = {}  # of the largest measured size: seconds of a block, its weights
     for size in sizes:
         parameters = sum(p.numel() for p in size.on_meta(size.blocks).parameters())
-        groups, measured = size.groups(), size.hidden <= measured_to
+        groups, measured = groups_of[size], size.hidden <= measured_to
         weights = sum(n * sum(own) * count for (n, own), count in groups.items()) // size.blocks
         if measured:
             init_s, init_how = sum(timed[group]["seconds"] * groups[group] for group in groups), "a group of each shape"
