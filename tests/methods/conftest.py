@@ -48,6 +48,14 @@ def make_model():
 
 
 @pytest.fixture
+def attached(make_model, targets, head):
+    """Return a function that attaches a method to a fresh model."""
+    return lambda method, model=None, **kwargs: attach(
+        make_model() if model is None else model, method, targets=targets, head=head, **kwargs
+    )
+
+
+@pytest.fixture
 def batch():
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(5, 50, (4, 7), generator=generator)
