@@ -28,6 +28,7 @@ def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), d
         "data": {"source": "hub", "root": None, "max_train": None, "max_eval": None, "max_row_bytes": 2**24}
         | dict(data),
         "text": {"max_length": 256, "format": "pair"},
+        "selection": "best_on_eval",
         "train": settings | {"precision": "no"} | dict(train),
     }
 
@@ -133,6 +134,15 @@ def test_rows_are_those_of_the_source_up_to_the_limits(data_root):
     questions["task"] |= {key: None for key, value in questions["task"].items() if str(value).startswith("${")}
     questions["task"]["layout"] = "hub"
     assert count_rows(questions)[0]["eval"] > 100
+
+
+def test_rows_that_do_not_train_are_not_counted_as_such():
+    images = config(task="vision/eurosat")
+    images["task"] |= {"random_crop": False, "held_back": [0.1, 1000]}
+    assert count_rows(images | {"selection": "holdout"})[0] == {"train": 18_540, "eval": 2_700, "holdout": 2_060}
+    images["task"] |= {"held_back": None}
+    assert count_rows(images)[0] == {"train": 21_600, "eval": 2_700}
+    assert cost_on(images, RTE | {"holdout": 277}).flop > cost(images).flop
 
 
 def test_a_column_without_data_is_named_and_not_counted(bench):

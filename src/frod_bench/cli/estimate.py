@@ -27,7 +27,7 @@ class Cost:
 
 
 def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
-    """Return the cost of a resolved configuration on `samples`, its rows by `train` and `eval`."""
+    """Return the cost of a resolved configuration on `samples`: its rows by `train` and by what is evaluated."""
     facts, settings = config["backbone"]["facts"], config["train"]
     micro = max(1, settings["batch_size"] // settings["accumulate"])
     length = row_length(config, 1 if settings["group_by_length"] else micro)
@@ -40,7 +40,8 @@ def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
     forward = dense + attention
     # multiply-adds a token: forward, backward to the inputs (twice for attention's product of two), and what trains
     step = 2 * dense + 3 * attention + extra + (forward if config["backbone"].get("gradient_checkpointing") else 0)
-    evaluated = samples["eval"] * row_length(config, settings["eval_batch_size"])
+    judged = sum(rows for split, rows in samples.items() if split != "train")
+    evaluated = judged * row_length(config, settings["eval_batch_size"])
     per_epoch = samples["train"] * length * step + evaluated * forward
     return Cost(
         flop=2.0 * settings["epochs"] * per_epoch,
@@ -72,18 +73,25 @@ def row_length(config: dict[str, Any], rows: int) -> float:
 
 
 def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
-    """Return how many rows a run would train on and be judged by, `train` and `eval`, and where that is from.
+    """Return how many rows a run would train on and be judged by, and where that is from.
 
-    Raises RequestError when the source has none.
+    They are called `train` and `eval`, with selection=holdout also `holdout`, which is to a row a label. Raises
+    RequestError when the source has none.
     """
     task, data = config["task"], config["data"]
     source = open_source(data["source"], data["root"], data["max_row_bytes"])
     counts, origin = build(task, "tasks").count(source, config["text"]["format"]), f"the {data['source']} data"
     if None in counts:
         counts, origin = [task["rows"][split] for split in (task["train_split"], task["eval_splits"][0])], _OFFICIAL
-    limits = (data["max_train"], data["max_eval"])
-    train, evaluation = (min(n, limit or n) for n, limit in zip(counts, limits, strict=True))
-    return {"train": train, "eval": evaluation}, origin
+    train, evaluation = counts
+    if task.get("held_back"):
+        share, most = task["held_back"]
+        train -= min(int(share * train), most)
+    train, evaluation = min(train, data["max_train"] or train), min(evaluation, data["max_eval"] or evaluation)
+    if config["selection"] != "holdout":
+        return {"train": train, "eval": evaluation}, origin
+    held = train // 10
+    return {"train": train - held, "eval": evaluation, "holdout": held}, origin
 
 
 @cache
