@@ -8,7 +8,6 @@ from torch import nn
 from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters import frod_basis
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
@@ -141,17 +140,6 @@ def test_what_is_given_for_one_call_is_for_that_call(name):
         assert not torch.allclose(given, before) and torch.equal(layer(x), before)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_training_mode_inside_inference_mode(way):
-    model = Wide(way, shared=True)
-    expected = model(draw(5, 8))
-    with torch.inference_mode():
-        x = draw(5, 8)
-        assert torch.equal(model(x), expected)
-        x.mul_(2)
-        assert not torch.equal(model(x), expected)
-
-
 def test_inference_mode_and_gradients_while_nothing_may_change():
     layer = make_layers()[1][0].eval()
     layer.fix(2)
@@ -246,70 +234,6 @@ def test_a_layer_without_bias():
     for way in WAYS:
         layer = FrodLinear(plain, factors.U[0], factors.sigma[0], basis, way)
         torch.testing.assert_close(layer(draw(5, 8)), plain(draw(5, 8)), rtol=1e-5, atol=1e-5)
-
-
-class Wide(nn.Module):
-    """Three layers over one V^T that read the same input, and one that does not."""
-
-    def __init__(self, way, shared):
-        super().__init__()
-        torch.manual_seed(0)
-        plain = [nn.Linear(8, 8).requires_grad_(False) for _ in range(4)]
-        factors = joint_decomposition([layer.weight for layer in plain])
-        right = RightBasis(factors.V.T.float())
-        rights = [right if shared else copy.deepcopy(right) for _ in range(4)]
-        bases = [FrodBasis(right, random_pattern(8, 0.3, seed)) for seed, right in enumerate(rights)]
-        self.layers = nn.ModuleList(
-            FrodLinear(p, factors.U[i], factors.sigma[i], bases[i], way) for i, p in enumerate(plain)
-        )
-        for layer in self.layers:
-            move(layer)
-
-    def forward(self, x):
-        first, second, third, last = self.layers
-        return last(first(x) * second(x) + third(x))
-
-
-@pytest.mark.parametrize("way", ["factored", "residual"])
-def test_layers_that_read_one_input_project_it_once(way, monkeypatch):
-    results, calls = [], []
-    compute = frod_basis.project
-    monkeypatch.setattr(frod_basis, "project", lambda *a: calls.append(1) or compute(*a))
-    for shared in (False, True):
-        model, x = Wide(way, shared), draw(5, 8).requires_grad_()
-        calls.clear()
-        for _ in range(2):  # a second pass over the same tensor is a pass of its own
-            model(x).square().sum().backward()
-        assert len(calls) == (4 if shared else 8)
-        results.append([x.grad, *(p.grad for p in model.parameters() if p.requires_grad)])
-    for a, b in zip(*results, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
-
-
-def test_an_input_changed_in_place_is_projected_again():
-    model = Wide("factored", shared=True)
-    x = draw(5, 8)
-    first, second, *_ = model.layers
-    before = first(x)
-    x.mul_(2)
-    torch.testing.assert_close(second(x), Wide("factored", shared=False).layers[1](x))
-    assert not torch.equal(before, first(x))
-
-
-def test_an_input_that_comes_to_need_a_gradient_is_projected_again():
-    first, second, *_ = Wide("factored", shared=True).layers
-    x = draw(5, 8)
-    before = first(x)  # whose graph keeps the projection alive
-    second(x.requires_grad_()).sum().backward()
-    assert before.requires_grad and x.grad is not None
-
-
-def test_a_shared_v_stays_one_tensor_when_the_model_moves():
-    model = Wide("factored", shared=True)
-    for version in (model, copy.deepcopy(model), model.to(torch.float64)):
-        assert len({layer.basis.Vt.data_ptr() for layer in version.layers}) == 1
-        version(draw(5, 8).to(version.layers[0].U.dtype))
-    assert model.layers[0].basis.Vt.dtype == torch.float64
 
 
 def test_autocast_keeps_no_copy_of_u_or_v():
