@@ -1,6 +1,7 @@
 """Judging a list of claims, and the list itself."""
 
 import pytest
+import torch
 
 from frod_bench.audit.claim import HOLDS, OPEN, Claim, Finding, judge
 from frod_bench.audit.claims import CLAIMS, SECTIONS
@@ -17,6 +18,16 @@ def test_what_is_missing_is_no_verdict(evidence):
     assert (second.finding.verdict, second.to_do) == (HOLDS, "")
     assert claims[0].command == "frod-bench audit --only a"
     assert claims[1].command == "frod-bench audit --only b --code DIR"
+
+
+def test_what_a_check_draws_is_the_same_every_time(evidence):
+    drawn = []
+    claims = [Claim("a", "x", "y", lambda evidence: drawn.append(torch.rand(2)) or Finding(HOLDS, "seen"))] * 2
+    list(judge(claims, evidence))
+    state = torch.get_rng_state()
+    list(judge(claims, evidence))
+    assert all(torch.equal(found, drawn[0]) for found in drawn)
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_verdict_is_one_of_three():

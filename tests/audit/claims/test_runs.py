@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from frod_bench.audit.claim import FAILS, HOLDS
+from frod_bench.audit.claim import FAILS, HOLDS, OPEN
 from frod_bench.audit.evidence import Missing
 
 HEAD = "method: {name: vera, head: %s}\nseed: 0\n"
@@ -48,6 +48,22 @@ def test_the_band_is_read_from_a_grid_of_runs(check, store):
     finding = check("tan-alpha-band")
     assert finding.verdict == FAILS and "9 ratios; the band holds 3" in finding.measured
     assert finding.rows[2] == (0.5, 0.9, 1.5, 1)
+    assert "0.1 (70.00" in finding.measured and "others is at 90.00" in finding.measured
+
+
+def test_ratios_that_are_as_good_as_the_rows_can_tell_are_not_judged(check, store):
+    for ratio in (0.01, 0.1, 0.5, 1.0, 5.0):
+        store("frod", [0.5, 0.71 if ratio == 0.5 else 0.7], tan_alpha={"mean": 3 * ratio}, lr_ratio=ratio)
+    finding = check("tan-alpha-band")
+    assert finding.verdict == OPEN and len(finding.rows) == 5
+    assert "One standard error of the 10 evaluation rows is 14.49 points" in finding.measured
+
+
+def test_ratios_on_one_side_of_the_band_are_no_grid(check, store):
+    for ratio in (0.01, 0.5, 1.0, 2.0, 5.0):
+        store("frod", [0.5, 0.7], tan_alpha={"mean": 3 * ratio}, lr_ratio=ratio)
+    with pytest.raises(Missing, match="one side of the band"):
+        check("tan-alpha-band")
 
 
 def test_ratios_are_compared_where_all_of_them_ran(check, store):
