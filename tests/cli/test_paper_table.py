@@ -112,5 +112,12 @@ def test_without_a_run_the_table_is_there_and_empty(bench):
     assert "1 not run" in out
 
 
+def test_columns_without_a_run_are_why_there_is_no_average(bench, runs):
+    words = ("report", "table4", "runs", "--profile", "smoke", "--methods", "lora")
+    _, out, _ = bench(*words, "--tasks", "rte,mrpc,cola")
+    assert "Without a run of CoLA and MRPC there is no average of ours; `--tasks RTE` has one." in out
+    assert "no average of ours" not in bench(*words, "--tasks", "rte")[1]
+
+
 def test_a_table_that_is_not_printed_is_refused(bench):
     assert bench("report", "table9")[0] == 2

@@ -13,8 +13,8 @@ from frod_bench.cli.runs import existing
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError
 from frod_bench.record import counting, leaves
-from frod_bench.report.compare import Measured, Scope, agreement, compare
-from frod_bench.report.paper import read_paper_table
+from frod_bench.report.compare import Compared, Measured, Scope, agreement, compare
+from frod_bench.report.paper import AVERAGE, read_paper_table
 from frod_bench.report.paper_tables import Comparison, to_csv, to_latex, to_markdown, to_text
 
 # overrides that make no other experiment: what the setting says of itself, where rows and weights come from, and
@@ -81,7 +81,7 @@ def compare_with_paper(
             overridden=bool(changes),
         )
         compared = compare(paper, measured, scope)
-        remarks = [*paper.remarks(), *_notes(measured), *others]
+        remarks = [*paper.remarks(), *_empty(compared), *_notes(measured), *others]
         setting = _setting(cells[0], ", ".join(data)) | {"overrides": " ".join(changes)}
         comparisons.append(Comparison(paper, compared, setting, agreement(compared), remarks))
     return comparisons
@@ -106,6 +106,17 @@ def _setting(cell: Cell, data: str) -> dict[str, str]:
         "selection": config["selection"],
         "data": data,
     }
+
+
+def _empty(cells: list[Compared]) -> list[str]:
+    """Return what to type for an average where whole columns have no run and the others have some."""
+    columns = dict.fromkeys(cell.column for cell in cells)
+    run = {cell.column for cell in cells if cell.ours}
+    empty = [column for column in columns if column not in run | {AVERAGE}]
+    if AVERAGE not in columns or not run or not empty:
+        return []
+    names = ",".join(column for column in columns if column in run - {AVERAGE})
+    return [f"Without a run of {' and '.join(empty)} there is no average of ours; `--tasks {names}` has one."]
 
 
 def _notes(measured: Measured) -> list[str]:
