@@ -75,7 +75,7 @@ def row_length(config: dict[str, Any], rows: int) -> float:
 def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
     """Return how many rows a run would train on and be judged by, and where that is from.
 
-    They are called `train` and `eval`, with selection=holdout also `holdout`, which is to a row a label. Raises
+    They are called `train` and `eval`, with selection=holdout also `holdout`, off by at most a row a label. Raises
     RequestError when the source has none.
     """
     task, data = config["task"], config["data"]
