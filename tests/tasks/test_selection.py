@@ -1,13 +1,21 @@
 import pytest
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.selection import carve_holdout, every_nth, subset
+from frod_bench.tasks.selection import carve_holdout, every_nth, rows_left, subset
 
 
 def test_every_nth_counts_within_each_label():
     taken, rest = every_nth(["a", "b", "a", "a", "b", "a", "c"], 3)
     assert taken == [0, 1, 5, 6]
     assert rest == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("held_back", "left"), [(None, 100), ([0.1, 5000], 90), ([0.1, 4], 96), ([0.99, 5000], 1), ([0.0, 5], 100)]
+)
+def test_rows_left_by_a_share_and_its_limit(held_back, left):
+    assert rows_left(100, held_back) == left
+    assert rows_left(1, held_back) == 1
 
 
 def test_subset_is_fixed_nested_and_in_file_order(toy_rows):

@@ -12,6 +12,7 @@ import yaml
 
 from frod_bench.cli.paths import config_dir
 from frod_bench.cli.trusted import build, build_method
+from frod_bench.tasks.selection import rows_left
 from frod_bench.tasks.sources import open_source
 
 _OFFICIAL = "the official splits"
@@ -83,10 +84,7 @@ def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
     counts, origin = build(task, "tasks").count(source, config["text"]["format"]), f"the {data['source']} data"
     if None in counts:
         counts, origin = [task["rows"][split] for split in (task["train_split"], task["eval_splits"][0])], _OFFICIAL
-    train, evaluation = counts
-    if task.get("held_back"):
-        share, most = task["held_back"]
-        train -= min(int(share * train), most)
+    train, evaluation = rows_left(counts[0], task.get("held_back")), counts[1]
     train, evaluation = min(train, data["max_train"] or train), min(evaluation, data["max_eval"] or evaluation)
     if config["selection"] != "holdout":
         return {"train": train, "eval": evaluation}, origin

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -30,6 +30,14 @@ def check_limit(limit: Any, option: str) -> None:
     """Raise `RequestError` for a limit that is neither None nor a whole number above 0."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise RequestError(f"{option}={limit} is not accepted: give a whole number above 0, or null for all rows.")
+
+
+def rows_left(rows: int, held_back: Sequence[float] | None) -> int:
+    """Return how many training rows are used, one at least; `held_back` is the share that is not, and its limit."""
+    if held_back is None:
+        return rows
+    share, most = held_back
+    return max(rows - min(int(share * rows), most), 1)
 
 
 def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]:

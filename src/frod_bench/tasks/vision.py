@@ -17,7 +17,7 @@ from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import Collate, CroppedPixels, PixelRows, Transform, cached_pixels
 from frod_bench.tasks.provenance import annotated, unofficial_sizes
-from frod_bench.tasks.selection import carve_holdout, subset
+from frod_bench.tasks.selection import carve_holdout, rows_left, subset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,10 +146,7 @@ class ImageTask:
         return [kind.names[places.index(place)] for place in range(len(places))], places
 
     def _without_held_back(self, rows: Dataset) -> Dataset:
-        if self.held_back is None:
-            return rows
-        share, most = self.held_back
-        return subset(rows, max(len(rows) - min(int(share * len(rows)), most), 1), "task.held_back")
+        return subset(rows, rows_left(len(rows), self.held_back), "task.held_back")
 
     def _read(self, source: Source, split: str) -> Dataset:
         rows = source.read(self.repo, self.config, split, self.schema)
