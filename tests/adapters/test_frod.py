@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear
@@ -80,75 +79,6 @@ def test_all_ways_and_evaluation_are_one_function(m, n):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "data", "base", "half"])
-def test_the_kept_weight_follows_every_change_in_evaluation(change):
-    layer = make_layers()[1][0].eval()
-    x = draw(5, 8)
-    with torch.no_grad():
-        before = layer(x)
-    if change in ("fused", "foreach"):
-        layer(x).square().sum().backward()
-        with torch.no_grad():
-            layer(x)  # keeps W' again before the step
-        torch.optim.AdamW([layer.values, layer.sigma], lr=0.1, **{change: True}).step()
-    elif change == "load":
-        state = {name: value + 0.1 for name, value in layer.state_dict().items() if name in ("sigma", "values")}
-        layer.load_state_dict(state, strict=False)
-    elif change == "assign":
-        layer.sigma.data = layer.sigma.data + 0.1
-    elif change == "data":
-        layer.values.data.add_(0.1)  # as an average of weights is kept
-    elif change == "base":
-        layer.base_layer.weight.mul_(2)
-    else:
-        layer.to(torch.bfloat16)
-        x = x.bfloat16()
-    with torch.no_grad():
-        after = layer(x)
-    assert change == "half" or (after - before).abs().max() > 1e-2
-    assert torch.equal(copy.deepcopy(layer).train().eval()(x), after)
-
-
-def test_the_merged_weight_is_kept_in_evaluation_and_dropped_in_training():
-    layer = make_layers()[1][0].eval()
-    with torch.no_grad():
-        layer(draw(5, 8))
-        kept = layer._kept.merged
-        layer(draw(5, 8))
-    assert layer._kept.merged is kept and torch.equal(kept, layer.weight)
-    assert layer.train()._kept is None
-    layer.eval()(draw(5, 8))
-    assert layer._kept is None  # with gradients, as an optimizer step may follow
-
-
-def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
-    layer = make_layers()[1][0].eval()
-    x = draw(5, 8)
-    with torch.inference_mode():
-        expected = layer(x).clone()
-    y = layer(x)
-    y.sum().backward()
-    assert torch.equal(y.detach(), expected) and layer.sigma.grad is not None
-
-
-@pytest.mark.parametrize("name", ["values", "base_layer.weight"])
-def test_what_is_given_for_one_call_is_for_that_call(name):
-    layer, x = make_layers()[1][0].eval(), draw(5, 8)
-    with torch.no_grad():
-        before = layer(x)
-        given = functional_call(layer, {name: torch.ones_like(layer.get_parameter(name))}, (x,))
-        assert not torch.allclose(given, before) and torch.equal(layer(x), before)
-
-
-def test_inference_mode_and_gradients_while_nothing_may_change():
-    layer = make_layers()[1][0].eval()
-    layer.fix(2)
-    with torch.inference_mode():
-        layer(draw(5, 8))
-    layer(draw(5, 8)).sum().backward()
-    assert layer.sigma.grad is not None
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_a_backward_pass_for_every_forward_pass_over_one_input(way):
     layer = make_layers(way=way)[1][0]
@@ -219,13 +149,6 @@ def test_a_state_dict_of_another_pattern_is_refused():
     assert torch.equal(copy.deepcopy(layer).half().get_extra_state(), layer.get_extra_state())
 
 
-def test_a_pickle_holds_no_merged_weight():
-    layer = make_layers()[1][0].eval()
-    with torch.no_grad():
-        layer(draw(5, 8))
-    assert layer._kept is not None and copy.deepcopy(layer)._kept is None
-
-
 def test_a_layer_without_bias():
     torch.manual_seed(0)
     plain = nn.Linear(8, 6, bias=False)
@@ -245,42 +168,6 @@ def test_autocast_keeps_no_copy_of_u_or_v():
     assert not [t for t in kept if t.dtype == torch.bfloat16 and t.shape in ((12, 8), (8, 8))]
     y.float().sum().backward()
     assert layer.values.grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize(("m", "n"), SHAPES)
-def test_recomputing_the_weight_changes_no_gradient_and_keeps_no_weight(m, n):
-    results, held = [], []
-    for recompute in (False, True):
-        layer = make_layers(m, n, way="merged")[1][0]
-        layer.recompute = recompute
-        move(layer)
-        kept = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t) or t, lambda t: t):
-            x = draw(5, n).requires_grad_()
-            y = layer(x)
-        held.append(sum(t.shape == (m, n) and t is not layer.weight and t is not layer.U for t in kept))
-        y.square().sum().backward()
-        results.append((y, x.grad, layer.values.grad, layer.sigma.grad))
-    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
-    assert held[1] < held[0]
-
-
-def test_the_merged_weight_is_formed_once_while_nothing_may_change(monkeypatch):
-    calls = []
-    compute = FrodLinear.merged_weight
-    monkeypatch.setattr(FrodLinear, "merged_weight", lambda self: calls.append(1) or compute(self))
-    layer = make_layers(way="merged")[1][0]
-    move(layer)
-    expected = layer(draw(5, 8))
-    layer.fix(3)
-    for _ in range(3):
-        y = layer(draw(5, 8))
-        assert torch.equal(y, expected)
-        y.sum().backward()
-    assert len(calls) == 1
-    layer.fix(0)
-    move(layer)
-    assert not torch.equal(layer(draw(5, 8)), expected)
 
 
 def test_conv1d_is_adapted_like_the_linear_layer_it_is():

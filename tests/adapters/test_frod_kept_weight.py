@@ -1,0 +1,144 @@
+"""The merged weight that a FRoD layer keeps: when it is formed, for how long, and that it is never a stale one."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.ops.rotation import random_pattern
+
+
+def make_layer(m=8, n=8, way=None):
+    """Return a layer a step away from its start."""
+    torch.manual_seed(0)
+    plain = nn.Linear(n, m).requires_grad_(False)
+    factors = joint_decomposition([plain.weight])
+    basis = FrodBasis(RightBasis(factors.V.T.float()), random_pattern(n, 0.2, seed=0))
+    layer = FrodLinear(plain, factors.U[0], factors.sigma[0], basis, way)
+    move(layer)
+    return layer
+
+
+def move(layer):
+    with torch.no_grad():
+        layer.values += 0.1 * torch.randn(layer.values.shape, generator=torch.Generator().manual_seed(1))
+        layer.sigma *= 1.1
+
+
+def draw(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "data", "base", "half"])
+def test_the_kept_weight_follows_every_change_in_evaluation(change):
+    layer = make_layer().eval()
+    x = draw(5, 8)
+    with torch.no_grad():
+        before = layer(x)
+    if change in ("fused", "foreach"):
+        layer(x).square().sum().backward()
+        with torch.no_grad():
+            layer(x)  # keeps W' again before the step
+        torch.optim.AdamW([layer.values, layer.sigma], lr=0.1, **{change: True}).step()
+    elif change == "load":
+        state = {name: value + 0.1 for name, value in layer.state_dict().items() if name in ("sigma", "values")}
+        layer.load_state_dict(state, strict=False)
+    elif change == "assign":
+        layer.sigma.data = layer.sigma.data + 0.1
+    elif change == "data":
+        layer.values.data.add_(0.1)  # as an average of weights is kept
+    elif change == "base":
+        layer.base_layer.weight.mul_(2)
+    else:
+        layer.to(torch.bfloat16)
+        x = x.bfloat16()
+    with torch.no_grad():
+        after = layer(x)
+    assert change == "half" or (after - before).abs().max() > 1e-2
+    assert torch.equal(copy.deepcopy(layer).train().eval()(x), after)
+
+
+def test_the_merged_weight_is_kept_in_evaluation_and_dropped_in_training():
+    layer = make_layer().eval()
+    with torch.no_grad():
+        layer(draw(5, 8))
+        kept = layer._kept.merged
+        layer(draw(5, 8))
+    assert layer._kept.merged is kept and torch.equal(kept, layer.merged_weight())
+    assert layer.train()._kept is None
+    layer.eval()(draw(5, 8))
+    assert layer._kept is None  # with gradients, as an optimizer step may follow
+
+
+def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
+    layer = make_layer().eval()
+    x = draw(5, 8)
+    with torch.inference_mode():
+        expected = layer(x).clone()
+    y = layer(x)
+    y.sum().backward()
+    assert torch.equal(y.detach(), expected) and layer.sigma.grad is not None
+
+
+@pytest.mark.parametrize("name", ["values", "base_layer.weight"])
+def test_what_is_given_for_one_call_is_for_that_call(name):
+    layer, x = make_layer().eval(), draw(5, 8)
+    with torch.no_grad():
+        before = layer(x)
+        given = functional_call(layer, {name: torch.ones_like(layer.get_parameter(name))}, (x,))
+        assert not torch.allclose(given, before) and torch.equal(layer(x), before)
+
+
+def test_inference_mode_and_gradients_while_nothing_may_change():
+    layer = make_layer().eval()
+    layer.fix(2)
+    with torch.inference_mode():
+        layer(draw(5, 8))
+    layer(draw(5, 8)).sum().backward()
+    assert layer.sigma.grad is not None
+
+
+def test_a_pickle_holds_no_merged_weight():
+    layer = make_layer().eval()
+    with torch.no_grad():
+        layer(draw(5, 8))
+    assert layer._kept is not None and copy.deepcopy(layer)._kept is None
+
+
+@pytest.mark.parametrize(("m", "n"), [(6, 10), (8, 8), (12, 8)])
+def test_recomputing_the_weight_changes_no_gradient_and_keeps_no_weight(m, n):
+    results, held = [], []
+    for recompute in (False, True):
+        layer = make_layer(m, n, way="merged")
+        layer.recompute = recompute
+        kept = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t) or t, lambda t: t):
+            x = draw(5, n).requires_grad_()
+            y = layer(x)
+        held.append(sum(t.shape == (m, n) and t is not layer.weight and t is not layer.U for t in kept))
+        y.square().sum().backward()
+        results.append((y, x.grad, layer.values.grad, layer.sigma.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    assert held[1] < held[0]
+
+
+def test_the_merged_weight_is_formed_once_while_nothing_may_change(monkeypatch):
+    calls = []
+    compute = FrodLinear.merged_weight
+    monkeypatch.setattr(FrodLinear, "merged_weight", lambda self: calls.append(1) or compute(self))
+    layer = make_layer(way="merged")
+    expected = layer(draw(5, 8))
+    layer.fix(3)
+    for _ in range(3):
+        y = layer(draw(5, 8))
+        assert torch.equal(y, expected)
+        y.sum().backward()
+    assert len(calls) == 1
+    layer.fix(0)
+    move(layer)
+    assert not torch.equal(layer(draw(5, 8)), expected)
