@@ -26,8 +26,8 @@ from PIL import Image as Pillow
 from torch.utils.data import DataLoader
 
 from frod_bench.backbones.image_transform import ImageTransform
-from frod_bench.cli.list import read_group
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir
 from frod_bench.tasks.base import TaskData
 from frod_bench.tasks.selection import subset
 from frod_bench.tasks.sources.local import LocalSource

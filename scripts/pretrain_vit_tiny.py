@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy, pad
 from frod_bench.backbones.clip_tower import PatchMeanClassifier
 from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.backbones.vit import ASSETS, make_tower
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.paths import config_dir
 
 SETTINGS = {
     "seed": 0,

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from frod_bench.cli.list import read_group
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir
 from frod_bench.methods import make_method
 
 ROWS = {"glue": (1000, 1500), "vision": (600, 400)}  # that train, that judge

@@ -9,10 +9,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from frod_bench.cli.overrides import GROUPS, choices
-from frod_bench.cli.paths import config_dir
-from frod_bench.cli.recipe import PROTOCOLS, register_resolvers
-from frod_bench.cli.run import plain
+from frod_bench.config.catalogue import GROUPS, choices
+from frod_bench.config.paths import config_dir
+from frod_bench.config.recipe import PROTOCOLS, register_resolvers
+from frod_bench.config.resolve import resolve
 from frod_bench.methods import make_method, method_names
 from frod_bench.train.settings import TrainSettings
 
@@ -48,7 +48,7 @@ def test_every_cell_resolves(compose, composed_tasks, method, profile):
         config.task, config.recipe = other.task, other.recipe
         for protocol in PROTOCOLS:
             config.protocol = protocol
-            resolved = plain(config)
+            resolved = resolve(config)
             unresolved = [key for key, leaf in leaves(resolved).items() if "${" in str(leaf) or leaf == "???"]
             assert unresolved == [], (task, protocol)
             options = {k: value for k, value in resolved["method"].items() if k not in ABOUT and value is not None}
@@ -60,7 +60,7 @@ def test_every_cell_resolves(compose, composed_tasks, method, profile):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_made_without_data(composed_tasks, task):
-    config = plain(composed_tasks[task])
+    config = resolve(composed_tasks[task])
     made = instantiate(config["task"])
     assert made.name == task
     assert set(made.rows) == {made.train_split, *made.eval_splits}
@@ -68,7 +68,7 @@ def test_every_task_is_made_without_data(composed_tasks, task):
 
 @pytest.mark.parametrize("backbone", choices("backbone"))
 def test_every_backbone_is_made_without_weights(compose, backbone):
-    config = plain(compose(backbone=backbone, profile="smoke"))
+    config = resolve(compose(backbone=backbone, profile="smoke"))
     made = instantiate(config["backbone"])
     assert made.name == backbone
     assert made.targets
@@ -77,13 +77,13 @@ def test_every_backbone_is_made_without_weights(compose, backbone):
 
 def test_a_value_of_the_users_replaces_the_recipe(compose):
     config = compose(**{"task": "glue/rte", "train.epochs": 7, "protocol": "paper"})
-    assert plain(config)["train"]["epochs"] == 7
-    assert plain(compose(task="glue/rte", protocol="paper"))["train"]["epochs"] == 10
+    assert resolve(config)["train"]["epochs"] == 7
+    assert resolve(compose(task="glue/rte", protocol="paper"))["train"]["epochs"] == 10
 
 
 def test_the_recipe_is_looked_up_from_the_particular_to_the_general(compose):
     train = {
-        name: plain(compose(task="glue/mrpc", method="lora", **choice))["train"]
+        name: resolve(compose(task="glue/mrpc", method="lora", **choice))["train"]
         for name, choice in {
             "released": {"profile": "paper"},
             "goat": {"profile": "paper", "protocol": "goat"},
@@ -98,8 +98,8 @@ def test_the_recipe_is_looked_up_from_the_particular_to_the_general(compose):
 
 
 def test_a_data_root_makes_the_source_local(compose):
-    assert plain(compose(profile="offline"))["data"]["source"] == "packaged"
-    assert plain(compose(**{"profile": "offline", "data.root": "somewhere"}))["data"]["source"] == "local"
+    assert resolve(compose(profile="offline"))["data"]["source"] == "packaged"
+    assert resolve(compose(**{"profile": "offline", "data.root": "somewhere"}))["data"]["source"] == "local"
 
 
 def test_methods_and_their_files_are_the_same_set():

@@ -17,7 +17,7 @@ from frod_bench.errors import RequestError
 
 @dataclass
 class TableSweeperConf:
-    """What a file of `configs/sweep/` fills in; see `frod_bench.cli.cells` for its meaning."""
+    """What a file of `configs/sweep/` fills in; see `frod_bench.grid.cells` for its meaning."""
 
     _target_: str = "hydra_plugins.frod_bench_table.TableSweeper"
     max_batch_size: int | None = None

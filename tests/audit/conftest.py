@@ -9,7 +9,7 @@ import torch
 
 from frod_bench.audit import bases
 from frod_bench.audit.evidence import Evidence
-from frod_bench.cli.paths import config_dir, paper_dir
+from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.record import RunDirectory, RunRecord
 
 WIDTH = 24
@@ -95,7 +95,7 @@ def store(evidence):
         score[1]["epoch"] = len(accuracies)
         record = RunRecord(
             method=method, task=last.pop("task", "glue/sst2"), backbone="minilm", profile="offline",
-            protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), config_hash=f"hash{number}",
+            protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), identity=f"hash{number}",
             metric={"name": "accuracy", "higher_is_better": True}, status="completed",
             best=score[0], final=score[1], params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
             samples={"train": 10, "eval": 10}, time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0),

@@ -4,7 +4,7 @@ import pytest
 
 from frod_bench.audit.architectures import ARCHITECTURES
 from frod_bench.audit.params import account, unexplained
-from frod_bench.cli.paths import paper_dir
+from frod_bench.config.paths import paper_dir
 from frod_bench.methods import method_names
 
 # L (21 H^2 s rounded down a module + 9 H) and so on, for L layers of width H

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.paths import config_dir
 
 TASKS = [path.stem for path in sorted((config_dir() / "task/commonsense").glob("[!_]*.yaml"))]
 SMALL = ("profile=smoke", "train.epochs=1", "data.max_train=8", "data.max_eval=4")

@@ -52,7 +52,7 @@ def test_without_memory_the_message_says_what_would_fit(bench, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(Trainer, "_step", hungry)
-    monkeypatch.setattr("frod_bench.cli.job.total_memory", lambda device: 1)
+    monkeypatch.setattr("frod_bench.runs.job.total_memory", lambda device: 1)
     code, _, err = bench(*WORDS, "train.batch_size=4")
     assert code == 1
     assert "train.accumulate=2 halves what a batch needs" in err
@@ -65,7 +65,7 @@ def test_without_memory_the_message_says_what_would_fit(bench, monkeypatch):
 def test_the_second_run_on_a_directory_leaves(bench, tmp_path):
     assert bench(*WORDS)[0] == 0
     owner = RunDirectory("run")
-    owner.claim(owner.read_record().config_hash, "")
+    owner.claim(owner.read_record().identity, "")
     before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
     code, _, err = bench(*WORDS, "force=true")
     assert code == 2

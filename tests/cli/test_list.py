@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from frod_bench.cli.list import main, read_group
-from frod_bench.cli.paths import config_dir, requirements_file
+from frod_bench.cli.list import main
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir, requirements_file
 from frod_bench.tasks.sources.packaged import PACKAGE, packaged_folder
 from frod_bench.tasks.sources.packaged_images import REPOS
 

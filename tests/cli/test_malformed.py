@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from frod_bench.cli.job import run_job
-from frod_bench.cli.paths import config_dir
-from frod_bench.cli.recipe import register_resolvers
-from frod_bench.cli.run import _SECTIONS, plain
+from frod_bench.config.paths import config_dir
+from frod_bench.config.recipe import register_resolvers
+from frod_bench.config.resolve import _SECTIONS, resolve
 from frod_bench.errors import RequestError
 from frod_bench.record import RunRecord
 from frod_bench.record.schema import _digest
+from frod_bench.runs.job import run_job
 from frod_bench.tasks.checks import check_rows
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.sources import open_source
@@ -65,7 +65,7 @@ CUTS = st.one_of(st.just(1.0), st.floats(0, 1))
 @pytest.mark.parametrize("value", NASTY)
 def test_overrides(bench, monkeypatch, value):
     """Each nasty value for its part of the keys; nothing is trained."""
-    monkeypatch.setattr("frod_bench.cli.job._run_claimed", lambda *arguments: 0.0)
+    monkeypatch.setattr("frod_bench.runs.job._run_claimed", lambda *arguments: 0.0)
     for key in KEYS[NASTY.index(value) :: len(NASTY)]:
         code, _, err = bench("profile=smoke", f"{key}={value}")
         assert code in (0, 1, 2)
@@ -78,7 +78,7 @@ def composed():
     """The configuration that `frod-bench profile=smoke` runs, which takes Hydra most of a second."""
     register_resolvers()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return plain(hydra.compose("config", ["profile=smoke"]))
+        return resolve(hydra.compose("config", ["profile=smoke"]))
 
 
 def places(part, above=()):
@@ -96,8 +96,8 @@ def test_every_key_with_values_of_every_kind(composed, monkeypatch, tmp_path, tu
     def begin(*arguments, resume):
         raise RequestError("far enough")
 
-    monkeypatch.setattr("frod_bench.cli.job._run", begin)
-    monkeypatch.setattr("frod_bench.cli.job._claim", lambda *arguments: "new")
+    monkeypatch.setattr("frod_bench.runs.job._run", begin)
+    monkeypatch.setattr("frod_bench.runs.job._claim", lambda *arguments: "new")
     monkeypatch.chdir(tmp_path)
     for number, (*above, key) in enumerate(places(composed)):
         config = deepcopy(composed)
@@ -110,7 +110,7 @@ def test_every_key_with_values_of_every_kind(composed, monkeypatch, tmp_path, tu
 SCORE = {"value": 0.5, "epoch": 1, "metrics": {"accuracy": 0.5, "f1": 0.4}}
 RECORD = RunRecord(
     method="frod", task="glue/rte", backbone="x", profile="smoke", protocol="released", selection="last", seed=0,
-    config_hash="0" * 16, metric={"name": "accuracy", "higher_is_better": True}, status="completed",
+    identity="0" * 16, metric={"name": "accuracy", "higher_is_better": True}, status="completed",
     best=SCORE, final=SCORE, params={"trainable": 2, "head": 1, "total": 9, "pct_of_backbone": 12.5},
     samples={"train": 8, "eval": 4}, time={"init_s": 1.0, "train_s": 2.0, "eval_s": 1.0},
     memory={"peak_bytes": 10, "kind": "process"}, data={"source": "generated", "note": "few", "cut": "more"},

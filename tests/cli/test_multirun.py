@@ -17,7 +17,7 @@ def test_a_sweep_over_methods_and_seeds(smoke, tmp_path):
     cells = sorted((record.method, record.seed) for record in records)
     assert cells == [("frod", 0), ("frod", 1), ("lora", 0), ("lora", 1)]
     assert {record.status for record in records} == {"completed"}
-    assert len({record.config_hash for record in records}) == 4
+    assert len({record.identity for record in records}) == 4
     assert out.count("accuracy: best") == 4
 
 
@@ -43,7 +43,7 @@ def test_a_sweep_prints_no_secret(smoke, monkeypatch):
     def answered(*arguments):
         raise RunFailure(f"https://user:{secret}@host answered 401")
 
-    monkeypatch.setattr("frod_bench.cli.job._run_claimed", answered)
+    monkeypatch.setattr("frod_bench.runs.job._run_claimed", answered)
     code, out, err = smoke("-m", "method=lora", f"wandb.project={secret},mine")
     assert code == 1
     refused, failed, _ = err.splitlines()

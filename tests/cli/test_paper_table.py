@@ -3,7 +3,7 @@ import re
 import pytest
 import yaml
 
-from frod_bench.cli.identity import identity
+from frod_bench.config.catalogue import identity, settings
 from frod_bench.record import RunDirectory
 
 WORDS = ("--profile", "smoke", "--methods", "lora", "--tasks", "rte")
@@ -21,8 +21,8 @@ def runs(bench, tmp_path):
             part, _, leaf = key.partition("__")
             config = config | ({part: config[part] | {leaf: value}} if leaf else {part: value})
         record = first.read_record()
-        record.seed, record.config_hash = config["seed"], identity(config)
-        other.claim(record.config_hash, yaml.safe_dump(config))
+        record.seed, record.identity, record.settings = config["seed"], identity(config), settings(config)
+        other.claim(record.identity, yaml.safe_dump(config))
         for line in first.read_metrics():
             other.append_metrics(line)
         record.files = other.digests()

@@ -3,11 +3,11 @@ import torch
 
 from frod_bench.audit.architectures import ARCHITECTURES
 from frod_bench.backbones.base import belongs
-from frod_bench.cli.estimate import cost as cost_on
-from frod_bench.cli.estimate import count_rows, plan_facts
-from frod_bench.cli.footprint import footprint
-from frod_bench.cli.list import read_group
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir
+from frod_bench.forecast.cost import cost as cost_on
+from frod_bench.forecast.cost import count_rows, plan_facts
+from frod_bench.forecast.memory import footprint
 from frod_bench.methods.injection import find_targets
 
 BACKBONES = read_group(config_dir() / "backbone")

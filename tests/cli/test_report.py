@@ -21,7 +21,7 @@ def store(path, **changes):
         "protocol": "released",
         "selection": "best_on_eval",
         "seed": 0,
-        "config_hash": "0123456789abcdef",
+        "identity": "0123456789abcdef",
         "metric": {"name": "accuracy", "higher_is_better": True},
         "status": "completed",
         "best": score,

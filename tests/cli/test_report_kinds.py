@@ -17,7 +17,7 @@ def runs(tmp_path):
             best = {"value": score, "epoch": 1, "metrics": {"accuracy": score}}
             record = RunRecord(
                 method=method, task="glue/rte", backbone="minilm", profile="offline", protocol="released",
-                selection="best_on_eval", seed=seed, config_hash="0123456789abcdef", status="completed",
+                selection="best_on_eval", seed=seed, identity="0123456789abcdef", status="completed",
                 metric={"name": "accuracy", "higher_is_better": True}, best=best, final=best,
                 params={"trainable": 10, "head": 2, "total": 100, "pct_of_backbone": 8.0},
                 samples={"train": 4, "eval": 2}, time={"init_s": 0.1, "train_s": 3.0, "eval_s": 0.2},

@@ -100,7 +100,7 @@ def test_what_is_refused_removes_nothing(smoke, tmp_path, monkeypatch):
     def gone(*_):
         raise RequestError("There is no train.parquet.")
 
-    monkeypatch.setattr("frod_bench.cli.job.load_data", gone)
+    monkeypatch.setattr("frod_bench.runs.job.load_data", gone)
     assert smoke("out=run", "force=true")[0] == 2
     assert {file: file.read_bytes() for file in before} == before
 

@@ -8,8 +8,8 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 
-from frod_bench.cli.cells import load_preset
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.paths import config_dir
+from frod_bench.grid.tables import load_table
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def jobs():
 def test_all_cells_are_one_batch(jobs, name, profile, count):
     (batch,) = jobs(name, profile=profile)
     assert len({tuple(job) for job in batch}) == len(batch) == count
-    preset = load_preset(name)
+    preset = load_table(name)
     assert count == len(preset.rows) * len(preset.columns) * len(preset.seeds[profile].split(","))
 
 
@@ -72,8 +72,8 @@ def test_an_unknown_table_and_a_method_of_ones_own_are_refused(bench):
 
 def test_a_preset_runs_through_hydra(bench, monkeypatch):
     seen = []
-    job = SimpleNamespace(run_job=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
-    monkeypatch.setitem(sys.modules, "frod_bench.cli.job", job)
+    job = SimpleNamespace(run_advised=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
+    monkeypatch.setitem(sys.modules, "frod_bench.forecast.advised_run", job)
     one = ("task=vision/dtd", "method.sparsity=0.1", "train.lr.sparse=1e-4", "train.lr.diag=1e-3")
     code, _, err = bench("-m", "sweep=table5", "profile=smoke", *one)
     assert (code, err) == (0, "")

@@ -7,12 +7,12 @@ import signal
 import pytest
 import yaml
 
-from frod_bench.cli.cells import Cell
-from frod_bench.cli.fresh import Outcome
-from frod_bench.cli.identity import default_directory, identity
-from frod_bench.cli.table import Pace
+from frod_bench.config.catalogue import identity, settings
 from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, RunRecord, find_records
+from frod_bench.grid.cells import Cell
+from frod_bench.grid.missing import Pace
+from frod_bench.record import RunDirectory, RunRecord, default_directory, find_records
+from frod_bench.runs.fresh_process import Outcome
 
 WORDS = ("table", "4", "--profile", "smoke", "--methods", "lora", "--tasks", "rte,mrpc", "data.max_train=16")
 
@@ -23,7 +23,7 @@ def outcomes(monkeypatch):
     given = {}
 
     class Processes:
-        def __init__(self, configs):
+        def __init__(self, job, configs):
             pass
 
         def run(self, configs, jobs):
@@ -38,18 +38,19 @@ def outcomes(monkeypatch):
                 return Outcome(2, str(error))
             return Outcome(0, None)
 
-    monkeypatch.setattr("frod_bench.cli.table.FreshProcesses", Processes)
+    monkeypatch.setattr("frod_bench.grid.missing.FreshProcesses", Processes)
     return given
 
 
 def write(config):
     """Leave what a run of this configuration leaves."""
-    run = RunDirectory(default_directory(config))
+    run = RunDirectory(default_directory(config, identity(config)))
     run.claim(identity(config), yaml.safe_dump(config))
     score = {"value": 0.8, "epoch": 1, "metrics": {"accuracy": 0.8}}
     names = {key: config[key]["name"] for key in ("method", "task", "backbone", "profile")}
     record = RunRecord(
-        **names, **{key: config[key] for key in ("protocol", "selection", "seed")}, config_hash=identity(config),
+        **names, **{key: config[key] for key in ("protocol", "selection", "seed")},
+        identity=identity(config), settings=settings(config),
         status="completed", metric={"name": "accuracy", "higher_is_better": True}, best=score, final=score,
         params={"trainable": 10, "head": 2, "total": 100, "pct_of_backbone": 8.0},
         samples={"train": 4, "eval": 2}, time={"init_s": 0.1, "train_s": 3.0, "eval_s": 0.2},

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from frod_bench.backbones import clip_weights
-from frod_bench.cli.overrides import choices
+from frod_bench.config.catalogue import choices
 from frod_bench.record import RunDirectory
 
 TASKS = [task for task in choices("task") if task.startswith("vision/")]

@@ -14,7 +14,7 @@ def record() -> RunRecord:
         protocol="released",
         selection="best_on_eval",
         seed=0,
-        config_hash="0123456789abcdef",
+        identity="0123456789abcdef",
         metric={"name": "accuracy", "higher_is_better": True},
         status="completed",
         best=score,
@@ -35,7 +35,7 @@ def store():
 
     def make(path, record: RunRecord, epochs: int = 1) -> RunDirectory:
         directory = RunDirectory(path)
-        directory.claim(record.config_hash, "seed: 0\n")
+        directory.claim(record.identity, "seed: 0\n")
         for epoch in range(1, epochs + 1):
             directory.append_metrics({"epoch": epoch})
         directory.write_record(record)

@@ -7,11 +7,11 @@ from frod_bench.errors import RequestError
 from frod_bench.record import RunRecord
 
 IDENTITY = {
-    "method", "task", "backbone", "profile", "protocol", "selection", "seed", "config_hash", "metric",
+    "method", "task", "backbone", "profile", "protocol", "selection", "seed", "identity", "metric",
 }  # fmt: skip
 KEYS = IDENTITY | {
     "schema", "status", "error", "best", "final", "params", "samples", "time", "memory", "environment",
-    "data", "initialisation", "files",
+    "data", "initialisation", "files", "settings", "identity_version",
 }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_a_completed_record_needs_every_part(record, path):
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"schema": 3}, "schema is 3"),
+        ({"schema": 4}, "schema is 4"),
         ({"status": "done"}, "'done'"),
         ({"seed": "0"}, "seed"),
         ({"method": None}, "method"),
@@ -143,10 +143,12 @@ def test_layout_is_no_edit(record):
     assert RunRecord.from_json(json.dumps(json.loads(record.to_json()))) == record
 
 
-@pytest.mark.parametrize("schema", [1, 2])
-def test_a_record_without_a_digest_is_refused(record, schema):
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [(1, "no digest .*: make the run again"), (2, "python scripts/migrate_runs.py"), (3, "it lacks digest")],
+)
+def test_a_record_without_a_digest_is_refused(record, schema, message):
     content = json.loads(record.to_json()) | {"schema": schema}
     del content["digest"]
-    said = {1: "schema 1, which has no digest .*: make the run again", 2: "it lacks digest"}
-    with pytest.raises(RequestError, match=said[schema]):
+    with pytest.raises(RequestError, match=message):
         RunRecord.from_json(json.dumps(content))

@@ -1,6 +1,6 @@
 import pytest
 
-from frod_bench.record import RunDirectory, RunRecord, StoredRun, config_hash
+from frod_bench.record import RunDirectory, RunRecord, StoredRun, identity_of
 
 
 @pytest.fixture
@@ -21,11 +21,12 @@ def store(tmp_path):
         **changes,
     ):
         recipe = {"epochs": {"glue/rte": 3}.get(task, 2)}
-        config = {"method": {"name": method, "sparsity": sparsity}, "recipe": recipe, "seed": seed}
+        settings = {"method.name": method, "method.sparsity": sparsity, "seed": seed}
+        settings |= {f"recipe.{key}": value for key, value in recipe.items()}
         path = tmp_path / (folder or f"{task}/{method}-{sparsity}-{len(list(tmp_path.rglob('record.json')))}")
         directory = RunDirectory(path)
         text = f"method: {{name: {method}, sparsity: {sparsity}}}\nrecipe: {recipe}\nseed: {seed}\nout: {path}\n"
-        directory.claim(config_hash(config), text)
+        directory.claim(identity_of(settings), text)
         for epoch, score in enumerate((0.55, best, final), start=1):
             angle = None if tan_alpha is None else {"mean": tan_alpha * epoch, "min": 0.0, "max": 1.0}
             directory.append_metrics(
@@ -50,7 +51,8 @@ def store(tmp_path):
             "protocol": "released",
             "selection": "best_on_eval",
             "seed": seed,
-            "config_hash": config_hash(config),
+            "identity": identity_of(settings),
+            "settings": settings,
             "metric": {"name": "accuracy", "higher_is_better": True},
             "status": "completed",
             "best": {"value": best, "epoch": 2, "metrics": {"accuracy": best} | (others or {})},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, StoredRun
+from frod_bench.record import StoredRun
 from frod_bench.report import figure6
 
 
@@ -14,9 +14,7 @@ def cell(store):
 
     def write(sparsity=0.02, lr_sparse=1e-4, lr_diag=1e-3, task="vision/cars", score=0.5, angle=0.1, seed=0, epochs=4):
         run = store("frod", task, seed, sparsity=sparsity)
-        directory = RunDirectory(run.path)
-        text = directory.read_config() + f"train: {{epochs: {epochs}, lr: {{sparse: {lr_sparse}, diag: {lr_diag}}}}}\n"
-        directory.config.write_text(text)
+        run.record.settings |= {"train.epochs": epochs, "train.lr.sparse": lr_sparse, "train.lr.diag": lr_diag}
         lines = [
             {"epoch": e, "eval": {"accuracy": score + 0.01 * e}, "tan_alpha": angle and {"mean": angle * e}}
             for e in range(1, 5)

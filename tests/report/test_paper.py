@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from frod_bench.cli.paths import paper_dir
+from frod_bench.config.paths import paper_dir
 from frod_bench.report.paper import read_paper_table
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from frod_bench.cli.paths import paper_dir
+from frod_bench.config.paths import paper_dir
 from frod_bench.report.compare import Scope, agreement, compare
 from frod_bench.report.paper import read_paper_table
 from frod_bench.report.paper_tables import Comparison, to_csv, to_latex, to_markdown, to_text

@@ -86,14 +86,6 @@ def test_the_same_seed_twice_counts_once_and_is_told(store):
     assert "repeats" in warning
 
 
-def test_a_run_without_its_configuration_is_left_out_and_told(store):
-    run = store(seed=1)
-    (run.path / "config.yaml").unlink()
-    summary = summarise([store(), run])
-    assert summary.sections[0].rows[0].seeds == 1
-    assert str(run.path) in summary.warnings[0]
-
-
 def test_how_many_rows_train_and_judge_is_told_for_every_task(store):
     few = store(task="glue/sst2", seed=1, samples={"train": 1000, "eval": 872})
     many = store(task="glue/sst2", samples={"train": 67349, "eval": 872})

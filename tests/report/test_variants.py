@@ -1,6 +1,5 @@
 import pytest
 
-from frod_bench.errors import RequestError
 from frod_bench.report.variants import differing, label, settings
 
 
@@ -42,11 +41,3 @@ def test_what_differs_is_found_also_where_a_key_is_absent():
 def test_a_label_is_short_and_clear(keys, expected):
     variant = {"method.sparsity": "0.1", "lr.head": "1e-3", "warmup.head": "2"}
     assert label("frod", variant, keys) == expected
-
-
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n"])
-def test_a_broken_configuration_is_named(store, text):
-    run = store()
-    (run.path / "config.yaml").write_text(text)
-    with pytest.raises(RequestError, match=r"config\.yaml is broken"):
-        settings(run)

@@ -9,8 +9,8 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 
 from frod_bench.backbones.image_transform import ImageTransform
-from frod_bench.cli.recipe import register_resolvers
-from frod_bench.cli.run import plain
+from frod_bench.config.recipe import register_resolvers
+from frod_bench.config.resolve import resolve
 from frod_bench.errors import RequestError
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.local import LocalSource
@@ -27,7 +27,7 @@ def configured():
     register_resolvers()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         yield lambda name, *words: instantiate(
-            plain(compose("config", overrides=[f"task=commonsense/{name}", "profile=smoke", *words]))["task"]
+            resolve(compose("config", overrides=[f"task=commonsense/{name}", "profile=smoke", *words]))["task"]
         )
 
 

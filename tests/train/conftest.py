@@ -134,7 +134,7 @@ def make_run(tmp_path):
         run.claim("0" * 16, "seed: 0\n")
         words = dict.fromkeys(("task", "backbone", "profile", "protocol", "selection"), "toy")
         metric = {"name": "accuracy", "higher_is_better": True}
-        record = RunRecord(method=method, seed=0, config_hash="0" * 16, metric=metric, **words)
+        record = RunRecord(method=method, seed=0, identity="0" * 16, metric=metric, **words)
         parts = {"trainable": 1, "head": 1, "total": 1, "pct_of_backbone": 1.0}
         record.params, record.samples, record.data = parts, {"train": 40, "eval": 17}, {"source": "made up"}
         record.time = {"init_s": 0.0}

@@ -12,17 +12,16 @@ from torch import Tensor
 
 from frod_bench.audit.release import RELEASES, Release
 from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun, counting, find_records, leaves
+from frod_bench.record import StoredRun, find_records
 
 T = TypeVar("T")
 Weights = dict[str, Tensor]  # name of a target layer: W [m, n], in the model's order
 
 
 def settings(run: StoredRun) -> dict[str, Any]:
-    """Return what counts in the configuration of a run, by dotted key, and which rows it was made on."""
-    config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
+    """Return the settings of a run, by dotted key, and which rows it was made on."""
     rows = {f"data.{key}": run.record.data.get(key) for key in ("revision", "fingerprint")}
-    return dict(leaves(counting(config))) | rows
+    return run.record.settings | rows
 
 
 class Missing(Exception):
@@ -78,7 +77,7 @@ class Evidence:
 
     def _read_runs(self) -> list[StoredRun]:
         found = find_records(self.runs).runs
-        return list({run.record.config_hash: run for run in found if run.record.status == "completed"}.values())
+        return list({run.record.identity: run for run in found if run.record.status == "completed"}.values())
 
     def frod_runs(self) -> list[StoredRun]:
         """Return the completed FRoD runs whose last epoch reports tan alpha."""

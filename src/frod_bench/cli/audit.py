@@ -15,12 +15,12 @@ from frod_bench.audit.claims import CLAIMS, SECTIONS
 from frod_bench.audit.evidence import Evidence, Weights
 from frod_bench.cli import audit_params
 from frod_bench.cli.parser import command_parser
-from frod_bench.cli.paths import config_dir, paper_dir
-from frod_bench.cli.quiet import quiet_in_logs
 from frod_bench.cli.written import say_written, write_texts
+from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.injection import find_targets
 from frod_bench.record import environment
+from frod_bench.runs.quiet import quiet_in_logs
 
 _EXAMPLES = """\
 examples:

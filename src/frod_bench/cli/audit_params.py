@@ -10,8 +10,8 @@ from tabulate import tabulate
 
 from frod_bench.audit.params import Accounting, account, unexplained
 from frod_bench.cli.parser import command_parser
-from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.written import say_written, write_texts
+from frod_bench.config.paths import paper_dir
 
 _HEADERS = {
     "table": "table",

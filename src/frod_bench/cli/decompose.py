@@ -12,8 +12,8 @@ from transformers.pytorch_utils import Conv1D
 from frod_bench.adapters.frod import base_weight
 from frod_bench.backbones.directory import DTYPES
 from frod_bench.backbones.shards import LayerWeights, ModelShards
-from frod_bench.cli.list import read_group
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.cache import cache_directory
 from frod_bench.linalg.joint_stored import stored_joint_factors

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from frod_bench.cli.paths import requirements_file
+from frod_bench.config.paths import requirements_file
 from frod_bench.disk_cache import cache_folder
 from frod_bench.errors import RequestError
 

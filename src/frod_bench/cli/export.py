@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from frod_bench.cli.stored import stored_adapter, stored_config, stored_doubt
 from frod_bench.errors import RequestError
+from frod_bench.runs.stored import stored_adapter, stored_config, stored_doubt
 
 _EXAMPLES = """\
 examples:
@@ -49,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
-    from frod_bench.cli.quiet import quiet_in_logs
-    from frod_bench.cli.trusted import build  # these take seconds, and a wrong request is told before
+    from frod_bench.config.instantiate import build  # these take seconds, and a wrong request is told before
     from frod_bench.methods import load_adapter
+    from frod_bench.runs.quiet import quiet_in_logs
 
     quiet_in_logs()
     backbone = build(config["backbone"], "backbones")

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.cli.parser import command_parser
-from frod_bench.cli.paths import paper_dir
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import writing
+from frod_bench.config.paths import paper_dir
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun
 from frod_bench.report import figure4, figure6, landscapes

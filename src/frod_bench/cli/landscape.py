@@ -7,15 +7,15 @@ import torch
 from accelerate.utils import send_to_device
 from tqdm import tqdm
 
-from frod_bench.cli.job import load_data, make_parts
-from frod_bench.cli.quiet import quiet_in_logs
-from frod_bench.cli.stored import stored_adapter, stored_config
 from frod_bench.errors import RequestError
 from frod_bench.landscape import cache
 from frod_bench.landscape.surface import Weights, grid, losses
 from frod_bench.methods import load_adapter
 from frod_bench.methods.injection import find_head, find_targets
 from frod_bench.record import RunDirectory, StoredRun
+from frod_bench.runs.job import load_data, make_parts
+from frod_bench.runs.quiet import quiet_in_logs
+from frod_bench.runs.stored import stored_adapter, stored_config
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import chunks
 

@@ -3,13 +3,13 @@
 import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from tabulate import tabulate
 
-from frod_bench.cli.paths import config_dir
-from frod_bench.cli.recipe import register_resolvers
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir
+from frod_bench.config.recipe import register_resolvers
 
 _EXAMPLES = """\
 examples:
@@ -29,31 +29,6 @@ def main(argv: list[str]) -> int:
     else:
         print(tabulate([{key: _cell(value) for key, value in row.items()} for row in rows], headers="keys"))
     return 0
-
-
-def read_group(folder: Path) -> dict[str, dict]:
-    """Return the options of a configuration group by the name to type, sorted.
-
-    Left out are hidden files (`_base`) and those with nothing but `defaults`, which only stand for another option.
-    Defaults are merged as Hydra does within a group; interpolations stay as written.
-    """
-    paths = sorted(path for path in folder.rglob("*.yaml") if not path.name.startswith("_"))
-    names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
-    return {name: OmegaConf.to_container(_compose(folder, name)) for name in names if _load(folder, name)[1]}
-
-
-def _compose(folder: Path, name: str) -> DictConfig:
-    defaults, config = _load(folder, name)
-    bases = [base.partition("@")[0] for base in defaults if isinstance(base, str) and base != "_self_"]
-    return OmegaConf.merge(*(_compose(folder, base) for base in bases if base[0] != "/"), config)
-
-
-def _load(folder: Path, name: str) -> tuple[list, DictConfig]:
-    """Return a file's defaults and its own values, those of the group alone when it writes to the root."""
-    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
-    config = OmegaConf.create(text)
-    defaults = config.pop("defaults", [])
-    return defaults, config[folder.name] if text.startswith("# @package _global_") else config
 
 
 def _task(name: str, config: dict) -> dict:

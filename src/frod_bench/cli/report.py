@@ -4,11 +4,11 @@ import argparse
 import importlib
 from pathlib import Path
 
-from frod_bench.cli import paper_table
-from frod_bench.cli.paper_table import is_printed
+from frod_bench.cli import report_table
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts, writing
+from frod_bench.grid.paper import is_printed
 from frod_bench.report.figures import learning_curves
 from frod_bench.report.summary import Summary
 from frod_bench.report.tables import to_csv, to_markdown, to_text
@@ -34,7 +34,7 @@ def main(argv: list[str]) -> int:
     Raises RequestError when a folder does not exist, holds no run, or the place to write cannot be written.
     """
     if argv and is_printed(argv[0]):
-        return paper_table.main(argv)
+        return report_table.main(argv)
     if argv and argv[0] in _KINDS:
         return importlib.import_module(_KINDS[argv[0]]).main(argv[1:])
     arguments = _parser().parse_intermixed_args(argv)

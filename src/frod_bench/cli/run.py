@@ -8,17 +8,16 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from frod_bench.cli.overrides import check_overrides, in_one_sentence
-from frod_bench.cli.paths import config_dir
-from frod_bench.cli.recipe import check_protocol, register_resolvers
+from frod_bench.config.overrides import check_overrides, in_one_sentence
+from frod_bench.config.paths import config_dir
+from frod_bench.config.recipe import register_resolvers
+from frod_bench.config.resolve import resolve
 from frod_bench.console import drop_unsaid, say
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.record.secrets import redact
-
-_SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "checkpoint", "wandb")
 
 
 def main(argv: list[str]) -> int:
@@ -65,25 +64,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def plain(config: DictConfig) -> dict:
-    """Return the configuration with every interpolation resolved and without the recipe tables."""
-    for key in _SECTIONS:
-        if not OmegaConf.is_dict(OmegaConf.select(config, key)):
-            raise RequestError(f"{key} holds further keys and takes no value of its own: type {key}.KEY=VALUE.")
-    check_protocol(config.protocol)
-    resolved = OmegaConf.to_container(config, resolve=True)
-    resolved.pop("recipe")
-    return resolved
-
-
 def _run(config: DictConfig) -> float:
     try:
-        resolved = plain(config)
+        resolved = resolve(config)
     except OmegaConfBaseException as error:
         raise in_one_sentence(error, []) from error
-    from frod_bench.cli.job import run_job  # torch and transformers take seconds; what is refused needs neither
+    from frod_bench.forecast.advised_run import run_advised  # torch takes seconds; what is refused does not need it
 
-    return run_job(resolved)
+    return run_advised(resolved)
 
 
 def _sweep_overrides() -> str | None:

@@ -4,9 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from frod_bench.cli.identity import output_root
 from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun, find_records
+from frod_bench.record import StoredRun, find_records, output_root
 from frod_bench.report.summary import Summary, summarise
 
 

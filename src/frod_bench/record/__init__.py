@@ -1,9 +1,9 @@
 """What a run leaves behind: its record, its metrics a line an epoch, and the directory that holds them."""
 
-from frod_bench.record.counting import counting, leaves
 from frod_bench.record.environment import environment
 from frod_bench.record.found import FoundRuns, StoredRun, find_records
-from frod_bench.record.hashing import config_hash
+from frod_bench.record.identity import identity_of, settings_of
+from frod_bench.record.places import default_directory, output_root
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.secrets import redact
 from frod_bench.record.store import RunDirectory
@@ -13,10 +13,11 @@ __all__ = [
     "RunDirectory",
     "RunRecord",
     "StoredRun",
-    "config_hash",
-    "counting",
+    "default_directory",
     "environment",
     "find_records",
-    "leaves",
+    "identity_of",
+    "output_root",
     "redact",
+    "settings_of",
 ]

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from frod_bench.errors import RequestError
+from frod_bench.record.identity import IDENTITY_VERSION
 from frod_bench.record.kinds import misfit
 
-SCHEMA = 2
+SCHEMA = 3
 DIGEST = "digest"
 STATUSES = ("running", "completed", "failed")
 
@@ -39,13 +40,14 @@ METRICS = {
     "flops?": float,
 }
 LOSSES = {"epoch": int, "losses": list}
-_WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "config_hash")
+_WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "identity")
 
 
 @dataclass(kw_only=True)
 class RunRecord:
     """One run in figures; the keys of `record.json` are these fields.
 
+    `settings` are what makes the run the run that it is and `identity` names them, see `record.identity`.
     `best` and `final` are `{value, epoch, metrics}`, None before the first evaluation; `value` is the primary
     metric on the evaluation split, a fraction. `final` is the last epoch, `best` the one with the best value, or
     with `selection` holdout the best on the hold-out. `params.pct_of_backbone` is a percentage, times end in `_s`,
@@ -61,8 +63,9 @@ class RunRecord:
     protocol: str
     selection: str
     seed: int
-    config_hash: str
+    identity: str
     metric: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
     status: str = "running"
     error: str | None = None
     best: dict[str, Any] | None = None
@@ -75,6 +78,7 @@ class RunRecord:
     data: dict[str, Any] = field(default_factory=dict)
     initialisation: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    identity_version: int = IDENTITY_VERSION
     schema: int = SCHEMA
 
     @property
@@ -130,6 +134,8 @@ def _unseal(content: Any) -> str | None:
         return "it is not a JSON object"
     if content.get("schema") == 1:
         return "it is of schema 1, which has no digest to tell whether it was edited: make the run again"
+    if content.get("schema") == 2:
+        return "it is of schema 2 (version 0.1). Type: python scripts/migrate_runs.py FOLDER"
     digest = content.pop(DIGEST, None)
     if digest is None:
         return f"it lacks {DIGEST}"
@@ -149,7 +155,7 @@ def _problem(content: Any) -> str | None:
         return f"it has the unknown key {', '.join(unknown)}"
     if content["status"] not in STATUSES:
         return f"its status is {content['status']!r:.80}, not one of {', '.join(STATUSES)}"
-    kinds = dict.fromkeys(_WORDS, str) | {"seed": int, "error": str | None}
+    kinds = dict.fromkeys(_WORDS, str) | {"seed": int, "error": str | None, "settings": {}, "identity_version": int}
     problems = (misfit(content[key], kind, key) for key, kind in kinds.items())
     return next(filter(None, problems), None) or _problem_of_parts(content)
 

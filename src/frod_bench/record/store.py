@@ -16,7 +16,7 @@ from frod_bench.record.kinds import misfit
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord, loads_strict
 
-_HASH_LINE = "# config_hash: "
+_IDENTITY_LINE = "# identity: "
 _ADAPTER = "adapter/"
 _FORCED = "\nforce: true\n"  # in the configuration of the command that began, or went on with, a run
 
@@ -39,7 +39,7 @@ class RunDirectory:
         self.landscapes = self.path / "landscapes"
         self._lock = DirectoryLock(self.path)
 
-    def claim(self, config_hash: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
+    def claim(self, identity: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
         """Take the directory for the run of this configuration until `release`, and write `config.yaml`.
 
         Returns "completed" when that very run is already there (nothing is written), "resume" when it was
@@ -51,7 +51,7 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-            self._refuse_other(config_hash)
+            self._refuse_other(identity)
             self._sweep()
             if force and self.record.exists() and not self._is_begun_by_force():
                 return "new"
@@ -59,17 +59,17 @@ class RunDirectory:
             if state == "new":
                 self._clear()
             if state != "completed":
-                self._write_config(config_hash, config_yaml)
+                self._write_config(identity, config_yaml)
         except OSError as error:
             raise RequestError(
                 f"The run directory {self.path} cannot be written ({error.strerror}). Give another one with out=DIR."
             ) from error
         return state
 
-    def begin(self, config_hash: str, config_yaml: str) -> None:
+    def begin(self, identity: str, config_yaml: str) -> None:
         """Remove what the same run left before, now that a new one is known to be possible."""
         self._clear()
-        self._write_config(config_hash, config_yaml)
+        self._write_config(identity, config_yaml)
 
     def release(self) -> None:
         """Let another process have the directory."""
@@ -164,24 +164,24 @@ class RunDirectory:
         """Return whether a forced run was interrupted here: what queues its command again must not begin it again."""
         return self.config.exists() and _FORCED in self.read_config() and not self.is_completed()
 
-    def _refuse_other(self, config_hash: str) -> None:
+    def _refuse_other(self, identity: str) -> None:
         advice = "Give another one with out=DIR, or delete it."
-        held = self._held_hash()
+        held = self._held_identity()
         # Names with a dot are left by tools (.hydra, a temporary file), not by a person.
         if held is None and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise RequestError(f"The directory {self.path} is not empty and holds no run. {advice}")
-        if held not in (None, config_hash):
+        if held not in (None, identity):
             raise RequestError(
                 f"The directory {self.path} holds a run of another configuration"
-                f" (config_hash {held}; this one is {config_hash}). {advice}"
+                f" (identity {held}; this one is {identity}). {advice}"
             )
 
-    def _held_hash(self) -> str | None:
+    def _held_identity(self) -> str | None:
         if self.config.exists():
             first = _read(self.config).partition("\n")[0]
-            if first.startswith(_HASH_LINE):
-                return first.removeprefix(_HASH_LINE)
-        return self.read_record().config_hash if self.record.exists() else None
+            if first.startswith(_IDENTITY_LINE):
+                return first.removeprefix(_IDENTITY_LINE)
+        return self.read_record().identity if self.record.exists() else None
 
     def _digests(self, files: Iterable[Path]) -> dict[str, str]:
         # names with a dot are left by tools
@@ -194,8 +194,8 @@ class RunDirectory:
             for file in self.path.glob(pattern):
                 file.unlink()
 
-    def _write_config(self, config_hash: str, config_yaml: str) -> None:
-        _write(self.config, f"{_HASH_LINE}{config_hash}\n{config_yaml}")
+    def _write_config(self, identity: str, config_yaml: str) -> None:
+        _write(self.config, f"{_IDENTITY_LINE}{identity}\n{config_yaml}")
 
     def _clear(self) -> None:
         for file in (self.record, self.metrics, self.losses):

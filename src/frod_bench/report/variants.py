@@ -1,40 +1,23 @@
 """What sets runs of one method apart: the settings in which their configurations differ."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-import yaml
-
-from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, StoredRun, counting, leaves
+from frod_bench.record import StoredRun
 
 
 def settings(run: StoredRun) -> dict[str, str]:
-    """Return what `configuration` does without the seed: what the runs of one experiment have in common."""
-    return {key: value for key, value in configuration(run).items() if key != "seed"}
+    """Return what the runs of one experiment have in common, `{dotted key: value}`: all settings but the seed.
 
-
-def configuration(run: StoredRun) -> dict[str, str]:
-    """Return what counts in the run's configuration as `{dotted key: value}`.
-
-    The version of the data is a part of it: runs on different rows are different experiments. Raises
-    RequestError when the run's `config.yaml` is missing or broken.
+    The version of the data is a part of it: runs on different rows are different experiments.
     """
-    version = {key: run.record.data.get(key) for key in ("revision", "fingerprint")}
-    counted = [*leaves(counting(read_configuration(run))), *leaves(counting({"data": version}))]
-    return {key: str(value) for key, value in counted}
+    return {key: value for key, value in settings_with_seed(run).items() if key != "seed"}
 
 
-def read_configuration(run: StoredRun) -> dict[str, Any]:
-    """Return the run's `config.yaml`. Raises RequestError when it is missing or broken."""
-    directory = RunDirectory(run.path)
-    try:
-        config = yaml.safe_load(directory.read_config())
-    except yaml.YAMLError as error:
-        raise RequestError(f"{directory.config} is broken: it is not YAML.") from error
-    if not isinstance(config, dict):
-        raise RequestError(f"{directory.config} is broken: it is not a configuration.")
-    return config
+def settings_with_seed(run: StoredRun) -> dict[str, str]:
+    """Return all settings of a run and the version of its data, `{dotted key: value}`."""
+    version = {f"data.{key}": run.record.data.get(key) for key in ("revision", "fingerprint")}
+    known = run.record.settings | {key: value for key, value in version.items() if value is not None}
+    return {key: str(value) for key, value in known.items()}
 
 
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:

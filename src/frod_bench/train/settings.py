@@ -25,8 +25,8 @@ class TrainSettings:
     lr: dict[str, float]  # by role
     roles: tuple[str, ...]  # of the method; each needs a learning rate
     accumulate: int = 1
-    auto_batch: bool | None = None
-    shard: bool | None = None
+    auto_batch: bool = False
+    shard: bool = False
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
     schedule: str = "constant"
@@ -65,7 +65,7 @@ class TrainSettings:
             self._number("clip_norm", self.clip_norm, 0.0, math.inf)
             if self.clip_norm == 0:
                 raise RequestError("train.clip_norm=0 is not accepted: a number above 0, or null for no clipping.")
-        for key, accepted in (("auto_batch", bool | None), ("shard", bool | None), ("group_by_length", bool)):
+        for key, accepted in (("auto_batch", bool), ("shard", bool), ("group_by_length", bool)):
             if not isinstance(getattr(self, key), accepted):
                 raise RequestError(f"train.{key}={getattr(self, key)} is not accepted: true or false.")
         for key, accepted in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("device", DEVICES)):

@@ -5,7 +5,7 @@ from typing import Any
 from frod_bench.record import StoredRun
 from frod_bench.report.style import COLOURS
 from frod_bench.report.summary import Row, Section, Summary
-from frod_bench.report.variants import configuration, differing
+from frod_bench.report.variants import differing, settings_with_seed
 
 _DIGITS = 5  # significant ones, of everything that is only drawn
 
@@ -17,7 +17,7 @@ def page_data(summary: Summary) -> dict[str, Any]:
     """
     rows = [(number, row) for number, section in enumerate(summary.sections) for row in section.rows]
     placed = [(number, row, run) for number, row in rows for run in row.runs]
-    configurations = [configuration(run) for *_, run in placed]
+    configurations = [settings_with_seed(run) for *_, run in placed]
     keys = differing(configurations) if configurations else set()
     return {
         "colours": COLOURS,

@@ -8,10 +8,10 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.catalogue import GROUPS, choices
+from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, nearest
 
-GROUPS = ("backbone", "method", "profile", "task")
 # empty, a number, a list, a mapping, a word with a meaning of its own, or a file that is only a part of others
 _NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
 _FLAGS_WITH_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
@@ -35,13 +35,6 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
             raise RequestError(f"{word!r} is no {kind}. {hint}")
         if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
             raise _unknown_choice(key, value)
-
-
-def choices(group: str) -> list[str]:
-    """Return what can be chosen in a configuration group, e.g. glue/rte in `task`."""
-    folder = config_dir() / group
-    files = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.yaml"))]
-    return [file.as_posix() for file in files if not file.name.startswith("_") and file.parts[0] != "default"]
 
 
 def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:

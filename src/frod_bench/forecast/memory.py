@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from frod_bench.cli.estimate import row_length, target_shapes
-from frod_bench.cli.trusted import build, build_method
+from frod_bench.config.instantiate import build, build_method
 from frod_bench.errors import RequestError
+from frod_bench.forecast.cost import row_length, target_shapes
 from frod_bench.methods.base import Method
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 

@@ -2,8 +2,8 @@ from contextlib import suppress
 
 import pytest
 
-from frod_bench.cli import trusted
-from frod_bench.cli.trusted import build
+from frod_bench.config import instantiate
+from frod_bench.config.instantiate import build
 from frod_bench.errors import RequestError
 
 TINY = {"_target_": "frod_bench.backbones.tiny.TinyBackbone", "name": "x", "model_type": "roberta"}
@@ -57,6 +57,6 @@ def test_an_interrupt_of_an_import_stays_one(monkeypatch):
         except KeyboardInterrupt as stop:
             raise ImportError("half of a library") from stop
 
-    monkeypatch.setattr(trusted, "_class", lambda target, group: interrupted)
+    monkeypatch.setattr(instantiate, "_class", lambda target, group: interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(TINY, "backbones")

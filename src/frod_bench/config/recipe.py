@@ -4,7 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, nearest
 
 PROTOCOLS = ("released", "paper", "goat")

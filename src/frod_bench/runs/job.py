@@ -3,6 +3,7 @@
 import contextlib
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,19 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from frod_bench.backbones.base import Backbone, belongs
-from frod_bench.cli.checks import check_config, check_finite, check_no_secret
-from frod_bench.cli.device import device_name, total_memory
-from frod_bench.cli.footprint import what_would_fit
-from frod_bench.cli.identity import default_directory, identity
-from frod_bench.cli.quiet import quiet_in_logs
-from frod_bench.cli.trusted import build, build_method
+from frod_bench.config.catalogue import identity, settings
+from frod_bench.config.checks import check_config, check_finite, check_no_secret
+from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted, Method
-from frod_bench.record import RunDirectory, RunRecord, environment, redact
+from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
+from frod_bench.runs.quiet import quiet_in_logs
 from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.checkpoint import delete_checkpoints
+from frod_bench.train.device import device_name, total_memory
 from frod_bench.train.fit import fit
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.out_of_memory import is_out_of_memory
@@ -34,6 +34,7 @@ from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import Trainer
 
 _TRACEBACK = "traceback.txt"
+Advise = Callable[[dict[str, Any], int], str]
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,17 @@ class Parts:
     task: Task
 
 
-def run_job(config: dict[str, Any]) -> float:
+def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
     """Run a configuration to its end, or say that it is complete already; return its score for a search.
 
+    `advise` gets the configuration and the device's bytes when memory runs out, and returns a sentence on what fits.
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
     parts = make_parts(config)
     accelerator = make_accelerator(parts.settings)
-    run = RunDirectory(config["out"] or default_directory(config))
+    run = RunDirectory(config["out"] or default_directory(config, identity(config)))
     try:
-        return _run_claimed(config, parts, accelerator, run, _claim(run, config, accelerator))
+        return _run_claimed(config, parts, accelerator, run, _claim(run, config, accelerator), advise)
     finally:
         run.release()
         with contextlib.suppress(OSError):  # not empty, as a rule
@@ -64,7 +66,12 @@ def run_job(config: dict[str, Any]) -> float:
 
 
 def _run_claimed(
-    config: dict[str, Any], parts: Parts, accelerator: Accelerator, run: RunDirectory, state: str
+    config: dict[str, Any],
+    parts: Parts,
+    accelerator: Accelerator,
+    run: RunDirectory,
+    state: str,
+    advise: Advise | None,
 ) -> float:
     main = accelerator.is_main_process
     label = (
@@ -86,9 +93,9 @@ def _run_claimed(
         raise
     except Exception as error:
         failure = _failure(error, run)
-        if main and isinstance(failure, OutOfMemory) and failure.key == "accumulate":
+        if main and advise is not None and isinstance(failure, OutOfMemory) and failure.key == "accumulate":
             with contextlib.suppress(Exception):  # a guess that fails must not hide what it is about
-                failure = RunFailure(f"{failure} {what_would_fit(config, total_memory(accelerator.device))}")
+                failure = RunFailure(f"{failure} {advise(config, total_memory(accelerator.device))}")
         if main:
             record.status, record.error = "failed", redact(str(failure))
             with contextlib.suppress(OSError, RunFailure):  # the disk is full or the directory gone: the reason stands
@@ -206,7 +213,8 @@ def _new_record(config: dict[str, Any]) -> RunRecord:
         protocol=config["protocol"],
         selection=config["selection"],
         seed=config["seed"],
-        config_hash=identity(config),
+        identity=identity(config),
+        settings=settings(config),
         metric={"name": config["task"]["metrics"][0], "higher_is_better": True},
     )
 

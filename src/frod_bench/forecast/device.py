@@ -1,13 +1,13 @@
-"""What the device of a run is called in records and plans, and what it can do."""
+"""What a device can do: its rates, its memory and its power."""
 
-import os
 import time
 from dataclasses import dataclass
 
 import torch
 
-from frod_bench.cli.estimate import plan_facts
 from frod_bench.errors import RequestError, nearest
+from frod_bench.forecast.facts import plan_facts
+from frod_bench.train.device import device_name, total_memory
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,6 @@ class Device:
     memory_bytes: int
     watts: float | None
     evidence: str
-
-
-def device_name(device: torch.device) -> str:
-    """Return the name of a GPU, or `cpu` with the threads that torch uses."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"cpu, {torch.get_num_threads()} threads"
 
 
 def named_device(name: str) -> Device:
@@ -41,13 +34,6 @@ def named_device(name: str) -> Device:
         watts=sheet["watts"],
         evidence=f"its data sheet times {facts['utilisation']}, an assumption",
     )
-
-
-def total_memory(device: torch.device) -> int:
-    """Return the bytes of memory of a GPU, or of the host."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def this_device() -> Device:

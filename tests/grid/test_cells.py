@@ -1,53 +1,46 @@
-import argparse
 import itertools
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from frod_bench.cli.cells import compose_cells, load_preset, presets, restricted
-from frod_bench.cli.identity import identity
-from frod_bench.cli.overrides import choices
-from frod_bench.cli.paths import paper_dir
+from frod_bench.config.catalogue import choices, identity
+from frod_bench.config.paths import paper_dir
 from frod_bench.errors import RequestError
+from frod_bench.grid.cells import compose_cells
+from frod_bench.grid.tables import load_table, table_names
 from frod_bench.record import RunDirectory
 from frod_bench.report.paper import AVERAGE, read_paper_table
 
 
-def asked(table, **options):
-    plain = {"profile": "smoke", "seeds": None, "methods": None, "tasks": None, "words": []}
-    return argparse.Namespace(table=table, **plain | options)
-
-
-def compose(table, *overrides, **options):
-    arguments = asked(table, **options)
-    return compose_cells(restricted(arguments), arguments, list(overrides))
+def compose(table, *overrides, profile="smoke", seeds=None, methods=None, tasks=None):
+    return compose_cells(load_table(table).restricted(methods, tasks), profile, seeds, list(overrides))
 
 
 @pytest.mark.parametrize("name", ["table2", "table3", "table4", "table5"])
 def test_presets_have_the_papers_rows_and_columns(name):
-    preset, paper = load_preset(name), read_paper_table(paper_dir(), name)
-    columns = [f"epoch {epoch}" for epoch in preset.epochs] if preset.epochs else [*preset.columns, AVERAGE]
+    table, paper = load_table(name), read_paper_table(paper_dir(), name)
+    columns = [f"epoch {epoch}" for epoch in table.epochs] if table.epochs else [*table.columns, AVERAGE]
     assert columns == list(paper.columns)
-    assert list(preset.rows) == [row for row in paper.rows if row != "ChatGPT"]
+    assert list(table.rows) == [row for row in paper.rows if row != "ChatGPT"]
 
 
 def test_the_grid_has_64_settings_and_holds_those_of_table_5():
-    grid = {frozenset(words) for words in load_preset("figure6").rows.values()}
-    printed = {frozenset(words) for words in load_preset("table5").rows.values()}
+    grid = {frozenset(words) for words in load_table("figure6").rows.values()}
+    printed = {frozenset(words) for words in load_table("table5").rows.values()}
     assert (len(grid), len(printed)) == (64, 12)
     assert printed < grid
 
 
 def test_the_table_of_methods_has_every_method():
-    words = {word for row in load_preset("methods").rows.values() for word in row}
+    words = {word for row in load_table("methods").rows.values() for word in row}
     assert {f"method={name}" for name in choices("method")} <= words
 
 
 def test_only_files_with_rows_are_tables():
-    assert "optuna" not in presets()
+    assert "optuna" not in table_names()
     with pytest.raises(RequestError, match=r"no table table7.*table5"):
-        load_preset("7")
+        load_table("7")
 
 
 def test_cells_are_the_papers_rows_and_columns_a_seed_after_the_other():
@@ -71,19 +64,19 @@ def test_cells_are_the_papers_rows_and_columns_a_seed_after_the_other():
 )
 def test_a_cell_is_the_run_that_its_words_make(bench, tmp_path, monkeypatch, table, row, column, words):
     seen = []
-    job = SimpleNamespace(run_job=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
-    monkeypatch.setitem(sys.modules, "frod_bench.cli.job", job)
+    job = SimpleNamespace(run_advised=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
+    monkeypatch.setitem(sys.modules, "frod_bench.forecast.advised_run", job)
     assert bench("profile=smoke", *words, "train.epochs=1")[0] == 0
     # the last column and the last row of what is chosen are those that are put in by hand
-    first = next(iter(load_preset(f"table{table}").columns))
+    first = next(iter(load_table(f"table{table}").columns))
     cells = compose(table, "train.epochs=1", methods=f"{row},LoRA", tasks=f"{first},{column}")
     assert [cell.config for cell in cells if (cell.row, cell.column) == (row, column)] == seen
 
 
 def test_rows_and_columns_can_be_chosen_by_any_of_their_names():
-    preset = restricted(asked("2", methods="frod,LoRA", tasks="dtd,vision/cars,SVHN"))
-    assert list(preset.rows) == ["LoRA", "FRoD(s=0.01)", "FRoD(s=0.02)"]
-    assert list(preset.columns) == ["Cars", "DTD", "SVHN"]
+    table = load_table("2").restricted("frod,LoRA", "dtd,vision/cars,SVHN")
+    assert list(table.rows) == ["LoRA", "FRoD(s=0.01)", "FRoD(s=0.02)"]
+    assert list(table.columns) == ["Cars", "DTD", "SVHN"]
 
 
 @pytest.mark.parametrize(
@@ -114,12 +107,12 @@ def test_a_cell_is_complete_when_its_very_run_is(monkeypatch, tmp_path, record):
     assert cell.completed() is None
     run = RunDirectory(cell.directory)
     run.claim(identity(cell.config), "method: {name: lora}\n")
-    for status, config_hash, complete in (
+    for status, name, complete in (
         ("failed", identity(cell.config), False),
         ("completed", "0123456789abcdef", False),
         ("completed", identity(cell.config), True),
     ):
-        record.status, record.config_hash = status, config_hash
+        record.status, record.identity = status, name
         run.write_record(record)
         assert (cell.completed() is not None) == complete
     record.files = run.digests()
@@ -144,7 +137,7 @@ def record():
         protocol="released",
         selection="best_on_eval",
         seed=0,
-        config_hash="",
+        identity="",
         metric={"name": "accuracy", "higher_is_better": True},
         best=score,
         final=score,

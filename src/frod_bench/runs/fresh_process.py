@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, NamedTuple
@@ -30,11 +30,13 @@ class FreshProcesses:
     With a GPU it is a new interpreter, as a library that touches the device on import must not be forked.
     """
 
-    def __init__(self, configs: Iterable[dict[str, Any]]):
+    def __init__(self, job: Callable[[dict[str, Any]], Any], configs: Iterable[dict[str, Any]]):
+        """`job` runs one configuration; a process imports it by its name. `configs` tell what to import beforehand."""
         import torch
 
+        self._job = job
         self._context: Any = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
-        modules = {"frod_bench.cli.job", *_LATE}
+        modules = {job.__module__, *_LATE}
         for config in configs:
             modules |= {config[part]["_target_"].rpartition(".")[0] for part in ("backbone", "task")}
             modules.add(f"frod_bench.methods.{config['method']['name']}")
@@ -76,7 +78,7 @@ class FreshProcesses:
 
     def _start(self, config: dict[str, Any], jobs: int) -> tuple[Any, Connection]:
         here, there = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_run, args=(config, dict(os.environ), there, jobs))
+        process = self._context.Process(target=_run, args=(self._job, config, dict(os.environ), there, jobs))
         process.start()
         there.close()
         return process, here
@@ -109,16 +111,20 @@ def _sigterm_raised() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _run(config: dict[str, Any], environment: dict[str, str], outcome: Connection, jobs: int) -> None:
+def _run(
+    job: Callable[[dict[str, Any]], Any],
+    config: dict[str, Any],
+    environment: dict[str, str],
+    outcome: Connection,
+    jobs: int,
+) -> None:
     os.setpgrp()  # a terminal's Ctrl-C reaches the parent alone, which passes it on once
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if jobs > 1:
         _share(jobs)
-    from frod_bench.cli.job import run_job
-
     try:
-        run_job(config)
+        job(config)
     except RequestError as error:
         outcome.send(Outcome(2, str(error)))
     except RunFailure as error:

@@ -8,7 +8,7 @@ import os
 import pytest
 import yaml
 
-from frod_bench.cli.overrides import choices
+from frod_bench.config.catalogue import choices
 from frod_bench.record import RunDirectory
 
 METHODS, TASKS = choices("method"), choices("task")

@@ -5,13 +5,10 @@ out but the products of attention.
 """
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
-import yaml
-
-from frod_bench.cli.paths import config_dir
-from frod_bench.cli.trusted import build, build_method
+from frod_bench.config.instantiate import build, build_method
+from frod_bench.forecast.facts import plan_facts
 from frod_bench.tasks.selection import rows_left
 from frod_bench.tasks.sources import open_source
 
@@ -90,9 +87,3 @@ def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
         return {"train": train, "eval": evaluation}, origin
     held = train // 10
     return {"train": train - held, "eval": evaluation, "holdout": held}, origin
-
-
-@cache
-def plan_facts() -> dict[str, Any]:
-    """Return `configs/plan.yaml`: data sheets, tokens of a row, the assumed utilisation."""
-    return yaml.safe_load((config_dir() / "plan.yaml").read_text(encoding="utf-8"))

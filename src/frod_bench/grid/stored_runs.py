@@ -5,14 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from frod_bench.cli.cells import Cell
-from frod_bench.errors import RequestError
-from frod_bench.record import StoredRun, config_hash, counting, find_records, leaves
+from frod_bench.grid.cells import Cell
+from frod_bench.record import StoredRun, find_records
+from frod_bench.record.identity import cell_settings, identity_of
 from frod_bench.report.compare import Measured
-from frod_bench.report.variants import read_configuration
-
-# what may differ between a run and its cell: where the rows and the weights come from
-_SOURCES = ("data.", "task.repo", "task.config", "backbone.path", "seed")
 
 # a kind of data in words: its source, then the limits that cut it
 Data = tuple[str, ...]
@@ -24,18 +20,18 @@ def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Me
     A remark says which runs of the table's methods and tasks are in no cell, are there twice, did not complete, are of
     another profile or cannot be read.
     """
-    places = {_key(cell.config): (cell.row, cell.column) for cell in cells}
+    places = {_key(cell.settings): (cell.row, cell.column) for cell in cells}
     seeds = {cell.config["seed"] for cell in cells}
     found: dict[Data, Measured] = {}
     taken: dict[tuple, Path] = {}
     odd: Counter[str] = Counter()
     remarks: list[str] = []
-    for run, config in _candidates(cells, folders, remarks):
-        if (place := places.get(_key(config))) is None:
-            odd[", ".join(_nearest(config, cells))] += 1
+    for run in _candidates(cells, folders, remarks):
+        if (place := places.get(_key(run.record.settings))) is None:
+            odd[", ".join(_differing_keys(run, cells))] += 1
             continue
         row, column = place
-        seed, status, data = run.record.seed, run.record.status, _data(config)
+        seed, status, data = run.record.seed, run.record.status, _data(run.record.settings)
         if seed not in seeds:
             continue
         if status != "completed":
@@ -50,10 +46,8 @@ def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Me
     return found, remarks
 
 
-def _candidates(
-    cells: list[Cell], folders: list[Path], remarks: list[str]
-) -> Iterator[tuple[StoredRun, dict[str, Any]]]:
-    """Yield the runs of the cells' methods, tasks and profile, each with its configuration and each once."""
+def _candidates(cells: list[Cell], folders: list[Path], remarks: list[str]) -> Iterator[StoredRun]:
+    """Yield the runs of the cells' methods, tasks and profile, each once."""
     profile = cells[0].config["profile"]["name"]
     wanted = {tuple(cell.config[part]["name"] for part in ("method", "task")) for cell in cells}
     seen = set()
@@ -71,39 +65,30 @@ def _candidates(
             if run.record.profile != profile:
                 profiles[run.record.profile] += 1
                 continue
-            try:
-                yield run, read_configuration(run)
-            except RequestError as error:
-                remarks.append(f"{run.path} is left out: {error}")
+            yield run
     for other, n in profiles.items():
         remarks.append(f"Of these methods and tasks at another scale: {n}, in the table of `--profile {other}`.")
 
 
-def _counting(config: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a configuration tells which cell it is, as dotted keys."""
-    return {key: value for key, value in leaves(counting(config)) if not key.startswith(_SOURCES)}
+def _key(settings: dict[str, Any]) -> str:
+    return identity_of(cell_settings(settings))
 
 
-def _key(config: dict[str, Any]) -> str:
-    return config_hash(_counting(config))
-
-
-def _nearest(config: dict[str, Any], cells: list[Cell]) -> list[str]:
-    """Return the keys in which a configuration differs from the cell of its method and task that is nearest."""
-    own = _counting(config)
+def _differing_keys(run: StoredRun, cells: list[Cell]) -> list[str]:
+    """Return the keys in which a run differs from the most similar cell of its method and task."""
+    own, record = cell_settings(run.record.settings), run.record
     same = [
-        _counting(cell.config)
+        cell_settings(cell.settings)
         for cell in cells
-        if all(cell.config[part]["name"] == config[part]["name"] for part in ("method", "task"))
+        if (cell.config["method"]["name"], cell.config["task"]["name"]) == (record.method, record.task)
     ]
     differing = [[key for key in sorted(own | other) if own.get(key) != other.get(key)] for other in same]
     return min(differing, key=len)
 
 
-def _data(config: dict[str, Any]) -> Data:
-    data = config["data"]
-    limits = (f"{key} {data[key]}" for key in ("max_train", "max_eval") if data.get(key) is not None)
-    return (data["source"], *limits)
+def _data(settings: dict[str, Any]) -> Data:
+    limits = (f"{key} {settings[f'data.{key}']}" for key in ("max_train", "max_eval") if f"data.{key}" in settings)
+    return (settings["data.source"], *limits)
 
 
 def _reason(run: StoredRun) -> str:

@@ -51,17 +51,19 @@ module(
 )
 for name in ("evaluate", "peft", "sklearn", "sklearn.metrics", "torchvision"):
     module(name)
-module("frod_bench.cli.job", run_job=run_job)
+run_job.__module__ = "the_job"
+module("the_job", run_job=run_job)
 """
 MAIN = """
 import signal, sys
-from frod_bench.cli.fresh import FreshProcesses
+from the_job import run_job
+from frod_bench.runs.fresh_process import FreshProcesses
 from frod_bench.errors import Interrupted
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # which whoever runs the tests may have set to be ignored
     try:
-        processes = FreshProcesses([])
+        processes = FreshProcesses(run_job, [])
         jobs, *words = sys.argv[1:]
         for number, outcome in processes.run(({"do": word} for word in words), int(jobs)):
             print(number, *outcome, flush=True)

@@ -1,0 +1,73 @@
+"""Bring the records of version 0.1 (schema 2) up to date: `python scripts/migrate_runs.py FOLDER …`.
+
+They named a run by every leaf of its configuration, class paths among them. The present schema names it by its
+settings (`frod_bench.record.identity`). Every digest is checked before anything is changed and sealed anew after it;
+a run whose files were edited is left alone and named. A directory called after the old name gets the new one.
+"""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from frod_bench.config.catalogue import settings
+from frod_bench.record import RunRecord, identity_of
+
+OLD_SCHEMA, OLD_LINE = 2, "# config_hash: "
+
+
+def main(folders: list[str]) -> int:
+    """Migrate every run below the folders; return 1 when one was left alone."""
+    if not folders:
+        sys.exit(__doc__)
+    migrated, left = 0, 0
+    for file in sorted(file for folder in folders for file in Path(folder).rglob("record.json")):
+        try:
+            migrated += migrate(file.parent)
+        except (ValueError, KeyError, OSError) as error:
+            left += 1
+            print(f"{file.parent} is left as it is: {error}", file=sys.stderr)
+    print(f"{migrated} runs brought up to date, {left} left as they are")
+    return 1 if left else 0
+
+
+def migrate(run: Path) -> bool:
+    """Bring one run's directory up to date; return whether there was anything to do. Raises ValueError."""
+    content = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    if content.get("schema") != OLD_SCHEMA:
+        return False
+    if content.pop("digest", None) != _digest(_canonical(content)):
+        raise ValueError("its record was edited after it was written")
+    for name, digest in content["files"].items():
+        if (run / name).exists() and digest != _digest((run / name).read_bytes()):
+            raise ValueError(f"{name} is not the file that its record names")
+    old = content.pop("config_hash")
+    head, _, text = (run / "config.yaml").read_text(encoding="utf-8").partition("\n")
+    if head != f"{OLD_LINE}{old}":
+        raise ValueError("its config.yaml belongs to another run")
+    own = settings(yaml.safe_load(text))
+    identity = identity_of(own)
+    config = f"# identity: {identity}\n{text}".encode()
+    if "config.yaml" in content["files"]:
+        content["files"]["config.yaml"] = _digest(config)
+    record = RunRecord(**content | {"schema": RunRecord.schema, "identity": identity, "settings": own})
+    (run / "config.yaml").write_bytes(config)
+    (run / "record.json").write_text(record.to_json(), encoding="utf-8")
+    if run.name.endswith(f"-{old[:8]}"):
+        run.rename(run.with_name(run.name.replace(old[:8], identity[:8])))
+    return True
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

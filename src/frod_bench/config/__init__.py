@@ -1,0 +1,1 @@
+"""Composing a configuration with Hydra: files, recipes, overrides, and the objects that it describes."""

@@ -1,0 +1,80 @@
+"""What the configuration files register: the choices of each group, and what each file itself says."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from frod_bench.config.paths import config_dir
+from frod_bench.record.identity import identity_of, leaves, settings_of
+
+GROUPS = ("backbone", "method", "profile", "task")
+_NOT_OURS = ("defaults", "hydra")
+
+
+def choices(group: str) -> list[str]:
+    """Return what can be chosen in a configuration group, e.g. glue/rte in `task`."""
+    folder = config_dir() / group
+    files = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.yaml"))]
+    return [file.as_posix() for file in files if not file.name.startswith("_") and file.parts[0] != "default"]
+
+
+def read_group(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the options of a configuration group by the name to type, sorted.
+
+    Left out are hidden files (`_base`) and those with nothing but `defaults`, which only stand for another option.
+    Defaults are merged as Hydra does within a group; interpolations stay as written.
+    """
+    paths = sorted(path for path in folder.rglob("*.yaml") if not path.name.startswith("_"))
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
+    return {name: read_choice(folder, name) for name in names if _load(folder, name)[1]}
+
+
+@cache
+def read_choice(folder: Path, name: str) -> dict[str, Any]:
+    """Return what the file of one option says, with the files that it builds on; interpolations stay as written."""
+    return OmegaConf.to_container(_compose(folder, name))
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a resolved configuration; see `record.identity`."""
+    return settings_of(config, _registered(config))
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """Return the name of the run of a resolved configuration; see `record.identity`."""
+    return identity_of(settings(config))
+
+
+def _registered(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values that the files chosen in a configuration state, by dotted key, without what is looked up."""
+    parts = _root() | {group: _group_file(group, config[group]["name"]) for group in GROUPS}
+    merged = [*leaves(_root()), *leaves(parts)]
+    return {key: value for key, value in merged if not (isinstance(value, str) and "${" in value)}
+
+
+def _group_file(group: str, name: str) -> dict[str, Any]:
+    folder = config_dir() / group
+    return read_choice(folder, name) if (folder / f"{name}.yaml").is_file() else {}
+
+
+@cache
+def _root() -> dict[str, Any]:
+    content = OmegaConf.to_container(OmegaConf.load(config_dir() / "config.yaml"))
+    return {key: value for key, value in content.items() if key not in _NOT_OURS}
+
+
+def _compose(folder: Path, name: str) -> DictConfig:
+    defaults, config = _load(folder, name)
+    bases = [base.partition("@")[0] for base in defaults if isinstance(base, str) and base != "_self_"]
+    return OmegaConf.merge(*(_compose(folder, base) for base in bases if base[0] != "/"), config)
+
+
+def _load(folder: Path, name: str) -> tuple[list, DictConfig]:
+    """Return a file's defaults and its own values, those of the group alone when it writes to the root."""
+    text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
+    config = OmegaConf.create(text)
+    defaults = config.pop("defaults", [])
+    return defaults, config[folder.name] if text.startswith("# @package _global_") else config

@@ -1,0 +1,1 @@
+"""What runs cost before anything is spent: time, memory and disk."""

@@ -1,0 +1,119 @@
+"""What the runs of a table cost: disk, hours and memory, by row and column."""
+
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from frod_bench.forecast.cost import Cost, cost, count_rows, row_length
+from frod_bench.forecast.device import Device
+from frod_bench.forecast.facts import plan_facts
+from frod_bench.forecast.memory import footprint
+from frod_bench.record import RunRecord
+from frod_bench.train.memory_model import MemoryUse
+
+_GIB = 2**30
+
+
+class PlannedRun(NamedTuple):
+    """A run of a table, and its record where it is complete."""
+
+    row: str
+    column: str
+    config: dict[str, Any]
+    record: RunRecord | None
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """A row and a column of the table over its seeds."""
+
+    row: str
+    column: str
+    config: dict[str, Any]
+    done: int
+    missing: int
+    cost: Cost
+    hours: float  # of one run
+
+    @property
+    def hours_left(self) -> float:
+        return self.missing * self.hours
+
+    @property
+    def disk_left(self) -> int:
+        """In bytes."""
+        return self.missing * self.cost.disk_bytes
+
+
+def plan_lines(runs: list[PlannedRun], device: Device) -> tuple[list[PlanLine], list[str]]:
+    """Return a line for each row and column, and where the counts of rows are from.
+
+    Raises RequestError when a column has no data.
+    """
+    done = [run for run in runs if run.record is not None]
+    rows = {run.column: (run.record.samples, "an earlier run") for run in done}
+    rows |= {column: count_rows(config) for column, config in _one_of_each(runs).items() if column not in rows}
+    groups: dict[tuple[str, str], list[PlannedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.row, run.column), []).append(run)
+    lines = [_line(group, done, rows[column][0], device) for (_, column), group in groups.items()]
+    return lines, sorted({origin for _, origin in rows.values()})
+
+
+def plan_memory(lines: Iterable[PlanLine]) -> list[tuple[PlanLine, MemoryUse]]:
+    """Return the memory of the column with the longest rows, for each row of the table."""
+    longest: dict[str, PlanLine] = {}
+    for line in lines:
+        longest[line.row] = max(longest.get(line.row, line), line, key=lambda one: row_length(one.config, 16))
+    bar = tqdm(longest.values(), "memory", leave=False, disable=not sys.stderr.isatty())
+    return [(line, footprint(line.config)) for line in bar]
+
+
+def what_does_not_fit(
+    memory: list[tuple[PlanLine, MemoryUse]], disk_bytes: int, device: Device, root: Path
+) -> list[str]:
+    """Return a sentence for each row whose memory the device has not, and for disk that `root` has not."""
+    found = []
+    for line, use in memory:
+        if use.peak > device.memory_bytes:
+            found.append(
+                f"{line.row} needs about {use.peak / _GIB:.0f} GiB and {device.name} has"
+                f" {device.memory_bytes / _GIB:.0f}. Try train.accumulate=, a smaller backbone.dtype or another device."
+            )
+    place = root.absolute()
+    free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+    if disk_bytes > free:
+        found.append(f"The adapters need {disk_bytes / _GIB:.1f} GiB below {root}, where {free / _GIB:.1f} are free.")
+    return found
+
+
+def _one_of_each(runs: list[PlannedRun]) -> dict[str, dict[str, Any]]:
+    return {run.column: run.config for run in runs}
+
+
+def _line(group: list[PlannedRun], done: list[PlannedRun], samples: dict[str, int], device: Device) -> PlanLine:
+    first, own = group[0], sum(run.record is not None for run in group)
+    one = cost(first.config, samples)
+    here = [run for run in done if run.record.environment["device"] == device.name]
+    hours = _hours(one, first.config, here, device)
+    return PlanLine(first.row, first.column, first.config, own, len(group) - own, one, hours)
+
+
+def _hours(one: Cost, config: dict[str, Any], done: list[PlannedRun], device: Device) -> float:
+    """Return the hours of one run, at the rate of the runs that are most like it, else at the device's."""
+    method, task = config["method"]["name"], config["task"]["name"]
+    alike = [run for run in done if (run.record.method, run.record.task) == (method, task)]
+    alike = alike or [run for run in done if run.record.method == method] or done
+    if not alike:
+        return one.flop / (device.rate[one.half] * plan_facts()["utilisation"]) / 3600
+    rate = median(
+        cost(run.config, run.record.samples).flop / (run.record.time["train_s"] + run.record.time["eval_s"])
+        for run in alike
+    )
+    return (one.flop / rate + median(run.record.time["init_s"] for run in alike)) / 3600

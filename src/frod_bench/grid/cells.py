@@ -1,0 +1,137 @@
+"""The cells of a table, composed to one configuration each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from frod_bench.config.catalogue import settings
+from frod_bench.config.overrides import check_overrides, in_one_sentence
+from frod_bench.config.paths import config_dir
+from frod_bench.config.recipe import register_resolvers
+from frod_bench.config.resolve import resolve
+from frod_bench.errors import RequestError
+from frod_bench.grid.tables import TableSpec
+from frod_bench.record import RunDirectory, RunRecord, default_directory, identity_of
+
+# keys that a table sets itself, and what to type instead
+_OWN = {
+    "method": "--methods",
+    "task": "--tasks",
+    "seed": "--seeds",
+    "profile": "--profile",
+    "sweep": "the table's name",
+    "out": "FROD_BENCH_OUT=DIR before the command",
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a table: its place there and its resolved configuration."""
+
+    row: str
+    column: str
+    config: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.row} on {self.column}, seed {self.config['seed']}"
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What makes the run the run that it is; see `record.identity`."""
+        return settings(self.config)
+
+    @cached_property
+    def identity(self) -> str:
+        """The name of the run."""
+        return identity_of(self.settings)
+
+    @property
+    def directory(self) -> Path:
+        """Where the run goes."""
+        return default_directory(self.config, self.identity)
+
+    def completed(self) -> RunRecord | None:
+        """Return the record of this very run if it is complete, unless force=true asks for a new one."""
+        run = RunDirectory(self.directory)
+        if self.config["force"] or not run.record.exists():
+            return None
+        try:
+            record = run.completed()
+        except RequestError:  # the run that is made for the cell says what is damaged
+            return None
+        return record if record is not None and record.identity == self.identity else None
+
+
+def compose_cells(table: TableSpec, profile: str, seeds: str | None, overrides: list[str]) -> list[Cell]:
+    """Return all cells, a seed after the other, so that what is interrupted leaves a whole table of fewer seeds.
+
+    `seeds` are whole numbers with commas; None stands for the table's own. Raises RequestError for an override whose
+    key no run would take, and for one that the table sets itself.
+    """
+    _check(overrides, table)
+    numbers = _whole_numbers(seeds or table.seeds[profile])
+    words = [f"profile={profile}", *overrides]
+    register_resolvers()
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return sorted(_compose(table, numbers, words), key=lambda cell: numbers.index(cell.config["seed"]))
+
+
+def _check(overrides: list[str], table: TableSpec) -> None:
+    """Raise RequestError for a word that no table takes."""
+    check_overrides(overrides, [])
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+    except HydraException as error:
+        raise in_one_sentence(error, overrides) from error
+    for word, override in zip(overrides, parsed, strict=True):
+        key = override.key_or_group
+        if key in _OWN:
+            raise RequestError(f"{word} is not accepted here: a table sets {key}=. Use {_OWN[key]}.")
+        if key.startswith("hydra"):
+            raise RequestError(f"{word} is not accepted here. Type `frod-bench -m sweep={table.name} {word}` for that.")
+        if override.is_sweep_override():
+            raise RequestError(f"{word} is not accepted here: a table has one value of {key}. Make one of each.")
+
+
+def _compose(table: TableSpec, seeds: list[int], words: list[str]) -> Iterator[Cell]:
+    # Hydra takes 0.2 s to compose, so a configuration is composed for each row and each task, not for each pair
+    (first_row, own), first_task = next(iter(table.rows.items())), next(iter(table.columns.values()))
+    tasks: dict[str, DictConfig] = {}
+    for column, task in table.columns.items():
+        with _errors_of_row(first_row, chosen := [*own, f"task={task}", *words]):
+            tasks[column] = hydra.compose("config", chosen).task
+    for row, own in table.rows.items():
+        with _errors_of_row(row, chosen := [*own, f"task={first_task}", *words]):
+            config = hydra.compose("config", chosen)
+            for column, task in tasks.items():
+                config.task = task
+                resolved = resolve(config)
+                for seed in seeds:
+                    yield Cell(row, column, resolved | {"seed": seed})
+
+
+@contextmanager
+def _errors_of_row(row: str, words: list[str]) -> Iterator[None]:
+    """Turn what Hydra finds wrong inside the block into a RequestError that names the row."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RequestError(f"{row}: {in_one_sentence(error, words)}") from error
+
+
+def _whole_numbers(text: str) -> list[int]:
+    words = text.split(",")
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise RequestError(f"--seeds {text} is not accepted: whole numbers with commas, as in 0,1,2.")
+    return list(dict.fromkeys(map(int, words)))

@@ -1,0 +1,82 @@
+"""The tables that can be run: a file of `configs/sweep/` each, with its rows, columns and seeds."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from frod_bench.config.paths import config_dir
+from frod_bench.errors import RequestError, nearest
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A file of `configs/sweep/`: overrides for each row, the task of each column, seeds for each profile.
+
+    `epochs` are those whose means over the tasks are the printed columns, None where a task is one.
+    """
+
+    name: str
+    rows: dict[str, list[str]]
+    columns: dict[str, str]
+    epochs: list[int] | None
+    seeds: dict[str, str]
+
+    def restricted(self, methods: str | None, tasks: str | None) -> "TableSpec":
+        """Return the table with only these rows and columns, names with commas; None is all of them.
+
+        A row goes by its name or by its method, a column by its name or by its task. Raises RequestError for an
+        unknown one.
+        """
+        rows, columns = self.rows, self.columns
+        if methods:
+            names = {label: [label, words[0].removeprefix("method=")] for label, words in rows.items()}
+            rows = {label: rows[label] for label in _chosen("--methods", methods, names)}
+        if tasks:
+            names = {label: [label, task, task.rpartition("/")[2]] for label, task in columns.items()}
+            columns = {label: columns[label] for label in _chosen("--tasks", tasks, names)}
+        return replace(self, rows=rows, columns=columns)
+
+
+def table_names() -> list[str]:
+    """Return the names of all tables: the files with rows."""
+    folder = config_dir() / "sweep"
+    return sorted(file.stem for file in folder.glob("*.yaml") if "rows" in _sweeper(file))
+
+
+def load_table(name: str) -> TableSpec:
+    """Return a table by its name, or by its number alone. Raises RequestError for an unknown one."""
+    name = f"table{name}" if name.isdigit() else name
+    if name not in table_names():
+        raise RequestError(f"There is no table {name}. {nearest(name, table_names())}")
+    content = _sweeper(config_dir() / f"sweep/{name}.yaml")
+    shared = content.get("common", "").split()
+    rows = {label: [*words, *shared] for row in content["rows"].items() for label, words in _expand(*row)}
+    return TableSpec(name, rows, content["columns"], content.get("epochs"), content["seeds"])
+
+
+def _expand(label: str, words: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the row, or one for each combination where its words have several values, named by what differs."""
+    pairs = [word.partition("=") for word in words.split()]
+    for values in itertools.product(*(value.split(",") for _, _, value in pairs)):
+        chosen = [f"{key}={value}" for (key, _, _), value in zip(pairs, values, strict=True)]
+        several = [word for word, (_, _, value) in zip(chosen, pairs, strict=True) if "," in value]
+        yield " ".join([f"{label}:", *several] if several else [label]), chosen
+
+
+def _sweeper(file: Path) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text(encoding="utf-8"))["hydra"]["sweeper"]
+
+
+def _chosen(option: str, text: str, names: dict[str, list[str]]) -> list[str]:
+    """Return the labels that were asked for, in the table's order."""
+    asked = text.split(",")
+    for word in asked:
+        if not any(word in known for known in names.values()):
+            raise RequestError(
+                f"{option} {word} is not in the table. {nearest(word, {n for known in names.values() for n in known})}"
+            )
+    return [label for label, known in names.items() if set(known) & set(asked)]
