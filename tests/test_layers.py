@@ -27,7 +27,7 @@ ALLOWED = {
     "report": ["report", "record", "errors"],
     "landscape": ["landscape"],
     "train": ["train", "methods.base", "ops.split", "tasks.base", "record", "errors", "console"],
-    "config": ["config", "train.tracker", "methods", "backbones", "tasks", "record", "errors"],
+    "config": ["config", "train.tracker", "train.settings", "methods", "backbones", "tasks", "record", "errors"],
     "runs": ["runs", "config", "train", "landscape", "methods", "backbones", "tasks", "record", "errors", "console"],
     "bench": [
         *("bench", "methods", "adapters", "linalg", "ops", "errors"),

@@ -7,7 +7,6 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import write_texts
 from frod_bench.errors import RequestError
-from frod_bench.report.html.page import page
 
 _EXAMPLES = """\
 examples:
@@ -22,6 +21,8 @@ def main(argv: list[str]) -> int:
     if arguments.to.is_dir():
         raise RequestError(f"--to {arguments.to} is a folder. Give the file: --to {arguments.to / 'report.html'}")
     summary = read_summary(arguments.folders)
+    from frod_bench.report.html.page import page  # scipy takes a second
+
     title = arguments.title or f"frod-bench: {', '.join(map(str, arguments.folders))}"
     write_texts(arguments.to.parent, {arguments.to.name: page(summary, title)})
     print(f"written: {arguments.to}")

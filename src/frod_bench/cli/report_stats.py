@@ -7,7 +7,6 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.errors import RequestError
-from frod_bench.report.statistics_tables import to_csv, to_markdown, to_text
 
 _EXAMPLES = """\
 examples:
@@ -20,6 +19,8 @@ def main(argv: list[str]) -> int:
     """Print the statistics of the runs below the folders; with `--to`, write them as well."""
     arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
+    from frod_bench.report.statistics_tables import to_csv, to_markdown, to_text  # scipy takes a second
+
     if not summary.sections:
         raise RequestError("No run there is complete, so there is nothing to count.")
     print(to_text(summary), end="")

@@ -8,9 +8,7 @@ from frod_bench.cli.runs import existing
 from frod_bench.cli.table_arguments import add_arguments, requested_table
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.grid.cells import compose_cells
-from frod_bench.grid.paper import compare_with_paper
 from frod_bench.record import output_root
-from frod_bench.report.paper_tables import Comparison, to_csv, to_latex, to_markdown, to_text
 
 _EXAMPLES = """\
 examples:
@@ -33,6 +31,9 @@ def main(argv: list[str]) -> int:
     folders = [existing(Path(word)) for word in arguments.words if "=" not in word]
     table = requested_table(arguments)
     cells = compose_cells(table, arguments.profile, arguments.seeds, overrides)
+    from frod_bench.grid.paper import compare_with_paper  # scipy takes a second
+    from frod_bench.report.paper_tables import to_text
+
     comparisons = compare_with_paper(table, cells, folders or [output_root()], overrides)
     print("\n\n".join(map(to_text, comparisons)), end="")
     if arguments.to is not None:
@@ -40,8 +41,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _forms(comparisons: list[Comparison]) -> dict[str, str]:
+def _forms(comparisons: list) -> dict[str, str]:
     """Return every form of every table by the name of its file."""
+    from frod_bench.report.paper_tables import to_csv, to_latex, to_markdown
+
     forms = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
     texts = {}
     for number, comparison in enumerate(comparisons, start=1):

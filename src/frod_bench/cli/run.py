@@ -3,6 +3,8 @@
 import math
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -11,13 +13,16 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from frod_bench.config.catalogue import identity
+from frod_bench.config.checks import check_config
 from frod_bench.config.overrides import check_overrides, in_one_sentence
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
 from frod_bench.console import drop_unsaid, say
 from frod_bench.errors import RequestError, RunFailure
-from frod_bench.record.secrets import redact
+from frod_bench.record import RunDirectory, RunRecord, default_directory, redact
+from frod_bench.runs.complete import completed_record, say_complete
 
 
 def main(argv: list[str]) -> int:
@@ -69,9 +74,23 @@ def _run(config: DictConfig) -> float:
         resolved = resolve(config)
     except OmegaConfBaseException as error:
         raise in_one_sentence(error, []) from error
+    check_config(resolved)
+    if (record := _complete_already(resolved)) is not None:
+        return record.objective
     from frod_bench.forecast.advised_run import run_advised  # torch takes seconds; what is refused does not need it
 
     return run_advised(resolved)
+
+
+def _complete_already(config: dict[str, Any]) -> RunRecord | None:
+    """Return the record of a run that is complete, and say so; None when there is anything left to do."""
+    name = identity(config)
+    directory = Path(config["out"] or default_directory(config, name))
+    if config["force"] or RunDirectory(directory).checkpoints.exists():
+        return None
+    if (record := completed_record(directory, name)) is not None and os.environ.get("RANK", "0") == "0":
+        say_complete(config, directory)
+    return record
 
 
 def _sweep_overrides() -> str | None:

@@ -3,10 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun, find_records, output_root
-from frod_bench.report.summary import Summary, summarise
+
+if TYPE_CHECKING:
+    from frod_bench.report.summary import Summary
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +41,10 @@ def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
     return list(runs.values()), list(broken.values())
 
 
-def read_summary(folders: list[Path]) -> Summary:
+def read_summary(folders: list[Path]) -> "Summary":
     """Return the runs below the folders by setting, and print a warning for each that is left out."""
+    from frod_bench.report.summary import summarise
+
     runs, broken = read_runs(folders)
     summary = summarise(runs)
     for warning in [*broken, *summary.warnings]:

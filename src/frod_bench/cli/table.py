@@ -7,9 +7,8 @@ from frod_bench.cli.runs import read_summary
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
 from frod_bench.errors import RequestError
 from frod_bench.grid.missing import run_missing
-from frod_bench.grid.paper import compare_with_paper, is_printed
+from frod_bench.grid.tables import is_printed
 from frod_bench.record import output_root
-from frod_bench.report import paper_tables, tables
 
 _EXAMPLES = """\
 examples:
@@ -34,6 +33,9 @@ def main(argv: list[str]) -> int:
     for column, reason in without.items():
         print(f"{column} is left out, as it has no data here: {reason}")
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
+    from frod_bench.grid.paper import compare_with_paper  # scipy takes a second
+    from frod_bench.report import paper_tables, tables
+
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
         print("\n" + "\n\n".join(printed), end="")

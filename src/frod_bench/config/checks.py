@@ -7,13 +7,20 @@ from typing import Any
 from frod_bench.errors import RequestError, nearest
 from frod_bench.record import redact
 from frod_bench.tasks.selection import check_limit
+from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import MODES
 
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
 def check_config(config: dict[str, Any]) -> None:
-    """Raise RequestError for a leaf of the wrong kind that no part of the run checks itself."""
+    """Raise RequestError for a value that no run takes, as far as that can be told without the method and the data."""
+    TrainSettings(**config["train"], selection=config["selection"], roles=tuple(config["train"]["lr"]))
+    _check_leaves(config)
+    check_no_secret(config)
+
+
+def _check_leaves(config: dict[str, Any]) -> None:
     seed = config["seed"]
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise RequestError(f"seed={seed} is not accepted: a whole number from 0 to {2**31 - 1}.")

@@ -21,7 +21,8 @@ from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
 from frod_bench.errors import RequestError
 from frod_bench.grid.tables import TableSpec
-from frod_bench.record import RunDirectory, RunRecord, default_directory, identity_of
+from frod_bench.record import RunRecord, default_directory, identity_of
+from frod_bench.runs.complete import completed_record
 
 # keys that a table sets itself, and what to type instead
 _OWN = {
@@ -62,14 +63,7 @@ class Cell:
 
     def completed(self) -> RunRecord | None:
         """Return the record of this very run if it is complete, unless force=true asks for a new one."""
-        run = RunDirectory(self.directory)
-        if self.config["force"] or not run.record.exists():
-            return None
-        try:
-            record = run.completed()
-        except RequestError:  # the run that is made for the cell says what is damaged
-            return None
-        return record if record is not None and record.identity == self.identity else None
+        return None if self.config["force"] else completed_record(self.directory, self.identity)
 
 
 def compose_cells(table: TableSpec, profile: str, seeds: str | None, overrides: list[str]) -> list[Cell]:

@@ -7,7 +7,7 @@ from frod_bench.config.paths import paper_dir
 from frod_bench.errors import RequestError
 from frod_bench.grid.cells import Cell
 from frod_bench.grid.stored_runs import runs_of_cells
-from frod_bench.grid.tables import TableSpec, load_table
+from frod_bench.grid.tables import TableSpec, is_printed, load_table
 from frod_bench.record.identity import EXPERIMENT, effect_of
 from frod_bench.report.compare import Compared, Measured, Scope, agreement, compare
 from frod_bench.report.paper import AVERAGE, read_paper_table
@@ -15,11 +15,6 @@ from frod_bench.report.paper_tables import Comparison
 
 # what the setting of a comparison says by itself
 _IN_THE_SETTING = ("protocol", "selection", "backbone")
-
-
-def is_printed(name: str) -> bool:
-    """Return whether the paper prints the table; `figure6`, for one, it does not."""
-    return (paper_dir() / f"{name}.csv").is_file()
 
 
 def compare_with_paper(

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from frod_bench.config.paths import config_dir
+from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.errors import RequestError, nearest
 
 
@@ -56,6 +56,11 @@ def load_table(name: str) -> TableSpec:
     shared = content.get("common", "").split()
     rows = {label: [*words, *shared] for row in content["rows"].items() for label, words in _expand(*row)}
     return TableSpec(name, rows, content["columns"], content.get("epochs"), content["seeds"])
+
+
+def is_printed(name: str) -> bool:
+    """Return whether the paper prints the table; `figure6`, for one, it does not."""
+    return (paper_dir() / f"{name}.csv").is_file()
 
 
 def _expand(label: str, words: str) -> Iterator[tuple[str, list[str]]]:

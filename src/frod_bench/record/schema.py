@@ -87,6 +87,11 @@ class RunRecord:
         return self.final if self.selection == "last" else self.best
 
     @property
+    def objective(self) -> float:
+        """What a search goes by: the selected epoch's score, on the held-out rows where there are some."""
+        return self.selected["metrics"].get(f"holdout_{self.metric['name']}", self.selected["value"])
+
+    @property
     def digest(self) -> str:
         """ "sha256:" and the digest over everything in the record, which binds a table's cell to it."""
         return _digest(asdict(self))

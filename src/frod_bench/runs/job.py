@@ -14,12 +14,13 @@ from accelerate.utils import broadcast_object_list
 
 from frod_bench.backbones.base import Backbone, belongs
 from frod_bench.config.catalogue import identity, settings
-from frod_bench.config.checks import check_config, check_finite, check_no_secret
+from frod_bench.config.checks import check_config, check_finite
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
+from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.quiet import quiet_in_logs
 from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
@@ -74,16 +75,13 @@ def _run_claimed(
     advise: Advise | None,
 ) -> float:
     main = accelerator.is_main_process
-    label = (
-        f"{config['method']['name']} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
-    )
     if state == "completed":
         if main:
-            say(f"{label}: complete already in {run.path} (run it again with force=true)")
+            say_complete(config, run.path)
             delete_checkpoints(run.checkpoints)  # the end came before they were deleted
-        return _objective(run.read_record())
+        return run.read_record().objective
     if main:
-        say(f"{label} -> {run.path}")
+        say(f"{label(config)} -> {run.path}")
     record = _new_record(config)
     try:
         _run(config, parts, accelerator, run, record, resume=state == "resume")
@@ -105,13 +103,7 @@ def _run_claimed(
                 if not isinstance(error, RunFailure):
                     (run.path / _TRACEBACK).write_text(redact(traceback.format_exc()))
         raise failure from error
-    return _objective(record)
-
-
-def _objective(record: RunRecord) -> float:
-    """Return the score of the epoch that `selection` stands for: on the held-out rows where there are some."""
-    metrics = record.selected["metrics"]
-    return metrics.get(f"holdout_{record.metric['name']}", record.selected["value"])
+    return record.objective
 
 
 def _text(config: dict[str, Any]) -> str:
@@ -134,7 +126,6 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
 def make_parts(config: dict[str, Any]) -> Parts:
     """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
-    check_no_secret(config)
     method = build_method(config["method"])
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])

@@ -3,16 +3,17 @@
 import random
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
-
-from datasets import Dataset
+from typing import TYPE_CHECKING, Any
 
 from frod_bench.errors import RequestError
+
+if TYPE_CHECKING:  # it takes a second, and a plan or a refusal needs none of it
+    from datasets import Dataset
 
 SUBSET_SEED = 0
 
 
-def subset(rows: Dataset, limit: int | None, option: str) -> Dataset:
+def subset(rows: "Dataset", limit: int | None, option: str) -> "Dataset":
     """Return `limit` rows in file order: the first of one fixed shuffle, so subsets lie in each other.
 
     `None`, or a limit above the number of rows, keeps all rows. `option` is what the user typed it as.
@@ -53,7 +54,7 @@ def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]
     return taken, rest
 
 
-def carve_holdout(rows: Dataset, label: str) -> tuple[Dataset, Dataset]:
+def carve_holdout(rows: "Dataset", label: str) -> "tuple[Dataset, Dataset]":
     """Return the training rows that stay (90 %), and the holdout: every tenth row of each label (10 %).
 
     Raises `RequestError` when no training row would stay.

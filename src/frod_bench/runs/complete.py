@@ -1,0 +1,32 @@
+"""Whether a run is complete already: the one place that decides to skip it. Needs no torch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from frod_bench.console import say
+from frod_bench.errors import RequestError
+from frod_bench.record import RunDirectory, RunRecord
+
+
+def completed_record(directory: Path, identity: str) -> RunRecord | None:
+    """Return the record of the run of this identity if it is complete and whole, else None."""
+    run = RunDirectory(directory)
+    if not run.record.exists():
+        return None
+    try:
+        record = run.completed()
+    except RequestError:  # what the run is made again for says what is damaged
+        return None
+    return record if record is not None and record.identity == identity else None
+
+
+def label(config: Mapping[str, Any]) -> str:
+    """Return what a run is called in messages."""
+    names = {key: config[key]["name"] for key in ("method", "task", "backbone")}
+    return f"{names['method']} on {names['task']}, {names['backbone']}, seed {config['seed']}"
+
+
+def say_complete(config: Mapping[str, Any], directory: Path) -> None:
+    """Print that a run is skipped."""
+    say(f"{label(config)}: complete already in {directory} (run it again with force=true)")
