@@ -30,11 +30,11 @@ ALLOWED = {
     "config": ["config", "train.tracker", "train.settings", "methods", "backbones", "tasks", "record", "errors"],
     "runs": ["runs", "config", "train", "landscape", "methods", "backbones", "tasks", "record", "errors", "console"],
     "bench": [
-        *("bench", "methods", "adapters", "linalg", "ops", "errors"),
-        *("backbones.directory", "train.memory", "train.memory_model"),
+        *("bench", "config", "methods", "adapters", "linalg", "ops", "errors"),
+        *("backbones", "train.memory", "train.memory_model"),
     ],
-    "audit": ["audit", "methods", "adapters", "linalg", "ops", "record", "errors"],
-    "forecast": ["forecast", "runs", "config", "train", "methods", "tasks", "record", "errors"],
+    "audit": ["audit", "config", "backbones", "methods", "adapters", "linalg", "ops", "record", "errors"],
+    "forecast": ["forecast", "runs", "config", "train", "methods", "backbones", "tasks", "record", "errors"],
     "grid": ["grid", "forecast", "runs", "config", "report", "record", "errors"],
     "cli": [""],
 }

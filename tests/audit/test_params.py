@@ -2,7 +2,7 @@
 
 import pytest
 
-from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.params import account, unexplained
 from frod_bench.config.paths import paper_dir
 from frod_bench.methods import method_names
@@ -34,9 +34,9 @@ def rows():
 
 
 def test_backbones_have_their_published_sizes():
-    sizes = {name: architecture.parameters() for name, architecture in ARCHITECTURES.items()}
+    sizes = {name: architecture.parameters() for name, architecture in PAPER_BACKBONES.items()}
     assert sizes == {"clip_vit_b32": 87_456_000, "roberta_large": 354_310_144, "llama2_7b": 6_607_343_616}
-    heads = {name: architecture.head(architecture.classes) for name, architecture in ARCHITECTURES.items()}
+    heads = {name: architecture.head() for name, architecture in PAPER_BACKBONES.items()}
     assert heads == {"clip_vit_b32": 150_724, "roberta_large": 1_051_650, "llama2_7b": 8_192}
 
 

@@ -7,11 +7,12 @@ import torch
 
 from frod_bench.bench import check, ops, step
 from frod_bench.bench.check import check_against_peft
-from frod_bench.bench.contenders import CONTENDERS, USUAL, build
+from frod_bench.bench.contenders import CONTENDERS, build
 from frod_bench.bench.init import bench_init
+from frod_bench.bench.names import FROD_VARIANTS, PEFT, SHAPES, USUAL
 from frod_bench.bench.ops import bench_ops
 from frod_bench.bench.peak import peak_bytes
-from frod_bench.bench.shapes import ARCHITECTURES
+from frod_bench.bench.shapes import timed_backbone
 from frod_bench.bench.start import bench_start
 from frod_bench.bench.step import bench_step
 from frod_bench.bench.timing import Stepper, ratio, spread
@@ -24,9 +25,9 @@ class Quiet:
         pass
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_every_architecture_takes_a_step_with_frod(name, setting):
-    arch = ARCHITECTURES[name]
+    arch = timed_backbone(name)
     small = dataclasses.replace(setting, architecture=arch, length=arch.length and 4, layers=1, narrow=8)
     stepper = Stepper(build("frod", small), small.inputs())
     before = [p.clone() for p in stepper.model.parameters() if p.requires_grad]
@@ -46,9 +47,15 @@ def test_every_contender_starts_as_the_same_function(name, setting):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_the_names_that_can_be_typed_are_those_that_can_be_built():
+    assert set(CONTENDERS) == {"base", *method_names(), *FROD_VARIANTS, *PEFT}
+
+
 def test_the_full_size_is_the_papers():
     counts = {"clip_vit_b32": 87e6, "roberta_large": 355e6, "llama2_7b": 6.6e9, "minilm": 22.7e6}
-    for name, arch in ARCHITECTURES.items():
+    counts |= {"clip_vit_l14": 303e6, "llama2_13b": 12.85e9}
+    for name in SHAPES:
+        arch = timed_backbone(name)
         model = arch.build(arch.layers, torch.float32, torch.device("meta"))
         assert sum(p.numel() for p in model.parameters()) == pytest.approx(counts[name], rel=0.02)
 

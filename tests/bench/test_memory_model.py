@@ -4,8 +4,10 @@ import dataclasses
 
 import pytest
 
+from frod_bench.backbones.architecture import Architecture
 from frod_bench.bench.memory_model import bench_memory_model
-from frod_bench.bench.scaling import SIZES, Size, bench_scaling
+from frod_bench.bench.scaling import bench_scaling
+from frod_bench.config.backbones import RegisteredBackbone
 
 
 class Quiet:
@@ -27,20 +29,18 @@ def test_what_a_method_keeps_for_detaching_is_measured(setting):
     assert pissa["step_measured_mib"] - lora["step_measured_mib"] > 0.9 * copies
 
 
-def test_every_published_size_has_its_parameters():
-    billions = {size.name: sum(p.numel() for p in size.on_meta(1).parameters()) / 1e9 for size in SIZES}
-    per_block = {s.name: sum(p.numel() for p in s.on_meta(2).parameters()) / 1e9 - billions[s.name] for s in SIZES}
-    totals = {s.name: billions[s.name] + (s.blocks - 1) * per_block[s.name] for s in SIZES}
-    expected = dict(zip(totals, (0.125, 0.355, 1.03, 6.6, 12.9, 68.7), strict=True))
-    assert all(abs(totals[name] / value - 1) < 0.02 for name, value in expected.items()), totals
+def llama(name, hidden):
+    values = {"model_type": "llama", "vocab_size": 50, "hidden_size": hidden, "intermediate_size": 2 * hidden}
+    values |= {"num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4}
+    targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"]
+    return RegisteredBackbone(name, Architecture(values), targets, ["score"], 0, {"dtype": "bfloat16"})
 
 
 def test_scaling_says_what_is_measured(monkeypatch):
     from frod_bench.bench import scaling
 
     monkeypatch.setattr(scaling, "FIT", ((32, 2), (32, 4), (64, 2), (64, 4)))
-    small, large = (Size(name, n, 2 * n, 3, 50, 4, 4) for name, n in (("small", 32), ("large", 64)))
-    found = bench_scaling(16, 48, Quiet(), (small, large))
+    found = bench_scaling(16, 48, Quiet(), [llama("small", 32), llama("large", 64)])
     assert [(row["model"], row["method"]) for row in found["rows"]] == [
         (name, method) for name in ("small", "large") for method in ("frod", "lora", "full_ft")
     ]

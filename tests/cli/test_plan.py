@@ -1,14 +1,11 @@
 import pytest
 import torch
 
-from frod_bench.audit.architectures import ARCHITECTURES
-from frod_bench.backbones.base import belongs
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.forecast.cost import cost as cost_on
 from frod_bench.forecast.cost import count_rows, plan_facts
 from frod_bench.forecast.memory import footprint
-from frod_bench.methods.injection import find_targets
 
 BACKBONES = read_group(config_dir() / "backbone")
 TASKS = read_group(config_dir() / "task")
@@ -31,41 +28,6 @@ def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), d
         "selection": "best_on_eval",
         "train": settings | {"precision": "no"} | dict(train),
     }
-
-
-@pytest.mark.parametrize("name", [name for name in BACKBONES if "architecture" in BACKBONES[name]["facts"]])
-def test_the_facts_of_a_backbone_are_those_of_its_architecture(name):
-    from hydra.utils import instantiate
-
-    facts = BACKBONES[name]["facts"]
-    with torch.device("meta"):
-        model = instantiate(BACKBONES[name]).skeleton(2, facts["layers"])
-    head = sum(p.numel() for n, p in model.named_parameters() if belongs(n, BACKBONES[name]["head"]))
-    assert sum(p.numel() for p in model.parameters()) - head == facts["parameters"]
-
-
-@pytest.mark.parametrize("name", ARCHITECTURES)
-def test_the_shapes_of_the_papers_backbones_are_those_of_their_models(name):
-    facts = BACKBONES[name]["facts"]
-    assert shapes_of(name) == sorted((m, n) for m, n, _ in ARCHITECTURES[name].layers(BACKBONES[name]["targets"]))
-    linear = facts["layers"] * sum(m * n for m, n in facts["linears"].values())
-    assert 0.8 < linear / facts["parameters"] < 1
-
-
-@pytest.mark.parametrize("name", ["tiny_clip", "tiny_llama", "tiny_roberta", "vit_tiny"])
-def test_the_shapes_of_a_small_backbone_are_those_of_its_model(name):
-    from hydra.utils import instantiate
-
-    backbone = instantiate(BACKBONES[name] | {"_convert_": "all"})
-    model = backbone.build(2, seed=0)
-    found = find_targets(model, backbone.targets, backbone.head)
-    assert shapes_of(name) == sorted(tuple(layer.weight.shape) for _, layer in found)
-
-
-def shapes_of(name):
-    facts, targets = BACKBONES[name]["facts"], BACKBONES[name]["targets"]
-    own = [shape for key, shape in facts["linears"].items() if any(f".{key}".endswith(f".{t}") for t in targets)]
-    return sorted(map(tuple, own * facts["layers"]))
 
 
 def test_every_task_of_words_has_its_tokens():

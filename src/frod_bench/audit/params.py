@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.methods import make_method
 
 
@@ -42,8 +42,8 @@ def account(file: Path) -> list[Accounting]:
 
 
 def _account(row: dict[str, str]) -> Accounting:
-    architecture, total = ARCHITECTURES[row["backbone"]], _total(row["backbone"])
-    head = architecture.head(architecture.classes)
+    architecture, total = PAPER_BACKBONES[row["backbone"]], _total(row["backbone"])
+    head = architecture.head()
     if row["method"] == "full_ft":
         adapter, added = total, 0
     else:
@@ -76,12 +76,12 @@ def _adapter(backbone: str, method: str, options: str, targets: str) -> int:
 
 @cache
 def _total(backbone: str) -> int:
-    return ARCHITECTURES[backbone].parameters()
+    return PAPER_BACKBONES[backbone].parameters()
 
 
 @cache
 def _layers(backbone: str, targets: str) -> list[tuple[int, int, bool]]:
-    return ARCHITECTURES[backbone].layers(targets.split())
+    return PAPER_BACKBONES[backbone].layers(targets.split())
 
 
 def unexplained(rows: Iterable[Accounting]) -> list[Accounting]:

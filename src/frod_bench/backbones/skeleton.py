@@ -1,16 +1,23 @@
 """The architecture of a model with values that mean nothing: for what follows from shapes alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
 
 from frod_bench.backbones.directory import DTYPES, Loading, checkpoint_activations
 from frod_bench.errors import RequestError
 
 
 def make_skeleton(
-    architecture: dict[str, Any] | None, num_labels: int | None, layers: int, loading: Loading | None = None
+    architecture: Mapping[str, Any] | None, num_labels: int | None, layers: int, loading: Loading | None = None
 ) -> PreTrainedModel:
     """Return a classifier, or with `num_labels=None` a language model, of so many blocks.
 
@@ -24,8 +31,12 @@ def make_skeleton(
         )
     loading = loading or Loading()
     labels = {} if num_labels is None else {"num_labels": num_labels}
-    config = AutoConfig.for_model(**{**architecture, "num_hidden_layers": layers, "pad_token_id": 0, **labels})
-    auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
+    values = {**architecture, "num_hidden_layers": layers}
+    if values["model_type"] == "clip_vision_model":  # its classifier takes the configuration of both towers
+        config, auto = AutoConfig.for_model("clip", vision_config=values, **labels), AutoModelForImageClassification
+    else:
+        config = AutoConfig.for_model(**values, pad_token_id=0, **labels)
+        auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
     model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).to(DTYPES[loading.dtype])
     model.config.use_cache = False
     if loading.gradient_checkpointing:

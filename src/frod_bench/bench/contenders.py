@@ -8,7 +8,8 @@ import torch
 from peft import FrodConfig, LoraConfig, PeftConfig, RandLoraConfig, VeraConfig, get_peft_model
 from torch import Tensor, nn
 
-from frod_bench.bench.shapes import Architecture
+from frod_bench.bench.names import FROD_VARIANTS
+from frod_bench.bench.shapes import TimedBackbone
 from frod_bench.methods import attach, make_method, method_names
 from frod_bench.methods.injection import train_only_head
 
@@ -17,7 +18,7 @@ from frod_bench.methods.injection import train_only_head
 class Setting:
     """One measurement: an architecture at a size, on a device; `narrow` divides its widths."""
 
-    architecture: Architecture
+    architecture: TimedBackbone
     layers: int
     batch: int
     length: int | None
@@ -71,13 +72,7 @@ CONTENDERS: dict[str, Adapt] = {
     "base": _base,
     **{method: _ours(method) for method in method_names()},
     "vera": _ours("vera", rank=_VERA_RANK),
-    "frod_factored": _ours("frod", way="factored"),
-    "frod_residual": _ours("frod", way="residual"),
-    "frod_merged": _ours("frod", way="merged"),
-    "frod_recompute": _ours("frod", way="merged", recompute=True),
-    "frod_global": _ours("frod", basis="global"),
-    "frod_block_diagonal": _ours("frod", pattern="block_diagonal"),
-    "frod_banded": _ours("frod", pattern="banded"),
+    **{name: _ours("frod", **options) for name, options in FROD_VARIANTS.items()},
     "peft_frod": _peft(lambda s, t: FrodConfig(target_modules=t, sparse_rate=s.sparsity, progressbar=False)),
     "peft_lora": _peft(lambda s, t: LoraConfig(r=s.rank, target_modules=t)),
     "peft_pissa": _peft(lambda s, t: LoraConfig(r=s.rank, init_lora_weights="pissa", target_modules=t)),
@@ -92,6 +87,3 @@ def build(name: str, setting: Setting) -> nn.Module:
     model = setting.model()
     CONTENDERS[name](model, setting)
     return model.train()
-
-
-USUAL = ("base", "lora", "dora", "vera", "full_ft", "peft_frod", "frod")

@@ -37,12 +37,8 @@ def bench_ops(setting: Setting, rounds: int, progress) -> dict[str, Any]:
 
 def _shapes(setting: Setting) -> list[tuple[int, int]]:
     """Return the distinct shapes (m, n) of the target layers."""
-    suffixes = tuple(f".{target}" for target in setting.architecture.targets)
-    with torch.device("meta"):
-        cls, config = setting.architecture.make(1, setting.narrow)
-        modules = cls(config).named_modules()
-    linear = [m for name, m in modules if isinstance(m, nn.Linear) and f".{name}".endswith(suffixes)]
-    return sorted({(layer.out_features, layer.in_features) for layer in linear})
+    backbone = setting.architecture.backbone
+    return sorted(set(backbone.architecture.narrowed(setting.narrow).target_shapes(backbone.targets)))
 
 
 def _products(setting: Setting, n: int, kind: str, tokens: int, rounds: int) -> list[dict[str, Any]]:

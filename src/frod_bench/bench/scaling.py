@@ -9,6 +9,7 @@ least relative error over all that were timed, a block in proportion to its weig
 
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,12 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForSequenceClassification, RobertaConfig, RobertaForSequenceClassification
 
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
-from frod_bench.backbones.directory import checkpoint_activations
+from frod_bench.backbones.directory import DTYPES, checkpoint_activations
+from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.bench.timing import Stepper
+from frod_bench.config.backbones import RegisteredBackbone, registered_backbone
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import make_method
 from frod_bench.methods.frod import category
@@ -37,43 +39,44 @@ _SPARSITY = 0.02
 
 @dataclass(frozen=True)
 class Size:
-    """A published architecture: hidden and inner width, blocks, vocabulary, and key-value width for LLaMA."""
+    """A registered backbone at its full size, as it is timed and counted here."""
 
-    name: str
-    hidden: int
-    inner: int
-    blocks: int
-    vocabulary: int
-    heads: int
-    kv_heads: int | None = None  # None: RoBERTa
+    backbone: RegisteredBackbone
+
+    @property
+    def name(self) -> str:
+        return self.backbone.name
+
+    @property
+    def hidden(self) -> int:
+        return self.backbone.architecture.hidden
+
+    @property
+    def blocks(self) -> int:
+        return self.backbone.architecture.layers
 
     @property
     def targets(self) -> list[str]:
         """The modules that the paper adapts."""
-        if self.kv_heads is None:
-            return ["query", "key", "value", "output.dense", "intermediate.dense"]
-        return ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"]
+        return self.backbone.targets
 
     @property
-    def head(self) -> str:
-        return "classifier" if self.kv_heads is None else "score"
+    def head(self) -> list[str]:
+        return self.backbone.head
 
     @property
     def dtype(self) -> torch.dtype:
         """Of the frozen weights in the memory column."""
-        return torch.float32 if self.kv_heads is None else torch.bfloat16
+        return DTYPES[self.backbone.config.get("dtype", "float32")]
 
     def build(self, blocks: int, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """Return a classifier with random weights and so many blocks; LLaMA recomputes its activations."""
-        shape = {"hidden_size": self.hidden, "intermediate_size": self.inner, "num_hidden_layers": blocks}
-        shape |= {"vocab_size": self.vocabulary, "num_attention_heads": self.heads, "pad_token_id": 0}
-        if self.kv_heads is None:
-            config = RobertaConfig(
-                hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, max_position_embeddings=514, **shape
-            )
-            return RobertaForSequenceClassification(config).to(dtype)
-        model = LlamaForSequenceClassification(LlamaConfig(num_key_value_heads=self.kv_heads, **shape)).to(dtype)
-        checkpoint_activations(model)
+        """Return a classifier with random weights and so many blocks, without dropout."""
+        values = dict(self.backbone.architecture.values)
+        if "bert" in values["model_type"]:
+            values |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+        model = make_skeleton(values, 2, blocks).to(dtype)
+        if self.backbone.config.get("gradient_checkpointing"):
+            checkpoint_activations(model)
         return model
 
     def on_meta(self, blocks: int) -> nn.Module:
@@ -84,27 +87,23 @@ class Size:
     def groups(self) -> Counter[tuple[int, tuple[int, ...]]]:
         """Return how many groups of layers, which share a basis, have n inputs and rows (m_1, ..., m_L)."""
         rows: dict[tuple[str, int], list[int]] = {}
-        for name, layer in find_targets(self.on_meta(self.blocks), self.targets, [self.head]):
+        for name, layer in find_targets(self.on_meta(self.blocks), self.targets, self.head):
             m, n = layer.weight.shape
             rows.setdefault((category(name), n), []).append(m)
         return Counter((n, tuple(own)) for (_, n), own in rows.items())
 
 
-SIZES = (
-    Size("roberta_base", 768, 3072, 12, 50265, 12),
-    Size("roberta_large", 1024, 4096, 24, 50265, 16),
-    Size("tinyllama_1.1b", 2048, 5632, 22, 32000, 32, 4),
-    Size("llama2_7b", 4096, 11008, 32, 32000, 32, 32),
-    Size("llama2_13b", 5120, 13824, 40, 32000, 40, 40),
-    Size("llama2_70b", 8192, 28672, 80, 32000, 64, 8),
-)
+NAMES = ("roberta_base", "roberta_large", "tinyllama_1b", "llama2_7b", "llama2_13b", "llama2_70b")
 
 
-def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ...] = SIZES) -> dict[str, Any]:
-    """Return a row a size and method, and the decompositions behind them; `tokens` reach a layer in a step."""
+def bench_scaling(
+    tokens: int, measured_to: int, progress, backbones: Iterable[RegisteredBackbone] | None = None
+) -> dict[str, Any]:
+    """Return a row for each size and method, and the decompositions behind them; `tokens` reach a layer in a step."""
+    sizes = list(map(Size, backbones or map(registered_backbone, NAMES)))
     points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
-    groups_of = {size: size.groups() for size in sizes}
-    measured_groups = dict.fromkeys(group for size in sizes if size.hidden <= measured_to for group in groups_of[size])
+    groups_of = {size.name: size.groups() for size in sizes}
+    measured_groups = dict.fromkeys(group for size in sizes if size.hidden <= measured_to for group in groups_of[size.name])
     timed = {group: _time_decomposition(*group, progress) for group in measured_groups}
     points += timed.values()
     fit = _fit(points)
@@ -114,7 +113,7 @@ def bench_scaling(tokens: int, measured_to: int, progress, sizes: tuple[Size, ..
     rate: dict[str, tuple[float, int]] = {}  # of the largest measured size: seconds of a block, its weights
     for size in sizes:
         parameters = sum(p.numel() for p in size.on_meta(size.blocks).parameters())
-        groups, measured = groups_of[size], size.hidden <= measured_to
+        groups, measured = groups_of[size.name], size.hidden <= measured_to
         weights = sum(n * sum(own) * count for (n, own), count in groups.items()) // size.blocks
         if measured:
             init_s, init_how = sum(timed[group]["seconds"] * groups[group] for group in groups), "a group of each shape"
@@ -175,7 +174,7 @@ def _time_blocks(size: Size, method: str, tokens: int) -> tuple[float, float]:
         if method == "frod":
             _random_frod(model, size)
         else:
-            make_method(method).attach(model, size.targets, [size.head])
+            make_method(method).attach(model, size.targets, size.head)
         stepper = Stepper(model, inputs)
         stepper.step()
         for _ in range(2):
@@ -189,14 +188,14 @@ def _time_blocks(size: Size, method: str, tokens: int) -> tuple[float, float]:
 def _random_frod(model: nn.Module, size: Size) -> None:
     """Put FRoD's layers over random bases into a model: what a step costs does not depend on their values."""
     bases: dict[str, FrodBasis] = {}
-    for name, layer in find_targets(model, size.targets, [size.head]):
+    for name, layer in find_targets(model, size.targets, size.head):
         m, n = layer.weight.shape
         kind = category(name)
         if kind not in bases:
             bases[kind] = FrodBasis(RightBasis(torch.randn(n, n) / n**0.5), random_pattern(n, _SPARSITY, 0, kind))
         replace_module(model, name, FrodLinear(layer, torch.randn(m, n) / m**0.5, torch.ones(n), bases[kind]).train())
     adapters = [module for module in model.modules() if isinstance(module, FrodLinear)]
-    train_only_head(model, [size.head])
+    train_only_head(model, size.head)
     for adapter in adapters:
         adapter.sigma.requires_grad_(True)
         adapter.values.requires_grad_(True)
@@ -211,7 +210,7 @@ def _memory(size: Size, method: str, tokens: int) -> dict[str, Any]:
     def predict(blocks: int) -> MemoryUse:
         precision = "no" if size.dtype == torch.float32 else "bf16"
         build = partial(size.build, blocks, size.dtype)
-        return predict_memory(build, batch, make_method(method), size.targets, [size.head], precision)
+        return predict_memory(build, batch, make_method(method), size.targets, size.head, precision)
 
     use = at_depth(predict, size.blocks)
     parts = ("weights", "adapter", "initialisation", "step")

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from frod_bench.bench.contenders import CONTENDERS, Setting
 
-START = ("peft_frod", "frod", "frod_factored", "frod_residual", "frod_merged")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 

@@ -1,30 +1,26 @@
 """`frod-bench bench`: speed and memory against other implementations, as ratios in one process."""
 
 import argparse
+import importlib
 import json
 import shlex
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from frod_bench.bench.contenders import CONTENDERS, USUAL, Setting
-from frod_bench.bench.init import bench_init
-from frod_bench.bench.memory_model import bench_memory_model
-from frod_bench.bench.ops import bench_ops
-from frod_bench.bench.scaling import bench_scaling
-from frod_bench.bench.shapes import ARCHITECTURES
-from frod_bench.bench.start import START, bench_start
-from frod_bench.bench.step import bench_step
+from frod_bench.bench.names import FROD_VARIANTS, PEFT, SHAPES, START, USUAL
 from frod_bench.cli.written import say_written, write_texts
+from frod_bench.config.catalogue import choices
 from frod_bench.errors import RequestError, nearest
-from frod_bench.methods import method_names
 from frod_bench.record import environment
-from frod_bench.report.bench import to_markdown
 
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+if TYPE_CHECKING:
+    from frod_bench.bench.contenders import Setting
+
+_DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+_ROUNDS = {"step": 5, "init": 1, "ops": 9}  # by default; the others have none
 _EXAMPLES = """\
 examples:
   frod-bench bench step --shape clip_vit_b32 --threads 2 --to results/bench
@@ -45,31 +41,35 @@ def main(argv: list[str]) -> int:
     Raises RequestError for what cannot be measured as asked and RunFailure when the results are wrong.
     """
     arguments = _parser().parse_args(argv)
-    setting = _setting(arguments)
     names = _names(arguments)
+    _check(arguments)
+    import torch  # with the libraries below it takes seconds, and a wrong request is told before
+
+    from frod_bench.report.bench import to_markdown
+
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")  # of the libraries; they would stand between the lines of progress
-    progress = _Progress()
-    about = _about(arguments, setting)
-    if arguments.what == "step":
-        found = bench_step(setting, names, arguments.rounds or 5, progress)
-    elif arguments.what == "init":
-        found = bench_init(setting, names, arguments.rounds or 1, progress)
-    elif arguments.what == "start":
-        found = bench_start(setting, names, progress)
-    elif arguments.what == "memory_model":
-        found = bench_memory_model(setting, names, progress)
-    elif arguments.what == "scaling":
-        found = bench_scaling(arguments.length or 128, arguments.measured_to, progress)
-    else:
-        found = bench_ops(setting, arguments.rounds or 9, progress)
-    result = about | found
+    setting, progress = _setting(arguments), _Progress()
+    result = _about(arguments, setting) | _measure(arguments, setting, names, progress)
     text = to_markdown(result)
     print(text, end="")
     if arguments.to is not None:
         say_written(_write(arguments, setting, result, text))
     return 0
+
+
+def _measure(
+    arguments: argparse.Namespace, setting: "Setting", names: list[str], progress: "_Progress"
+) -> dict[str, Any]:
+    module = importlib.import_module(f"frod_bench.bench.{arguments.what}")
+    bench: Callable[..., dict[str, Any]] = getattr(module, f"bench_{arguments.what}")
+    if arguments.what == "scaling":
+        return bench(arguments.length or 128, arguments.measured_to, progress)
+    if arguments.what in _ROUNDS:
+        rounds = arguments.rounds or _ROUNDS[arguments.what]
+        return bench(setting, rounds, progress) if arguments.what == "ops" else bench(setting, names, rounds, progress)
+    return bench(setting, names, progress)
 
 
 class _Progress:
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a training step, the initialisation, the distance from the base model after it, single operations, the"
         " memory predicted for every method, or time and memory from 125M to 70B parameters",
     )
-    add("--shape", default="clip_vit_b32", choices=list(ARCHITECTURES), help="default: clip_vit_b32")
+    add("--shape", default="clip_vit_b32", choices=list(SHAPES), help="default: clip_vit_b32")
     add("--layers", type=int, help="blocks; default: all of the backbone's")
     add("--batch", type=int, help="rows a step")
     add("--length", type=int, help="tokens a row, for text")
@@ -102,11 +102,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--contenders",
         help=f"comma-separated; default: {','.join(USUAL)}; also"
-        f" {', '.join(name for name in CONTENDERS if name not in USUAL)}; for"
+        f" {', '.join(name for name in _contenders() if name not in USUAL)}; for"
         " memory_model: methods",
     )
     add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32); start takes all")
-    add("--device", default="cuda" if torch.cuda.is_available() else "cpu", choices=["cpu", "cuda"])
+    add("--device", choices=["cpu", "cuda"], help="default: cuda where torch sees a device, else cpu")
     add("--threads", type=int, help="CPU threads; default: torch's own choice")
     add("--measured-to", type=int, default=2048, help="widest model that scaling times (default: 2048)")
     add("--rounds", type=int, help="timed rounds; default: 5 for step, 1 for init, 9 for ops")
@@ -114,14 +114,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _contenders() -> list[str]:
+    return ["base", *choices("method"), *FROD_VARIANTS, *PEFT]
+
+
 def _names(arguments: argparse.Namespace) -> list[str]:
-    usual, known = USUAL, list(CONTENDERS)
+    usual, known = USUAL, _contenders()
     if arguments.what == "init":
         usual = ("peft_frod", "frod")
     elif arguments.what == "start":
         usual = START
     elif arguments.what == "memory_model":
-        usual = known = method_names()
+        usual = known = choices("method")
     names = arguments.contenders.split(",") if arguments.contenders else list(usual)
     for name in names:
         if name not in known:
@@ -129,34 +133,43 @@ def _names(arguments: argparse.Namespace) -> list[str]:
     return names
 
 
-def _setting(arguments: argparse.Namespace) -> Setting:
-    arch = ARCHITECTURES[arguments.shape]
+def _check(arguments: argparse.Namespace) -> None:
+    """Raise RequestError for a number that is not accepted."""
     for name in ("layers", "batch", "length", "narrow", "rank", "threads", "rounds", "measured_to"):
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')} {value} is not accepted: a whole number of 1 or more is.")
     if not 0 <= arguments.sparsity <= 1:
         raise RequestError(f"--sparsity {arguments.sparsity} is not accepted: the density of S lies in [0, 1].")
-    if arguments.length is not None and arch.length is None and arguments.what != "scaling":
-        raise RequestError(f"--length is not accepted with --shape {arch.name}, whose input is an image.")
+    if arguments.length is not None and SHAPES[arguments.shape][1] is None and arguments.what != "scaling":
+        raise RequestError(f"--length is not accepted with --shape {arguments.shape}, whose input is an image.")
+
+
+def _setting(arguments: argparse.Namespace) -> "Setting":
+    import torch
+
+    from frod_bench.bench.contenders import Setting
+    from frod_bench.bench.shapes import timed_backbone
+
     if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("--device cuda is not to be had: torch sees no CUDA device. Use --device cpu.")
+        raise RequestError("--device cuda is not available: torch sees no CUDA device. Use --device cpu.")
+    backbone = timed_backbone(arguments.shape)
     return Setting(
-        architecture=arch,
-        layers=arguments.layers or arch.layers,
-        batch=arguments.batch or arch.batch,
-        length=arguments.length or arch.length,
+        architecture=backbone,
+        layers=arguments.layers or backbone.layers,
+        batch=arguments.batch or backbone.batch,
+        length=arguments.length or backbone.length,
         sparsity=arguments.sparsity,
         rank=arguments.rank,
-        dtype=_DTYPES[arguments.dtype],
-        device=torch.device(arguments.device),
+        dtype=getattr(torch, _DTYPES[arguments.dtype]),
+        device=torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")),
         narrow=arguments.narrow,
     )
 
 
-def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
-    name = torch.cuda.get_device_name() if setting.device.type == "cuda" else "cpu"
-    device = f"{name}, {torch.get_num_threads()} threads" if name == "cpu" else name
+def _about(arguments: argparse.Namespace, setting: "Setting") -> dict[str, Any]:
+    from frod_bench.train.device import device_name
+
     about = {"command": f"frod-bench bench {shlex.join(sys.argv[2:])}", "what": arguments.what}
     if arguments.what == "scaling":
         values = {"shape": "125M to 70B parameters", "tokens": arguments.length or 128, "sparsity": 0.02}
@@ -171,14 +184,14 @@ def _about(arguments: argparse.Namespace, setting: Setting) -> dict[str, Any]:
             "rank": setting.rank,
             "dtype": _dtype(arguments),
         }
-    return about | {"setting": values, "environment": environment(device)}
+    return about | {"setting": values, "environment": environment(device_name(setting.device))}
 
 
 def _dtype(arguments: argparse.Namespace) -> str:
     return "all" if arguments.what == "start" else arguments.dtype
 
 
-def _write(arguments: argparse.Namespace, setting: Setting, result: dict[str, Any], text: str) -> list[Path]:
+def _write(arguments: argparse.Namespace, setting: "Setting", result: dict[str, Any], text: str) -> list[Path]:
     size = f"{setting.layers}x{setting.batch}" + (f"x{setting.length}" if setting.length else "")
     size += f"_narrow{setting.narrow}" if setting.narrow > 1 else ""
     parts = [arguments.what]

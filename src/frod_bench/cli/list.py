@@ -7,6 +7,7 @@ from collections.abc import Callable
 from omegaconf import OmegaConf
 from tabulate import tabulate
 
+from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
@@ -53,12 +54,13 @@ def _method(name: str, config: dict) -> dict:
 
 def _backbone(name: str, config: dict) -> dict:
     facts = config.get("facts", {})
+    architecture = Architecture.of(config)
     return {
         "name": name,
         "source": config.get("id") or config.get("package") or facts.get("source") or "random weights",
         "parameters": facts.get("parameters"),
-        "layers": facts.get("layers"),
-        "hidden": facts.get("hidden"),
+        "layers": architecture.layers,
+        "hidden": architecture.hidden,
         "targets": config.get("targets", []),
         "head": config.get("head", []),
     }

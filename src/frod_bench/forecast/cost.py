@@ -7,6 +7,7 @@ out but the products of attention.
 from dataclasses import dataclass
 from typing import Any
 
+from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.tasks.selection import rows_left
@@ -26,41 +27,33 @@ class Cost:
 
 def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
     """Return the cost of a resolved configuration on `samples`: its rows by `train` and by what is evaluated."""
-    facts, settings = config["backbone"]["facts"], config["train"]
+    backbone, settings = config["backbone"], config["train"]
+    architecture = Architecture.of(backbone)
     micro = max(1, settings["batch_size"] // settings["accumulate"])
     length = row_length(config, 1 if settings["group_by_length"] else micro)
-    block = [tuple(shape) for shape in facts["linears"].values()]
-    dense = facts["layers"] * sum(m * n for m, n in block)
-    attention = 2 * facts["layers"] * length * facts["hidden"]
-    targets = target_shapes(config["backbone"]) * facts["layers"]
+    dense = architecture.layers * sum(m * n for m, n in architecture.linears().values())
+    attention = 2 * architecture.layers * length * architecture.hidden
+    targets = architecture.target_shapes(backbone["targets"]) * architecture.layers
     method = build_method(config["method"])
     extra = method.multiply_adds(targets, micro * length)
     forward = dense + attention
     # multiply-adds a token: forward, backward to the inputs (twice for attention's product of two), and what trains
-    step = 2 * dense + 3 * attention + extra + (forward if config["backbone"].get("gradient_checkpointing") else 0)
+    step = 2 * dense + 3 * attention + extra + (forward if backbone.get("gradient_checkpointing") else 0)
     judged = sum(rows for split, rows in samples.items() if split != "train")
     evaluated = judged * row_length(config, settings["eval_batch_size"])
     per_epoch = samples["train"] * length * step + evaluated * forward
     return Cost(
         flop=2.0 * settings["epochs"] * per_epoch,
-        disk_bytes=4 * (facts["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)),
+        disk_bytes=4
+        * (backbone["facts"]["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)),
         half=settings["precision"] != "no",
     )
 
 
-def target_shapes(backbone: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return [(m, n), ...] of the layers of a block that a method adapts, matched by suffix as PEFT does."""
-    return [
-        tuple(shape)
-        for name, shape in backbone["facts"]["linears"].items()
-        if any(f".{name}".endswith(f".{target}") for target in backbone["targets"])
-    ]
-
-
 def row_length(config: dict[str, Any], rows: int) -> float:
     """Return the tokens of a row in a batch of `rows`, padded to its longest."""
-    if fixed := config["backbone"]["facts"].get("tokens"):
-        return fixed
+    if (patches := Architecture.of(config["backbone"]).tokens) is not None:
+        return patches
     counts = plan_facts()["tokens"].get(config["task"]["name"])
     longest = config["text"]["max_length"]
     if counts is None:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.instantiate import build, build_method
-from frod_bench.errors import RequestError
-from frod_bench.forecast.cost import row_length, target_shapes
+from frod_bench.forecast.cost import row_length
 from frod_bench.methods.base import Method
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
@@ -52,8 +52,7 @@ def _predicted(
 ) -> MemoryUse:
     config = json.loads(backbone_json)
     backbone = build(config, "backbones")
-    if "layers" not in config["facts"]:
-        raise RequestError(f"The number of blocks of {config['name']} is not known: give its YAML facts.layers.")
+    architecture = Architecture.of(config)
 
     def batch() -> dict[str, Tensor]:
         labels = torch.zeros(rows, dtype=torch.long) if classes else torch.zeros(rows, length, dtype=torch.long)
@@ -70,5 +69,5 @@ def _predicted(
         )
 
     # with fewer blocks a stack of such layers would have fewer rows than inputs, which is another decomposition
-    low = max(2, *(math.ceil(n / m) for m, n in target_shapes(config)))
-    return at_depth(predict, config["facts"]["layers"], (low, low + 1))
+    low = max(2, *(math.ceil(n / m) for m, n in architecture.target_shapes(config["targets"])))
+    return at_depth(predict, architecture.layers, (low, low + 1))

@@ -2,7 +2,7 @@
 
 import torch
 
-from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.bases import Group, groups, stacks
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
@@ -49,7 +49,7 @@ def _errors(group: Group, dtype: torch.dtype) -> tuple[float, float]:
 def _one_basis(evidence: Evidence) -> Finding:
     rows = []
     for name, targets in _TARGETS.items():
-        widths = sorted({n for _, n, _ in ARCHITECTURES[name].layers(targets)})
+        widths = sorted({n for _, n, _ in PAPER_BACKBONES[name].layers(targets)})
         rows.append((name, len(widths), ", ".join(map(str, widths))))
     return Finding(
         verdict(all(count == 1 for _, count, _ in rows)),

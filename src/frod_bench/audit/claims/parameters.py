@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
 from frod_bench.audit.params import Accounting, account, unexplained
@@ -65,7 +65,7 @@ def _abstract(evidence: Evidence) -> Finding:
 
 def _five_hundred(evidence: Evidence) -> Finding:
     row = next(row for row in _at_two_percent(evidence) if row.table == "Table 3")
-    total = ARCHITECTURES[row.backbone].parameters()
+    total = PAPER_BACKBONES[row.backbone].parameters()
     return Finding(
         verdict(total / row.adapter >= 500),
         f"LLaMA2-7B without its language-model head has {total:,} parameters; FRoD at s = {_DENSITY} on the released"
@@ -75,7 +75,7 @@ def _five_hundred(evidence: Evidence) -> Finding:
 
 
 def _formula(evidence: Evidence) -> Finding:
-    layers = [(m, n) for m, n, _ in ARCHITECTURES["clip_vit_b32"].layers(_TARGETS)]
+    layers = [(m, n) for m, n, _ in PAPER_BACKBONES["clip_vit_b32"].layers(_TARGETS)]
     bases = sum(n * n for n in _BASES)
     frozen = sum(m * n for m, n in layers) + bases
     formulas = {

@@ -1,0 +1,92 @@
+"""What follows from the shape of a transformer alone: its linear layers, and the tokens of an image."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from frod_bench.errors import RequestError
+
+Linears = dict[str, tuple[int, int]]  # of one block: name: (outputs m, inputs n)
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A transformer by the values of transformers' configuration, `model_type` among them.
+
+    Every listing, forecast, benchmark and audit takes its shapes from here; `configs/backbone/` holds the values.
+    """
+
+    values: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, backbone: Mapping[str, Any]) -> "Architecture":
+        """Return the architecture of a backbone's configuration. Raises RequestError where its YAML has none."""
+        values = (backbone.get("facts") or {}).get("architecture")
+        if not values or values.get("model_type") not in _LINEARS:
+            raise RequestError(
+                f"The shapes of {backbone.get('name')} are not known: give its YAML facts.architecture, the values of"
+                f" the library's configuration, with a model_type of {', '.join(_LINEARS)}."
+            )
+        return cls(values)
+
+    @property
+    def hidden(self) -> int:
+        return self.values["hidden_size"]
+
+    @property
+    def layers(self) -> int:
+        """Blocks."""
+        return self.values["num_hidden_layers"]
+
+    @property
+    def reads_images(self) -> bool:
+        return "patch_size" in self.values
+
+    @property
+    def tokens(self) -> int | None:
+        """Patches of an image and the class token; None for text."""
+        if not self.reads_images:
+            return None
+        return (self.values["image_size"] // self.values["patch_size"]) ** 2 + 1
+
+    def linears(self) -> Linears:
+        """Return the linear layers of one block."""
+        return _LINEARS[self.values["model_type"]](self.values)
+
+    def target_shapes(self, targets: Iterable[str]) -> list[tuple[int, int]]:
+        """Return [(m, n), ...] of the layers of one block that a method adapts, matched by suffix as PEFT does."""
+        suffixes = tuple(f".{target}" for target in targets)
+        return [shape for name, shape in self.linears().items() if f".{name}".endswith(suffixes)]
+
+    def narrowed(self, factor: int) -> "Architecture":
+        """Return the architecture with widths divided by `factor`, for a rehearsal."""
+        widths = {key: self.values[key] // factor for key in ("hidden_size", "intermediate_size")}
+        return Architecture({**self.values, **widths})
+
+
+def _bert(values: Mapping[str, Any]) -> Linears:
+    hidden, inner = values["hidden_size"], values["intermediate_size"]
+    square = dict.fromkeys(("query", "key", "value", "attention.output.dense"), (hidden, hidden))
+    return square | {"intermediate.dense": (inner, hidden), "output.dense": (hidden, inner)}
+
+
+def _llama(values: Mapping[str, Any]) -> Linears:
+    hidden, inner, heads = values["hidden_size"], values["intermediate_size"], values["num_attention_heads"]
+    keys = hidden // heads * values.get("num_key_value_heads", heads)
+    attention = {"q_proj": (hidden, hidden), "k_proj": (keys, hidden), "v_proj": (keys, hidden)}
+    gated = dict.fromkeys(("gate_proj", "up_proj"), (inner, hidden))
+    return attention | {"o_proj": (hidden, hidden)} | gated | {"down_proj": (hidden, inner)}
+
+
+def _clip(values: Mapping[str, Any]) -> Linears:
+    hidden, inner = values["hidden_size"], values["intermediate_size"]
+    square = dict.fromkeys(("q_proj", "k_proj", "v_proj", "out_proj"), (hidden, hidden))
+    return square | {"fc1": (inner, hidden), "fc2": (hidden, inner)}
+
+
+_LINEARS: dict[str, Callable[[Mapping[str, Any]], Linears]] = {
+    "bert": _bert,
+    "roberta": _bert,
+    "llama": _llama,
+    "clip_vision_model": _clip,
+}

@@ -1,0 +1,25 @@
+"""What can be benchmarked, by name: needs no torch."""
+
+# backbone: rows of a step, tokens of a row (None where the input is an image)
+SHAPES: dict[str, tuple[int, int | None]] = {
+    "clip_vit_b32": (64, None),
+    "clip_vit_l14": (16, None),
+    "roberta_large": (8, 64),
+    "llama2_7b": (8, 512),
+    "llama2_13b": (8, 512),
+    "minilm": (16, 64),
+}
+
+# variants of FRoD that are timed beside each other: options of the method
+FROD_VARIANTS: dict[str, dict[str, object]] = {
+    "frod_factored": {"way": "factored"},
+    "frod_residual": {"way": "residual"},
+    "frod_merged": {"way": "merged"},
+    "frod_recompute": {"way": "merged", "recompute": True},
+    "frod_global": {"basis": "global"},
+    "frod_block_diagonal": {"pattern": "block_diagonal"},
+    "frod_banded": {"pattern": "banded"},
+}
+PEFT = ("peft_frod", "peft_lora", "peft_pissa", "peft_dora", "peft_vera", "peft_randlora")
+USUAL = ("base", "lora", "dora", "vera", "full_ft", "peft_frod", "frod")
+START = ("peft_frod", "frod", "frod_factored", "frod_residual", "frod_merged")

@@ -1,0 +1,31 @@
+"""The backbones that the configuration files register, by what does not need their weights."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from frod_bench.backbones.architecture import Architecture
+from frod_bench.config.catalogue import read_group
+from frod_bench.config.paths import config_dir
+from frod_bench.errors import RequestError, nearest
+
+
+class RegisteredBackbone(NamedTuple):
+    """A file of `configs/backbone/`; `parameters` are those of the body."""
+
+    name: str
+    architecture: Architecture
+    targets: list[str]
+    head: list[str]
+    parameters: int
+    config: dict[str, Any]
+
+
+@cache
+def registered_backbone(name: str) -> RegisteredBackbone:
+    """Return a backbone by its name. Raises RequestError for an unknown one."""
+    known = read_group(config_dir() / "backbone")
+    if name not in known:
+        raise RequestError(f"There is no backbone {name}. {nearest(name, known)}")
+    config = known[name]
+    parameters = config["facts"]["parameters"]
+    return RegisteredBackbone(name, Architecture.of(config), config["targets"], config["head"], parameters, config)
