@@ -1,7 +1,16 @@
+"""Counts against closed forms, and against the profiler, which sees inside every operator."""
+
+import pytest
 import torch
 from torch import nn
 
+from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.methods import attach, method_names
+from frod_bench.ops.rotation import PATTERNS
 from frod_bench.train.flops import FlopCount, typical_step
+
+TOKENS = 5
 
 
 def test_forward_and_backward_of_a_linear_layer_are_three_products():
@@ -23,6 +32,83 @@ def test_attention_is_counted():
     with FlopCount() as count:
         nn.functional.scaled_dot_product_attention(q, q, q)
     assert count.total == 2 * 2 * (2 * 7 * 7 * 4)
+
+
+def frod_layer(m, n, kind, dtype, **options):
+    """Return a FRoD layer [m, n] in training over a basis of no meaning."""
+    torch.manual_seed(0)
+    base = nn.Linear(n, m).to(dtype).requires_grad_(False)
+    basis = FrodBasis(RightBasis(torch.randn(n, n, dtype=dtype)), PATTERNS[kind](n, 0.1, seed=0))
+    return FrodLinear(base, torch.randn(m, n, dtype=dtype), torch.rand(n), basis, **options).train()
+
+
+def product_with_m(layer, columns):
+    """Return the multiply-adds of one product with M, or of sampling one, over so many columns."""
+    pattern = layer.basis.pattern
+    if hasattr(pattern, "height"):
+        tiles = -(-pattern.n // pattern.height)
+        return tiles * pattern.height * (pattern.height + 2 * pattern.halo) * columns
+    dense = layer.Ut.dtype == torch.bfloat16
+    return pattern.n**2 * columns if dense else 0  # sparse products are not counted
+
+
+@pytest.mark.parametrize("way", ["factored", "residual", "merged", "recompute"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", PATTERNS)
+@pytest.mark.parametrize(("m", "n"), [(12, 12), (30, 12), (8, 12)])
+def test_a_step_of_a_frod_layer_costs_what_the_cost_model_says(m, n, kind, dtype, way):
+    """In units of n^3 at m = n = T and with a dense M: factored 7, residual 9, merged 7."""
+    options = {"way": "merged", "recompute": True} if way == "recompute" else {"way": way}
+    layer, x = frod_layer(m, n, kind, dtype, **options), torch.randn(TOKENS, n, dtype=dtype, requires_grad=True)
+    with FlopCount() as count:
+        layer(x).sum().backward()
+    product, short = product_with_m(layer, TOKENS), product_with_m(layer, min(m, n))
+    weight = m * n * n + short  # forming W'
+    expected = {
+        "factored": 2 * TOKENS * n * n + 2 * TOKENS * m * n + 3 * product,
+        "residual": 2 * TOKENS * n * n + 4 * TOKENS * m * n + 3 * product,
+        "merged": 3 * TOKENS * m * n + 2 * weight,
+        "recompute": 3 * TOKENS * m * n + 3 * weight,
+    }
+    assert count.total == 2 * expected[way]
+
+
+def count_and_profile(model, x):
+    """Return the counted FLOPs of a step, and those of the matrix products that the profiler has seen."""
+    with FlopCount() as count:
+        model(x).float().sum().backward()
+    with torch.profiler.profile(with_flops=True) as profile:
+        model(x).float().sum().backward()
+    products = ("aten::mm", "aten::addmm", "aten::bmm", "aten::baddbmm")
+    return count.total, sum(event.flops for event in profile.events() if event.name in products)
+
+
+@pytest.mark.parametrize("method", [name for name in method_names() if name != "qlora"])
+def test_no_dense_product_of_a_method_is_missed(method):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 128), nn.Linear(128, 3)).to(torch.bfloat16)
+    adapted = attach(model, method, targets=["0", "1"], head=["2"])
+    counted, seen = count_and_profile(adapted.model.train(), torch.randn(TOKENS, 64, dtype=torch.bfloat16))
+    assert counted == seen > 0
+
+
+def test_a_product_with_a_four_bit_weight_counts_like_any():
+    """It may be a kernel of its own, which the profiler does not see inside either."""
+    counts = []
+    for method in ("lora", "qlora"):
+        model = nn.Sequential(nn.Linear(64, 64), nn.Linear(64, 128), nn.Linear(128, 3))
+        adapted = attach(model, method, targets=["0", "1"], head=["2"], rank=4)
+        with FlopCount() as count:
+            adapted.model.train()(torch.randn(TOKENS, 64)).sum().backward()
+        counts.append(count.total)
+    assert counts[0] == counts[1] > 0
+
+
+def test_a_sparse_product_does_not_count_as_a_dense_one():
+    S = torch.eye(6).to_sparse()
+    with FlopCount() as count:
+        torch.sparse.mm(S, torch.randn(6, 4, requires_grad=True)).sum().backward()
+    assert count.total == 0
 
 
 def test_the_typical_step_has_about_the_mean_padded_size():

@@ -4,9 +4,12 @@ arXiv 2305.14314, section 3), by bitsandbytes, on CUDA and on a CPU.
 Raises RequestError on import where bitsandbytes is not installed or does not load.
 """
 
+from math import prod
+
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
+from torch.utils.flop_counter import register_flop_formula
 
 from frod_bench.adapters.waiting import StandsFor
 from frod_bench.errors import RequestError
@@ -102,3 +105,10 @@ class Nf4Linear(StandsFor, bnb.nn.Linear4bit):
             y = self.stand_in(x.to(dtype))
             return y if bias is None else y + bias
         return bnb.matmul_4bit(x.to(dtype), self.weight, bias=bias, quant_state=self.weight.quant_state)
+
+
+if hasattr(torch.ops.bitsandbytes, "gemm_4bit"):  # a dense product that torch has no formula for
+
+    @register_flop_formula(torch.ops.bitsandbytes.gemm_4bit)
+    def _product_flops(x_shape, packed_shape, shape, *_, **__) -> int:
+        return 2 * prod(x_shape) * shape[0]

@@ -9,6 +9,7 @@ import warnings
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 from frod_bench.ops.rotation.pattern import Pattern
 
@@ -115,3 +116,15 @@ def _sample_gradients(ctx, grad):
 
 rotate_scattered.register_autograd(_rotation_gradients, setup_context=_save_rotation)
 sample_scattered.register_autograd(_sample_gradients, setup_context=_save_sample)
+
+
+@register_flop_formula(torch.ops.frod_bench.rotate_scattered, get_raw=True)
+def _rotation_flops(entries, z, structure, transposed, **_) -> int:
+    n, tokens = z.shape
+    return 0 if _sparse_is_fast(z.device.type, z.dtype, entries.numel(), n) else 2 * n * n * tokens
+
+
+@register_flop_formula(torch.ops.frod_bench.sample_scattered, get_raw=True)
+def _sample_flops(h, z, structure, **_) -> int:
+    n, tokens = z.shape
+    return 0 if _sparse_is_fast(z.device.type, z.dtype, structure[2].numel(), n) else 2 * n * n * tokens

@@ -7,6 +7,7 @@ w = b + 2 h; b is the height, h the halo (0 for blocks). A product costs n w T m
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
+from torch.utils.flop_counter import register_flop_formula
 
 from frod_bench.ops.rotation.pattern import Pattern
 
@@ -112,3 +113,17 @@ def _sample_gradients(ctx, grad):
 
 rotate_tiled.register_autograd(_rotation_gradients, setup_context=_save_rotation)
 sample_tiled.register_autograd(_sample_gradients, setup_context=_save_sample)
+
+
+def _tile_flops(n: int, tokens: int, height: int, halo: int) -> int:
+    return 2 * -(-n // height) * height * (height + 2 * halo) * tokens
+
+
+@register_flop_formula(torch.ops.frod_bench.rotate_tiled, get_raw=True)
+def _rotation_flops(entries, z, structure, height, halo, transposed, **_) -> int:
+    return _tile_flops(*z.shape, height, halo)
+
+
+@register_flop_formula(torch.ops.frod_bench.sample_tiled, get_raw=True)
+def _sample_flops(h, z, structure, height, halo, **_) -> int:
+    return _tile_flops(*z.shape, height, halo)
