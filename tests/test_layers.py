@@ -31,7 +31,7 @@ ALLOWED = {
     "runs": ["runs", "config", "train", "landscape", "methods", "backbones", "tasks", "record", "errors", "console"],
     "bench": [
         *("bench", "config", "methods", "adapters", "linalg", "ops", "errors"),
-        *("backbones", "train.memory", "train.memory_model"),
+        *("backbones", "train"),
     ],
     "audit": ["audit", "config", "backbones", "methods", "adapters", "linalg", "ops", "record", "errors"],
     "forecast": ["forecast", "runs", "config", "train", "methods", "backbones", "tasks", "record", "errors"],

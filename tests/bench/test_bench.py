@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 import torch
 
+from frod_bench.adapters.frod import FrodLinear
 from frod_bench.bench import check, ops, step
 from frod_bench.bench.check import check_against_peft
-from frod_bench.bench.contenders import CONTENDERS, build
+from frod_bench.bench.contenders import CONTENDERS, adapt, build
 from frod_bench.bench.init import bench_init
 from frod_bench.bench.names import FROD_VARIANTS, PEFT, SHAPES, USUAL
 from frod_bench.bench.ops import bench_ops
@@ -15,7 +16,7 @@ from frod_bench.bench.peak import peak_bytes
 from frod_bench.bench.shapes import timed_backbone
 from frod_bench.bench.start import bench_start
 from frod_bench.bench.step import bench_step
-from frod_bench.bench.timing import Stepper, ratio, spread
+from frod_bench.bench.timing import Stepper, ratio, spread, take_turns
 from frod_bench.errors import RunFailure
 from frod_bench.methods import make_method, method_names
 
@@ -88,6 +89,23 @@ def test_a_step_has_a_row_for_every_contender(setting, monkeypatch):
     assert rows["frod"]["trainable"] == rows["peft_frod"]["trainable"]
     # the frozen targets: 4 layers of 4 x 48 x 48 and 2 x 48 x 192, ten tokens, four operations a weight
     assert found["floor"]["gflop"] * 1e9 == 4 * 10 * 4 * (4 * 48 * 48 + 2 * 48 * 192)
+
+
+def test_evaluation_is_timed_as_a_run_evaluates(setting):
+    """No pass looks whether the parameters have changed, as the trainer promises that they do not."""
+    model, adapted = adapt("frod", setting)
+    stepper, promised = Stepper(model, setting.inputs(), adapted), []
+    layers = [module for module in model.modules() if isinstance(module, FrodLinear)]
+    model.register_forward_pre_hook(lambda *_: promised.append(not model.training and all(x.passes for x in layers)))
+    take_turns({"frod": stepper}, 2, Quiet())
+    assert promised == [False] * 4 + [True] * 3  # two steps to warm up and two timed; one evaluation and two timed
+    assert len(stepper.evaluation_seconds) == 2 and not any(layer.passes for layer in layers)
+
+
+def test_a_step_trains_on_the_methods_own_term(setting):
+    model, adapted = adapt("goat", setting)
+    Stepper(model, setting.inputs(), adapted).step()
+    assert adapted.auxiliary_loss() == 0.0  # taken
 
 
 def test_a_ratio_is_that_of_the_same_round():

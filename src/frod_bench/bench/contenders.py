@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from peft import FrodConfig, LoraConfig, PeftConfig, RandLoraConfig, VeraConfig, get_peft_model
@@ -11,6 +10,7 @@ from torch import Tensor, nn
 from frod_bench.bench.names import FROD_VARIANTS
 from frod_bench.bench.shapes import TimedBackbone
 from frod_bench.methods import attach, make_method, method_names
+from frod_bench.methods.base import Adapted
 from frod_bench.methods.injection import train_only_head
 
 
@@ -39,35 +39,33 @@ class Setting:
 
 _VERA_RANK = 256  # of vectors, not of matrices: --rank is not for it
 
-Adapt = Callable[[nn.Module, Setting], dict[str, Any]]
+Adapt = Callable[[nn.Module, Setting], Adapted | None]
 
 
-def _ours(method: str, **options: Any) -> Adapt:
-    def adapt(model: nn.Module, setting: Setting) -> dict[str, Any]:
+def _ours(method: str, **options: object) -> Adapt:
+    def adapt(model: nn.Module, setting: Setting) -> Adapted:
         arch, taken = setting.architecture, {option.name for option in fields(make_method(method))}
         own = {"sparsity": setting.sparsity} if "sparsity" in taken else {}
         own |= {"rank": setting.rank} if "rank" in taken else {}
-        return attach(model, method, targets=list(arch.targets), head=[arch.head], **own | options).facts
+        return attach(model, method, targets=list(arch.targets), head=[arch.head], **own | options)
 
     return adapt
 
 
 def _peft(make_config: Callable[[Setting, list[str]], PeftConfig]) -> Adapt:
-    def adapt(model: nn.Module, setting: Setting) -> dict[str, Any]:
+    def adapt(model: nn.Module, setting: Setting) -> None:
         config = make_config(setting, list(setting.architecture.targets))
         config.modules_to_save = [setting.architecture.head]
         get_peft_model(model, config)  # changes the model in place
-        return {}
 
     return adapt
 
 
-def _base(model: nn.Module, setting: Setting) -> dict[str, Any]:
+def _base(model: nn.Module, setting: Setting) -> None:
     train_only_head(model, [setting.architecture.head])
-    return {}
 
 
-# name: adapts a model in place and returns what it says of itself
+# name: adapts a model in place and returns it with its method, where that is one of ours
 CONTENDERS: dict[str, Adapt] = {
     "base": _base,
     **{method: _ours(method) for method in method_names()},
@@ -82,8 +80,13 @@ CONTENDERS: dict[str, Adapt] = {
 }
 
 
+def adapt(name: str, setting: Setting) -> tuple[nn.Module, Adapted | None]:
+    """Return the backbone adapted by the contender `name`, in training, and what its adapter returned."""
+    model = setting.model()
+    adapted = CONTENDERS[name](model, setting)
+    return model.train(), adapted
+
+
 def build(name: str, setting: Setting) -> nn.Module:
     """Return the backbone adapted by the contender `name`, in training."""
-    model = setting.model()
-    CONTENDERS[name](model, setting)
-    return model.train()
+    return adapt(name, setting)[0]

@@ -43,7 +43,7 @@ def bench_init(setting: Setting, names: list[str], rounds: int, progress) -> dic
 def _attach(name: str, setting: Setting, row: dict[str, Any]) -> None:
     model, inputs = setting.model(), setting.inputs()
     start = now(inputs)
-    facts = CONTENDERS[name](model, setting)
+    adapted = CONTENDERS[name](model, setting)
     row["seconds"].append(now(inputs) - start)
-    if "max_reconstruction_error" in facts:
-        row["max_reconstruction_error"] = facts["max_reconstruction_error"]
+    if adapted is not None and "max_reconstruction_error" in adapted.facts:
+        row["max_reconstruction_error"] = adapted.facts["max_reconstruction_error"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from frod_bench.bench.check import check_against_peft
-from frod_bench.bench.contenders import Setting, build
+from frod_bench.bench.contenders import Setting, adapt
 from frod_bench.bench.peak import peak_bytes
 from frod_bench.bench.timing import Stepper, gemm_rate, ratio, spread, take_turns
 
@@ -29,7 +29,8 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
         steppers = {}
         for name in group:
             progress.say(f"building {name}")
-            steppers[name] = Stepper(build(name, setting), setting.inputs())
+            model, adapted = adapt(name, setting)
+            steppers[name] = Stepper(model, setting.inputs(), adapted)
         take_turns(steppers, rounds, progress)
         for name, stepper in steppers.items():
             rows[name] = {"contender": name, "trainable": stepper.trainable, **spread(stepper.seconds)}
@@ -37,7 +38,7 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
             rows[name]["evaluation_ms"] = spread(stepper.evaluation_seconds)["median_ms"]
             seconds[name] = {"time": stepper.seconds, "evaluation": stepper.evaluation_seconds}
         rate = max(rate, gemm_rate(tokens, width, setting.dtype, setting.device))
-        del steppers, stepper
+        del steppers, stepper, model, adapted
     for name, row in rows.items():
         progress.say(f"memory of {name}")
         row["peak_mib"] = peak_bytes(name, setting) / 2**20

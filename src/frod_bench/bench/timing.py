@@ -2,22 +2,28 @@
 
 import statistics
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+
+from frod_bench.methods.base import Adapted
+from frod_bench.train.flops import FlopCount
 
 
 @dataclass
 class Stepper:
     """A model with its optimizer and its batch; `flops` is of one training step.
 
+    `adapted` is the model with its method, where that is one of ours: it then trains and evaluates as in a run.
     `seconds` and `evaluation_seconds` collect the times of training steps and of forward passes in evaluation.
     """
 
     model: nn.Module
     inputs: dict[str, Tensor]
+    adapted: Adapted | None = None
     seconds: list[float] = field(default_factory=list)
     evaluation_seconds: list[float] = field(default_factory=list)
     flops: float = 0.0
@@ -29,7 +35,10 @@ class Stepper:
 
     def step(self) -> None:
         """Take one training step: forward, backward, optimizer."""
-        self.model(**self.inputs).loss.backward()
+        loss = self.model(**self.inputs).loss
+        if self.adapted is not None:
+            loss = loss + self.adapted.auxiliary_loss()
+        loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -39,21 +48,25 @@ class Stepper:
         self.step()
         self.seconds.append(now(self.inputs) - start)
 
-    @torch.no_grad()
-    def evaluate(self) -> None:
-        """Take a forward pass in evaluation and keep its time; what the first one forms serves the later ones."""
-        if self.model.training:
-            self.model.eval()
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """A context for `timed_evaluation`, as that of a run: what a first pass forms there serves the later ones."""
+        self.model.eval()
+        with torch.no_grad(), self.adapted.fixed_weights() if self.adapted is not None else nullcontext():
             self.model(**self.inputs)
+            yield
+
+    def timed_evaluation(self) -> None:
+        """Take a forward pass inside `evaluating` and keep its time."""
         start = now(self.inputs)
         self.model(**self.inputs)
         self.evaluation_seconds.append(now(self.inputs) - start)
 
     def warm_up(self) -> None:
         """Take a step to count the floating-point operations of its dense products, and one like the timed ones."""
-        with FlopCounterMode(display=False) as counter:
+        with FlopCount() as count:
             self.step()
-        self.flops = float(counter.get_total_flops())
+        self.flops = float(count.total)
         self.step()
 
 
@@ -75,9 +88,12 @@ def take_turns(steppers: dict[str, Stepper], rounds: int, progress) -> None:
         times = ", ".join(f"{name} {stepper.seconds[-1]:.3g} s" for name, stepper in steppers.items())
         progress.say(f"round {turn} of {rounds}: {times}")
     progress.say("evaluation")
-    for _ in range(rounds):
+    with ExitStack() as stack:
         for stepper in steppers.values():
-            stepper.evaluate()
+            stack.enter_context(stepper.evaluating())
+        for _ in range(rounds):
+            for stepper in steppers.values():
+                stepper.timed_evaluation()
 
 
 def spread(seconds: list[float]) -> dict[str, float]:
