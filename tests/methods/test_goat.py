@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
+from frod_bench.adapters.moe_lora import MoeLoraLinear, count_routes, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, make_method
 from frod_bench.methods.goat import moe_layers
@@ -71,7 +71,7 @@ def test_steps_equal_the_definition_in_float64(layer):
         hits = torch.bincount(chosen.flatten(), minlength=4) / chosen.numel()
         balance = 4 * (hits * share.mean(dim=0)).sum()
         error = (adapter(x) - wanted).square().mean()
-        losses = [error + 0.1 * adapter.take_balance(), (y - wanted).square().mean() + 0.1 * balance]
+        losses = [error + 0.1 * load_balance(*adapter.take_routing()), (y - wanted).square().mean() + 0.1 * balance]
         assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
         first = first or losses[1].item()
         for loss, optimizer in zip(losses, optimizers, strict=True):
@@ -92,16 +92,16 @@ def test_uniform_routing_over_all_experts_is_the_base_layer(layer):
 def test_the_balance_term():
     share = torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1]], dtype=torch.float64)
     chosen = torch.tensor([[0, 1], [0, 1]])
-    assert load_balance(share, chosen).item() == pytest.approx(3 * (0.5 * 0.6 + 0.5 * 0.3))
+    assert load_balance(*count_routes(share, chosen)).item() == pytest.approx(3 * (0.5 * 0.6 + 0.5 * 0.3))
     even = torch.full((4, 2), 0.5)
-    assert load_balance(even, torch.tensor([[0], [1], [0], [1]])).item() == pytest.approx(1.0)
+    assert load_balance(*count_routes(even, torch.tensor([[0], [1], [0], [1]]))).item() == pytest.approx(1.0)
 
 
 def test_the_auxiliary_loss_is_the_sum_over_the_layers_once(make_model, targets, batch):
     adapted = attach(make_model(), "goat", targets=targets, balance=0.5)
     assert adapted.auxiliary_loss() == 0.0
     adapted.model.train()(**batch)
-    terms = [adapter._balance.item() for _, adapter in moe_layers(adapted.model)]
+    terms = [load_balance(*adapter.routing).item() for _, adapter in moe_layers(adapted.model)]
     loss = adapted.auxiliary_loss()
     assert len(terms) == 12 and loss.item() == pytest.approx(0.5 * sum(terms))
     loss.backward()
@@ -111,13 +111,43 @@ def test_the_auxiliary_loss_is_the_sum_over_the_layers_once(make_model, targets,
     assert adapted.auxiliary_loss() == 0.0
 
 
-def test_what_checkpointing_computes_again_is_let_go(make_model, targets, batch):
-    adapted = attach(make_model(), "goat", targets=targets)
-    model = adapted.model.train()
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    loss = model(**batch).loss
-    (loss + adapted.auxiliary_loss()).backward()
-    assert all(adapter.take_balance() is None for _, adapter in moe_layers(model))
+def router_gradients(model, targets, batch, reentrant=None):
+    """Return the gradients of all routers for the load-balance term alone."""
+    adapted = attach(model, "goat", targets=targets, balance=1.0)
+    if reentrant is not None:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": reentrant})
+        model.enable_input_require_grads()
+    model.train()(**batch)
+    adapted.auxiliary_loss().backward()
+    assert all(adapter.routing is None for _, adapter in moe_layers(model))  # not left by what was computed again
+    return [adapter.router.grad for _, adapter in moe_layers(model)]
+
+
+def test_checkpointing_gives_the_load_balance_term_its_gradient_or_is_refused(make_model, targets, batch):
+    plain = router_gradients(make_model(), targets, batch)
+    again = router_gradients(make_model(), targets, batch, reentrant=False)
+    assert all(gradient.abs().sum() > 0 for gradient in plain)
+    torch.testing.assert_close(again, plain)
+    with pytest.raises(RequestError, match=r'"use_reentrant": False'):
+        router_gradients(make_model(), targets, batch, reentrant=True)
+
+
+def test_parts_of_a_step_add_up_to_the_step(make_model, targets, batch):
+    adapted = attach(make_model(), "goat", targets=targets, balance=1.0)
+    model, routers = adapted.model.train(), [adapter.router for _, adapter in moe_layers(adapted.model)]
+    model(**batch)
+    whole = torch.autograd.grad(adapted.auxiliary_loss(), routers)
+    parts = [{name: value[rows] for name, value in batch.items()} for rows in (slice(0, 1), slice(1, 4))]
+    statistics = 0
+    for part in parts:
+        model(**part)
+        statistics = statistics + adapted.batch_statistics()
+    summed = [torch.zeros_like(router) for router in routers]
+    for part, share in zip(parts, (0.25, 0.75), strict=True):
+        model(**part)
+        for total, own in zip(summed, torch.autograd.grad(adapted.auxiliary_loss(statistics), routers), strict=True):
+            total += share * own
+    torch.testing.assert_close(summed, list(whole), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_methods_own_term_is_trained_on_and_not_reported(make_trainer, silent,
     def gradients_and_loss(weight):
         trainer = make_trainer("full_ft", batch_size=64)
         own = trainer.adapted.roles["head"][1]  # the bias of the head
-        monkeypatch.setattr(trainer.adapted, "auxiliary_loss", lambda: weight * own.sum())
+        monkeypatch.setattr(trainer.adapted, "auxiliary_loss", lambda *_: weight * own.sum())
         caught = catch_gradients(trainer, monkeypatch)
         loss = trainer.train_epoch(0, silent).loss
         places = [p.data_ptr() for group in trainer.optimizer.param_groups for p in group["params"]]

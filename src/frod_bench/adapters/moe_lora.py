@@ -7,18 +7,27 @@ With E experts of rank d, r = E d, and p = softmax(R x) over the experts, the to
 so all experts are two products, and the routing is a scale between them.
 """
 
+from typing import NamedTuple
+
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from frod_bench.adapters import Adapter
 
 
+class Routing(NamedTuple):
+    """Where the tokens of one forward pass went: how often each expert was chosen [E], and the mean of its
+    probability [E], through which gradients flow."""
+
+    hits: Tensor
+    share: Tensor
+
+
 class MoeLoraLinear(Adapter):
     """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
 
-    In training every forward pass leaves its load-balance term in `balance`; see `take_balance`.
+    In training every forward pass leaves its `routing`, until `take_routing`.
     """
 
     def __init__(
@@ -30,7 +39,7 @@ class MoeLoraLinear(Adapter):
         self.A, self.B, self.router = (nn.Parameter(t.to(device, dtype).clone()) for t in (A, B, router))
         self.scale, self.top_k = scale, top_k
         self.dropout = nn.Dropout(dropout)
-        self._balance: Tensor | None = None
+        self.routing: Routing | None = None
 
     @property
     def weight(self) -> Tensor:
@@ -50,36 +59,39 @@ class MoeLoraLinear(Adapter):
             share = F.linear(x.float(), self.router.float()).softmax(dim=-1)
             top, chosen = share.topk(self.top_k, dim=-1)
             gates = torch.zeros_like(share).scatter(-1, chosen, top / top.sum(dim=-1, keepdim=True))
-            balance = load_balance(share, chosen) if self.training else None
-            if torch._C._current_graph_task_id() == -1:  # not while checkpointing computes this again in backward
-                self._balance = balance
+            if self.training:
+                routing = count_routes(share, chosen)
+                if torch._C._current_graph_task_id() == -1:  # not while checkpointing computes this again in backward
+                    self.routing = routing
         return gates
 
-    def take_balance(self) -> Tensor | None:
-        """Return the load-balance term of the last forward pass in training, once."""
-        balance, self._balance = self._balance, None
-        return balance
+    def take_routing(self) -> Routing | None:
+        """Return the routing of the last forward pass in training, once."""
+        routing, self.routing = self.routing, None
+        return routing
 
     def train(self, mode: bool = True):
-        self._balance = None
+        self.routing = None
         return super().train(mode)
 
     def __getstate__(self):
-        return self.__dict__ | {"_balance": None}  # a tensor inside a graph cannot be copied
+        return self.__dict__ | {"routing": None}  # a tensor inside a graph cannot be copied
 
     def extra_repr(self) -> str:
         return f"rank={self.A.shape[0]}, experts={self.router.shape[0]}, top_k={self.top_k}, scale={self.scale:.4g}"
 
 
-def load_balance(share: Tensor, chosen: Tensor) -> Tensor:
-    """Return E sum_i f_i P_i of probabilities [..., E] and the experts chosen [..., k]; 1 when they are even.
-
-    f_i is the fraction of all choices that fell on expert i, over all processes where there are several, P_i its mean
-    probability over the tokens. So the mean of this over processes with as many tokens each is that of all tokens.
-    """
+def count_routes(share: Tensor, chosen: Tensor) -> Routing:
+    """Return the routing of probabilities [..., E] and the experts chosen [..., k]."""
     experts = share.shape[-1]
     hits = torch.zeros_like(share).scatter(-1, chosen, 1.0).reshape(-1, experts).sum(dim=0)
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(hits)
-    mean = share.reshape(-1, experts).sum(dim=0) / max(share.numel() // experts, 1)
-    return experts * (hits / hits.sum().clamp_min(1.0) * mean).sum()
+    return Routing(hits, share.reshape(-1, experts).sum(dim=0) / max(share.numel() // experts, 1))
+
+
+def load_balance(hits: Tensor, share: Tensor) -> Tensor:
+    """Return E sum_i f_i P_i; 1 when all experts are chosen alike.
+
+    f_i is the fraction of `hits` [E] that fell on expert i, P_i its mean probability, `share` [E]. For given hits it is
+    a mean over tokens: with the hits of a whole step, those of its parts add up to the step's.
+    """
+    return len(hits) * (hits / hits.sum().clamp_min(1.0) * share).sum()

@@ -69,8 +69,24 @@ class Method:
         """
         return 3 * self.trainable_parameters(shapes)
 
-    def auxiliary_loss(self, adapted: "Adapted") -> Tensor | float:
-        """Return what is added to the loss of the last forward pass; nothing by default."""
+    @property
+    def couples_rows(self) -> bool:
+        """Whether `auxiliary_loss` looks at all rows of a step together, through `batch_statistics`."""
+        return False
+
+    def batch_statistics(self, adapted: "Adapted") -> Tensor | None:
+        """Return what `auxiliary_loss` must know of all rows of a step, of those of the last forward pass in training.
+
+        These are numbers that add up over the parts of a step; None for a method that does not couple rows.
+        """
+        return None
+
+    def auxiliary_loss(self, adapted: "Adapted", statistics: Tensor | None = None) -> Tensor | float:
+        """Return what is added to the loss of the last forward pass; nothing by default.
+
+        `statistics` are the sum of `batch_statistics` over the step, by default those of this pass alone. For given
+        statistics the loss is a mean over tokens, so its parts add up as those of the task's loss do.
+        """
         return 0.0
 
     def diagnostics(self, adapted: "Adapted") -> dict[str, Any]:
@@ -128,9 +144,16 @@ class Adapted:
         """Return the number of trainable parameters of each role."""
         return {role: sum(p.numel() for p in parameters) for role, parameters in self.roles.items()}
 
-    def auxiliary_loss(self) -> Tensor | float:
-        """Return the method's own term for the last forward pass in training, to be added to the task's loss."""
-        return self.method.auxiliary_loss(self)
+    def batch_statistics(self) -> Tensor | None:
+        """Return what the last forward pass in training adds to what `auxiliary_loss` must know of a whole step."""
+        return self.method.batch_statistics(self)
+
+    def auxiliary_loss(self, statistics: Tensor | None = None) -> Tensor | float:
+        """Return the method's own term for the last forward pass in training, to be added to the task's loss.
+
+        Where that pass is a part of a step, `statistics` is the sum of `batch_statistics` over all parts.
+        """
+        return self.method.auxiliary_loss(self, statistics)
 
     def diagnostics(self) -> dict[str, Any]:
         """Return what the method reports of its state, e.g. `tan_alpha` with mean, min, max and per_layer."""

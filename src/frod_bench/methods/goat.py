@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters.moe_lora import MoeLoraLinear
+from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
 from frod_bench.methods.base import Adapted, Method, sketch
@@ -17,6 +17,10 @@ from frod_bench.methods.injection import find_targets, replace_module, require_f
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
 
 SCALINGS = ("theory", "alpha")
+_NO_GRADIENT = (
+    "GOAT's load-balance term has no gradient, because the forward pass ran without one. Reentrant gradient"
+    ' checkpointing does that: enable it with {"use_reentrant": False}, or attach with balance=0.'
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Goat(Method):
     Expert i starts from the first d triplets of the i-th part of the spectrum, s B_i A_i being those triplets
     divided by `rho`; (s / E) sum_i B_i A_i is taken from W, which is what the experts add on average at the start.
     scaling=theory: s = sqrt(3 n eta / d), the paper's. scaling=alpha: s = alpha / d, the released code's.
-    `balance` weighs the load-balance term of every layer, over all tokens of a batch with its padding; one dropout
+    `balance` weighs the load-balance term of every layer, over all tokens of a step with its padding; one dropout
     mask serves all experts of a layer. Nothing merges, as the routing depends on the input.
     """
 
@@ -111,9 +115,35 @@ class Goat(Method):
         """Return r (m + n) + E n summed over the target layers."""
         return sum(self.rank * (m + n) + self.experts * n for m, n in shapes)
 
-    def auxiliary_loss(self, adapted: Adapted) -> Tensor | float:
-        """See `Method.auxiliary_loss`: `balance` times the load-balance terms of all layers."""
-        terms = [term for _, adapter in moe_layers(adapted.model) if (term := adapter.take_balance()) is not None]
+    @property
+    def couples_rows(self) -> bool:
+        """See `Method.couples_rows`: the term is a product of two means."""
+        return self.balance > 0
+
+    def batch_statistics(self, adapted: Adapted) -> Tensor | None:
+        """See `Method.batch_statistics`: how often every expert of every layer was chosen, [layers, E]."""
+        if not self.couples_rows:
+            return None
+        adapters = [adapter for _, adapter in moe_layers(adapted.model)]
+        return torch.stack([a.routing.hits if a.routing else a.router.new_zeros(self.experts) for a in adapters])
+
+    def auxiliary_loss(self, adapted: Adapted, statistics: Tensor | None = None) -> Tensor | float:
+        """See `Method.auxiliary_loss`: `balance` times the load-balance terms of all layers.
+
+        Raises RequestError where the term has no gradient, as reentrant checkpointing leaves it.
+        """
+        statistics = self.batch_statistics(adapted) if statistics is None else statistics
+        adapters = [adapter for _, adapter in moe_layers(adapted.model)]
+        routings = [adapter.take_routing() for adapter in adapters]
+        if statistics is None:
+            return 0.0
+        terms: list[Tensor] = []
+        for adapter, routing, hits in zip(adapters, routings, statistics, strict=True):
+            if routing is None:
+                continue
+            if torch.is_grad_enabled() and adapter.router.requires_grad and not routing.share.requires_grad:
+                raise RequestError(_NO_GRADIENT)
+            terms.append(load_balance(hits, routing.share))
         return self.balance * sum(terms) if terms else 0.0
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:

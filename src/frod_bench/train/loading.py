@@ -35,16 +35,24 @@ class Loader:
         self._on_cuda = accelerator.device.type == "cuda"
         self.workers = 2 if self._on_cuda else 0
 
-    def __call__(self, rows: Any, lengths: list[int], batches: list[list[int]], begun: bool) -> Iterator[Part]:
+    def __call__(
+        self,
+        rows: Any,
+        lengths: list[int],
+        batches: list[list[int]],
+        begun: bool,
+        together: list[list[int]] | None = None,
+    ) -> Iterator[Part]:
         """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
 
-        It is padded to the longest row of the whole batch. A process without a row of its own computes on that row,
-        which then counts nothing. The start of a loader draws a random number; with `begun` that was drawn before,
-        and the random state stays as it is. Raises RunFailure when a worker dies.
+        It is padded to the longest row of the whole batch, or of the rows that `together` holds for it. A process
+        without a row of its own computes on that row, which then counts nothing. The start of a loader draws a random
+        number; with `begun` that was drawn before, and the random state stays as it is. Raises RunFailure when a worker
+        dies.
         """
         world, rank = self._accelerator.num_processes, self._accelerator.process_index
         own = [batch[rank::world] for batch in batches]
-        longest = [[max(batch, key=lengths.__getitem__)] if world > 1 else [] for batch in batches]
+        longest = [_longer(part, rows, lengths) for part, rows in zip(own, together or batches, strict=True)]
         loader = DataLoader(
             rows,
             batch_sampler=[part + row for part, row in zip(own, longest, strict=True)],
@@ -72,6 +80,12 @@ class Loader:
                     " goes on from the last checkpoint."
                 ) from error
             raise
+
+
+def _longer(part: list[int], rows: list[int], lengths: list[int]) -> list[int]:
+    """Return the longest of `rows`, unless a row of `part` is as long."""
+    row = max(rows, key=lengths.__getitem__)
+    return [] if any(lengths[own] == lengths[row] for own in part) else [row]
 
 
 class Timed(Iterator):

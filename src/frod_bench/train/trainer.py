@@ -14,9 +14,10 @@ from accelerate.utils.memory import clear_device_cache
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.methods.base import Adapted
-from frod_bench.tasks.base import TaskData
+from frod_bench.tasks.base import Batch, TaskData
 from frod_bench.train.attention import training_attention
 from frod_bench.train.batches import plan_epoch
+from frod_bench.train.coupling import coupled_rows, last_statistics, over_processes, require_uncoupled_rows, survey
 from frod_bench.train.flops import FlopCount, typical_step
 from frod_bench.train.loading import Loader, Part, Timed, lengths_of
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
@@ -86,6 +87,8 @@ class Trainer:
         self.accelerator = accelerator
         if settings.auto_batch and accelerator.num_processes > 1:
             raise RequestError("train.auto_batch=true is for one process. Set train.accumulate instead.")
+        if settings.accumulate > 1 or accelerator.num_processes > 1:
+            require_uncoupled_rows(adapted.model)
         self.batches = {"accumulate": settings.accumulate, "eval_batch_size": settings.eval_batch_size}
         self.lengths = lengths_of(data.train)
         adapted.model.to(accelerator.device)
@@ -158,8 +161,12 @@ class Trainer:
     def _batches(self, epoch: int, done: TrainedEpoch) -> tuple[list[list[list[int]]], Timed]:
         """Return the plan of the epoch, and the batches of the steps that are left."""
         plan = self._plan(epoch)
-        micros = [micro for step in plan[done.steps :] for micro in step]
-        return plan, Timed(self.load(self.data.train, self.lengths, micros, begun=done.steps > 0), done.waited_s)
+        left = plan[done.steps :]
+        micros = [micro for step in left for micro in step]
+        rows_of_steps = [[row for micro in step for row in micro] for step in left for _ in step]
+        together = rows_of_steps if self.adapted.method.couples_rows else None
+        loaded = self.load(self.data.train, self.lengths, micros, begun=done.steps > 0, together=together)
+        return plan, Timed(loaded, done.waited_s)
 
     def _step_or_cut(self, step: list[list[int]], batches: Iterator, watch: LossWatch) -> torch.Tensor | None:
         """Take one step and return its loss; or, when memory runs out, cut batches in two for it and return None."""
@@ -168,7 +175,9 @@ class Trainer:
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            self._give_up(error, "accumulate", f"in a step of micro-batches of {len(step[0])} rows", len(step[0]) > 1)
+            divisible = len(step[0]) > 1 and coupled_rows(self.adapted.model) is None
+            self._give_up(error, "accumulate", f"in a step of micro-batches of {len(step[0])} rows", divisible)
+        self.model.train()  # lets go of what adapters keep of a forward pass, and of its graph
         self.optimizer.zero_grad()
         drop_unfinished_state(self.optimizer)
         self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
@@ -176,25 +185,27 @@ class Trainer:
 
     def _step(self, step: list[list[int]], batches: Iterator[Part], watch: LossWatch) -> torch.Tensor:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
-        rows, world = sum(map(len, step)), self.accelerator.num_processes
-        parts = [next(batches) for _ in step]
+        accelerator, parts = self.accelerator, [next(batches) for _ in step]
+        rows, world, several = sum(map(len, step)), accelerator.num_processes, len(parts) > 1
         counted: int | torch.Tensor = sum(targets for _, _, targets in parts)
         if world > 1:  # of a classifier that is known everywhere, and of tokens nobody waits for it
             tokens = parts[0][0]["labels"].dim() > 1
-            counted = self._over_processes(torch.tensor(counted, device=self.accelerator.device)) if tokens else rows
-        mean = torch.zeros((), device=self.accelerator.device, dtype=torch.float64)
-        with self.adapted.fixed_weights(len(step)) if len(step) > 1 else contextlib.nullcontext():
+            counted = over_processes(torch.tensor(counted, device=accelerator.device), accelerator) if tokens else rows
+        mean = torch.zeros((), device=accelerator.device, dtype=torch.float64)
+        fixed = self.adapted.fixed_weights(len(step)) if several else contextlib.nullcontext()
+        with fixed, training_attention(accelerator.device, self.settings.precision):
+            statistics = survey(self.adapted, parts, self._loss, accelerator) if several else None
             for number, (batch, own, targets) in enumerate(parts, start=1):
                 share = targets / counted
-                last, attention = number == len(parts), training_attention(mean.device, self.settings.precision)
-                with attention, contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                    with self.accelerator.autocast():
-                        loss = self.model(**batch).loss
-                        total = loss * share + self.adapted.auxiliary_loss() * (own / rows)
+                with contextlib.nullcontext() if number == len(parts) else accelerator.no_sync(self.model):
+                    loss = self._loss(batch)
+                    if not several:
+                        statistics = last_statistics(self.adapted, own, accelerator)
+                    total = loss * share + self.adapted.auxiliary_loss(statistics) * (own / rows)
                     # gradients are averaged over processes, so each counts its own part `world` times
-                    self.accelerator.backward(total * world)
+                    accelerator.backward(total * world)
                 mean += loss.detach() * share
-        mean = self._over_processes(mean) if world > 1 else mean
+        mean = over_processes(mean, accelerator)
         watch.see(mean)
         if self.settings.clip_norm is not None:
             self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
@@ -204,9 +215,9 @@ class Trainer:
         self.optimizer.zero_grad()
         return mean
 
-    def _over_processes(self, value: torch.Tensor) -> torch.Tensor:
-        """Return the sum of a tensor over all processes."""
-        return self.accelerator.reduce(value, "sum")
+    def _loss(self, batch: Batch) -> torch.Tensor:
+        with self.accelerator.autocast():
+            return self.model(**batch).loss
 
     def _require_finite(self, watch: LossWatch, plan: list[list[list[int]]], epoch: int, steps: int) -> None:
         if (lost := watch.lost()) is None:
@@ -215,8 +226,7 @@ class Trainer:
 
         def again() -> None:
             for batch, *_ in self.load(self.data.train, self.lengths, plan[number], begun=True):
-                with self.accelerator.autocast():
-                    self.model(**batch)
+                self._loss(batch)
 
         where = first_not_finite(self.accelerator.unwrap_model(self.model), again)
         first = f"The first values that are not finite are {where}." if where else "The model's own values are finite."
