@@ -43,7 +43,7 @@ def test_rows_to_train_on_hold_the_response(llama, questions, loss_on):
     assert tokenizer.decode(first["input_ids"]) == "<s>Do: Is snow white? Say: it is true</s>"
     counted = [token for token in first["labels"] if token != IGNORED]
     assert tokenizer.decode(counted) == (
-        "it is true</s>" if loss_on == "response" else "<s>Do: Is snow white? Say: it is true</s>"
+        "it is true</s>" if loss_on == "response" else "Do: Is snow white? Say: it is true</s>"
     )
     assert "task" not in rows.column_names
 
@@ -103,6 +103,25 @@ def test_padding_changes_no_loss(llama, questions):
     for row, logits in zip(rows, together, strict=True):
         alone = model(**form.collate([row])).logits[0]
         torch.testing.assert_close(logits[-len(alone) :], alone, rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("loss_on", ["response", "sequence"])
+def test_the_loss_of_a_batch_is_the_mean_over_the_tokens_of_its_rows(llama, questions, loss_on):
+    """So it does not depend on how rows are put together: a padded row counts as many tokens as one alone."""
+    build, tokenizer = llama
+    model, form = build().eval(), instruction(tokenizer, loss_on=loss_on)
+    rows = [{k: row[k] for k in ("input_ids", "labels")} for row in form.encode(questions, True, "x")]
+    assert len({len(row["input_ids"]) for row in rows}) > 1
+
+    def counted(batch):
+        return (batch["labels"][:, 1:] != IGNORED).sum().item()
+
+    alone = [form.collate([row]) for row in rows]
+    together = form.collate(rows)
+    assert counted(together) == sum(map(counted, alone))
+    mean = sum(model(**batch).loss * counted(batch) for batch in alone) / counted(together)
+    torch.testing.assert_close(model(**together).loss, mean)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class Instruction:
     """A language model reads the prompt inside `wrapper` and goes on with `response`.
 
     Rows to train on are prompt, response and end token; their labels are tokens, those of the prompt ignored
-    when `loss_on` is "response". Rows to predict are prompts; their labels are classes.
+    when `loss_on` is "response". The first token never counts: before it is nothing, or padding where another row of
+    the batch is longer. Rows to predict are prompts; their labels are classes.
     """
 
     num_labels = None
@@ -98,8 +99,9 @@ class Instruction:
                 return _columns(prompts, batch["labels"], cut) | {"task": batch["task"]}
             responses = [self._responses[label] for label in batch["labels"]]
             whole = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
-            ignored = [[IGNORED] * len(prompt) + response for prompt, response in zip(prompts, responses, strict=True)]
-            return _columns(whole, whole if self._whole else ignored, cut)
+            silent = [1 if self._whole else len(prompt) for prompt in prompts]
+            labels = [[IGNORED] * start + ids[start:] for start, ids in zip(silent, whole, strict=True)]
+            return _columns(whole, labels, cut)
 
         return questions.map(encode_batch, batched=True, remove_columns=questions.column_names, desc=desc)
 
