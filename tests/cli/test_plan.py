@@ -60,6 +60,14 @@ def test_frod_takes_the_cheaper_way():
     assert 1.5 < few / lora[0] < 2.6  # factored: 2 n^2 above 2 m n
 
 
+def test_a_step_in_parts_costs_a_method_that_couples_rows_a_forward_pass():
+    whole, parts, uncoupled = (
+        cost(config("goat", balance=balance, train={"batch_size": 16, "accumulate": accumulate})).flop
+        for balance, accumulate in ((1e-3, 1), (1e-3, 4), (0.0, 4))
+    )
+    assert 1.25 * whole < parts < 1.6 * whole and uncoupled < whole
+
+
 def test_memory_is_that_of_the_shapes():
     lora = config(rank=8, alpha=8, dropout=0.0)
     use = footprint(lora)

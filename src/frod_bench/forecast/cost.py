@@ -28,17 +28,19 @@ class Cost:
 def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
     """Return the cost of a resolved configuration on `samples`: its rows by `train` and by what is evaluated."""
     backbone, settings = config["backbone"], config["train"]
-    architecture = Architecture.of(backbone)
+    architecture, method = Architecture.of(backbone), build_method(config["method"])
     micro = max(1, settings["batch_size"] // settings["accumulate"])
-    length = row_length(config, 1 if settings["group_by_length"] else micro)
+    padded = settings["batch_size"] if method.couples_rows else micro  # rows that are as long as the longest of them
+    length = row_length(config, 1 if settings["group_by_length"] else padded)
     dense = architecture.layers * sum(m * n for m, n in architecture.linears().values())
     attention = 2 * architecture.layers * length * architecture.hidden
     targets = architecture.target_shapes(backbone["targets"]) * architecture.layers
-    method = build_method(config["method"])
     extra = method.multiply_adds(targets, micro * length)
     forward = dense + attention
     # multiply-adds a token: forward, backward to the inputs (twice for attention's product of two), and what trains
-    step = 2 * dense + 3 * attention + extra + (forward if backbone.get("gradient_checkpointing") else 0)
+    step = 2 * dense + 3 * attention + extra
+    step += forward * bool(backbone.get("gradient_checkpointing"))  # computed again
+    step += forward * (method.couples_rows and settings["accumulate"] > 1)  # a survey of the step before it
     judged = sum(rows for split, rows in samples.items() if split != "train")
     evaluated = judged * row_length(config, settings["eval_batch_size"])
     per_epoch = samples["train"] * length * step + evaluated * forward
