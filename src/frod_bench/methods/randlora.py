@@ -1,19 +1,21 @@
-"""RandLoRA: W' = W + (alpha / r) sum_j B_j diag(lambda_j) A diag(gamma_j), full rank from frozen random bases
+"""RandLoRA: W' = W + s sum_j B_j diag(lambda_j) A diag(gamma_j), full rank from frozen random bases
 (Albert et al. 2025, arXiv 2502.00987), by PEFT.
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
+from pathlib import Path
 from typing import ClassVar
 
 from peft import RandLoraConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from frod_bench.methods.base import Adapted, sketch
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
-from frod_bench.methods.peft_base import ADAPTER, PeftMethod
+from frod_bench.methods.peft_base import ADAPTER, PeftMethod, peft_names, tuner_layers, write_peft_checkpoint
 
 BASES = ("dense", "sparse", "very_sparse")
+SCALINGS = ("peft", "authors")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class RandLora(PeftMethod):
     """N = ceil(min(m, n) / r) bases a layer; lambda in [r, N] starts at zero, gamma in [N, min(m, n)] constant.
 
     The bases are drawn on the CPU from the seed, shared by all layers and in no file, as in VeRA. `sparse` and
-    `very_sparse` bases hold -1, 0 and 1.
+    `very_sparse` bases hold -1, 0 and 1. scaling=peft: s = alpha / r, PEFT's. scaling=authors: s = alpha / (r sqrt(N)),
+    that of the authors (github.com/PaulAlbert31/RandLoRA), in which they give alpha = 2 r. Both codes pair the
+    columns of B with the rows of A in another order than the sum above, which makes no difference to random bases.
     """
 
     name: ClassVar[str] = "randlora"
@@ -29,12 +33,14 @@ class RandLora(PeftMethod):
     alpha: float = 640.0
     dropout: float = 0.0
     bases: str = "dense"
+    scaling: str = "peft"
 
     def __post_init__(self):
         check_whole("rank", self.rank, "the rank")
         check_positive("alpha", self.alpha)
         check_dropout(self.dropout)
         check_choice("bases", self.bases, BASES)
+        check_choice("scaling", self.scaling, SCALINGS)
 
     def peft_config(self, targets: list[str], seed: int) -> RandLoraConfig:
         """See `PeftMethod.peft_config`."""
@@ -48,6 +54,25 @@ class RandLora(PeftMethod):
             projection_prng_key=seed,
             save_projection=False,
         )
+
+    def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
+        """See `PeftMethod.attach`."""
+        adapted = super().attach(model, targets, head, seed)
+        for _, layer in tuner_layers(model):
+            layer.scaling[ADAPTER] /= self._divisor(layer)
+        return adapted
+
+    def save_peft(self, adapted: Adapted, directory: Path) -> None:
+        """See `Method.save_peft`. PEFT divides alpha by r alone, so the file's lambda is divided by the rest."""
+        state = adapted.trainable_state()
+        for name, layer in tuner_layers(adapted.model):
+            key = f"{name}.randlora_lambda.{ADAPTER}"
+            state[key] = state[key] / self._divisor(layer)
+        write_peft_checkpoint(directory, peft_names(state), adapted.state.tuner.peft_config[ADAPTER], adapted.head)
+
+    def _divisor(self, layer: nn.Module) -> float:
+        """Return what alpha is divided by beside r in a layer of PEFT's."""
+        return sqrt(layer.num_bases) if self.scaling == "authors" else 1.0
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return N (r + min(m, n)) summed over the target layers."""
