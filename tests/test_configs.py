@@ -97,6 +97,15 @@ def test_the_recipe_is_looked_up_from_the_particular_to_the_general(compose):
     assert train["offline"]["lr"] == RECIPES["glue"]["offline"]["lora"]["lr"]
 
 
+@pytest.mark.parametrize(
+    ("profile", "protocol", "center_crop"),
+    [("paper", "released", "floor"), ("paper", "paper", "floor"), ("paper", "goat", None), ("offline", "paper", None)],
+)
+def test_images_are_cut_as_the_code_of_the_protocol_does(compose, profile, protocol, center_crop):
+    config = compose(task="vision/cars", profile=profile, protocol=protocol)
+    assert plain(config)["task"]["center_crop"] == center_crop
+
+
 def test_a_data_root_makes_the_source_local(compose):
     assert resolve(compose(profile="offline"))["data"]["source"] == "packaged"
     assert resolve(compose(**{"profile": "offline", "data.root": "somewhere"}))["data"]["source"] == "local"

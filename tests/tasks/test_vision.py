@@ -28,6 +28,20 @@ class Transform:
         return pixels.float() / 255
 
 
+class Cut(Transform):
+    """The middle four columns of an image of the right height, the number of columns before them rounded."""
+
+    def __init__(self, center_crop="round"):
+        self.first, self.key = {"round": round, "floor": int}[center_crop], center_crop
+
+    def with_center_crop(self, center_crop):
+        return Cut(center_crop)
+
+    def resize(self, image):
+        left = self.first((image.width - 4) / 2)
+        return np.asarray(image.crop((left, 0, left + 4, 4))).transpose(2, 0, 1)
+
+
 def png(value, size=(6, 5)):
     file = io.BytesIO()
     Pillow.new("RGB", size, (value, value, value)).save(file, format="PNG")
@@ -146,6 +160,22 @@ def test_splits_with_other_classes_are_refused(write, load):
 def test_plain_numbers_are_labels_too(write, load):
     write("train", names=None)
     assert load().label_names == NAMES
+
+
+def test_one_cache_serves_both_center_crops(task, write, load):
+    columns = np.arange(7, dtype=np.uint8)[None, :, None].repeat(4, axis=0).repeat(3, axis=2)
+    file = io.BytesIO()
+    Pillow.fromarray(columns).save(file, format="PNG")
+    write("test", images=[file.getvalue()])
+    for _ in range(2):  # from the file, then from the cache
+        for center_crop, first in ((None, 2), ("floor", 1), ("round", 2)):
+            row = load(Cut(), task=task(center_crop=center_crop)).evaluation["test"][0]
+            assert row["pixels"][0, 0].tolist() == list(range(first, first + 4))
+
+
+def test_an_unknown_center_crop_is_refused(task):
+    with pytest.raises(RequestError, match=r"task\.center_crop=flor is not known\. Did you mean floor"):
+        task(center_crop="flor")
 
 
 def test_training_images_are_cropped_anew_at_every_look(task, write, load):

@@ -1,7 +1,7 @@
-"""open_clip's transforms in two halves: what is done to an image, and what is done to a batch."""
+"""What CLIP's processors do, in two halves: what is done to an image, and what is done to a batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,13 +16,20 @@ from torchvision.transforms.functional import normalize
 class ImageTransform:
     """The shorter side to `size` pixels (bicubic), the middle square of it, then (x / 255 - mean) / std.
 
-    `resize` may be kept on disk, 3 bytes a pixel; `normalise(resize(image))` is what open_clip's transform gives, and
-    `normalise(crop(image))` what its training transform does.
+    Where the margins on the two sides of that square cannot be equal, `center_crop` says how the first one is rounded:
+    `round` as torchvision and so open_clip do (halves to even), `floor` as Hugging Face's processor does.
+    `resize` may be kept on disk, 3 bytes a pixel; `normalise(resize(image))` is what either of them gives, and
+    `normalise(crop(image))` what open_clip's training transform does.
     """
 
     size: int
     mean: tuple[float, float, float] = OPENAI_DATASET_MEAN
     std: tuple[float, float, float] = OPENAI_DATASET_STD
+    center_crop: str = "round"
+
+    def with_center_crop(self, center_crop: str) -> "ImageTransform":
+        """Return the same transform with another `center_crop`."""
+        return replace(self, center_crop=center_crop)
 
     def resize(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as uint8 [3, size, size]."""
@@ -38,8 +45,12 @@ class ImageTransform:
 
     @cached_property
     def _geometry(self) -> list[Callable[[Image.Image], Image.Image]]:
-        *geometry, _, _, _ = image_transform(self.size, is_train=False).transforms  # to RGB, to a tensor, normalised
-        return geometry
+        resize, round_crop, _, _, _ = image_transform(self.size, is_train=False).transforms  # RGB, tensor, normalised
+        return [resize, self._floor_crop if self.center_crop == "floor" else round_crop]
+
+    def _floor_crop(self, image: Image.Image) -> Image.Image:
+        left, top = (image.width - self.size) // 2, (image.height - self.size) // 2
+        return image.crop((left, top, left + self.size, top + self.size))
 
     @cached_property
     def _training_geometry(self) -> list[Callable[[Image.Image], Image.Image]]:
@@ -49,7 +60,8 @@ class ImageTransform:
     @property
     def key(self) -> str:
         """What `resize` depends on, for a cache."""
-        return f"open_clip bicubic centre crop {self.size}"
+        whose = "open_clip" if self.center_crop == "round" else "transformers"
+        return f"{whose} bicubic centre crop {self.size}"
 
 
 def _through(steps: list[Callable[[Image.Image], Image.Image]], image: Image.Image) -> np.ndarray:

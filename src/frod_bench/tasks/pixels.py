@@ -16,6 +16,7 @@ from torch import Tensor
 
 from frod_bench.disk_cache import cache_folder, exclusively, partial
 
+CENTER_CROPS = ("floor", "round")
 _SUM_BYTES = 8  # of the checksum behind every image
 _SPARE = 2**30  # bytes of the disk that a cache leaves free
 
@@ -25,6 +26,9 @@ class Transform(Protocol):
 
     size: int
     key: str  # what `resize` depends on
+
+    def with_center_crop(self, center_crop: str) -> "Transform":
+        """Return the same transform with the middle cut out as `center_crop`, one of `CENTER_CROPS`, says."""
 
     def resize(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as uint8 [3, size, size]."""

@@ -9,13 +9,13 @@ from datasets import ClassLabel, Dataset, Features, Image, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from PIL.Image import Image as Pillow
 
-from frod_bench.errors import RequestError
+from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_image_rows, require_entries
 from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.pixels import Collate, CroppedPixels, PixelRows, Transform, cached_pixels
+from frod_bench.tasks.pixels import CENTER_CROPS, Collate, CroppedPixels, PixelRows, Transform, cached_pixels
 from frod_bench.tasks.provenance import annotated, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, rows_left, subset
 
@@ -25,10 +25,10 @@ class ImageTask:
     """One image classification task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size
-    of each split; `packaged` is for listings. An image of more than `max_pixels` pixels is refused. Raises
-    With `random_crop` training images go through the transform's `crop` at every look; `held_back` is the share of the
-    training rows that is not used, and at most how many. Raises `RequestError` when one of the lists is empty or an
-    option is out of range.
+    of each split; `packaged` is for listings. An image of more than `max_pixels` pixels is refused. `center_crop` is
+    that of the transform, by default the backbone's own. With `random_crop` training images go through the
+    transform's `crop` at every look; `held_back` is the share of the training rows that is not used, and at most how
+    many. Raises `RequestError` when one of the lists is empty or an option is out of range.
     """
 
     name: str
@@ -45,6 +45,7 @@ class ImageTask:
     max_pixels: int
     version: int
     packaged: str | None = None
+    center_crop: str | None = None
     random_crop: bool | None = None
     held_back: list[float] | None = None
 
@@ -52,6 +53,10 @@ class ImageTask:
         require_entries(self, ("label_names", "eval_splits", "metrics"))
         if isinstance(self.max_pixels, bool) or not isinstance(self.max_pixels, int) or self.max_pixels < 1:
             raise RequestError(f"task.max_pixels={self.max_pixels} is not accepted: a whole number above 0.")
+        if self.center_crop not in (None, *CENTER_CROPS):
+            raise RequestError(
+                f"task.center_crop={self.center_crop} is not known. {nearest(str(self.center_crop), CENTER_CROPS)}"
+            )
         if self.random_crop not in (None, True, False):
             raise RequestError(f"task.random_crop={self.random_crop} is not accepted: true, false or null.")
         if self.held_back is not None:
@@ -91,6 +96,8 @@ class ImageTask:
             raise RequestError(
                 f"{self.name} has images, and the backbone reads text. Leave backbone= out, or name another."
             )
+        if self.center_crop is not None:
+            transform = transform.with_center_crop(self.center_crop)
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
         classes = {split: self._classes(rows) for split, rows in read.items()}
