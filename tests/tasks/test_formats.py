@@ -20,19 +20,21 @@ def questions():
     return Dataset.from_dict(QUESTIONS)
 
 
-def instruction(tokenizer, max_length=100, **changes):
-    return Instruction(tokenizer, [["false", "true"]], max_length, **OPTIONS | changes)
+def instruction(tokenizer, max_length=100, eval_max_length=None, **changes):
+    return Instruction(tokenizer, [["false", "true"]], max_length, eval_max_length or max_length, **OPTIONS | changes)
 
 
 def test_a_classifier_reads_the_prompt(llama, questions):
     _, tokenizer = llama
-    form = Classification(tokenizer, ["false", "true"], 25)
+    form = Classification(tokenizer, ["false", "true"], 25, 40)
     rows = form.encode(questions, True, "x")
     assert tokenizer.batch_decode(list(rows["input_ids"])) == ["<s>Is snow white?", "<s>Is a very black r white?"]
     assert (list(rows["labels"]), list(rows["cut"]), list(rows["length"])) == ([1, 0], [False, True], [15, 25])
     batch = form.collate(list(rows.remove_columns("cut")))
     assert batch["input_ids"].shape == (2, 25) and batch["labels"].tolist() == [1, 0]
     assert form.num_labels == 2
+    predicted = form.encode(questions, False, "x")
+    assert (predicted[1]["length"], list(predicted["cut"])) == (29, [False, False])
 
 
 @pytest.mark.parametrize("loss_on", ["response", "sequence"])
@@ -64,6 +66,20 @@ def test_the_response_always_has_room(llama, questions):
     assert max(trained["length"]) <= 36
     assert list(trained["cut"]) == list(predicted["cut"]) == [True, True]
     assert tokenizer.decode(trained[1]["input_ids"]).endswith(" white? Say: it is false</s>")
+
+
+def test_prompts_to_predict_have_a_length_of_their_own(llama, questions):
+    _, tokenizer = llama
+    form = instruction(tokenizer, max_length=36, eval_max_length=100)
+    trained, predicted = (form.encode(questions, answered, "x") for answered in (True, False))
+    assert (list(trained["cut"]), list(predicted["cut"])) == ([True, True], [False, False])
+    assert tokenizer.decode(predicted[1]["input_ids"]) == "<s>Do: Is a very black raven white? Say: "
+
+
+def test_a_text_is_read_up_to_where_the_wrapper_begins_again(llama):
+    _, tokenizer = llama
+    said = tokenizer(["hm Say: true"], add_special_tokens=False, return_tensors="pt")["input_ids"]
+    assert instruction(tokenizer).predict.match(said, [0]) == [(-1, 0)]
 
 
 def test_padding_is_in_front(llama):

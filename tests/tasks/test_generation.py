@@ -51,6 +51,16 @@ def test_answers_are_generated_and_matched(llama, taught, beams):
     assert alone == expected
 
 
+@pytest.mark.parametrize(
+    ("marker", "expected"), [("### Response:", [(-1, 0), (1, 1)]), ("", [(1, 0), (1, 1)]), ("Say:", [(1, 0), (1, 1)])]
+)
+def test_a_text_is_read_up_to_the_next_marker(llama, marker, expected):
+    _, tokenizer = llama
+    texts = ["hm ### Response: true", "answer2 ### Response: answer1"]
+    generated = tokenizer(texts, padding=True, add_special_tokens=False, return_tensors="pt")["input_ids"]
+    assert Generation(tokenizer, ANSWERS, 1, marker).match(generated, [0, 1]) == expected
+
+
 @torch.no_grad()
 def test_generation_ends_with_the_last_answer(llama, taught, monkeypatch):
     _, tokenizer = llama

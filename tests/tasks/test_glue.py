@@ -55,6 +55,16 @@ def test_cut_texts_are_counted(task, data_root, tokenizer):
     assert "cut" not in data.train.column_names
 
 
+def test_rows_that_are_evaluated_have_a_length_of_their_own(task, data_root, tokenizer):
+    data = load(task, data_root, tokenizer, max_length=5, eval_max_length=16, holdout=True)
+    assert set(data.train["length"]) == {5}
+    rows = [*data.evaluation.values(), data.holdout]
+    assert {length for part in rows for length in part["length"]} == {6}
+    assert data.provenance["cut"] == f"texts cut to 5 tokens: train {len(data.train)} of {len(data.train)}"
+    with pytest.raises(RequestError, match=r"text\.eval_max_length=99 is not accepted: .* 5 to 32"):
+        load(task, data_root, tokenizer, eval_max_length=99)
+
+
 def test_unlabelled_row_is_an_error(task, data_root, tokenizer, toy_rows):
     toy_rows(3, labels=[0, 1, -1]).to_parquet(data_root / "nyu-mll/glue/toy/validation_matched.parquet")
     with pytest.raises(RequestError, match="Row 2 of nyu-mll/glue/toy/validation_matched has label -1"):

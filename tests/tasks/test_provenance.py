@@ -17,5 +17,12 @@ def test_only_sizes_that_differ_are_told():
 
 def test_only_splits_with_cut_texts_are_told():
     whole, half = (Dataset.from_dict({"cut": cut}) for cut in ([False, False], [True, False]))
-    assert texts_cut({"train": whole, "test": whole}, 64) == {}
-    assert texts_cut({"train": whole, "test": half}, 64) == {"cut": "texts cut to 64 tokens: test 1 of 2"}
+    lengths = {"train": 64, "test": 64}
+    assert texts_cut({"train": whole, "test": whole}, lengths) == {}
+    assert texts_cut({"train": whole, "test": half}, lengths) == {"cut": "texts cut to 64 tokens: test 1 of 2"}
+    assert texts_cut({"train": half, "test": half}, lengths)["cut"] == (
+        "texts cut to 64 tokens: train 1 of 2, test 1 of 2"
+    )
+    assert texts_cut({"train": half, "test": half}, lengths | {"test": 99})["cut"] == (
+        "texts cut to 64 tokens: train 1 of 2; texts cut to 99 tokens: test 1 of 2"
+    )

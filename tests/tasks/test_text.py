@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.text import PadToLongest, check_text_options, encode
+from frod_bench.tasks.text import PadToLongest, check_format, check_lengths, encode
 
 
 def encoded(rows, tokenizer, instruction=None, max_length=16, fields=("left", "right")):
@@ -62,15 +62,15 @@ def test_padding_reaches_the_longest_row_only(tokenizer):
 
 def test_unknown_format(tokenizer):
     with pytest.raises(RequestError, match=r"text\.format=pairs is not known\. Did you mean pair"):
-        check_text_options(tokenizer, "pairs", 16)
+        check_format("pairs")
 
 
 @pytest.mark.parametrize("max_length", [0, 4, 33, 8.0])
 def test_length_out_of_range(tokenizer, max_length):
     with pytest.raises(RequestError, match="whole number of tokens, 5 to 32"):
-        check_text_options(tokenizer, "pair", max_length)
+        check_lengths(tokenizer, max_length, None)
 
 
 @pytest.mark.parametrize("max_length", [5, 32])
 def test_length_in_range(tokenizer, max_length):
-    check_text_options(tokenizer, "instruction", max_length)
+    assert check_lengths(tokenizer, max_length, None) == max_length

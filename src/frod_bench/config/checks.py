@@ -31,9 +31,10 @@ def _check_leaves(config: dict[str, Any]) -> None:
         raise RequestError(f"checkpoint.every_s={every_s} is not accepted: seconds, 0 or more, or null.")
     for key in ("max_train", "max_eval"):
         check_limit(config["data"][key], f"data.{key}")
-    length = config["text"]["max_length"]
-    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
-        raise RequestError(f"text.max_length={length} is not accepted: a whole number of tokens.")
+    for key in ("max_length", "eval_max_length"):
+        length = config["text"].get(key)
+        if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
+            raise RequestError(f"text.{key}={length} is not accepted: a whole number of tokens.")
     wandb = config["wandb"]
     if wandb["mode"] not in MODES:
         raise RequestError(f"wandb.mode={wandb['mode']} is not known. {nearest(str(wandb['mode']), MODES)}")

@@ -42,7 +42,8 @@ def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
     step += forward * bool(backbone.get("gradient_checkpointing"))  # computed again
     step += forward * (method.couples_rows and settings["accumulate"] > 1)  # a survey of the step before it
     judged = sum(rows for split, rows in samples.items() if split != "train")
-    evaluated = judged * row_length(config, settings["eval_batch_size"])
+    longest = config["text"]["eval_max_length"] or config["text"]["max_length"]
+    evaluated = judged * row_length(config, settings["eval_batch_size"], longest)
     per_epoch = samples["train"] * length * step + evaluated * forward
     return Cost(
         flop=2.0 * settings["epochs"] * per_epoch,
@@ -52,12 +53,12 @@ def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
     )
 
 
-def row_length(config: dict[str, Any], rows: int) -> float:
-    """Return the tokens of a row in a batch of `rows`, padded to its longest."""
+def row_length(config: dict[str, Any], rows: int, longest: int | None = None) -> float:
+    """Return the tokens of a row in a batch of `rows`, padded to its longest and cut to `longest`, text.max_length."""
     if (patches := Architecture.of(config["backbone"]).tokens) is not None:
         return patches
     counts = plan_facts()["tokens"].get(config["task"]["name"])
-    longest = config["text"]["max_length"]
+    longest = longest or config["text"]["max_length"]
     if counts is None:
         return longest
     mean, *quantiles = counts

@@ -140,6 +140,7 @@ def load_data(config: dict[str, Any], parts: Parts) -> TaskData:
         parts.source,
         parts.backbone.processor(),
         max_length=config["text"]["max_length"],
+        eval_max_length=config["text"].get("eval_max_length"),  # older runs, read again for their landscape, lack it
         text=config["text"]["format"],
         max_train=config["data"]["max_train"],
         max_eval=config["data"]["max_eval"],

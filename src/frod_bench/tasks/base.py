@@ -92,9 +92,10 @@ class Task(Protocol):
         max_train: int | None,
         max_eval: int | None,
         holdout: bool,
+        eval_max_length: int | None = None,
     ) -> TaskData:
         """Read, check, choose and encode the rows; raises `RequestError` on what does not fit.
 
         `processor` is the backbone's: a tokenizer for text. `max_length` and `text` are None where the rows
-        are no text.
+        are no text; rows that are evaluated have `eval_max_length` tokens at most, where that is given.
         """

@@ -16,7 +16,7 @@ from frod_bench.tasks.prompts import render
 from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
 from frod_bench.tasks.selection import carve_holdout, subset
-from frod_bench.tasks.text import CUT, check_max_length
+from frod_bench.tasks.text import CUT, check_lengths
 
 LAYOUTS = ("hub", "commonsense170k")
 FORMATS = ("classification", "instruction")
@@ -116,15 +116,16 @@ def load_questions(
     max_train: int | None,
     max_eval: int | None,
     holdout: bool,
+    eval_max_length: int | None = None,
 ) -> TaskData:
     """Read the questions of one task, or of several to be trained together, and encode them.
 
     `text` is "classification" or "instruction". `max_train` rows of all training rows are kept, `max_eval` of
     each task's evaluation rows. Raises `RequestError` on an option out of range and on rows that do not fit.
     """
-    check_max_length(tokenizer, max_length)
+    evaluated = check_lengths(tokenizer, max_length, eval_max_length)
     layouts = [task.rows_in(text) for task in tasks]
-    form = make_format(text, tasks, tokenizer, max_length)
+    form = make_format(text, tasks, tokenizer, max_length, evaluated)
     read: dict[str, list[Dataset]] = {}
     for number, layout in enumerate(layouts):
         first = sum(len(task.label_names) for task in tasks[:number])
@@ -139,6 +140,7 @@ def load_questions(
     encoded |= {s: form.encode(concatenate_datasets(c), False, f"{name} {s}") for s, c in chosen.items()}
     if held is not None:
         encoded["holdout"] = form.encode(held, False, f"{name} holdout")
+    lengths = dict.fromkeys(encoded, evaluated) | {train_split: max_length}
     rows = {split: part.remove_columns(CUT) for split, part in encoded.items()}
     sizes = {split: len(part) for split, part in rows.items()}
     samples = {"train": sizes[train_split], "eval": sizes[eval_splits[0]]}
@@ -154,25 +156,29 @@ def load_questions(
         collate=form.collate,
         measure=GroupedScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
         samples=samples,
-        provenance=annotated(source.provenance(), _unofficial(tasks, read)) | texts_cut(encoded, max_length),
+        provenance=annotated(source.provenance(), _unofficial(tasks, read)) | texts_cut(encoded, lengths),
         predict=form.predict,
     )
 
 
 def make_format(
-    text: str, tasks: Sequence[CommonsenseTask], tokenizer: PreTrainedTokenizerBase, max_length: int
+    text: str,
+    tasks: Sequence[CommonsenseTask],
+    tokenizer: PreTrainedTokenizerBase,
+    max_length: int,
+    eval_max_length: int,
 ) -> Format:
     """Return the format called `text`; raises `RequestError` when it is not one for these tasks."""
     task = tasks[0]
     if text == "instruction":
         answers = [member.label_names for member in tasks]
         asked = {key: getattr(task, key) for key in ("wrapper", "response", "scoring", "loss_on", "beams")}
-        return Instruction(tokenizer, answers, max_length, **asked)
+        return Instruction(tokenizer, answers, max_length, eval_max_length, **asked)
     if len(tasks) > 1:
         raise RequestError("Several tasks have no head in common. Add protocol=paper, or name one task.")
     if task.scoring is not None:
         raise RequestError(f"task.scoring={task.scoring} is for instructions. Add protocol=paper.")
-    return Classification(tokenizer, task.label_names, max_length)
+    return Classification(tokenizer, task.label_names, max_length, eval_max_length)
 
 
 def _questions(source: Source, layout: Layout, split: str, task: int, first_class: int) -> Dataset:

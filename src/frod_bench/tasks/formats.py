@@ -36,20 +36,25 @@ class Format(Protocol):
 
 
 class Classification:
-    """A head of as many logits as the task has classes reads the last token of the prompt."""
+    """A head of as many logits as the task has classes reads the last token of the prompt.
+
+    Prompts have `max_length` tokens at most, those to predict `eval_max_length`.
+    """
 
     metrics = ()
     predict = staticmethod(most_likely_class)
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, label_names: Sequence[str], max_length: int):
-        self._tokenizer, self._max_length = tokenizer, max_length
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, label_names: Sequence[str], max_length: int, eval_max_length: int
+    ):
+        self._tokenizer, self._lengths = tokenizer, {True: max_length, False: eval_max_length}
         self.num_labels, self.collate = len(label_names), PadToLongest(tokenizer)
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
-        """See `Format.encode`; all rows look the same, trained on or not."""
+        """See `Format.encode`; trained on or not, the rows differ in their greatest length alone."""
 
         def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-            prompts, cut = fit(batch["pieces"], batch["origin"], self._tokenizer, self._max_length)
+            prompts, cut = fit(batch["pieces"], batch["origin"], self._tokenizer, self._lengths[answered])
             masks = [[1] * len(ids) for ids in prompts]
             return _columns(prompts, batch["labels"], cut) | {"attention_mask": masks}
 
@@ -61,7 +66,8 @@ class Instruction:
 
     Rows to train on are prompt, response and end token; their labels are tokens, those of the prompt ignored
     when `loss_on` is "response". The first token never counts: before it is nothing, or padding where another row of
-    the batch is longer. Rows to predict are prompts; their labels are classes.
+    the batch is longer. Rows to predict are prompts; their labels are classes. With the longest response behind it no
+    prompt has more than `max_length` tokens, and than `eval_max_length` where it is to predict.
     """
 
     num_labels = None
@@ -72,6 +78,7 @@ class Instruction:
         tokenizer: PreTrainedTokenizerBase,
         answers: Sequence[Sequence[str]],
         max_length: int,
+        eval_max_length: int,
         *,
         wrapper: str,
         response: str,
@@ -80,17 +87,18 @@ class Instruction:
         beams: int | None,
     ):
         _check(scoring, loss_on, beams, wrapper, response)
-        self._tokenizer, self._max_length, self._whole = tokenizer, max_length, loss_on == "sequence"
+        self._tokenizer, self._whole = tokenizer, loss_on == "sequence"
+        self._lengths = {True: max_length, False: eval_max_length}
         self._before, _, self._after = wrapper.partition("{instruction}")
         responses = [[response.replace("{answer}", answer) for answer in task] for task in answers]
         tokens = [tokenizer(text, add_special_tokens=False)["input_ids"] for task in responses for text in task]
         self._responses = [[*ids, tokenizer.eos_token_id] for ids in tokens]
         self.collate = PadLeft(tokenizer)
-        self.predict = SCORINGS[scoring](tokenizer, answers, responses, beams)
+        self.predict = SCORINGS[scoring](tokenizer, answers, responses, beams, self._after.strip())
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
         """See `Format.encode`. The longest response has room behind every prompt, trained on or not."""
-        room = self._max_length - max(map(len, self._responses))
+        room = self._lengths[answered] - max(map(len, self._responses))
 
         def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
             wrapped = [self._wrapped(pieces) for pieces in batch["pieces"]]
@@ -155,9 +163,7 @@ def _check(scoring: str | None, loss_on: str | None, beams: int | None, wrapper:
 
 
 SCORINGS: dict[str, Callable[..., Callable[[nn.Module, dict[str, Tensor]], list[int]]]] = {
-    "generation": lambda tokenizer, answers, responses, beams: Generation(tokenizer, answers, beams),
-    "likelihood": lambda tokenizer, answers, responses, beams: Likelihood(tokenizer, responses, per_token=False),
-    "likelihood_per_token": lambda tokenizer, answers, responses, beams: Likelihood(
-        tokenizer, responses, per_token=True
-    ),
+    "generation": lambda tokenizer, answers, _, beams, marker: Generation(tokenizer, answers, beams, marker),
+    "likelihood": lambda tokenizer, _, responses, *__: Likelihood(tokenizer, responses, per_token=False),
+    "likelihood_per_token": lambda tokenizer, _, responses, *__: Likelihood(tokenizer, responses, per_token=True),
 }

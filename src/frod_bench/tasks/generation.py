@@ -22,12 +22,16 @@ class Generation:
     """Predicts by greedy search, which ends for a row as soon as its text gives an answer, or by beam search.
 
     A beam goes on to its end or to `MAX_NEW_TOKENS`: what follows an answer decides which beam wins.
+    A text is read up to `marker`, what stands between a prompt and its answer, as LLM-Adapters does: a model that
+    repeats it has begun to make up the next question.
     `answers` holds the answers of each task; a prediction is the place in all of them in a row, so that tasks
     do not share numbers, or `UNMATCHED`. Batches hold left-padded prompts and the number of each row's task.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, answers: Sequence[Sequence[str]], beams: int):
-        self._tokenizer, self._answers, self._beams = tokenizer, answers, beams
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, answers: Sequence[Sequence[str]], beams: int, marker: str = ""
+    ):
+        self._tokenizer, self._answers, self._beams, self._marker = tokenizer, answers, beams, marker
 
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
         """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
@@ -46,6 +50,8 @@ class Generation:
     def match(self, generated: Tensor, tasks: Sequence[int]) -> list[tuple[int, int]]:
         """Return the answer within the row's task, and the task, of every row of `generated` [rows, tokens]."""
         texts = self._tokenizer.batch_decode(generated, skip_special_tokens=True)
+        if self._marker:
+            texts = [text.partition(self._marker)[0] for text in texts]
         return [(first_answer(text, self._answers[task]), task) for text, task in zip(texts, tasks, strict=True)]
 
     def _first(self, task: int) -> int:

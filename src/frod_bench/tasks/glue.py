@@ -11,7 +11,7 @@ from frod_bench.tasks.checks import check_rows, require_entries
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes
 from frod_bench.tasks.selection import carve_holdout, subset
-from frod_bench.tasks.text import CUT, PadToLongest, check_text_options, encode
+from frod_bench.tasks.text import CUT, PadToLongest, check_format, check_lengths, encode
 
 LABEL = "label"
 
@@ -65,6 +65,7 @@ class GlueTask:
         max_train: int | None,
         max_eval: int | None,
         holdout: bool,
+        eval_max_length: int | None = None,
     ) -> TaskData:
         """Read, check, choose and encode the rows.
 
@@ -72,13 +73,16 @@ class GlueTask:
         `max_eval` keep a fixed part of each split; a holdout is carved from what is left of the training rows.
         Raises `RequestError` on an option out of range, and on rows that are missing or do not fit the task.
         """
-        check_text_options(tokenizer, text, max_length)
+        check_format(text)
+        evaluated = check_lengths(tokenizer, max_length, eval_max_length)
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
         chosen = {split: subset(read[split], max_eval, "data.max_eval") for split in self.eval_splits}
         train = subset(read[self.train_split], max_train, "data.max_train")
         held = None
         if holdout:
             train, held = carve_holdout(train, LABEL)
+
+        lengths = dict.fromkeys([*self.eval_splits, "holdout"], evaluated) | {self.train_split: max_length}
 
         def encoded(rows: Dataset, split: str) -> Dataset:
             return encode(
@@ -87,7 +91,7 @@ class GlueTask:
                 fields=self.fields,
                 label=LABEL,
                 instruction=self.instruction if text == "instruction" else None,
-                max_length=max_length,
+                max_length=lengths[split],
                 desc=f"{self.name} {split}",
             )
 
@@ -112,7 +116,7 @@ class GlueTask:
             collate=PadToLongest(tokenizer),
             measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
-            provenance=provenance | texts_cut(parts, max_length),
+            provenance=provenance | texts_cut(parts, lengths),
         )
 
     def _read(self, source: Source, split: str) -> Dataset:

@@ -19,11 +19,15 @@ def unofficial_sizes(read: Mapping[str, int], official: Mapping[str, int]) -> st
     return f"not the official number of rows: {', '.join(sizes)}" if sizes else None
 
 
-def texts_cut(encoded: Mapping[str, Dataset], max_length: int) -> dict[str, str]:
-    """Return under `cut` how many rows of each split lost tokens; nothing when none did.
+def texts_cut(encoded: Mapping[str, Dataset], lengths: Mapping[str, int]) -> dict[str, str]:
+    """Return under `cut` how many rows of each split lost tokens, `lengths` being the most that one keeps there.
 
-    It is no note: the protocol sets `max_length`, so the rows are still those of the paper.
+    It is nothing when none did, and no note: the protocol sets the lengths, so the rows are still those of the paper.
     """
     counts = {split: sum(rows[CUT]) for split, rows in encoded.items()}
-    cut = ", ".join(f"{split} {count} of {len(encoded[split])}" for split, count in counts.items() if count)
-    return {"cut": f"texts cut to {max_length} tokens: {cut}"} if cut else {}
+    said: dict[int, list[str]] = {}
+    for split, count in counts.items():
+        if count:
+            said.setdefault(lengths[split], []).append(f"{split} {count} of {len(encoded[split])}")
+    cut = "; ".join(f"texts cut to {length} tokens: {', '.join(splits)}" for length, splits in said.items())
+    return {"cut": cut} if cut else {}

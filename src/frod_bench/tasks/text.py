@@ -13,22 +13,25 @@ FORMATS = ("pair", "instruction")
 CUT = "cut"  # the column that tells whether a row lost tokens
 
 
-def check_text_options(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int) -> None:
-    """Raise `RequestError` on what `check_max_length` refuses, and on an unknown text format."""
-    check_max_length(tokenizer, max_length)
+def check_format(text: str) -> None:
+    """Raise `RequestError` on an unknown text format."""
     if text not in FORMATS:
         raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
 
 
-def check_max_length(tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-    """Raise `RequestError` on what is no tokenizer, and on a length that its model cannot take."""
+def check_lengths(tokenizer: PreTrainedTokenizerBase, max_length: int, eval_max_length: int | None) -> int:
+    """Return the most tokens of a row that is evaluated: those of one to train on where nothing else is said.
+
+    Raises `RequestError` on what is no tokenizer, and on a length that its model cannot take.
+    """
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise RequestError("The task has text, and the backbone reads images. Leave backbone= out, or name another.")
     least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
-    if not isinstance(max_length, int) or not least <= max_length <= most:
-        raise RequestError(
-            f"text.max_length={max_length} is not accepted: a whole number of tokens, {least} to {most}."
-        )
+    evaluated = max_length if eval_max_length is None else eval_max_length
+    for key, value in (("max_length", max_length), ("eval_max_length", evaluated)):
+        if not isinstance(value, int) or not least <= value <= most:
+            raise RequestError(f"text.{key}={value} is not accepted: a whole number of tokens, {least} to {most}.")
+    return evaluated
 
 
 def encode(

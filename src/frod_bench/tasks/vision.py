@@ -82,6 +82,7 @@ class ImageTask:
         max_train: int | None,
         max_eval: int | None,
         holdout: bool,
+        eval_max_length: int | None = None,
     ) -> TaskData:
         """Read, check and choose the rows, and decode their images or find them decoded; see `Task.load`.
 
@@ -89,7 +90,8 @@ class ImageTask:
         training rows. Raises `RequestError` on an option that images have not, on rows that are missing or do
         not fit the task, and on an image that cannot be read.
         """
-        for key, value in (("text.max_length", max_length), ("text.format", text)):
+        texts = {"text.max_length": max_length, "text.eval_max_length": eval_max_length, "text.format": text}
+        for key, value in texts.items():
             if value is not None:
                 raise RequestError(f"{key}={value} is not accepted: {self.name} has images. Leave it out.")
         if not hasattr(transform, "resize"):
