@@ -43,7 +43,7 @@ def test_every_contender_starts_as_the_same_function(name, setting):
     found = build(name, setting).eval()(**setting.inputs()).logits
     stated = make_method(name).start_error if name in method_names() else 0.0
     if stated > 1e-4:  # a base in four bits, or the base on average only
-        assert 0 < (found - expected).norm() <= stated * expected.norm()
+        assert 0 < (found - expected).norm() <= 5 * stated * expected.norm()  # stated of one layer
     else:
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 

@@ -1,7 +1,8 @@
-"""Ten losses of every method on the tiny float32 model, so that a change of the numbers is seen and explained.
+"""Ten losses of every method on the tiny model, so that a change of the numbers is seen and explained.
 
-AdamW at 3e-3 with the default options, measured with torch 2.15 on an x86-64 CPU. A new value needs its reason in the
-commit that brings it.
+AdamW at 3e-3 with the default options, in float64, where another kind of CPU or number of threads moves no loss by more
+than 1e-6; in float32 FRoD's basis and a rounding to four bits can turn on the last bit. A new value needs its reason in
+the commit that brings it.
 """
 
 import pytest
@@ -9,20 +10,20 @@ import torch
 
 from frod_bench.methods import attach, method_names
 
-TOLERANCE = 2e-3
+TOLERANCE = 1e-4
 LOSSES = {
-    "dora": [0.6395, 0.4992, 0.377, 0.2666, 0.1823, 0.1255, 0.0856, 0.0581, 0.041, 0.0305],
-    "frod": [0.6395, 0.5824, 0.5324, 0.4869, 0.4436, 0.4015, 0.3607, 0.322, 0.2861, 0.2535],
-    "full_ft": [0.6395, 0.3539, 0.1292, 0.0786, 0.0323, 0.0176, 0.0119, 0.009, 0.0072, 0.0059],
-    "fura": [0.6395, 0.4807, 0.3645, 0.2735, 0.2076, 0.1585, 0.1186, 0.0872, 0.0646, 0.0496],
-    "goat": [0.6552, 0.5958, 0.5282, 0.4452, 0.3698, 0.2917, 0.2096, 0.1449, 0.0996, 0.0739],
-    "lora": [0.6395, 0.5071, 0.3885, 0.279, 0.1924, 0.1331, 0.0914, 0.062, 0.0433, 0.0318],
-    "milora": [0.6395, 0.469, 0.3371, 0.2222, 0.1433, 0.0966, 0.0659, 0.0451, 0.0319, 0.0235],
-    "pissa": [0.6395, 0.3477, 0.1772, 0.1032, 0.0554, 0.0372, 0.029, 0.0231, 0.0184, 0.0149],
-    "qfura": [0.6982, 0.509, 0.4509, 0.4035, 0.3325, 0.2517, 0.1841, 0.139, 0.1108, 0.0913],
-    "qlora": [0.8797, 0.6826, 0.6092, 0.5562, 0.4827, 0.4028, 0.3304, 0.2636, 0.1979, 0.1395],
-    "randlora": [0.6395, 0.4203, 0.2455, 0.1315, 0.0769, 0.0491, 0.031, 0.0202, 0.0144, 0.0116],
-    "vera": [0.6395, 0.6229, 0.6078, 0.5941, 0.5814, 0.5693, 0.5572, 0.5449, 0.5322, 0.519],
+    "dora": [0.63951, 0.49916, 0.37696, 0.26664, 0.18227, 0.12553, 0.08565, 0.05808, 0.04104, 0.03049],
+    "frod": [0.63951, 0.58341, 0.53476, 0.49054, 0.44814, 0.40648, 0.36579, 0.32693, 0.29083, 0.25803],
+    "full_ft": [0.63951, 0.35395, 0.12919, 0.07857, 0.03231, 0.01765, 0.0119, 0.00896, 0.00716, 0.00592],
+    "fura": [0.63951, 0.48075, 0.36451, 0.27355, 0.20764, 0.15846, 0.1186, 0.08718, 0.06465, 0.04959],
+    "goat": [0.65519, 0.5958, 0.5282, 0.44525, 0.36976, 0.29173, 0.20958, 0.14493, 0.09956, 0.07393],
+    "lora": [0.63951, 0.50715, 0.38848, 0.27901, 0.19236, 0.13308, 0.09142, 0.06195, 0.04329, 0.03183],
+    "milora": [0.63951, 0.46904, 0.33706, 0.22223, 0.14333, 0.09657, 0.06595, 0.04511, 0.03193, 0.02355],
+    "pissa": [0.63951, 0.34768, 0.17724, 0.10323, 0.05543, 0.03725, 0.02897, 0.02313, 0.01838, 0.01488],
+    "qfura": [0.62602, 0.44283, 0.35131, 0.27666, 0.21059, 0.16087, 0.1266, 0.10125, 0.08063, 0.06375],
+    "qlora": [0.60742, 0.47763, 0.36607, 0.26281, 0.17854, 0.1202, 0.08195, 0.05662, 0.04056, 0.02998],
+    "randlora": [0.63951, 0.42026, 0.24546, 0.13152, 0.07693, 0.04907, 0.03104, 0.02021, 0.01443, 0.01157],
+    "vera": [0.63951, 0.62287, 0.60781, 0.59412, 0.58144, 0.5693, 0.55724, 0.54492, 0.53218, 0.51901],
 }
 
 
@@ -32,7 +33,8 @@ def test_every_method_has_its_losses():
 
 @pytest.mark.parametrize("method", LOSSES)
 def test_ten_losses(method, make_model, targets, head, batch):
-    adapted = attach(make_model(), method, targets=targets, head=head, seed=0)
+    dtype = torch.float32 if method == "pissa" else torch.float64  # PEFT's PiSSA takes no float64
+    adapted = attach(make_model().to(dtype), method, targets=targets, head=head, seed=0)
     assert ten_losses(adapted, batch) == pytest.approx(LOSSES[method], abs=TOLERANCE)
 
 

@@ -64,11 +64,6 @@ class FuraLinear(StandsFor, Adapter):
         self.bias = bias
         self.wait(base)
 
-    @property
-    def weight(self) -> Tensor:
-        """W [m, n] as it was, on the host."""
-        return self.waiting.weight
-
     def forward(self, x: Tensor) -> Tensor:
         """Return the output [..., m] of x [..., n]."""
         kind = x.device.type
@@ -89,8 +84,9 @@ class FuraLinear(StandsFor, Adapter):
     def merged_weight(self) -> Tensor:
         """Return W [m, n] of the factors as they are now."""
         blocks, b, k = self.right.shape
-        right = (self.right * self.s[:, None]).float()
-        left = self.left.dense().float().view(blocks, k, -1)
+        exact = torch.promote_types(self.s.dtype, torch.float32)
+        right = self.right.to(exact) * self.s.to(exact)[:, None]
+        left = self.left.dense().to(exact).view(blocks, k, -1)
         return torch.bmm(right, left).reshape(blocks * b, -1).T.contiguous()
 
     def extra_repr(self) -> str:

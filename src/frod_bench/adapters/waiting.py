@@ -1,7 +1,9 @@
 """A base layer that takes no part while its adapter stands for it."""
 
+from itertools import chain
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class StandsFor(nn.Module):
@@ -16,12 +18,21 @@ class StandsFor(nn.Module):
         """The layer that this one stands for, on the host."""
         return self._waiting[0]
 
+    @property
+    def weight(self) -> Tensor:
+        """What a model may ask of its layer's weight: shape [m, n], precision and device. The values are NaN."""
+        base = self.waiting.weight
+        return base.new_full((1, 1), float("nan"), device=self._device()).expand(base.shape)
+
     def base(self) -> nn.Linear:
         """Return the layer that this one stands for, on the device of this one."""
-        return self.waiting.to(next(self.parameters()).device)
+        return self.waiting.to(self._device())
+
+    def _device(self) -> torch.device:
+        return next(chain(self.parameters(), self.buffers())).device
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
-        probe = torch.empty(0, dtype=self.waiting.weight.dtype, device=next(self.parameters()).device)
+        probe = torch.empty(0, dtype=self.waiting.weight.dtype, device=self._device())
         self.waiting.to(fn(probe).dtype)  # a cast of the model is one of its base layers too
         return self

@@ -2,13 +2,17 @@
 
     W = [W_1 ... W_q] in [m, n],  W_i = L_i diag(s_i) R_i^T in [m, b],  b = n / q,  k = min(m, b)
 
-All k triplets of every block are kept, so the factors are W to rounding.
+All k triplets of every block are kept, so the factors are W to rounding. The sign of a pair of singular vectors is
+free, and another one on another machine: the largest entry of every left one is made positive, on which its rounding
+to four bits depends.
 """
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from frod_bench.linalg.signs import largest_signs
 
 
 @dataclass
@@ -26,8 +30,10 @@ def block_count(n: int) -> int:
 
 
 def block_factors(weight: Tensor) -> BlockFactors:
-    """Return the factors of a weight [m, n] in float32."""
+    """Return the factors of a weight [m, n] in its precision, in float32 of a lower one."""
     m, n = weight.shape
-    blocks = weight.detach().float().view(m, block_count(n), -1).transpose(0, 1)
+    exact = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
+    blocks = exact.view(m, block_count(n), -1).transpose(0, 1)
     L, s, Rt = torch.linalg.svd(blocks, full_matrices=False)
-    return BlockFactors(L, s, Rt.transpose(1, 2).contiguous())
+    sign = largest_signs(L)
+    return BlockFactors(L * sign, s, (Rt.transpose(1, 2) * sign).contiguous())

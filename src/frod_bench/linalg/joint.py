@@ -9,7 +9,8 @@ Shapes: layer i has W_i in [m_i, n]. A *group* of layers shares one right basis 
 so W_i = U_i diag(Sigma_i) V^T. A block is one layer in the reading of the released code and one category
 of modules in the paper's text; with one QR per category and the average taken over categories, Eq. 3 is
 a multiple of the identity, so the average has to run over parts of one QR. A group of a single block, as a layer
-alone is, would leave Z to rounding: there Z are the left singular vectors of R, and the columns of V orthogonal.
+alone is, or of as many rows as inputs would leave Z to rounding: there Z are the left singular vectors of R, and the
+columns of V orthogonal.
 
 R comes from a Cholesky factor of the float64 Gram matrix while the stack is well conditioned, and Q_i from W_i by a
 triangular solve, layer by layer. Otherwise the stack is factored by Householder QR, which needs no inverse, so the
@@ -28,6 +29,7 @@ from scipy.linalg.lapack import dtrcon
 from torch import Tensor
 
 from frod_bench.linalg.shapes import has_data
+from frod_bench.linalg.signs import largest_signs
 
 DEFAULT_PI = 1e-3  # the ridge of Eq. 3 in the released code
 MIN_PI = 1e-10  # the smallest above rounding in float64
@@ -74,8 +76,11 @@ def joint_decomposition(
     n = weights[0].shape[1]
     blocks = list(range(len(weights))) if blocks is None else list(blocks)
     members = [[i for i, b in enumerate(blocks) if b == block] for block in sorted(set(blocks))]
-    if sum(w.shape[0] for w in weights) < n:
+    rows = sum(w.shape[0] for w in weights)
+    if rows < n:
         return _few_rows(weights, dtype)
+    if rows == n:  # Q is square and orthogonal, so T is a multiple of the identity whatever the blocks
+        members = [list(range(len(weights)))]
     R, condition = _triangular_factor(weights)
     if condition > _MAX_CONDITION:
         return _by_householder(weights, members, pi, dtype)
@@ -86,7 +91,7 @@ def joint_decomposition(
         Q = list(Q)
     Z = _rotation(R, Q, members, pi)
     V = R.T @ Z
-    sign = _signs(V)
+    sign = largest_signs(V)
     Z *= sign
     rows = (Q.pop(0) for _ in weights) if in_memory else Q
     return _collect((q @ Z for q in rows), (V * sign).double(), dtype)
@@ -167,14 +172,14 @@ def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: flo
     rows = Q.split([w.shape[0] for w in weights])
     Z = _rotation(R, rows, members, pi)
     V = R.T @ Z
-    sign = _signs(V)
+    sign = largest_signs(V)
     return _collect((q @ Z * sign for q in rows), V * sign, dtype)
 
 
 def _few_rows(weights: Sequence[Tensor], dtype: torch.dtype) -> JointFactors:
     stack = torch.cat([_double(w) for w in weights])
     _, singular_values, right = torch.linalg.svd(stack, full_matrices=True)
-    V = right.T * _signs(right.T)
+    V = right.T * largest_signs(right.T)
     used = singular_values > singular_values[:1] * len(V) * torch.finfo(torch.float64).eps
     rank = int(used.sum()) if has_data(used) else len(used)
     B = stack @ V
@@ -213,12 +218,6 @@ def _collect(B: Iterable[Tensor], V: Tensor, dtype: torch.dtype) -> JointFactors
         factors.sigma.append(sigma)
         factors.U.append((b / sigma.clamp_min(torch.finfo(b.dtype).tiny)).to(dtype))  # 0 where there is no energy
     return factors
-
-
-def _signs(V: Tensor) -> Tensor:
-    """Return the sign [n] of the largest entry of every column."""
-    largest = V.gather(0, V.abs().argmax(dim=0, keepdim=True))[0]
-    return torch.where(largest < 0, -1.0, 1.0).to(V.dtype)
 
 
 def _double(weight: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ class Method:
     name: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
     # facts that a user, and every test of all methods, can rely on
-    start_error: ClassVar[float] = 0.0  # relative error of the initial output in float32; 0 is the base bit for bit
+    start_error: ClassVar[float] = 0.0  # relative error of a layer's initial output in float32; 0: the base bit for bit
     draws: ClassVar[bool] = True  # the initialisation depends on the seed
     merges: ClassVar[bool] = True  # an adapted layer can become an `nn.Linear`
 

@@ -36,7 +36,7 @@ class Goat(Method):
 
     name: ClassVar[str] = "goat"
     roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
-    start_error: ClassVar[float] = 0.5  # the base only on average over the routing
+    start_error: ClassVar[float] = 0.1  # the base only on average over the routing
     merges: ClassVar[bool] = False
     rank: int = 8
     experts: int = 8

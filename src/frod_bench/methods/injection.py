@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from torch import nn
 
 from frod_bench.adapters import Adapter
+from frod_bench.adapters.waiting import StandsFor
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
 
@@ -51,7 +52,7 @@ def find_targets(
     for name, module in found:
         if not isinstance(module, kinds):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
-        if "weight" not in module._parameters:
+        if "weight" not in module._parameters and not isinstance(module, StandsFor):
             raise RequestError(
                 f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
                 " be merged into it. Remove that first, e.g. by torch.nn.utils.parametrize.remove_parametrizations."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from frod_bench.adapters.nf4 import Nf4Matrix
+from frod_bench.adapters.nf4 import NF4_ERROR, Nf4Matrix
 from frod_bench.methods.fura import Fura
 
 
@@ -12,7 +12,7 @@ class QFura(Fura):
     """NF4 with double quantisation; a block of 64 lies in one left singular vector where m is a multiple of 64."""
 
     name: ClassVar[str] = "qfura"
-    start_error: ClassVar[float] = 1.0  # the base with its left singular vectors rounded to four bits
+    start_error: ClassVar[float] = NF4_ERROR  # the base with its left singular vectors rounded
     hold: ClassVar[type] = Nf4Matrix
 
 

@@ -6,13 +6,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters.nf4 import Nf4Linear
+from frod_bench.adapters.nf4 import NF4_ERROR, Nf4Linear
 from frod_bench.methods.base import Adapted, sketch
 from frod_bench.methods.injection import find_targets, replace_module
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.peft_base import ADAPTER, tuner_layers
-
-_FLAG = "is_loaded_in_4bit"  # how PEFT learns that a model has four-bit layers
 
 
 @dataclass(frozen=True)
@@ -24,19 +22,14 @@ class QLora(Lora):
     """
 
     name: ClassVar[str] = "qlora"
-    start_error: ClassVar[float] = 1.0  # the base with its weights rounded to four bits
+    start_error: ClassVar[float] = NF4_ERROR  # the base with its weights rounded
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`."""
         four_bit = {name: Nf4Linear(layer) for name, layer in find_targets(model, targets, head)}
         for name, layer in four_bit.items():
             replace_module(model, name, layer)
-        setattr(model, _FLAG, True)
-        try:
-            adapted = super().attach(model, targets, head, seed)
-        finally:
-            delattr(model, _FLAG)
-        return adapted
+        return super().attach(model, targets, head, seed)
 
     @torch.no_grad()
     def merge(self, adapted: Adapted) -> None:
