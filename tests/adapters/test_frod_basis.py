@@ -1,6 +1,8 @@
 """Layers over one V^T: what they share of a pass, and when they must not."""
 
 import copy
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -93,3 +95,22 @@ def test_a_shared_v_stays_one_tensor_when_the_model_moves():
         assert len({layer.basis.Vt.data_ptr() for layer in version.layers}) == 1
         version(draw(5, 8).to(version.layers[0].U.dtype))
     assert model.layers[0].basis.Vt.dtype == torch.float64
+
+
+def test_threads_with_inputs_of_their_own_get_projections_of_their_own():
+    model = Wide("factored", shared=True)
+    right = model.layers[0].basis.right
+    inputs = [draw(1, 8) + i for i in range(4)]
+    expected = [right.Vt @ x.T for x in inputs]
+
+    def project(i):
+        for _ in range(3000):
+            torch.testing.assert_close(right.project(inputs[i], torch.float32), expected[i])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(project, range(4)))
+    finally:
+        sys.setswitchinterval(interval)

@@ -1,6 +1,8 @@
 """The merged weight that a FRoD layer keeps: when it is formed, for how long, and that it is never a stale one."""
 
 import copy
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -142,3 +144,36 @@ def test_the_merged_weight_is_formed_once_while_nothing_may_change(monkeypatch):
     layer.fix(0)
     move(layer)
     assert not torch.equal(layer(draw(5, 8)), expected)
+
+
+def test_another_thread_may_drop_the_kept_weight_at_any_moment(monkeypatch):
+    layer, x = make_layer().eval(), draw(5, 8)
+    compare = torch.equal
+
+    def interrupted(*tensors):
+        layer.train(False)  # what another thread does meanwhile
+        return compare(*tensors)
+
+    with torch.no_grad():
+        expected = layer(x)
+        monkeypatch.setattr(torch, "equal", interrupted)
+        assert compare(layer(x), expected)
+
+
+def test_evaluation_from_several_threads():
+    layer = make_layer().eval()
+    inputs = [draw(5, 8) + i for i in range(4)]
+    expected = [layer(x).detach() for x in inputs]
+
+    def evaluate(i):
+        for repeat in range(300):
+            with torch.set_grad_enabled((repeat + i) % 5 == 0):  # with gradients W' is dropped
+                torch.testing.assert_close(layer(inputs[i]).detach(), expected[i], rtol=1e-5, atol=1e-5)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(evaluate, range(4)))
+    finally:
+        sys.setswitchinterval(interval)

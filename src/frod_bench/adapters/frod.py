@@ -13,7 +13,15 @@ from frod_bench.adapters import Adapter
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
-from frod_bench.ops.frod_linear import choose_way, factored_linear, merge_weight, merged_linear
+from frod_bench.ops.frod_linear import (
+    choose_way,
+    factored_linear,
+    is_transformed,
+    merge_weight,
+    merged_linear,
+    plain_linear,
+    transform_active,
+)
 from frod_bench.ops.split import is_split, whole
 
 
@@ -92,7 +100,22 @@ class FrodLinear(Adapter):
         autocast = torch.is_autocast_enabled(device_type)
         dtype = torch.get_autocast_dtype(device_type) if autocast else x.dtype
         with torch.autocast(device_type, enabled=False):
+            if self._seen_by_a_transform():
+                return self._plain(x, dtype)
             return self._adapted(x, dtype) if self.training else self._merged(x.to(dtype))
+
+    def _seen_by_a_transform(self) -> bool:
+        """Return whether `torch.func` or forward-mode differentiation would have to see through the layer's weight."""
+        if torch.compiler.is_compiling() or not transform_active():
+            return False
+        if self.training or torch.is_grad_enabled():
+            return True
+        return any(is_transformed(t) for t in (self.values, self.sigma, self.base_layer.weight))
+
+    def _plain(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        dropped = nn.functional.dropout(x, self.dropout, self.training)
+        arguments = self.weight, self.U, self.basis.Vt, self.values, self.delta(), self.bias, self.basis.pattern
+        return plain_linear(x.to(dtype), dropped.to(dtype), *arguments)
 
     def _adapted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         pattern, (m, n) = self.basis.pattern, self.U.shape
@@ -137,24 +160,26 @@ class FrodLinear(Adapter):
 
     def _kept_weight(self) -> Tensor | None:
         """Return W' where it may be kept, which is while nothing can step between two forward passes."""
-        lasting = self.passes or not (self.training or torch.is_grad_enabled())
-        if torch.compiler.is_compiling() or not (lasting and self.keeps):
+        if torch.compiler.is_compiling():
+            return None
+        if not self.keeps or not (self.passes or not (self.training or torch.is_grad_enabled())):
             self._kept = None
             return None
         if self.training and self.recompute:
             return None
         base = self.base_layer.weight.detach()  # what is made in inference mode cannot be differentiated
         state = (self.base_layer.weight._version, base.data_ptr(), torch.is_inference_mode_enabled())
-        if self._kept is None or self._kept.base_state != state or not self._as_kept():
+        kept = self._kept  # read once, as another thread may replace or drop it at any time
+        if kept is None or kept.base_state != state or not self._as_kept(kept):
             values, sigma = self.values.detach().clone(), self.sigma.detach().clone()
-            self._kept = _Kept(self.merged_weight(), values, sigma, base, state)
-        return self._kept.merged
+            self._kept = kept = _Kept(self.merged_weight(), values, sigma, base, state)
+        return kept.merged
 
-    def _as_kept(self) -> bool:
+    def _as_kept(self, kept: _Kept) -> bool:
         """Return whether sigma and S are those of W'; fused optimizers change neither their version nor their place."""
         if self.passes or not has_data(self.sigma):
             return True
-        return torch.equal(self._kept.sigma, self.sigma) and torch.equal(self._kept.values, self.values)
+        return torch.equal(kept.sigma, self.sigma) and torch.equal(kept.values, self.values)
 
     def train(self, mode: bool = True):
         self._kept = None

@@ -1,6 +1,8 @@
 """What the layers of one group share: V^T, the projection of an input they all read, and the pattern of S."""
 
 import weakref
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,21 @@ from frod_bench.ops.frod_linear import project
 from frod_bench.ops.rotation import Pattern
 
 
+class _Projection(NamedTuple):
+    """The last projection and what it was made of."""
+
+    key: tuple | None
+    input: Callable[[], Tensor | None]
+    result: Callable[[], Tensor | None]
+
+
+def _nothing() -> None:
+    return None
+
+
+_NONE = _Projection(None, _nothing, _nothing)
+
+
 class RightBasis(nn.Module):
     """V^T [n, n], held once and moved once, and the last projection of an input for as long as somebody holds it."""
 
@@ -17,31 +34,29 @@ class RightBasis(nn.Module):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)
         self.sketch = _probed(Vt)  # [n], of V as it was made, whatever precision it is moved to
-        self._forget()
+        self._last = _NONE
 
     def project(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return V^T x as columns [n, T] in `dtype`, of x [..., n]; computed once for layers that read the same x."""
         if torch.compiler.is_compiling() or x.is_inference():  # a compiler shares by itself; the other has no version
             return self._product(x, dtype)
         key = (x._version, dtype, torch.is_grad_enabled(), x.requires_grad)
-        result = self._result() if self._input() is x and self._key == key else None
+        last = self._last  # read once, as another thread may replace it at any time
+        result = last.result() if last.key == key and last.input() is x else None
         if result is None:
             result = self._product(x, dtype)
-            self._key, self._input, self._result = key, weakref.ref(x), weakref.ref(result)
+            self._last = _Projection(key, weakref.ref(x), weakref.ref(result))
         return result
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt)
 
-    def _forget(self) -> None:
-        self._key, self._input, self._result = None, _nothing, _nothing
-
     def _apply(self, fn, recurse=True):
-        self._forget()
+        self._last = _NONE
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
-        return self.__dict__ | {"_key": None, "_input": _nothing, "_result": _nothing}
+        return self.__dict__ | {"_last": _NONE}
 
 
 class FrodBasis(nn.Module):
@@ -79,7 +94,3 @@ def _probed(Vt: Tensor) -> Tensor:
     if not has_data(Vt):
         return torch.zeros(len(Vt))
     return (Vt.double() @ _probe(torch.arange(len(Vt), device=Vt.device))).float().cpu()
-
-
-def _nothing() -> None:
-    return None

@@ -12,10 +12,23 @@ once for all micro-batches of a step. `factored` does not read W and equals the 
 initialisation to rounding; the other two equal it to the last bit. Each forward pass keeps one [n, T] activation
 (factored, residual) or one extra copy of the weight (merged) for its backward pass. The gradient of S comes out
 as its nnz values; on a GPU, in half precision and in the merged way an [n, n] product is formed on the way.
+All three can be differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. The
+transforms of `torch.func` and forward-mode differentiation take `plain_linear`.
 """
 
 from frod_bench.ops.frod_linear.choice import WAYS, choose_way
 from frod_bench.ops.frod_linear.factored import factored_linear, project
 from frod_bench.ops.frod_linear.merged import merge_weight, merged_linear
+from frod_bench.ops.frod_linear.plain import is_transformed, plain_linear, transform_active
 
-__all__ = ["WAYS", "choose_way", "factored_linear", "merge_weight", "merged_linear", "project"]
+__all__ = [
+    "WAYS",
+    "choose_way",
+    "factored_linear",
+    "is_transformed",
+    "merge_weight",
+    "merged_linear",
+    "plain_linear",
+    "project",
+    "transform_active",
+]

@@ -1,8 +1,10 @@
-"""The factored way: two dense products around the diagonal-plus-sparse one, with a hand-written backward."""
+"""The factored way: two dense products around the diagonal-plus-sparse one, with a hand-written backward.
+
+The backward passes read inputs only and consist of differentiable operations, so they can be differentiated again.
+"""
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_gradient
 
@@ -14,7 +16,6 @@ class _Projected(torch.autograd.Function):
         return Vt.to(x.dtype) @ x.T
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad: Tensor):
         return grad.T @ ctx.Vt.to(grad.dtype), None
 
@@ -37,7 +38,6 @@ class _Rotated(torch.autograd.Function):
         return a.T @ Ut if bias is None else torch.addmm(bias.to(z.dtype), a.T, Ut)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad: Tensor):
         z, U, values, diagonal = ctx.saved_tensors
         h = U.T.to(grad.dtype) @ grad.T  # [n, T]

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+from torch.nn.functional import linear
 
 from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_gradient
 
@@ -21,22 +21,18 @@ def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: T
 class _Merged(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, merged, U, Vt, values, delta, bias, pattern, recompute):
-        if merged is None:
-            merged = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, pattern)
-        W = merged.to(x.dtype)
-        kept = (weight if recompute else W) if ctx.needs_input_grad[0] else None
-        ctx.save_for_backward(x, kept, U, Vt, values, delta)
-        ctx.pattern, ctx.recompute = pattern, recompute
-        return torch.nn.functional.linear(x, W, bias)
+        kept = merged if ctx.needs_input_grad[0] and not recompute else None
+        ctx.save_for_backward(x, weight, kept, U, Vt, values, delta)
+        ctx.pattern = pattern
+        return linear(x, merged, bias)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, grad: Tensor):
-        x, W, U, Vt, values, delta = ctx.saved_tensors
+        x, weight, W, U, Vt, values, delta = ctx.saved_tensors
         grad_x = grad_values = grad_delta = None
         if ctx.needs_input_grad[0]:
-            if ctx.recompute:
-                W = merge_weight(W, U.to(x.dtype), Vt.to(x.dtype), values, delta, ctx.pattern).to(x.dtype)
+            if W is None or torch.is_grad_enabled():  # a second derivative needs W' as a function of values and delta
+                W = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, ctx.pattern).to(x.dtype)
             grad_x = grad @ W
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
             U, Vt = U.to(x.dtype), Vt.to(x.dtype)
@@ -66,7 +62,13 @@ def merged_linear(
 
     `merged` is W' when the caller already has it for these values. `recompute` forms W' again in the backward
     pass instead of keeping it from the forward one, for m n^2 multiply-adds more. W, U, Vt and b are constants;
-    gradients flow to x, values and delta.
+    gradients, of any order, flow to x, values and delta.
     """
     bias = None if bias is None else bias.to(x.dtype)
+    if merged is None:
+        with torch.no_grad():
+            merged = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, pattern)
+    merged = merged.to(x.dtype)
+    if not torch.is_grad_enabled():
+        return linear(x, merged, bias)
     return _Merged.apply(x, weight, merged, U, Vt, values, delta, bias, pattern, recompute)

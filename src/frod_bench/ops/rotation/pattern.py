@@ -51,11 +51,8 @@ class Pattern:
 
     def dense(self, values: Tensor, diagonal: Tensor | None = None) -> Tensor:
         """Return M [n, n] as a dense matrix, or S without a diagonal."""
-        out = values.new_zeros(self.n, self.n)
-        out[self.rows, self.cols] = values
-        if diagonal is not None:
-            out.diagonal().copy_(diagonal)
-        return out
+        S = values.new_zeros(self.n, self.n).index_put((self.rows, self.cols), values)
+        return S if diagonal is None else S + diagonal.diag_embed()
 
 
 def pattern_size(n: int, sparsity: float) -> int:

@@ -1,0 +1,40 @@
+"""The layer in plain operations, which every transform of `torch.func` and forward-mode differentiation see through."""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.functional import linear
+
+from frod_bench.ops.rotation import Pattern
+
+
+def transform_active() -> bool:
+    """Return whether a transform of `torch.func` (vmap, grad, jvp, ...) or forward-mode differentiation is at work."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def is_transformed(tensor: Tensor) -> bool:
+    """Return whether a transform acts on this very tensor: it has a batch dimension, a tangent or a gradient in it."""
+    wrapped = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return wrapped or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None)
+
+
+def plain_linear(
+    x: Tensor,
+    dropped: Tensor,
+    weight: Tensor,
+    U: Tensor,
+    Vt: Tensor,
+    values: Tensor,
+    delta: Tensor,
+    bias: Tensor | None,
+    pattern: Pattern,
+) -> Tensor:
+    """Return x W^T + b + dropped (U (diag(delta) + S) V^T)^T [..., m], of x and dropped [..., n].
+
+    The update is formed as a dense matrix [m, n] through another one [n, n]: right for any transform, not fast.
+    """
+    dtype = x.dtype
+    update = U @ (pattern.dense(values.to(U.dtype), delta.to(U.dtype)) @ Vt)
+    bias = None if bias is None else bias.to(dtype)
+    return linear(x, weight.to(dtype), bias) + linear(dropped, update.to(dtype))
