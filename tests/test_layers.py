@@ -18,7 +18,7 @@ ALLOWED = {
     "disk_cache": ["console"],
     "files": [],
     "ops": ["ops", "errors"],
-    "linalg": ["linalg", "ops", "errors", "disk_cache"],
+    "linalg": ["linalg", "ops", "errors", "console", "disk_cache"],
     "adapters": ["adapters", "linalg", "ops", "errors"],
     "methods": ["methods", "adapters", "linalg", "ops", "errors", "files"],
     "backbones": ["backbones", "errors", "disk_cache"],

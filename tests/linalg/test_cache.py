@@ -17,27 +17,40 @@ def tensors():
     return {"U": torch.arange(6.0).reshape(2, 3), "half": torch.ones(3, dtype=torch.bfloat16), "none": torch.zeros(0)}
 
 
+def anything(tensors):
+    return True
+
+
 def must_not_compute():
     raise AssertionError("the entry is there")
 
 
 def test_an_entry_is_computed_once():
-    first, again = cached("a", tensors), cached("a", must_not_compute)
+    first, again = cached("a", tensors, anything), cached("a", must_not_compute, anything)
     assert first.keys() == again.keys()
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "emptied", "other"])
 def test_a_damaged_entry_is_computed_again(damage):
-    cached("a", tensors)
+    cached("a", tensors, anything)
     file = cache_directory() / "a.safetensors"
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
     file.write_bytes(
         {"flipped": bytes(content), "cut": bytes(content[:40]), "emptied": b"", "other": b"x" * 400}[damage]
     )
-    assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
-    assert torch.equal(cached("a", must_not_compute)["U"], tensors()["U"])
+    assert torch.equal(cached("a", tensors, anything)["U"], tensors()["U"])
+    assert torch.equal(cached("a", must_not_compute, anything)["U"], tensors()["U"])
+
+
+def test_an_entry_that_does_not_fit_is_computed_again(capsys):
+    cached("a", tensors, anything)
+    for fits in (lambda found: False, lambda found: found["missing"].any(), lambda found: found["U"] @ found["U"]):
+        assert torch.equal(cached("a", tensors, fits)["U"], tensors()["U"])
+        assert "does not hold the decomposition" in capsys.readouterr().err
+    assert not torch.equal(cached("b", lambda: {"U": torch.full((1,), float("nan"))}, anything)["U"], torch.zeros(1))
+    assert torch.equal(cached("b", lambda: {"U": torch.zeros(1)}, anything)["U"], torch.zeros(1))
 
 
 def test_the_key_follows_content_shape_dtype_and_options():
@@ -58,7 +71,7 @@ def test_the_key_follows_content_shape_dtype_and_options():
 
 def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch):
     monkeypatch.setenv("FROD_BENCH_CACHE", "/proc/nowhere")
-    assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
+    assert torch.equal(cached("a", tensors, anything)["U"], tensors()["U"])
 
 
 def test_of_two_at_once_one_computes():
@@ -70,7 +83,7 @@ def test_of_two_at_once_one_computes():
         release.wait(10)
         return tensors()
 
-    threads = [threading.Thread(target=cached, args=("a", slow)) for _ in range(2)]
+    threads = [threading.Thread(target=cached, args=("a", slow, anything)) for _ in range(2)]
     threads[0].start()
     assert started.wait(10)
     threads[1].start()

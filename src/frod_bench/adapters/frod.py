@@ -38,7 +38,8 @@ class _Kept(NamedTuple):
 class FrodLinear(Adapter):
     """An `nn.Linear` [m, n], or transformers' `Conv1D`, adapted by FRoD.
 
-    In training the cheapest way of `ops.frod_linear` is taken unless `way` names one; with `dropout`, which acts
+    In training the cheapest way of `ops.frod_linear` is taken unless `way` names one, the factored one only where it
+    `may_factor`, that is where U diag(sigma) V^T is near enough to W; with `dropout`, which acts
     on the input of the update alone, that is `residual`. `recompute` trades time for memory in the merged way.
     In evaluation without gradients W' is formed once and kept, one extra copy of the weight, until the layer
     goes back to training or sigma or S have other values; it costs what the base layer costs and equals it to the last
@@ -56,10 +57,12 @@ class FrodLinear(Adapter):
         dropout: float = 0.0,
         recompute: bool = False,
         sharers: int = 1,
+        may_factor: bool = True,
     ):
         super().__init__()
         self.base_layer, self.basis = base, basis
         self.way, self.dropout, self.recompute, self.sharers = way, dropout, recompute, sharers
+        self.may_factor = may_factor
         dtype, device = base.weight.dtype, base.weight.device
         trainable_dtype = torch.promote_types(dtype, torch.float32)
         # the sparse products read U^T by rows where m < n
@@ -123,7 +126,8 @@ class FrodLinear(Adapter):
         if way is None:
             column = pattern.column_cost(dtype, x.device.type)
             lasts = 1 if self.recompute else max(self.passes, 1)
-            way = choose_way(x.numel() // n, m, n, column, dtype, self.sharers, lasts, self.recompute)
+            sizes = x.numel() // n, m, n, column
+            way = choose_way(*sizes, dtype, self.sharers, lasts, self.recompute, self.may_factor)
         if way == "merged":
             return self._merged(x.to(dtype))
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x

@@ -1,9 +1,11 @@
 """Decompositions kept on disk, so that a grid of runs on one backbone pays for them once.
 
 An entry is a safetensors file named after the content of the weights and the options. It is written beside its
-place and moved there whole, read under the same lock, and thrown away when its checksum does not match.
+place and moved there whole, read under the same lock, and thrown away when its checksum does not match or when it is
+not what it should be.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,9 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from frod_bench.console import say
 from frod_bench.disk_cache import cache_folder, exclusively, partial
 from frod_bench.errors import RunFailure
 from frod_bench.linalg.shapes import has_data
+
+Tensors = dict[str, Tensor]
 
 _CHECKSUM = "xxh3_128"
 
@@ -35,25 +40,36 @@ def entry_key(weights: Sequence[Tensor], options: str) -> str:
 
 
 def stored(
-    weights: Sequence[Tensor], options: str, compute: Callable[[], dict[str, Tensor]], must_keep: bool = False
-) -> dict[str, Tensor]:
+    weights: Sequence[Tensor],
+    options: str,
+    compute: Callable[[], Tensors],
+    fits: Callable[[Tensors], bool],
+    must_keep: bool = False,
+) -> Tensors:
     """Return the tensors that `compute()` makes of the weights, from the disk where they are known.
 
-    Nothing is kept of weights without values, which have no content to be known by. See `cached` for `must_keep`.
+    Nothing is kept of weights without values, which have no content to be known by. See `cached` for `fits` and
+    `must_keep`.
     """
-    return cached(entry_key(weights, options), compute, must_keep) if has_data(weights[0]) else compute()
+    return cached(entry_key(weights, options), compute, fits, must_keep) if has_data(weights[0]) else compute()
 
 
-def cached(key: str, compute: Callable[[], dict[str, Tensor]], must_keep: bool = False) -> dict[str, Tensor]:
+def cached(
+    key: str, compute: Callable[[], Tensors], fits: Callable[[Tensors], bool], must_keep: bool = False
+) -> Tensors:
     """Return the tensors stored under `key`, else those of `compute()`, which are then stored.
 
-    Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed
-    again. A cache that cannot be written costs the next run its time and this one nothing, unless it `must_keep`
-    them: then it raises RunFailure.
+    Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed again, and
+    one that `fits` not, whatever its checksum says; it may raise KeyError for a tensor that is not there. A cache that
+    cannot be written costs the next run its time and this one nothing, unless it `must_keep` them: then it raises
+    RunFailure.
     """
     file = cache_directory() / f"{key}.safetensors"
     with exclusively(file) as writable:
         tensors = _read(file)
+        if tensors is not None and not _fits(fits, tensors):
+            say(f"{file} does not hold the decomposition of these weights. It is computed again.", sys.stderr)
+            tensors = None
         if tensors is None:
             tensors = compute()
             if not (writable and _write(file, tensors)) and must_keep:
@@ -64,7 +80,14 @@ def cached(key: str, compute: Callable[[], dict[str, Tensor]], must_keep: bool =
         return tensors
 
 
-def _read(file: Path) -> dict[str, Tensor] | None:
+def _fits(fits: Callable[[Tensors], bool], tensors: Tensors) -> bool:
+    try:
+        return all(t.isfinite().all() for t in tensors.values()) and fits(tensors)
+    except (KeyError, RuntimeError):  # a tensor that is not there, or of another shape
+        return False
+
+
+def _read(file: Path) -> Tensors | None:
     try:
         with safe_open(file, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
@@ -74,7 +97,7 @@ def _read(file: Path) -> dict[str, Tensor] | None:
     return tensors if wanted == _checksum(tensors) else None
 
 
-def _write(file: Path, tensors: dict[str, Tensor]) -> bool:
+def _write(file: Path, tensors: Tensors) -> bool:
     made = partial(file)
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     try:
@@ -86,7 +109,7 @@ def _write(file: Path, tensors: dict[str, Tensor]) -> bool:
     return True
 
 
-def _checksum(tensors: dict[str, Tensor]) -> str:
+def _checksum(tensors: Tensors) -> str:
     digest = xxhash.xxh3_128()
     for name in sorted(tensors):
         digest.update(name.encode())

@@ -113,21 +113,24 @@ class _Solved(Sequence[Tensor]):
 
 @torch.no_grad()
 def reconstruction_errors(
-    weights: Sequence[Tensor], U: Sequence[Tensor], sigma: Sequence[Tensor], Vt: Tensor
+    weights: Iterable[Tensor], U: Iterable[Tensor], sigma: Iterable[Tensor], Vt: Tensor, columns: int = 64
 ) -> Tensor:
-    """Return ||U_i diag(Sigma_i) V^T - W_i||_F / ||W_i||_F of every layer [L], as float32 products give it.
+    """Return ||U_i diag(Sigma_i) V^T - W_i||_F of every layer [L], over the larger of the two norms.
 
-    The norms are estimated from 64 random columns, each squared one without bias; for an error without structure
-    the ratio is right to a few percent.
+    The products are in float32, or in float64 where W is. The norms are estimated from so many random columns, each
+    squared one without bias; with 64, for an error without structure, the ratio is right to a few percent. Values that
+    overflow in the products give NaN.
     """
+    dtype = torch.promote_types(Vt.dtype, torch.float32)
     generator = torch.Generator().manual_seed(0)
-    probe = torch.randn(Vt.shape[1], 64, generator=generator).to(Vt.device)
-    projected = Vt.float() @ probe
+    probe = torch.randn(Vt.shape[1], columns, generator=generator).to(Vt.device, dtype)
+    projected = Vt.to(dtype) @ probe
     errors = []
     for W, u, s in zip(weights, U, sigma, strict=True):
-        wanted = W.float() @ probe
-        rebuilt = u.float() @ (s.float()[:, None] * projected)
-        errors.append((rebuilt - wanted).norm() / wanted.norm().clamp_min(torch.finfo(torch.float32).tiny))
+        wanted = (W.to(dtype) @ probe).double()  # squares of small and large weights need its range
+        rebuilt = (u.to(dtype) @ (s.to(dtype)[:, None] * projected)).double()
+        size = torch.maximum(wanted.norm(), rebuilt.norm()).clamp_min(torch.finfo(torch.float64).tiny)
+        errors.append(((rebuilt - wanted).norm() / size).float())
     return torch.stack(errors)
 
 
@@ -214,9 +217,10 @@ def _collect(B: Iterable[Tensor], V: Tensor, dtype: torch.dtype) -> JointFactors
     """Divide every B_i [m, n] into unit columns and their norms (Eq. 6)."""
     factors = JointFactors(V=V, U=[], sigma=[])
     for b in B:
-        sigma = b.norm(dim=0)
+        sigma = torch.linalg.vector_norm(b, dim=0, dtype=torch.float64)  # squares of small entries need its range
         factors.sigma.append(sigma)
-        factors.U.append((b / sigma.clamp_min(torch.finfo(b.dtype).tiny)).to(dtype))  # 0 where there is no energy
+        norms = sigma.to(b.dtype).clamp_min(torch.finfo(b.dtype).tiny)
+        factors.U.append((b / norms).to(dtype))  # 0 where there is no energy
     return factors
 
 

@@ -10,6 +10,9 @@ from frod_bench.linalg.cache import stored
 from frod_bench.linalg.joint import joint_decomposition, reconstruction_errors
 from frod_bench.linalg.shapes import has_data
 
+_ROUNDING = 1e-4  # of float32, in norms and in products
+_NO_ENERGY = 1e-30  # up to here a column of U need not have unit norm
+
 
 def stored_joint_factors(
     names: Sequence[str],
@@ -23,14 +26,14 @@ def stored_joint_factors(
     reconstruction `errors` [L], from the disk where they are known.
 
     `names` are the layers'. See `joint_decomposition` for `in_memory` and `cached` for `must_keep`. Raises RequestError
-    for NaN or infinity.
+    for NaN or infinity, in the weights or in what comes of them.
     """
+    dtype = weights[0].dtype
 
     def compute() -> dict[str, Tensor]:
         for name, weight in zip(names, weights, strict=True):
             if has_data(weight) and not weight.isfinite().all():
                 raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
-        dtype = weights[0].dtype
         factors = joint_decomposition(weights, blocks, pi, dtype, in_memory)
         Vt = factors.V.T.to(dtype).contiguous()
         tensors, errors = {"Vt": Vt}, []
@@ -39,6 +42,45 @@ def stored_joint_factors(
             errors.append(reconstruction_errors([weight], [U], [sigma], Vt))
             tensors[f"Ut.{i}"] = U.T.contiguous()
             tensors[f"sigma.{i}"] = sigma.to(torch.promote_types(dtype, torch.float32))
-        return tensors | {"errors": torch.cat(errors)}
+        tensors["errors"] = torch.cat(errors)
+        require_rebuilt(names, weights, tensors["errors"])
+        return tensors
 
-    return stored(weights, f"joint decomposition 3, blocks={blocks}, pi={pi!r}", compute, must_keep)
+    def fits(factors: dict[str, Tensor]) -> bool:
+        return _are_factors(factors, weights)
+
+    return stored(weights, f"joint decomposition 4, blocks={blocks}, pi={pi!r}", compute, fits, must_keep)
+
+
+def require_rebuilt(names: Sequence[str], weights: Sequence[Tensor], errors: Tensor) -> None:
+    """Raise RequestError, naming the layer of the largest entry, for reconstruction errors that overflowed."""
+    if has_data(errors) and not errors.isfinite().all():
+        largest, name = max((weight.abs().max().item(), name) for name, weight in zip(names, weights, strict=True))
+        raise RequestError(
+            f"The weight of {name} cannot be decomposed: with entries up to {largest:.1g} its products overflow. Scale"
+            " it down, or load the model in float64."
+        )
+
+
+@torch.no_grad()
+def _are_factors(factors: dict[str, Tensor], weights: Sequence[Tensor]) -> bool:
+    """Return whether stored factors have the properties of a joint decomposition of these weights, in O(m n) a layer.
+
+    They rebuild every weight as well as their `errors` say, the columns of U have unit norm, and so have those of V
+    where the layers have fewer rows than inputs; elsewhere the squares of sigma sum to 1 over the layers.
+    """
+    dtype, device = weights[0].dtype, weights[0].device
+    Vt, numbers = factors["Vt"].to(device), range(len(weights))
+    sigma = torch.stack([factors[f"sigma.{i}"] for i in numbers]).double()  # [L, n]
+    U = (factors[f"Ut.{i}"].to(device).T for i in numbers)
+    found = reconstruction_errors(weights, U, list(sigma.to(device)), Vt, columns=4)
+    rounding = max(_ROUNDING, 4 * torch.finfo(dtype).eps)
+    norms = torch.stack([torch.linalg.vector_norm(factors[f"Ut.{i}"], dim=1, dtype=torch.float64) for i in numbers])
+    rows = sum(factors[f"Ut.{i}"].shape[1] for i in numbers)
+    energy = sigma.square().sum(dim=0) if rows >= len(Vt) else torch.linalg.vector_norm(Vt.double(), dim=1).cpu()
+    return bool(
+        Vt.dtype == dtype
+        and (found.cpu() <= 4 * factors["errors"] + rounding).all()
+        and ((norms - 1).abs() <= rounding)[sigma > _NO_ENERGY].all()
+        and ((energy - 1).abs() <= rounding).all()
+    )

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from frod_bench.linalg.cache import stored
 
+_ROUNDING = 1e-4  # relative to the weight, of a decomposition in float32
+
 
 def singular_factors(weight: Tensor, triplets: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Return B [m, k] and A [k, n] of the chosen triplets, in float32."""
@@ -32,9 +34,27 @@ def stored_singular_factors(
             factors[f"B.{i}"], factors[f"A.{i}"] = singular_factors(weight, chosen)
         return factors
 
+    def fits(factors: dict[str, Tensor]) -> bool:
+        parts = [(factors[f"B.{i}"], factors[f"A.{i}"]) for i in range(len(weights))]
+        sizes = all(len(A) == len(chosen) for (_, A), chosen in zip(parts, triplets, strict=True))
+        return sizes and all(_are_factors(*part, weight) for part, weight in zip(parts, weights, strict=True))
+
     options = f"singular factors 1, triplets={[list(chosen) for chosen in triplets]}"
-    factors = stored(weights, options, compute)
+    factors = stored(weights, options, compute, fits)
     return [(factors[f"B.{i}"].to(w.device), factors[f"A.{i}"].to(w.device)) for i, w in enumerate(weights)]
+
+
+def _are_factors(B: Tensor, A: Tensor, weight: Tensor) -> bool:
+    """Return whether B [m, k] and A [k, n] are made of singular triplets of W [m, n]; which ones is not checked."""
+    W, B, A = weight.detach().float(), B.to(weight.device), A.to(weight.device)
+    s = B.square().sum(dim=0)
+    allowed = _ROUNDING * W.norm()
+    return bool(
+        (s.any() or not W.any())
+        and ((A.square().sum(dim=1) - s).abs() <= allowed).all()
+        and (W @ A.T - B * s).norm() <= allowed * A.norm()
+        and (W.T @ B - A.T * s).norm() <= allowed * B.norm()
+    )
 
 
 def minor_triplets(shape: Sequence[int], rank: int) -> list[int]:

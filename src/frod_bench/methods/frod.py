@@ -26,7 +26,7 @@ from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
-from frod_bench.ops.frod_linear import WAYS
+from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
 from frod_bench.ops.rotation import PATTERNS, pattern_size
 
 BASES = ("category", "global", "peft")
@@ -78,6 +78,9 @@ class Frod(Method):
         errors: dict[str, float] = {}
         progress = {"total": len(layers), "desc": "FRoD basis", "unit": "layer", "disable": None, "leave": False}
         coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # whole before the model is touched
+        may_factor = {c[0]: starts_at_base(c[-1], layers[c[0]].weight.dtype) for c in coordinates}
+        if self.way == "factored" and not all(may_factor.values()):
+            _refuse_factored({c[0]: c[-1] for c in coordinates if not may_factor[c[0]]})
         for name, U, sigma, basis, errors[name] in coordinates:
             adapter = FrodLinear(
                 layers[name],
@@ -88,6 +91,7 @@ class Frod(Method):
                 dropout=self.dropout,
                 recompute=self.recompute,
                 sharers=sharers[name],
+                may_factor=may_factor[name],
             )
             replace_module(model, name, adapter.train(layers[name].training))
         head_parameters = train_only_head(model, head)
@@ -229,6 +233,15 @@ class Frod(Method):
         adapted = cls(basis="peft", **options).attach(model, targets, head, seed)
         adapted.load_state(frod_peft.read_state(dict(frod_layers(model)), directory))
         return adapted
+
+
+def _refuse_factored(errors: dict[str, float]) -> None:
+    name, error = max(errors.items(), key=lambda item: item[1])
+    raise RequestError(
+        f"method.way=factored is not accepted: U diag(sigma) V^T of {name} is its weight to {error:.1g} only, relative,"
+        f" where {FACTORED_ERROR:g} is allowed, as layers of one basis differ much in scale or depend on each other."
+        " Type way=auto, which takes residual or merged there; these start at the weight itself."
+    )
 
 
 def _summary(errors: dict[str, float]) -> dict[str, Any]:

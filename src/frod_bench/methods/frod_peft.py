@@ -21,6 +21,7 @@ from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
+from frod_bench.linalg.joint_stored import require_rebuilt
 from frod_bench.methods.base import Adapted
 from frod_bench.methods.checkpoint import read_checkpoint_tensors
 from frod_bench.methods.peft_base import write_peft_checkpoint
@@ -57,7 +58,10 @@ def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: i
 
 def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
     """Yield what PEFT computes for every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
-    tuner = make_tuner(layers, sparsity, pi, seed)
+    try:
+        tuner = make_tuner(layers, sparsity, pi, seed)
+    except torch.linalg.LinAlgError as error:
+        raise RequestError(f"PEFT cannot decompose these weights ({error}). Type method.basis=category.") from None
     bases: dict[int, FrodBasis] = {}
     for name, layer in layers.items():
         twin = tuner.model.get_submodule(name)
@@ -69,8 +73,9 @@ def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: 
             )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
         weight = base_weight(layer).detach()
-        error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu()).item()
-        yield name, U, sigma, bases[id(twin.frod_V)], error
+        error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
+        require_rebuilt([name], [weight], error)
+        yield name, U, sigma, bases[id(twin.frod_V)], error.item()
 
 
 def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> None:

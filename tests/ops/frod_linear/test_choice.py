@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from frod_bench.ops.frod_linear import WAYS, choose_way
+from frod_bench.ops.frod_linear import WAYS, choose_way, starts_at_base
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -32,3 +32,10 @@ def test_every_answer_is_a_way():
 def test_sharing_the_projection_makes_the_factored_way_cheaper():
     assert choose_way(4000, 768, 768, 0, torch.float32) == "merged"
     assert choose_way(4000, 768, 768, 0, torch.float32, sharers=3) == "factored"
+
+
+def test_factors_too_far_from_the_weight_are_left_out():
+    assert choose_way(8, 768, 768, 0, torch.float32, may_factor=False) == "residual"
+    assert choose_way(100_000, 768, 768, 0, torch.float32, may_factor=False) == "merged"
+    assert starts_at_base(1e-5, torch.float32) and not starts_at_base(2e-5, torch.float64)
+    assert starts_at_base(1e-2, torch.bfloat16) and not starts_at_base(float("nan"), torch.bfloat16)

@@ -8,20 +8,21 @@ Three ways compute the same function; multiply-adds of one forward and backward 
     merged     W' = W + U dM V^T, y = x W'^T                   3 T m n + 2 m n^2 + 2 min(m, n) nnz
 
 where k layers that read the same x share V and so z; of the last two terms of `merged` half is for W', which is formed
-once for all micro-batches of a step. `factored` does not read W and equals the base layer at
-initialisation to rounding; the other two equal it to the last bit. Each forward pass keeps one [n, T] activation
+once for all micro-batches of a step. `factored` does not read W and equals the base layer at initialisation to the
+error of U diag(sigma0) V^T; the other two equal it to the last bit. Each forward pass keeps one [n, T] activation
 (factored, residual) or one extra copy of the weight (merged) for its backward pass. The gradient of S comes out
 as its nnz values; on a GPU, in half precision and in the merged way an [n, n] product is formed on the way.
 All three can be differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. The
 transforms of `torch.func` and forward-mode differentiation take `plain_linear`.
 """
 
-from frod_bench.ops.frod_linear.choice import WAYS, choose_way
+from frod_bench.ops.frod_linear.choice import FACTORED_ERROR, WAYS, choose_way, starts_at_base
 from frod_bench.ops.frod_linear.factored import factored_linear, project
 from frod_bench.ops.frod_linear.merged import merge_weight, merged_linear
 from frod_bench.ops.frod_linear.plain import is_transformed, plain_linear, transform_active
 
 __all__ = [
+    "FACTORED_ERROR",
     "WAYS",
     "choose_way",
     "factored_linear",
@@ -30,5 +31,6 @@ __all__ = [
     "merged_linear",
     "plain_linear",
     "project",
+    "starts_at_base",
     "transform_active",
 ]
