@@ -1,7 +1,9 @@
 import math
 
 import pytest
+from torch import nn
 
+from frod_bench.methods import attach
 from frod_bench.train.optim import learning_rates, make_optimizer, make_schedule
 
 
@@ -19,10 +21,9 @@ def test_a_group_a_role_at_its_rate(make_trainer, make_settings, method):
     assert sorted(trained) == sorted(id(p) for p in adapted.model.parameters() if p.requires_grad)
 
 
-def test_a_role_without_parameters_has_no_group(make_trainer, make_settings):
-    adapted = make_trainer("frod").adapted
-    adapted.roles["sparse"] = []
-    assert set(learning_rates(make_optimizer(adapted, make_settings("frod")))) == {"diag", "head"}
+def test_a_role_without_parameters_has_no_group(make_settings):
+    adapted = attach(nn.ModuleDict({"query": nn.Linear(8, 8)}), "frod", targets=["query"])
+    assert set(learning_rates(make_optimizer(adapted, make_settings("frod")))) == {"diag", "sparse"}
 
 
 @pytest.mark.parametrize(

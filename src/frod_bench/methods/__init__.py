@@ -12,8 +12,11 @@ from torch import nn
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.base import HEADS, Adapted, Method
 from frod_bench.methods.checkpoint import read_checkpoint_config
+from frod_bench.methods.names import without_wrappers
 
-_SUPPORT = {"base", "checkpoint", "frod_peft", "injection", "options", "peft_base", "residual_base"}
+_SUPPORT = {
+    *("base", "checkpoint", "fingerprint", "frod_peft", "injection", "names", "options", "peft_base", "residual_base"),
+}
 
 
 def method_names() -> list[str]:
@@ -65,8 +68,8 @@ def attach(
             raise RequestError(f"{kind}={names!r} is not accepted: give a list of module names, e.g. [{names!r}].")
     if not hasattr(seed, "__index__") or operator.index(seed) < 0:
         raise RequestError(f"seed={seed!r} is not accepted: a whole number of 0 or more is.")
-    method = make_method(method, **options)
-    return method.attach(model, list(targets or []), list(head or []), operator.index(seed))
+    targets, head = ([without_wrappers(name) for name in names or []] for names in (targets, head))
+    return make_method(method, **options).attach(model, targets, head, operator.index(seed))
 
 
 def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:

@@ -7,7 +7,7 @@ else selects parameters.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.checkpoint import read_checkpoint_tensors, write_checkpoint
+from frod_bench.methods.fingerprint import Mark, check_marks
+from frod_bench.methods.names import lasting, named_modules, named_parameters, without_wrappers
 from frod_bench.ops.split import split_like, whole
 
 FORMATS = ("frod-bench", "peft")
@@ -101,8 +103,8 @@ class Method:
         """
         yield
 
-    def fingerprint(self, adapted: "Adapted") -> dict[str, Tensor]:
-        """Return small tensors that tell whether saved values mean the same thing in this model."""
+    def fingerprint(self, adapted: "Adapted") -> dict[str, Mark]:
+        """Return marks that tell whether saved values mean the same thing in this model."""
         return {}
 
     def save_peft(self, adapted: "Adapted", directory: Path) -> None:
@@ -116,29 +118,62 @@ class Method:
         raise RequestError(f"A {cls.name} checkpoint of PEFT cannot be read here; load it with PeftModel.")
 
 
-@dataclass
 class Adapted:
-    """A model with a method attached. `roles` holds every trainable parameter in exactly one role."""
+    """A model with a method attached. `facts` are those of the initialisation, for the record; `state` is the method's.
 
-    model: nn.Module
-    method: Method
-    roles: dict[str, list[nn.Parameter]]
-    targets: list[str]
-    head: list[str]
-    seed: int
-    facts: dict[str, Any] = field(default_factory=dict)  # of the initialisation, for the record
-    state: Any = None  # the method's own
-    _fingerprint: dict[str, Tensor] | None = field(default=None, init=False, repr=False)
+    `roles`, as given and as an attribute, holds every trainable parameter in exactly one role. They are kept by name,
+    so that a parameter that takes the place of another one has its role.
+    """
 
-    def __post_init__(self):
-        if self.method.head == "frozen":
-            for parameter in self.roles["head"]:
+    def __init__(
+        self,
+        model: nn.Module,
+        method: Method,
+        roles: dict[str, list[nn.Parameter]],
+        targets: list[str],
+        head: list[str],
+        seed: int,
+        facts: dict[str, Any] | None = None,
+        state: Any = None,
+    ):
+        self.model, self.method, self.targets, self.head, self.seed = model, method, targets, head, seed
+        self.facts, self.state = facts or {}, state
+        if method.head == "frozen":
+            for parameter in roles["head"]:
                 parameter.requires_grad_(False)
-            self.roles = self.roles | {"head": []}
-        listed = [id(p) for parameters in self.roles.values() for p in parameters]
-        trainable = {id(p) for p in self.model.parameters() if p.requires_grad}
+            roles = roles | {"head": []}
+        listed = [id(p) for parameters in roles.values() for p in parameters]
+        trainable = {id(p) for p in model.parameters() if p.requires_grad}
         if len(listed) != len(set(listed)) or set(listed) != trainable:
-            raise AssertionError(f"{self.method.name}: a trainable parameter is not in exactly one role")
+            raise AssertionError(f"{method.name}: a trainable parameter is not in exactly one role")
+        role_of = {id(p): role for role, parameters in roles.items() for p in parameters}
+        self._names: dict[str, list[str]] = {role: [] for role in roles}
+        self._shapes: dict[str, torch.Size] = {}
+        for name, parameter in self._parameters():
+            if id(parameter) in role_of:
+                self._names[role_of[id(parameter)]].append(name)
+                self._shapes[name] = parameter.shape
+        self._ended = False
+        self._marks: dict[str, Mark] | None = None
+
+    def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield every parameter under each of its names, as two modules that share it have one each."""
+        for name, parameter in named_parameters(self.model, remove_duplicate=False):
+            yield lasting(name), parameter
+
+    @property
+    def roles(self) -> dict[str, list[nn.Parameter]]:
+        """The parameters that are in the model now, by role. Raises RequestError when one is no longer there."""
+        there = dict(self._parameters())
+        if gone := [name for names in self._names.values() for name in names if name not in there]:
+            if self._ended:
+                raise RequestError(f"The {self.method.name} adapter was merged or detached already.")
+            raise RequestError(
+                f"{len(gone)} of the parameters that the {self.method.name} adapter trains are not in the model any"
+                f" more, {gone[0]} among them: something has replaced, merged or flattened their layers since it was"
+                " attached. Put them back, or attach again."
+            )
+        return {role: list({id(there[n]): there[n] for n in names}.values()) for role, names in self._names.items()}
 
     def count(self) -> dict[str, int]:
         """Return the number of trainable parameters of each role."""
@@ -171,6 +206,7 @@ class Adapted:
         """
         self.require_attached()
         self.method.merge(self)
+        self._ended = True
         return self.model
 
     def detach(self) -> nn.Module:
@@ -180,13 +216,12 @@ class Adapted:
         """
         self.require_attached()
         self.method.detach(self)
+        self._ended = True
         return self.model
 
     def require_attached(self) -> None:
         """Raise RequestError when the adapter is no longer in the model."""
-        present = {id(p) for p in self.model.parameters()}
-        if not all(id(p) in present for parameters in self.roles.values() for p in parameters):
-            raise RequestError(f"The {self.method.name} adapter was merged or detached already.")
+        _ = self.roles
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Return what training changes by name; it shares memory with the model, unless processes split it.
@@ -194,12 +229,14 @@ class Adapted:
         These are the parameters of all roles, frozen for a while or not, the buffers beside them, as a normalisation
         in the head has, and the running statistics of batch normalisations, which move without a gradient.
         """
-        return {name: whole(tensor.detach()) for name, tensor in self._changing().items()}
+        return {name: whole(tensor.detach()) for name, tensor in self.changing().items()}
 
-    def _changing(self) -> dict[str, Tensor]:
+    def changing(self) -> dict[str, Tensor]:
+        """Return the parameters and buffers themselves whose values `trainable_state` returns."""
+        self._require_values()
         own = {id(p) for parameters in self.roles.values() for p in parameters}
-        found = {name: p for name, p in self.model.named_parameters() if id(p) in own}
-        for path, module in self.model.named_modules():
+        found = {name: p for name, p in named_parameters(self.model) if id(p) in own}
+        for path, module in named_modules(self.model):
             beside = any(id(p) in own for p in module.parameters(recurse=False))
             if beside or isinstance(module, nn.modules.batchnorm._NormBase):
                 passing = module._non_persistent_buffers_set
@@ -207,12 +244,28 @@ class Adapted:
                 found |= {name: b for name, b in buffers if name.rpartition(".")[2] not in passing}
         return found
 
+    def _require_values(self) -> None:
+        """Raise RequestError where a parameter's values are elsewhere for a time."""
+        for name, parameter in self._parameters():
+            if name not in self._shapes:
+                continue
+            if parameter.is_meta:
+                raise RequestError(
+                    f"The values of {name} are not in the model (device meta), where accelerate has offloaded it after"
+                    " the adapter was attached: call accelerate.hooks.remove_hook_from_submodules(model) first."
+                )
+            if parameter.shape != self._shapes[name]:
+                raise RequestError(
+                    f"{name} is {list(parameter.shape)} now and was {list(self._shapes[name])}: an engine that flattens"
+                    " and splits parameters, as FSDP 1 does, holds it. Gather them first (FSDP.summon_full_params)."
+                )
+
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Copy what `trainable_state` returned into the model.
 
         Raises RequestError when names or shapes differ, and has changed nothing then.
         """
-        own = self._changing()
+        own, state = self.changing(), self._under_one_name(state)
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
             what = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which this model has not"
@@ -224,6 +277,16 @@ class Adapted:
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(split_like(state[name], tensor))
+
+    def _under_one_name(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return values by name where those of a parameter that several modules share come once."""
+        first = {id(parameter): name for name, parameter in named_parameters(self.model)}
+        state = {without_wrappers(name): tensor for name, tensor in state.items()}
+        for name, parameter in named_parameters(self.model, remove_duplicate=False):
+            one = first[id(parameter)]
+            if name != one and name in state and torch.equal(state[name], state.setdefault(one, state[name])):
+                del state[name]
+        return state
 
     def save(self, directory: str | Path, format: str = "frod-bench", write: bool = True) -> Path:
         """Write the adapter and the head into `directory` and return it.
@@ -242,9 +305,7 @@ class Adapted:
             if write:  # no method that PEFT has is split in what trains
                 self.method.save_peft(self, directory)
             return directory
-        tensors = self.trainable_state() | {
-            f"{_FINGERPRINT}{name}": tensor for name, tensor in self.fingerprint().items()
-        }
+        tensors = self.trainable_state() | {f"{_FINGERPRINT}{name}": t for name, t in self.fingerprint().items()}
         config = {"method": self.method.name, "options": asdict(self.method), "targets": self.targets}
         config |= {"head": self.head, "seed": self.seed}
         if write:
@@ -259,29 +320,20 @@ class Adapted:
         self.load_state(state)
 
     def fingerprint(self) -> dict[str, Tensor]:
+        """Return the values of `Method.fingerprint`."""
+        return {name: mark.values for name, mark in self._formed_marks().items()}
+
+    def _formed_marks(self) -> dict[str, Mark]:
         """Return `Method.fingerprint`, formed once: what it is made of is frozen, and may be split up later."""
-        if self._fingerprint is None:
-            self._fingerprint = self.method.fingerprint(self)
-        return self._fingerprint
+        if self._marks is None:
+            self._marks = self.method.fingerprint(self)
+        return self._marks
 
     def check_fingerprint(self, saved: dict[str, Tensor], place: str | Path) -> None:
         """Raise RequestError unless the values in `place`, saved with this fingerprint, mean the same in this model."""
-        if self.fingerprint() and not saved:
+        if self._formed_marks() and not saved:
             raise RequestError(
                 f"The adapter in {place} carries no sketch of its base weights, as an older version wrote it, so"
                 " nothing tells whether it fits these. Train it again; a run of the command line takes force=true."
             )
-        for name, own in self.fingerprint().items():
-            other = saved.get(name)
-            if other is None or other.shape != own.shape or not torch.allclose(other, own, rtol=1e-3, atol=1e-4):
-                raise RequestError(
-                    f"The adapter in {place} was made for other base weights or options: {name} differs."
-                )
-
-
-def sketch(tensor: Tensor) -> Tensor:
-    """Return one number [1] that is another one for another tensor [m, ...], alike in half precision."""
-    rounded = tensor.detach().bfloat16().double()
-    matrix = rounded.flatten(1) if tensor.dim() > 1 else rounded[:, None]
-    rows, columns = (torch.cos(torch.arange(size, device=matrix.device).double()) for size in matrix.shape)
-    return (rows @ (matrix @ (columns + 2))).float().cpu()[None]
+        check_marks(self._formed_marks(), saved, place)

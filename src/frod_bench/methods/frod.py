@@ -25,7 +25,9 @@ from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, listed_mark
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.names import named_modules
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
 from frod_bench.ops.rotation import PATTERNS, pattern_size
 
@@ -208,15 +210,16 @@ class Frod(Method):
             },
         }
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """Return sketches of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""
-        sketches = {}
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """Return marks of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""
+        marks = {}
         for name, adapter in frod_layers(adapted.model):
+            marks[f"{name}{WEIGHT}"] = base_mark(adapter.weight)
             key = f"{category(name)}:{adapter.in_features}"
-            if f"{key}.V" not in sketches:
-                sketches[f"{key}.V"] = adapter.basis.right.sketch
-                sketches[f"{key}.pattern"] = adapter.basis.pattern_sketch()
-        return sketches
+            if f"{key}.V" not in marks:
+                marks[f"{key}.V"] = listed_mark(adapter.basis.right.sketch)
+                marks[f"{key}.pattern"] = listed_mark(adapter.basis.pattern_sketch())
+        return marks
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft` and `frod_peft`."""
@@ -250,7 +253,7 @@ def _summary(errors: dict[str, float]) -> dict[str, Any]:
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:
     """Return the FRoD layers of a model with their names."""
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, FrodLinear)]
+    return [(name, module) for name, module in named_modules(model) if isinstance(module, FrodLinear)]
 
 
 def category(name: str) -> str:

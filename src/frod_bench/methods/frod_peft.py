@@ -85,8 +85,7 @@ def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> 
     """
     method = adapted.method
     tuner = make_tuner({k: a.base_layer for k, a in adapters.items()}, method.sparsity, method.pi, adapted.seed)
-    own = {f"{name}.{leaf}" for name in adapters for leaf in ("sigma", "values")}
-    tensors = {f"base_model.model.{k}": v for k, v in adapted.trainable_state().items() if k not in own}
+    tensors: dict[str, Tensor] = {}
     twins = {name: tuner.model.get_submodule(name) for name in adapters}
     for name, twin in twins.items():
         _transfer(adapters[name], twin)
@@ -96,7 +95,7 @@ def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> 
         _check(name, adapters[name], twin)
     for kind in ("frod_V", "frod_s_indices", "frod_s_size"):
         tensors |= {f"base_model.{kind}.{c}": shared[ADAPTER] for c, shared in getattr(tuner, kind).items()}
-    write_peft_checkpoint(directory, tensors, tuner.peft_config[ADAPTER], adapted.head)
+    write_peft_checkpoint(directory, adapted, tensors, tuner.peft_config[ADAPTER])
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from torch import nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.injection import require_plain, train_only_head
+from frod_bench.methods.injection import require_loaded, require_plain, train_only_head
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class FullFineTuning(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`; the targets play no part, as nothing is frozen."""
         require_plain(model)
+        require_loaded(model, [("", model)])
         head_parameters = train_only_head(model, head)
         in_head = {id(p) for p in head_parameters}
         model.requires_grad_(True)

@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from frod_bench.adapters.fura import FuraLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.block_svd import block_count, block_factors
-from frod_bench.methods.base import Adapted, Method, sketch
+from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mark
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.names import named_modules
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ class Fura(Method):
         for name, adapter in fura_layers(adapted.model):
             replace_module(adapted.model, name, adapter.base())
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of every frozen core, whose singular vectors have a free sign."""
-        return {name: sketch(layer.frozen_core()) for name, layer in fura_layers(adapted.model)}
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """See `Method.fingerprint`: marks of every W and its frozen core, whose singular vectors have a free sign."""
+        layers = fura_layers(adapted.model)
+        marks = {name: computed_mark(layer.frozen_core()) for name, layer in layers}
+        return marks | {f"{name}{WEIGHT}": base_mark(layer.weight) for name, layer in layers}
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return q k (min(b, m) + 1), and m for the bias of each layer, summed over the target layers."""
@@ -77,7 +81,7 @@ def _cores(m: int, n: int) -> int:
 
 def fura_layers(model: nn.Module) -> list[tuple[str, FuraLinear]]:
     """Return the FuRA layers of a model with their names."""
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, FuraLinear)]
+    return [(name, module) for name, module in named_modules(model) if isinstance(module, FuraLinear)]
 
 
 METHOD = Fura

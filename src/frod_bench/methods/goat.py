@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
-from frod_bench.methods.base import Adapted, Method, sketch
+from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mark
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.names import named_modules
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
 
 SCALINGS = ("theory", "alpha")
@@ -146,14 +148,15 @@ class Goat(Method):
             terms.append(load_balance(hits, routing.share))
         return self.balance * sum(terms) if terms else 0.0
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of every W_res, which is in no file but computed again."""
-        return {name: sketch(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """See `Method.fingerprint`: marks of every W and W_res, which is in no file but computed again."""
+        marks = {name: computed_mark(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
+        return marks | {f"{name}{WEIGHT}": base_mark(weight) for name, weight in adapted.state.items()}
 
 
 def moe_layers(model: nn.Module) -> list[tuple[str, MoeLoraLinear]]:
     """Return the layers with experts of a model with their names."""
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, MoeLoraLinear)]
+    return [(name, module) for name, module in named_modules(model) if isinstance(module, MoeLoraLinear)]
 
 
 METHOD = Goat

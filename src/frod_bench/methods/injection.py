@@ -5,11 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from frod_bench.adapters import Adapter
 from frod_bench.adapters.waiting import StandsFor
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
+from frod_bench.methods.names import named_modules, named_parameters, submodule
+from frod_bench.ops.split import is_split
 
 _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 
@@ -21,7 +24,7 @@ def matches(name: str, suffixes: Iterable[str]) -> bool:
 
 def find_head(model: nn.Module, head: Sequence[str]) -> list[tuple[str, nn.Module]]:
     """Return the outermost modules named by `head`. Raises RequestError for a name that matches nothing."""
-    found = [(name, module) for name, module in model.named_modules() if matches(name, head)]
+    found = [(name, module) for name, module in named_modules(model) if matches(name, head)]
     _require_all("head", head, [name for name, _ in found], model)
     return [(n, m) for n, m in found if not any(n.startswith(f"{outer}.") for outer, _ in found)]
 
@@ -35,20 +38,22 @@ def find_targets(
 ) -> list[tuple[str, nn.Module]]:
     """Return the linear layers named by `targets` that are not inside the head, in the model's order.
 
-    Raises RequestError for a model that has an adapter, a name that matches nothing, something that is not a linear
-    layer, one whose weight is computed, another module's too or read past the layer, and, unless `quantised`, one in
-    packed numbers or with a product of its own.
+    Raises RequestError for a model that has an adapter or is split already, a name that matches nothing, something that
+    is not a linear layer, one whose weight is offloaded, computed, another module's too or read past the layer, and,
+    unless `quantised`, one in packed numbers or with a product of its own.
     """
     require_plain(model)
     if not targets:
         raise RequestError("targets is empty: name the linear layers to adapt, e.g. targets=[query,value].")
-    heads = tuple(f"{name}." for name, _ in find_head(model, head)) if head else ()
+    head_modules = find_head(model, head) if head else []
+    heads = tuple(f"{name}." for name, _ in head_modules)
     found = [
         (name, module)
-        for name, module in model.named_modules(remove_duplicate=False)
+        for name, module in named_modules(model, remove_duplicate=False)
         if matches(name, targets) and not f"{name}.".startswith(heads or ("\0",))
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
+    require_loaded(model, head_modules)
     for name, module in found:
         if not isinstance(module, kinds):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
@@ -67,19 +72,26 @@ def find_targets(
                 f"The weight of {name} is quantised ({type(module).__name__}), which this method cannot start from."
                 " Load the model in half precision; method=qlora and method=qfura quantise it themselves."
             )
-        parent = model.get_submodule(name.rpartition(".")[0])
+        path, _, leaf = name.rpartition(".")
+        parent = submodule(model, path)
+        if (wrapper := parent._modules.get(leaf, module)) is not module:
+            raise RequestError(
+                f"The target {name} alone is wrapped in a {type(wrapper).__name__}, which goes on calling the layer it"
+                " was made for. Attach first, or wrap the model or its blocks instead."
+            )
         if isinstance(parent, _READS_WEIGHTS):
             raise RequestError(
                 f"The target {name} lies in a {type(parent).__name__}, which reads the weight and does not call the"
                 " layer, so that an adapter there would be passed by. Leave it out of targets."
             )
+    require_loaded(model, found)
     _require_untied(model, found)
     return found
 
 
 def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -> None:
     owners = defaultdict(list)
-    for name, module in model.named_modules(remove_duplicate=False):
+    for name, module in named_modules(model, remove_duplicate=False):
         for parameter in module.parameters(recurse=False):
             owners[id(parameter)].append(name)
     for name, layer in layers:
@@ -91,14 +103,35 @@ def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -
 
 
 def require_plain(model: nn.Module) -> None:
-    """Raise RequestError for a model that has adapters already, ours or PEFT's."""
+    """Raise RequestError for a model that has adapters already, ours or PEFT's, or that processes share already."""
+    for module in model.modules():
+        if isinstance(module, DistributedDataParallel) or "_fsdp_wrapped_module" in module._modules:
+            raise RequestError(
+                f"The model is in a {type(module).__name__} already, which would not average the gradients of an"
+                " adapter that comes later. Attach to the model itself, then wrap it."
+            )
+    if split := next((name for name, p in named_parameters(model) if is_split(p)), None):
+        raise RequestError(f"{split} is split over processes already. Attach to the whole model, then split it.")
     peft = sys.modules.get("peft.tuners.tuners_utils")  # seconds to import, and without it there are none of its
     kinds = (Adapter,) if peft is None else (Adapter, peft.BaseTunerLayer)
-    for name, module in model.named_modules():
+    for name, module in named_modules(model):
         if isinstance(module, kinds):
             raise RequestError(
                 f"The model has an adapter already ({name or 'it'} is a {type(module).__name__}): merge() or detach()"
                 " it first. Several kinds of target are given at once, as in targets=[query,value]."
+            )
+
+
+def require_loaded(model: nn.Module, modules: Iterable[tuple[str, nn.Module]]) -> None:
+    """Raise RequestError where accelerate keeps the weights of one of these modules out of the model."""
+    if not any(hasattr(module, "_hf_hook") for module in model.modules()):
+        return
+    for name, module in modules:
+        if any(parameter.is_meta for parameter in module.parameters()):
+            raise RequestError(
+                f"The weights of {name or 'the model'} are offloaded: accelerate brings them for a forward pass alone,"
+                " so they can be neither adapted nor trained. Load the model with a device_map that does not offload"
+                " them."
             )
 
 
@@ -112,7 +145,7 @@ def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Put `module` in the place of the submodule called `name`."""
     parent, _, leaf = name.rpartition(".")
-    setattr(model.get_submodule(parent), leaf, module)
+    setattr(submodule(model, parent), leaf, module)
 
 
 def train_only_head(model: nn.Module, head: Sequence[str]) -> list[nn.Parameter]:
@@ -127,7 +160,7 @@ def train_only_head(model: nn.Module, head: Sequence[str]) -> list[nn.Parameter]
 def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn.Module) -> None:
     for suffix in suffixes:
         if not any(matches(name, [suffix]) for name in found):
-            if any(matches(name, [suffix]) for name, _ in model.named_modules()):
+            if any(matches(name, [suffix]) for name, _ in named_modules(model)):
                 raise RequestError(f"{suffix!r} ({kind}) lies in the head, which is trained whole and not adapted.")
-            linear = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+            linear = {n.rpartition(".")[2] for n, m in named_modules(model) if isinstance(m, nn.Linear)}
             raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {nearest(suffix, linear)}")

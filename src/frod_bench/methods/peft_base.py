@@ -12,9 +12,12 @@ from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dtype
 from torch import Tensor, nn
 
-from frod_bench.methods.base import Adapted, Method, sketch
+from frod_bench.adapters import Adapter
+from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.checkpoint import write_checkpoint
-from frod_bench.methods.injection import find_targets, matches, train_only_head
+from frod_bench.methods.fingerprint import Mark, base_mark
+from frod_bench.methods.injection import find_head, find_targets, matches, train_only_head
+from frod_bench.methods.names import named_modules, places, unwrapped, without_wrappers
 
 ADAPTER = "default"
 _ADAPTER = re.compile(rf"\.{ADAPTER}(?=\.|$)")
@@ -41,15 +44,17 @@ class PeftMethod(Method):
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
-        names = [name for name, _ in find_targets(model, targets, head, quantised=self.quantised)]
+        names = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Specified to not save")  # what the seed gives is in no file
+            inner = unwrapped(model)
+            names = [full for name, full, _ in places(inner) if name in names]  # as PEFT meets them
             config = self.peft_config(names, seed)
         # PEFT takes full names for suffixes too, which others, in the head, may have
-        config.exclude_modules = [n for n, _ in model.named_modules() if matches(n, names) and n not in names] or None
+        config.exclude_modules = [n for n, _ in inner.named_modules() if matches(n, names) and n not in names] or None
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](model, config, ADAPTER)
+            tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](inner, config, ADAPTER)
         cast_adapter_dtype(model, ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
@@ -66,20 +71,20 @@ class PeftMethod(Method):
         """See `Method.detach`."""
         adapted.state.tuner.unload()
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of the frozen weight of every target."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """See `Method.fingerprint`: a mark of the frozen weight of every target."""
         layers = tuner_layers(adapted.model)
-        return {name: sketch(layer.get_base_layer().weight) for name, layer in layers}
+        return {name: base_mark(layer.get_base_layer().weight) for name, layer in layers}
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
-        """See `Method.save_peft`; the head goes under PEFT's `modules_to_save`."""
-        tensors = peft_names(adapted.trainable_state())
-        write_peft_checkpoint(directory, tensors, adapted.state.tuner.peft_config[ADAPTER], adapted.head)
+        """See `Method.save_peft`."""
+        config = adapted.state.tuner.peft_config[ADAPTER]
+        write_peft_checkpoint(directory, adapted, peft_names(adapter_state(adapted)), config)
 
 
 def tuner_layers(model: nn.Module) -> list[tuple[str, BaseTunerLayer]]:
     """Return PEFT's layers of a model with their names."""
-    return [(name, module) for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+    return [(name, module) for name, module in named_modules(model) if isinstance(module, BaseTunerLayer)]
 
 
 def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -87,8 +92,47 @@ def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"base_model.model.{_ADAPTER.sub('', name)}": tensor for name, tensor in state.items()}
 
 
-def write_peft_checkpoint(directory: Path, tensors: dict[str, Tensor], config: PeftConfig, head: list[str]) -> None:
-    """Write tensors under PEFT's names with their configuration, for `PeftModel.from_pretrained`."""
-    values = config.to_dict() | {"modules_to_save": head or None, "inference_mode": True}
+def adapter_state(adapted: Adapted) -> dict[str, Tensor]:
+    """Return those of the trainable values that lie in adapters."""
+    return {name: tensor for name, tensor in adapted.trainable_state().items() if name.startswith(_adapters(adapted))}
+
+
+def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, Tensor], config: PeftConfig) -> None:
+    """Write the adapters' `tensors`, under PEFT's names, and their configuration, for `PeftModel.from_pretrained`.
+
+    What else training changes goes in under PEFT's `modules_to_save`.
+    """
+    modules = _changed_modules(adapted)
+    for name, module in modules.items():
+        state = {f"{name}.{without_wrappers(key)}": value for key, value in module.state_dict().items()}
+        tensors |= {f"base_model.model.{key}": value.clone() for key, value in state.items()}  # a file shares nothing
+    values = config.to_dict() | {"modules_to_save": sorted(modules) or None, "inference_mode": True}
     values["peft_type"] = config.peft_type.value
-    write_checkpoint(directory, tensors, {k: sorted(v) if isinstance(v, set) else v for k, v in values.items()})
+    for key in ("target_modules", "exclude_modules"):
+        if values.get(key):
+            values[key] = sorted(without_wrappers(name) for name in values[key])
+    write_checkpoint(directory, tensors, values)
+
+
+def _adapters(adapted: Adapted) -> tuple[str, ...]:
+    kinds = (BaseTunerLayer, Adapter)
+    return tuple(f"{name}." for name, module in named_modules(adapted.model) if isinstance(module, kinds))
+
+
+def _changed_modules(adapted: Adapted) -> dict[str, nn.Module]:
+    """Return the modules that training changes beside the adapters: the head, what shares a parameter with it, as an
+    embedding may, and normalisations with running statistics.
+    """
+    changing = {id(tensor) for tensor in adapted.changing().values()}
+
+    def changes(module: nn.Module, recurse: bool) -> bool:
+        return any(id(t) in changing for t in (*module.parameters(recurse), *module.buffers(recurse)))
+
+    head = find_head(adapted.model, adapted.head) if adapted.head else []
+    modules = {name: module for name, module in head if changes(module, recurse=True)}
+    inside = (*(f"{name}." for name in modules), *_adapters(adapted))
+    return modules | {
+        name: module
+        for name, module in named_modules(adapted.model)
+        if not f"{name}.".startswith(inside) and changes(module, recurse=False)
+    }

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from frod_bench.adapters.nf4 import NF4_ERROR, Nf4Linear
-from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.fingerprint import Mark, base_mark
 from frod_bench.methods.injection import find_targets, replace_module
 from frod_bench.methods.lora import Lora
+from frod_bench.methods.names import named_modules, submodule
 from frod_bench.methods.peft_base import ADAPTER, tuner_layers
 
 
@@ -40,20 +42,20 @@ class QLora(Lora):
         }
         self.detach(adapted)
         for name, weight in weights.items():
-            base = adapted.model.get_submodule(name)
+            base = submodule(adapted.model, name)
             base.weight.data = weight.to(base.weight.dtype)
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
         super().detach(adapted)
-        for name, layer in list(adapted.model.named_modules()):
+        for name, layer in list(named_modules(adapted.model)):
             if isinstance(layer, Nf4Linear):
                 replace_module(adapted.model, name, layer.base())
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
         """See `Method.fingerprint`: of the weights before they are rounded, which no device does alike."""
         layers = tuner_layers(adapted.model)
-        return {name: sketch(layer.get_base_layer().waiting.weight) for name, layer in layers}
+        return {name: base_mark(layer.get_base_layer().waiting.weight) for name, layer in layers}
 
 
 METHOD = QLora

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from peft import RandLoraConfig
-from torch import Tensor, nn
+from torch import nn
 
-from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.fingerprint import Mark, computed_mark
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
 from frod_bench.methods.peft_base import ADAPTER, PeftMethod, peft_names, tuner_layers, write_peft_checkpoint
 
@@ -82,13 +83,11 @@ class RandLora(PeftMethod):
         """See `Method.multiply_adds`: the N scaled pairs side by side, as thin pairs of rank min(m, n) or more."""
         return sum(3 * self.rank * ceil(min(m, n) / self.rank) * (m + n) for m, n in shapes)
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of A and one of B too."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """See `Method.fingerprint`: marks of A and B too."""
         tuner = adapted.state.tuner
-        return super().fingerprint(adapted) | {
-            "A": sketch(tuner.randlora_A[ADAPTER]),
-            "B": sketch(tuner.randlora_B[ADAPTER]),
-        }
+        drawn = {"A": tuner.randlora_A[ADAPTER], "B": tuner.randlora_B[ADAPTER]}
+        return super().fingerprint(adapted) | {name: computed_mark(matrix) for name, matrix in drawn.items()}
 
 
 METHOD = RandLora

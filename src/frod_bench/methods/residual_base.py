@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.base import Adapted
+from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mark
 from frod_bench.methods.injection import find_targets, require_finite
 from frod_bench.methods.lora import Lora
-from frod_bench.methods.peft_base import ADAPTER, peft_names, tuner_layers, write_peft_checkpoint
+from frod_bench.methods.names import submodule
+from frod_bench.methods.peft_base import ADAPTER, adapter_state, peft_names, tuner_layers, write_peft_checkpoint
 
 
 @dataclass(frozen=True)
@@ -49,19 +51,24 @@ class ResidualLora(Lora):
         """See `Method.detach`."""
         super().detach(adapted)
         for name, (weight, _, _) in adapted.state.kept.items():
-            base = adapted.model.get_submodule(name)
+            base = submodule(adapted.model, name)
             base.weight.data = weight.to(base.weight.device, base.weight.dtype)
+
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """See `Method.fingerprint`: marks of every W, and of W_res, which is in no file but computed again."""
+        marks = {name: computed_mark(layer.get_base_layer().weight) for name, layer in tuner_layers(adapted.model)}
+        return marks | {f"{name}{WEIGHT}": base_mark(weight) for name, (weight, _, _) in adapted.state.kept.items()}
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """Write W' - W = s (B A - B_0 A_0) as a plain LoRA of rank 2 r over W, which PEFT loads as it is."""
-        tensors = adapted.trainable_state()
+        tensors = adapter_state(adapted)
         for name, (_, B, A) in adapted.state.kept.items():
             for factor, start, axis in (("A", A, 0), ("B", -B, 1)):
                 key = f"{name}.lora_{factor}.{ADAPTER}.weight"
                 tensors[key] = torch.cat([tensors[key], start.to(tensors[key])], dim=axis)
         config = LoraConfig(r=2 * self.rank, lora_alpha=2 * self.alpha, target_modules=list(adapted.state.kept))
         config.exclude_modules = adapted.state.tuner.peft_config[ADAPTER].exclude_modules
-        write_peft_checkpoint(directory, peft_names(tensors), config, adapted.head)
+        write_peft_checkpoint(directory, adapted, peft_names(tensors), config)
 
 
 def _factors(layer: nn.Module) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from peft import VeraConfig
-from torch import Tensor
 
-from frod_bench.methods.base import Adapted, sketch
+from frod_bench.methods.base import Adapted
+from frod_bench.methods.fingerprint import Mark, computed_mark
 from frod_bench.methods.options import check_dropout, check_positive, check_whole
 from frod_bench.methods.peft_base import ADAPTER, PeftMethod
 
@@ -50,10 +50,11 @@ class Vera(PeftMethod):
         """See `Method.multiply_adds`: A and B forward and backward, without a gradient of their own."""
         return sum(2 * self.rank * (m + n) for m, n in shapes)
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Tensor]:
-        """See `Method.fingerprint`: a sketch [1] of A and one of B too."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+        """See `Method.fingerprint`: marks of A and B too."""
         tuner = adapted.state.tuner
-        return super().fingerprint(adapted) | {"A": sketch(tuner.vera_A[ADAPTER]), "B": sketch(tuner.vera_B[ADAPTER])}
+        drawn = {"A": tuner.vera_A[ADAPTER], "B": tuner.vera_B[ADAPTER]}
+        return super().fingerprint(adapted) | {name: computed_mark(matrix) for name, matrix in drawn.items()}
 
 
 METHOD = Vera

@@ -41,12 +41,8 @@ def prepare_sharded(
         training, wrapped = accelerator.prepare(model, optimizer)  # DDP, before there is anything split in the model
         split(model, stack, {p for p in model.parameters() if p not in frozen}, *where)
     else:
-        names = {id(p): name for name, p in model.named_parameters()}
-        roles = {role: [names[id(p)] for p in parameters] for role, parameters in adapted.roles.items()}
         split(model, stack, {p for p in model.parameters() if not _divisible(p)}, *where)
-        new = dict(model.named_parameters())
-        adapted.roles = {role: [new[name] for name in own] for role, own in roles.items()}
-        optimizer = make_optimizer(adapted)
+        optimizer = make_optimizer(adapted)  # over the parts, which have taken the places of the parameters
         training = accelerator.prepare_model(model, evaluation_mode=True)  # without DDP: FSDP averages the gradients
         wrapped = accelerator.prepare_optimizer(optimizer)
     model._is_fsdp_managed_module = True  # transformers: generating, no process may stop before the others
