@@ -3,11 +3,12 @@
 import csv
 import shutil
 import subprocess
+from types import MappingProxyType
 
 import pytest
 import torch
 
-from frod_bench.audit import bases
+from frod_bench.audit import bases, release
 from frod_bench.audit.evidence import Evidence
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.record import RunDirectory, RunRecord
@@ -39,6 +40,7 @@ def evidence(tmp_path, monkeypatch):
         bench=tmp_path / "bench",
         weights=random_weights,
         code=tmp_path / "code",
+        run_code=True,
     )
 
 
@@ -62,13 +64,14 @@ def edit(evidence):
 
 
 @pytest.fixture
-def clone(evidence):
-    """Returns a function that makes a clone of a release: (its name, {commit: {path: text}})."""
+def clone(evidence, monkeypatch):
+    """Returns a function that makes a clone of a release, known from then on: (its name, {commit: {path: text}})."""
 
     def make(name, **commits):
         folder = evidence.code / name
         git = ["git", "-C", str(folder), "-c", "user.name=x", "-c", "user.email=x@x"]
         folder.mkdir()
+        hashes = {}
         subprocess.run([*git, "init", "-q"], check=True)
         for commit, files in commits.items():
             for path, text in files.items():
@@ -76,7 +79,10 @@ def clone(evidence):
                 (folder / path).write_bytes(text if isinstance(text, bytes) else text.encode())
             subprocess.run([*git, "add", "-A"], check=True)
             subprocess.run([*git, "commit", "-qm", "x"], check=True)
-            subprocess.run([*git, "tag", commit], check=True)
+            hashes[commit] = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+        known = {commit: done.stdout.strip() for commit, done in hashes.items()}
+        url = release.RELEASES[name].url
+        monkeypatch.setitem(release.RELEASES, name, release.Known(url, MappingProxyType(known)))
 
     return make
 

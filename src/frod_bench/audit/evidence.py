@@ -34,7 +34,10 @@ class Missing(Exception):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where everything lies. `weights` returns the target layers of a packaged backbone by the backbone's name."""
+    """Where everything lies. `weights` returns the target layers of a packaged backbone by the backbone's name.
+
+    `run_code` says that the user agrees to running files of the released code.
+    """
 
     paper: Path
     configs: Path
@@ -42,6 +45,7 @@ class Evidence:
     bench: Path
     weights: Callable[[str], Weights]
     code: Path | None = None
+    run_code: bool = False
     _known: dict = field(default_factory=dict, repr=False)
 
     def table(self, name: str) -> list[dict[str, str]]:

@@ -1,132 +1,67 @@
-"""Running the FRoD layers of the released PEFT fork inside the installed PEFT, on small random weights.
+"""The FRoD layers of the released PEFT fork, run on small random weights in a process of their own.
 
-Only with `--code DIR`: two files of the authors' are executed as they stand at a commit.
+Two files of the authors' are executed, from commits whose hashes were compared, and only where `--run-code` says so.
+The process gets nothing of ours but these texts: no environment, an empty working directory, Python's isolated mode.
 """
 
-import contextlib
-import io
+import json
 import os
-import re
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from frod_bench.audit.evidence import Missing
+from frod_bench.audit import fork_process
+from frod_bench.audit.evidence import Evidence, Missing
 from frod_bench.audit.release import Release
 
 LAYER, MODEL = "peft/src/peft/tuners/frod/layer.py", "peft/src/peft/tuners/frod/model.py"
-_PACKAGE = "peft.tuners.frod"  # both releases of the fork and PEFT itself have this folder
-_ADAPTER = "default"
-_WIDTH, _LAYERS = 48, 3
-_OLD_PICKLES = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"  # the release reads its own files as torch 2.0 did
+_PATIENCE = 300  # seconds
+_ENVIRONMENT = {
+    "PATH": os.defpath,
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "HF_HUB_OFFLINE": "1",
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",  # the release reads back the files that it just wrote as torch 2.0 did
+}
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What a run of the release is configured with."""
+def ask(evidence: Evidence, question: str, commit: str, **settings: Any) -> dict[str, Any]:
+    """Return what a function of `fork_process` measures on the layers of a commit.
 
-    density: float
-    key: int = 3  # projection_prng_key
-
-
-@dataclass(frozen=True)
-class Basis:
-    """What the release makes once and shares: V and then the places of S, in its own containers."""
-
-    shared: dict[str, Any]
-
-    @property
-    def places(self) -> Tensor:
-        """The places of S as a mask [n, n]."""
-        content = next(v for k, v in self.shared.items() if k in ("FROD_S_indices", "FROD_S_mask"))[_ADAPTER]
-        if content.shape[0] == content.shape[1]:
-            return content.bool()
-        mask = torch.zeros(_WIDTH, _WIDTH, dtype=torch.bool)
-        mask[content[0], content[1]] = True
-        return mask
-
-
-def bases(release: Release, commit: str, settings: Sequence[Setting]) -> list[Basis]:
-    """Return what the release makes for runs with these settings, one after the other in one working directory."""
-    with tempfile.TemporaryDirectory() as folder, _as_then():
-        module = _load(release, MODEL, commit, _names(_load(release, LAYER, commit, {})))
-        make = next(v for k, v in vars(module.FRODModel).items() if k.startswith("_init_FROD_V"))
-        return [_make(make, setting, folder) for setting in settings]
-
-
-def layer(release: Release, commit: str, basis: Basis) -> tuple[Tensor, Any]:
-    """Return the weight W [n, n] of a linear layer and the release's adapted layer around it."""
-    base = _backbone()[0]
-    with _as_then():
-        module = _load(release, LAYER, commit, {})
-        weight = base.weight.detach().clone()
-        return weight, module.Linear(base, *basis.shared.values(), _ADAPTER)
-
-
-def _load(release: Release, path: str, commit: str, names: dict[str, Any]) -> ModuleType:
-    source = release.source(path, commit)
-    module = ModuleType(f"{_PACKAGE}.audited")
-    vars(module).update(names, __package__=_PACKAGE)
-    text = re.sub(r"^from \.(config|layer) import .*$", "", source.text, flags=re.MULTILINE)
-    exec(compile(text, source.path, "exec"), vars(module))
-    return module
-
-
-def _names(layers: ModuleType) -> dict[str, Any]:
-    return {"FRODConfig": object, "FRODLayer": layers.FRODLayer, "Linear": layers.Linear}
-
-
-def _make(make: Any, setting: Setting, folder: str) -> Basis:
-    model = nn.Module()
-    model.encoder = nn.Module()  # named as CLIP's layers are: the releases read the number out of the name
-    blocks = [nn.ModuleDict({"self_attn": nn.ModuleDict({"q_proj": linear})}) for linear in _backbone()]
-    model.encoder.layers = nn.ModuleList(blocks)
-    owner = SimpleNamespace(
-        model=nn.ModuleDict({"vision_model": model}),
-        get_model_config=lambda model: {},
-        _prepare_adapter_config=lambda config, about: config,
-        _check_target_module_exists=lambda config, key: key.endswith("q_proj"),
-    )
-    config = SimpleNamespace(
-        model_dir=folder,
-        sparse_rate=setting.density,
-        projection_prng_key=setting.key,
-        save_projection=False,
-        target_modules={"q_proj"},
-    )
-    make(owner, config, _ADAPTER)
-    made = sorted((name for name in vars(owner) if name.startswith("FROD_")), key="FROD_V".__ne__)  # V comes first
-    return Basis({name: getattr(owner, name)["self_attn.q_proj"] for name in made})
-
-
-def _backbone() -> list[nn.Linear]:
-    layers = [nn.Linear(_WIDTH, _WIDTH, bias=False) for _ in range(_LAYERS)]
-    generator = torch.Generator().manual_seed(0)
-    for linear in layers:
-        nn.init.normal_(linear.weight, std=_WIDTH**-0.5, generator=generator)
-    return layers
-
-
-@contextlib.contextmanager
-def _as_then() -> Iterator[None]:
-    """Let the release read its own pickles, and keep what it prints off the page.
-
-    Raises Missing for what a file of the release does not find in the installed libraries.
+    Raises Missing when the user has not agreed to run the code, and when the layers do not run here.
     """
-    before = os.environ.get(_OLD_PICKLES)
-    os.environ[_OLD_PICKLES] = "1"
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    except (ImportError, AttributeError, TypeError) as error:
-        raise Missing(f"The release's layers do not run in the installed PEFT: {error}.", "make setup") from error
-    finally:
-        if before is None:
-            del os.environ[_OLD_PICKLES]
-        else:
-            os.environ[_OLD_PICKLES] = before
+    release = evidence.release("AAAI2026-FRoD")
+    if not evidence.run_code:
+        what = f"It takes running two files of {release.url} on this machine ({LAYER} and model.py beside it)"
+        raise Missing(f"{what}, which needs your word.", "frod-bench audit --code DIR --run-code")
+    return _answer(release, question, commit, settings)
+
+
+def _answer(release: Release, question: str, commit: str, settings: dict[str, Any]) -> dict[str, Any]:
+    request = {
+        "question": question,
+        "layer": release.source(LAYER, commit).text,
+        "model": release.source(MODEL, commit).text,
+        "settings": settings,
+    }
+    words = [sys.executable, "-I", str(Path(fork_process.__file__).resolve())]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = _ENVIRONMENT | {"HOME": folder, "TMPDIR": folder}
+        try:
+            done = subprocess.run(
+                words,
+                input=json.dumps(request).encode(),
+                capture_output=True,
+                check=False,
+                cwd=folder,
+                env=environment,
+                timeout=_PATIENCE,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Missing(f"The release's layers did not answer within {_PATIENCE} s.", "make setup") from error
+    if done.returncode:
+        reason = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
+        raise Missing(f"The release's layers do not run in the installed PEFT: {reason}.", "make setup")
+    return json.loads(done.stdout)

@@ -11,16 +11,28 @@ from tabulate import tabulate
 from frod_bench.audit.claim import VERDICTS, Judged
 
 _WIDTH = 110
-_PLURALS = ("hold", "do not hold", "cannot be checked here")
+_PLURALS = ("hold", "do not hold", "are not decided here", "cannot be checked here")
 _INTRODUCTION = """\
-Every checkable statement of FRoD (Wan et al., AAAI 2026, arXiv 2512.23485) and of its released code: what is stated,
-what was measured, and the verdict. Each verdict is computed by the command beside it, from the paper's printed
-numbers (`results/paper`), from packaged weights, from our runs (`results/runs`, `results/bench`) or from clones of the
-released code; where a rule had to be chosen it is stated. A statement that does not hold is not a judgement of the
-method: whether FRoD trains well is a matter of the tables."""
+Statements of FRoD (Wan et al., AAAI 2026, arXiv 2512.23485) and of its released code, each quoted, with what exactly
+is checked, what was measured, and the verdict. Each verdict is computed by the command beside it, from the paper's
+printed numbers (`results/paper`), from packaged weights, from our runs (`results/runs`, `results/bench`) or from clones
+of the released code.
+
+How to read it:
+
+- A statement about the printed tables is checked against the printed tables. They were read from a text conversion of
+  the PDF, so a misread digit is possible. The appendices were not available.
+- A statement about how the numbers were made is checked against the released scripts. Whether those were the scripts
+  that ran, the release does not say.
+- A measured difference decides only if its 95 % interval does. Our runs are of small backbones on a part of the rows;
+  they never decide what the paper says of CLIP, RoBERTa-large and LLaMA2-7B.
+- "Not decided here" says what it would take. "Cannot be checked here" says what is missing on this machine.
+- What nobody states, but a reader of the tables or of the code takes for granted, is listed apart and not counted.
+- "Does not hold" is said of a sentence. Whether FRoD trains well is a matter of the tables."""
 _CODE = """\
 `--code DIR` names a folder with clones of the released code, `DIR/AAAI2026-FRoD` and `DIR/GOAT-PEFT`; files and lines
-are those of the commit in brackets."""
+are those of the commit in brackets. `--run-code` also runs two files of the first."""
+_STATED, _IMPLIED = "Stated", "Implied, not stated"
 
 
 def counts(judged: Sequence[Judged]) -> str:
@@ -29,14 +41,36 @@ def counts(judged: Sequence[Judged]) -> str:
     return ", ".join(f"{found[word]} {plural}" for word, plural in zip(VERDICTS, _PLURALS, strict=True))
 
 
+def totals(judged: Sequence[Judged]) -> str:
+    """Return the counts of what is stated, and apart from them those of what is implied."""
+    return "\n".join(f"{title}: {counts(group)}." for title, group in _groups(judged))
+
+
+def _groups(judged: Sequence[Judged]) -> list[tuple[str, list[Judged]]]:
+    groups = [(_STATED, [j for j in judged if not j.claim.implied]), (_IMPLIED, [j for j in judged if j.claim.implied])]
+    return [(title, group) for title, group in groups if group]
+
+
 def to_text(judged: Judged) -> str:
     """Return one claim for the terminal."""
     claim, finding = judged.claim, judged.finding
-    lines = [f"{finding.verdict.upper()}  {claim.name}", _indented("Stated: ", f"{claim.states} ({claim.source})")]
+    lines = [f"{finding.verdict.upper()}  {claim.name}"]
+    lines += [_indented(f"{_label(judged)}: ", _quoted(judged)), _indented("Checked: ", claim.checks)]
     lines += [_indented("Measured: ", finding.measured)]
+    if finding.would_take:
+        lines += [_indented("It would take: ", finding.would_take)]
     if judged.to_do:
         lines += [_indented("To check it: ", judged.to_do)]
     return "\n".join(lines) + "\n"
+
+
+def _label(judged: Judged) -> str:
+    return _IMPLIED if judged.claim.implied else _STATED
+
+
+def _quoted(judged: Judged) -> str:
+    claim = judged.claim
+    return f"By {claim.source}." if claim.implied else f'"{claim.quote}" ({claim.source})'
 
 
 def details_text(judged: Judged) -> str:
@@ -47,9 +81,11 @@ def details_text(judged: Judged) -> str:
 def to_markdown(sections: dict[str, list[Judged]]) -> str:
     """Return the page: a summary with links, then every claim with its measurement and rows."""
     everything = [j for section in sections.values() for j in section]
-    parts = ["# Audit of the paper and its released code", _INTRODUCTION, _CODE, f"{counts(everything)}."]
-    summary = [(f"[{j.claim.name}](#{j.claim.name})", j.claim.states, j.finding.verdict) for j in everything]
-    parts += [tabulate(_escaped(summary), ("claim", "stated", "verdict"), tablefmt="github", disable_numparse=True)]
+    parts = ["# Audit of the paper and its released code", _INTRODUCTION, _CODE]
+    for title, group in _groups(everything):
+        summary = [(f"[{j.claim.name}](#{j.claim.name})", j.claim.checks, j.finding.verdict) for j in group]
+        parts += [f"**{title}**: {counts(group)}."]
+        parts += [tabulate(_escaped(summary), ("claim", "what is checked", "verdict"), "github", disable_numparse=True)]
     for title, section in sections.items():
         parts += [f"## {title}", *map(_section, section)]
     return "\n\n".join(parts) + "\n"
@@ -65,10 +101,13 @@ def _section(judged: Judged) -> str:
     claim, finding = judged.claim, judged.finding
     parts = [
         f"### {claim.name}",
-        f"**Stated.** {claim.states} *({claim.source})*",
+        f"**{_label(judged)}.** {_quoted(judged)}",
+        f"**Checked.** {claim.checks}",
         f"**Measured.** {finding.measured}",
         f"**Verdict: {finding.verdict}.** `{claim.command}`",
     ]
+    if finding.would_take:
+        parts.append(f"**It would take.** {finding.would_take}")
     if judged.to_do:
         parts.append(f"To check it: `{judged.to_do}`")
     if finding.rows:
@@ -104,10 +143,12 @@ def _fields(judged: Judged) -> dict[str, Any]:
     claim, finding = judged.claim, judged.finding
     return {
         "name": claim.name,
-        "states": claim.states,
+        "quote": claim.quote or None,
+        "checks": claim.checks,
         "source": claim.source,
         "verdict": finding.verdict,
         "measured": finding.measured,
+        "would_take": finding.would_take or None,
         "command": claim.command,
         "to_do": judged.to_do or None,
         "headers": finding.headers,

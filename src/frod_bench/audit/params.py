@@ -91,4 +91,9 @@ def unexplained(rows: Iterable[Accounting]) -> list[Accounting]:
 
 def _agrees(row: Accounting) -> bool:
     shares = (row.pct_backbone, row.pct_with_adapter, row.pct_head, row.pct_head_with_adapter, row.pct_goat)
-    return any(row.paper_pct in (round(share, 2), int(share * 100) / 100) for share in shares)
+    return any(prints(row.paper_pct, share) for share in shares)
+
+
+def prints(printed: float, share: float) -> bool:
+    """Return whether a share in per cent prints like this with two decimals, rounded or cut off."""
+    return printed in (round(share, 2), int(share * 100) / 100)

@@ -5,7 +5,6 @@ import sys
 import warnings
 from pathlib import Path
 
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from tqdm.auto import tqdm
 
@@ -16,6 +15,7 @@ from frod_bench.audit.evidence import Evidence, Weights
 from frod_bench.cli import audit_params
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
+from frod_bench.config.instantiate import build
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.injection import find_targets
@@ -27,7 +27,8 @@ examples:
   frod-bench audit                           every claim; minutes, no training
   frod-bench audit --list                    their names and what they state
   frod-bench audit --only eq15               one claim, with the rows behind its verdict
-  frod-bench audit --code DIR --to results/audit    also the released code, and write audit.md and audit.json
+  frod-bench audit --code DIR --to results/audit    also read the released code, and write audit.md and audit.json
+  frod-bench audit --code DIR --run-code     also run two of its files, in a process of their own
   frod-bench audit params --to DIR           trainable parameters of every row of Tables 2-4, counted five ways
 """
 
@@ -42,11 +43,11 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.list:
         for title, section in SECTIONS.items():
-            print(f"{title}\n" + "\n".join(f"  {claim.name:<22} {claim.states}" for claim in section))
+            print(f"{title}\n" + "\n".join(f"  {claim.name:<22} {claim.checks}" for claim in section))
         return 0
     names = _names(arguments.only)
     sections = _judge(names, _evidence(arguments), details=bool(arguments.only))
-    print(f"{page.counts([j for section in sections.values() for j in section])}.")
+    print(page.totals([j for section in sections.values() for j in section]))
     if arguments.to is not None:
         texts = {"audit.md": page.to_markdown(sections), "audit.json": page.to_json(sections, environment("cpu"))}
         say_written(write_texts(arguments.to, texts))
@@ -57,7 +58,7 @@ def _judge(names: list[str], evidence: Evidence, details: bool) -> dict[str, lis
     sections: dict[str, list[Judged]] = {}
     bar = tqdm(total=len(names), unit="claim", disable=None, leave=False, file=sys.stderr)
     with bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the libraries, about releases that are run as they are
+        warnings.simplefilter("ignore")  # of the libraries, about models that the audit only counts
         for title, section in SECTIONS.items():
             chosen = [claim for claim in section if claim.name in names]
             for judged in judge(chosen, evidence):
@@ -79,6 +80,8 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
     for folder in filter(None, (arguments.runs, arguments.code)):
         if not folder.is_dir():
             raise RequestError(f"There is no folder {folder}. Give another one, or leave the option out.")
+    if arguments.run_code and arguments.code is None:
+        raise RequestError("--run-code runs files of the released code: say with --code DIR where it is.")
     results = paper_dir().parent
     return Evidence(
         paper=paper_dir(),
@@ -87,13 +90,15 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
         bench=results / "bench",
         weights=_weights,
         code=arguments.code,
+        run_code=arguments.run_code,
     )
 
 
 def _weights(backbone: str) -> Weights:
     """Return the target layers of a packaged backbone."""
     quiet_in_logs()
-    made = instantiate(OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml"))
+    config = OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml")
+    made = build(OmegaConf.to_container(config, resolve=True), "backbones")
     model = made.build(2, seed=0)
     return {name: layer.weight.detach() for name, layer in find_targets(model, made.targets, made.head)}
 
@@ -107,8 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--list", action="store_true", help="list the claims and check nothing")
     parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")
-    code = "folder with the clones AAAI2026-FRoD, of which two files are run, and GOAT-PEFT"
+    code = "folder with the clones AAAI2026-FRoD and GOAT-PEFT, which are read at fixed commits"
     parser.add_argument("--code", type=Path, metavar="DIR", help=code)
+    run = "also run two files of AAAI2026-FRoD's PEFT, in a process without your environment"
+    parser.add_argument("--run-code", action="store_true", help=run)
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
     return parser

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from frod_bench.audit import scripts
-from frod_bench.audit.claim import FAILS, HOLDS
+from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
 
 VISION = """
 def get_lora_config(method, seed):
@@ -66,6 +66,12 @@ def main(method):
         if accuracy {operator} best_accuracy:
             model.save_pretrained("x")
 """
+BUNDLED = "peft/src/peft/__init__.py"
+OLD_PEFT = '__version__ = "0.14.1.dev0"\nfrom .tuners import VeraConfig, FRODConfig\n'
+EVALUATION = {
+    "goat/eval_nlg.py": "infer(x, em=True)\nextract_cs_answer(sub_data_name, o)\n",
+    "goat/peta/tasks/llama_dataset_preprocessing.py": "if not em:\n    pass\n",
+}
 AS_RELEASED = {
     "vision": {"head": "score", "saved": "score", "last": "fullft", "epochs": 4},
     "glue": {"metric": '"sst2"', "epochs": 5},
@@ -97,14 +103,16 @@ def files(settings, seed, operator):
 def released(clone):
     made = files(AS_RELEASED, "pass", ">")
     made |= {f"ablation_study/{name}": "" for name in NAMES}
-    made |= {scripts.ABLATION: "for epoch in range(10):\n    pass\n"}
-    clone("AAAI2026-FRoD", **{"5158cf2": made, "cab87b0": made | {"x": "1"}})
+    made |= {scripts.ABLATION: "for epoch in range(10):\n    pass\n", BUNDLED: OLD_PEFT}
+    clone("AAAI2026-FRoD", first=made, head=made | {"x": "1"})
 
 
 @pytest.fixture
 def stated(clone):
-    made = files(AS_STATED, "set_seed(1)", "<")
-    clone("AAAI2026-FRoD", **{"5158cf2": made, "cab87b0": made | {"x": "1"}})
+    made = files(AS_STATED, "set_seed(1)", "<") | {
+        BUNDLED: OLD_PEFT + "from .tuners import RandLoraConfig, LoraConfig\n"
+    }
+    clone("AAAI2026-FRoD", first=made, head=made | {"x": "1"})
 
 
 def make_goat(clone, epochs):
@@ -116,13 +124,13 @@ def make_goat(clone, epochs):
     questions = json.dumps([{"instruction": "is it so? true/false"}] * 2)
     made = {"vit.sh": shell, "glue.sh": "ep=10\nep=50\n", "dataset/boolq/test.json": questions}
     made["goat/peta/tasks/cv/registry.py"] = "from .eurosat import EuroSAT, EuroSATVal\nmax_val_samples=5000\n"
-    clone("GOAT-PEFT", ef4d21a=made)
+    clone("GOAT-PEFT", head=made | EVALUATION)
 
 
 EPOCHS = {"Cars": 35, "DTD": 76, "EuroSAT": 12, "GTSRB": 11, "RESISC45": 15, "SUN397": 14, "SVHN": 4}
 JUDGED = (
-    "epochs", "commonsense170k", "glue-metric", "seeds", "vera-head", "randlora-head", "all-methods-run",
-    "llama-trains-frod", "hellaswag-runs", "selection", "same-question",
+    "epochs", "commonsense170k", "glue-metric", "repeatable", "vera-head", "all-methods-run",
+    "llama-trains-frod", "llama-at-publication", "hellaswag-runs", "selection",
 )  # fmt: skip
 
 
@@ -132,14 +140,41 @@ def test_a_script_as_released(check, clone, released, name):
     assert check(name).verdict == FAILS
 
 
-@pytest.mark.parametrize("name", [name for name in JUDGED if name != "all-methods-run"])
+@pytest.mark.parametrize(
+    "name", [*(name for name in JUDGED if name != "all-methods-run"), "randlora-head", "same-question"]
+)
 def test_a_script_as_stated(check, clone, stated, name):
     make_goat(clone, EPOCHS)
     assert check(name).verdict == HOLDS
 
 
-def test_lines_are_named(check, released):
-    assert check("epochs").rows[0][1:] == (3, 4, "image_classification/clip_vit_peft.py:25 (cab87b0)")
+@pytest.mark.parametrize("name", ["randlora-head", "same-question"])
+def test_what_a_release_cannot_have_made_is_not_judged_by_it(check, clone, released, name):
+    make_goat(clone, EPOCHS)
+    finding = check(name)
+    assert finding.verdict == UNDECIDED and finding.would_take.startswith("The script and the")
+
+
+def test_a_method_that_the_bundled_library_lacks_is_named(check, released):
+    assert "lacks what it imports for randlora" in check("all-methods-run").measured
+
+
+@pytest.mark.parametrize(
+    ("names", "verdict"), [((1, 2, 3, 4, 5), HOLDS), ((1, 2, 3, 4), FAILS), ((1, 2, 3, 4, 4.5), FAILS)]
+)
+def test_sampled_seeds_are_five_runs_of_a_method(check, clone, names, verdict):
+    made = {}
+    for number in names:
+        array = io.BytesIO()
+        np.save(array, np.full(3, int(number)))  # 4.5 is a copy of 4
+        made[f"Plot_Anything/converage/ours_loss_list_{int(10 * number)}.npy"] = array.getvalue()
+    clone("AAAI2026-FRoD", head=made)
+    assert check("seeds").verdict == verdict
+
+
+def test_lines_are_named(check, released, evidence):
+    short = evidence.release("AAAI2026-FRoD").short()
+    assert check("epochs").rows[0][1:] == (3, 4, f"image_classification/clip_vit_peft.py:25 ({short})")
     vera = check("vera-head")
     assert [row[1] > 0 for row in vera.rows] == [True, False] and "0 of the 2 parameters" in vera.measured
 
@@ -154,15 +189,21 @@ def test_budgets(check, clone, released):
     assert finding.verdict == FAILS
     assert finding.rows == (
         # 8,144 rows: 128 batches of 64 four times; 7,330 of them are 29 batches of 256, 14 steps of two, 35 times
-        ("Cars", 4, 35, 512, 490),
-        ("DTD", 4, 76, 236, 532),
-        ("EuroSAT", 4, 12, 1352, 504),  # has validation rows of its own: 21,600 train, 85 batches
-        ("GTSRB", 4, 11, 1668, 517),
-        ("RESISC45", 4, 15, 1184, 495),
-        ("SUN397", 4, 14, 1244, 490),
-        ("SVHN", 4, 4, 4580, 532),  # 68,257 of 73,257 rows
+        ("Cars", "yes", 4, 35, 512, 490),
+        ("DTD", "yes", 4, 76, 236, 532),
+        ("EuroSAT", "yes", 4, 12, 1352, 504),  # has validation rows of its own: 21,600 train, 85 batches
+        ("GTSRB", "yes", 4, 11, 1668, 517),
+        ("RESISC45", "yes", 4, 15, 1184, 495),
+        ("SUN397", "yes", 4, 14, 1244, 490),
+        ("SVHN", "yes", 4, 4, 4580, 532),  # 68,257 of 73,257 rows
     )
     assert "but for EuroSAT, whose validation rows lie apart (goat/peta/tasks/cv/registry.py:2" in finding.measured
+
+
+def test_budgets_of_cells_that_are_no_copies(check, clone, released, edit, evidence):
+    make_goat(clone, EPOCHS)
+    edit("table2", "Full FT", dict.fromkeys(EPOCHS, 50))
+    assert check("budget").verdict == HOLDS  # the script gives both methods the same epochs
 
 
 @pytest.mark.parametrize(("epochs", "verdict"), [(4, HOLDS), (3, FAILS)])
@@ -177,5 +218,5 @@ def test_equal_budgets(check, clone, released, epochs, verdict):
 def test_arrays_of_figure_four(check, clone, first, steps, verdicts):
     array = io.BytesIO()
     np.save(array, np.linspace(first, 0.1, steps))
-    clone("AAAI2026-FRoD", cab87b0={"Plot_Anything/converage/ours.npy": array.getvalue()})
+    clone("AAAI2026-FRoD", head={"Plot_Anything/converage/ours.npy": array.getvalue()})
     assert (check("figure4-accuracy").verdict, check("figure4-protocol").verdict) == verdicts

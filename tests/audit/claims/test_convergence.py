@@ -2,7 +2,8 @@
 
 import pytest
 
-from frod_bench.audit.claim import FAILS, HOLDS
+from frod_bench.audit import decide
+from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
 from frod_bench.audit.evidence import Missing
 
 LABELS = "[a, b]"
@@ -22,8 +23,10 @@ def cell(store):
 
 
 @pytest.mark.parametrize(("frod", "verdict"), [([0.9, 0.9, 0.9], HOLDS), ([0.1, 0.2, 0.3], FAILS)])
-def test_who_is_there_first_counts(check, cell, frod, verdict):
-    for seed in range(5):
+def test_who_is_there_first_counts(check, cell, frod, verdict, monkeypatch):
+    """Ten of ten decide, on a backbone of the paper's."""
+    monkeypatch.setattr(decide, "PAPER_BACKBONES", {"minilm"})
+    for seed in range(10):
         cell(seed, frod)
     finding = check("convergence")
     assert finding.verdict == verdict
@@ -40,7 +43,24 @@ def test_every_outcome_has_its_own_count(check, cell):
     finding = check("convergence")
     assert "fewer epochs than LoRA in 1, as many in 1 and more in 2;" in finding.measured
     assert "only FRoD gets there in 1, only LoRA in 3, neither in 1." in finding.measured
-    assert "(2 against 5)" in finding.measured and finding.verdict == FAILS
+    assert "in 2 of the 7 pairs" in finding.measured and finding.verdict == UNDECIDED
+
+
+def test_sixteen_against_seventeen_decide_nothing(check, cell, monkeypatch):
+    monkeypatch.setattr(decide, "PAPER_BACKBONES", {"minilm"})
+    for seed in range(33):
+        first, second = [0.9, 0.9, 0.9], [0.5, 0.9, 0.9]
+        cell(seed, *((first, second) if seed < 16 else (second, first)))
+    finding = check("convergence")
+    assert finding.verdict == UNDECIDED and "0.48 [0.31, 0.66]" in finding.measured
+    assert "pairs of runs of which one is first" in finding.would_take
+
+
+def test_a_small_backbone_does_not_decide_what_the_paper_says_of_its_own(check, cell):
+    for seed in range(10):
+        cell(seed, [0.1, 0.2, 0.3])
+    finding = check("convergence")
+    assert finding.verdict == UNDECIDED and finding.would_take.startswith("Runs on the paper's backbones")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from frod_bench.audit import scripts
+from frod_bench.audit import fork, fork_process, scripts
 from frod_bench.audit.claim import FAILS, HOLDS
 from frod_bench.audit.evidence import Missing
 from frod_bench.audit.fork import LAYER, MODEL
@@ -68,28 +68,39 @@ BROKEN = {"keep": 1, "transposed": ".T", "suffix": "", "seed": ""}
 NAMES = ("starts-at-base", "merge-is-forward", "pattern-of-density", "pattern-of-key")
 
 
-def fork(settings):
+def files(settings):
     model = MODEL_TEXT.format(**settings).replace('"pattern', 'f"pattern')
     return {MODEL: model, LAYER: LAYER_TEXT.format(**settings), scripts.ABLATION: ""}
 
 
+@pytest.fixture
+def here(monkeypatch):
+    """Answer in this process, which saves starting one; `test_fork.py` starts it."""
+
+    def answer(release, question, commit, settings):
+        texts = (release.source(path, commit).text for path in (LAYER, MODEL))
+        return getattr(fork_process, question)(*texts, **settings)
+
+    monkeypatch.setattr(fork, "_answer", answer)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("settings", "verdict"), [(SOUND, HOLDS), (BROKEN, FAILS)], ids=["sound", "broken"])
-def test_the_fork_is_run(check, clone, name, settings, verdict):
-    made = fork(settings)
-    clone("AAAI2026-FRoD", **{"5158cf2": made, "cab87b0": made | {"x": "1"}})
+def test_the_fork_is_run(check, clone, here, name, settings, verdict):
+    made = files(settings)
+    clone("AAAI2026-FRoD", first=made, head=made | {"x": "1"})
     assert check(name).verdict == verdict
 
 
 def test_twice_the_weight_is_seen(check, clone):
-    sound, broken = fork(SOUND), fork(BROKEN)
-    clone("AAAI2026-FRoD", **{"5158cf2": sound, "cab87b0": broken})
+    sound, broken = files(SOUND), files(BROKEN)
+    clone("AAAI2026-FRoD", first=sound, head=broken)
     first, head = check("starts-at-base").rows
     assert first[1] < 1e-5 and head[1] == pytest.approx(1) and head[2] < 1e-5
 
 
 def test_a_fork_that_does_not_run_here(check, clone):
-    made = fork(SOUND) | {LAYER: "import no_such_module_here"}
-    clone("AAAI2026-FRoD", **{"5158cf2": made, "cab87b0": made | {"x": "1"}})
+    made = files(SOUND) | {LAYER: "import no_such_module_here"}
+    clone("AAAI2026-FRoD", first=made, head=made | {"x": "1"})
     with pytest.raises(Missing, match="no_such_module_here"):
         check("pattern-of-key")

@@ -51,7 +51,7 @@ def test_cells_that_are_no_count(check, edit, evidence):
     assert {row[1:3] for row in finding.rows} == {
         ("VeRA", "PIQA"), ("VeRA", "SIQA"), ("VeRA", "WinoGrande"), ("RandLoRA", "SIQA"), ("VeRA", "MRPC"),
     }  # fmt: skip
-    for _, method, column, value, n in finding.rows:
+    for _, method, column, value, n, _ in finding.rows:
         table = "table4" if column == "MRPC" else "table3"
         edit(table, method, {column: f"{100 * round(value * n / 100) / n:.2f}"})
     assert check("baseline-cells").verdict == HOLDS
@@ -60,12 +60,12 @@ def test_cells_that_are_no_count(check, edit, evidence):
 @pytest.mark.parametrize(
     ("name", "verdict", "words"),
     [
-        ("matches-full-ft", HOLDS, "-0.08 points"),
+        ("matches-full-ft", HOLDS, "-0.08 ± 0.29 points"),
         ("best-average", HOLDS, "82.80"),
         ("margin", FAILS, "0.56"),
-        ("goat-ahead", FAILS, "4 of 7"),
+        ("goat-ahead", FAILS, "4 of 7 datasets (DTD -2.08 ± 1.43"),
         ("decisive-gains", FAILS, "below full fine-tuning on 2 of the four"),
-        ("five-of-glue", FAILS, "on 3 of 7"),
+        ("five-of-glue", FAILS, "on 6, and the shortfalls are: MNLI"),
     ],
 )
 def test_what_the_text_says_of_them(check, name, verdict, words):
@@ -80,8 +80,10 @@ def test_what_the_text_says_of_them(check, name, verdict, words):
         ("best-average", "table2", {"Cars": 50}, FAILS),
         ("margin", "table2", {"Cars": 61.05}, HOLDS),
         ("goat-ahead", "table2", {"GTSRB": 98.2, "SVHN": 96.7}, HOLDS),
+        ("goat-ahead", "table2", {"GTSRB": 97.0}, HOLDS),  # clear of the error on two
+        ("five-of-glue", "table4", {"MNLI": 90.5, "RTE": 60}, HOLDS),  # the others lie within it
         ("decisive-gains", "table3", {"BoolQ": 88.6, "PIQA": 83.8}, HOLDS),
-        ("five-of-glue", "table4", {"SST-2": 96.5, "MNLI": 90.9, "QNLI": 94.6}, FAILS),
+        ("five-of-glue", "table4", {"SST-2": 96.5, "MNLI": 90.9, "QNLI": 94.6}, HOLDS),
     ],
 )
 def test_other_tables_get_another_verdict(check, edit, name, table, values, verdict):

@@ -29,7 +29,8 @@ def _reconstruction(evidence: Evidence) -> Finding:
         verdict(max(relative, absolute) < _STATED_ERROR),
         f"Over {sum(row[2] for row in detail)} layers of {len(detail)} categories, factors kept in float32: the largest"
         f" ||U Sigma V^T - W||_F / ||W||_F is {relative:.1e} and the largest error of an entry {absolute:.1e}. With U"
-        f" and V kept in bfloat16 the relative error is up to {half:.1e}, so the statement is one about float32.",
+        f" and V kept in bfloat16 the relative error is up to {half:.1e}, so the statement is one about float32. The"
+        " paper's own weights are not packaged; one group of random weights has the shape of CLIP's queries.",
         ("backbone", "category", "layers", "inputs", "relative error", "largest entry", "relative error, bfloat16"),
         detail,
     )
@@ -55,7 +56,8 @@ def _one_basis(evidence: Evidence) -> Finding:
         verdict(all(count == 1 for _, count, _ in rows)),
         "The released target modules have "
         + ", ".join(f"{count} input width{'s' * (count > 1)} in {name} ({widths})" for name, count, widths in rows)
-        + ". One R of n x n serves one width only; the released code has one basis for each category of modules.",
+        + ". One V of n x n serves one width only. Across the layers of one category the basis is shared, in the"
+        " equations and in the released code.",
         ("backbone", "widths", "which"),
         tuple(rows),
     )
@@ -76,7 +78,8 @@ def _equation_three(evidence: Evidence) -> Finding:
         f"Over the {len(by_category)} square categories of {_BACKBONE} the matrix T of Eq. 3 is I / (1 + pi) to"
         f" {distance:.0e}, since Q has orthonormal columns; its eigenvalues differ by a factor of {spread[0]:.6f}, so Z"
         " can be any orthogonal matrix and V carries nothing of the layers. With the average over the row blocks Q_i of"
-        f" one category, as the released code takes it, that factor is {spread[1]:.1f}.",
+        f" one category, as the released code takes it, that factor is {spread[1]:.1f}: the printed index is at fault,"
+        " not the method.",
         ("average over", "largest / smallest eigenvalue of T"),
         (("categories (as printed)", spread[0]), ("layers (as released)", spread[1])),
     )
@@ -132,17 +135,37 @@ _SECTION = 'paper, "Hierarchical Joint Decomposition"'
 CLAIMS = (
     Claim(
         "reconstruction",
-        "The decomposition reconstructs each layer with a maximum error below 1e-5.",
+        "reconstructs each layer with a maximum error below",
+        "On packaged weights, relative error and largest error of an entry stay below 1e-5.",
         'paper, "Analysis of Loss Landscape Geometry"',
         _reconstruction,
     ),
-    Claim("one-basis", "One basis is shared across all categories and layers.", f"{_SECTION}, Eq. 2", _one_basis),
+    Claim(
+        "one-basis",
+        "extracts a global orthonormal basis V across categories and layers",
+        "One basis can serve all categories of target modules, i.e. they share one input width.",
+        f"{_SECTION}, after Eq. 7",
+        _one_basis,
+    ),
     Claim(
         "eq3",
-        "The average of (Q^T Q + pi I)^-1 over categories determines the shared latent basis.",
+        "we regularize and aggregate the category-wise projections by computing",
+        "The average of (Q^T Q + pi I)^-1 over categories, as printed, determines the basis.",
         f"{_SECTION}, Eqs. 3-5",
         _equation_three,
     ),
-    Claim("v-orthonormal", "V is a global orthonormal basis.", f"{_SECTION}, after Eq. 7", _v_orthonormal),
-    Claim("u-orthogonal", "The local components U_i are orthogonal.", f"{_SECTION}, after Eq. 7", _u_orthogonal),
+    Claim(
+        "v-orthonormal",
+        "a global orthonormal basis V",
+        "V^T V is a multiple of the identity.",
+        f"{_SECTION}, after Eq. 7",
+        _v_orthonormal,
+    ),
+    Claim(
+        "u-orthogonal",
+        "the local orthogonal components",
+        "The columns of U_i are orthogonal.",
+        f"{_SECTION}, after Eq. 7",
+        _u_orthogonal,
+    ),
 )

@@ -1,16 +1,15 @@
-"""What the released FRoD layers and scripts do, measured by running them in small."""
-
-import torch
+"""What the released FRoD layers and scripts do: the layers run in small, the scripts read."""
 
 from frod_bench.audit import fork, scripts
-from frod_bench.audit.claim import FAILS, HOLDS, Claim, Finding, verdict
+from frod_bench.audit.claim import FAILS, HOLDS, READS_CODE, RUNS_CODE, Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
-from frod_bench.audit.fork import LAYER, MODEL, Setting
+from frod_bench.audit.fork import LAYER, MODEL
 from frod_bench.audit.release import Release
 
 _COMMITS = ("first", "head")
 _EXACT = 1e-4  # relative; both releases compute in float32, the newer one from a basis rounded to half precision
 _DENSITIES = (0.01, 0.02, 0.1)
+_CONFIG, _README = "peft/src/peft/tuners/frod/config.py", "README.md"
 
 
 def _release(evidence: Evidence) -> Release:
@@ -18,48 +17,31 @@ def _release(evidence: Evidence) -> Release:
 
 
 def _start(evidence: Evidence) -> Finding:
-    release, rows = _release(evidence), []
-    for commit in _COMMITS:
-        weight, layer = fork.layer(release, commit, fork.bases(release, commit, [Setting(0.1)])[0])
-        x = _inputs(weight)
-        with torch.no_grad():
-            found, base = layer(x), x @ weight.T
-        rows.append((release.commits[commit], _relative(found, base), _relative(found, 2 * base)))
+    found = {commit: fork.ask(evidence, "start", commit) for commit in _COMMITS}
+    release = _release(evidence)
+    rows = [(release.short(c), answer["from_once"], answer["from_twice"]) for c, answer in found.items()]
     source = release.source(LAYER)
+    newest = found["head"]
+    twice = (
+        " The newest commit adds U Sigma V^T x to the base layer's output without emptying the base layer, so it starts"
+        f" at twice the weight (distance from 2 W x: {newest['from_twice']:.0e};"
+        f" {source.at(source.line_of('result = result + out_add'))}). The numbers of the paper are older than it."
+        if newest["from_twice"] < _EXACT
+        else ""
+    )
     return Finding(
-        verdict(all(row[1] < _EXACT for row in rows)),
+        verdict(newest["from_once"] < _EXACT),
         "Relative distance of a freshly adapted layer's output from the pretrained layer's: "
         + ", ".join(f"{row[1]:.0e} in {row[0]}" for row in rows)
-        + f". The newest commit adds U Sigma V^T x to the base layer's output without emptying the base layer, so it"
-        f" starts at twice the weight (distance from 2 W x: {rows[-1][2]:.0e};"
-        f" {source.at(source.line_of('result = result + out_add'))}).",
+        + f".{twice}",
         ("commit", "distance from W x", "distance from 2 W x"),
         tuple(rows),
     )
 
 
-def _inputs(weight: torch.Tensor) -> torch.Tensor:
-    return torch.randn(16, weight.shape[1], generator=torch.Generator().manual_seed(1))
-
-
-def _relative(found: torch.Tensor, wanted: torch.Tensor) -> float:
-    return ((found - wanted).norm() / wanted.norm()).item()
-
-
 def _product(evidence: Evidence) -> Finding:
-    release = _release(evidence)
-    weight, layer = fork.layer(release, "head", fork.bases(release, "head", [Setting(0.1)])[0])
-    x = _inputs(weight)
-    with torch.no_grad():
-        still = layer(x)
-        values = layer.FROD_lambda_S_values["default"]
-        values.copy_(0.1 * torch.randn(len(values), generator=torch.Generator().manual_seed(2)))
-        moved = layer(x) - still  # what S adds in the forward pass
-        with_s = layer.get_delta_weight("default")
-        values.zero_()
-        S = with_s - layer.get_delta_weight("default")  # U S V^T, what merging adds
-    difference = _relative(moved, x @ S.T)
-    source = release.source(LAYER)
+    difference = fork.ask(evidence, "product", "head")["difference"]
+    source = _release(evidence).source(LAYER)
     return Finding(
         verdict(difference < _EXACT),
         "With random values of S the part that the forward pass adds and the part that merging adds differ by"
@@ -71,38 +53,32 @@ def _product(evidence: Evidence) -> Finding:
 
 
 def _pattern_of_density(evidence: Evidence) -> Finding:
+    found = {commit: fork.ask(evidence, "densities", commit, densities=_DENSITIES) for commit in _COMMITS}
     release = _release(evidence)
-    rows = []
-    for commit in _COMMITS:
-        together = fork.bases(release, commit, [Setting(s) for s in _DENSITIES])
-        alone = [fork.bases(release, commit, [Setting(s)])[0] for s in _DENSITIES]
-        for s, first, second in zip(_DENSITIES, together, alone, strict=True):
-            rows.append((release.commits[commit], s, int(first.places.sum()), int(second.places.sum())))
+    rows = [
+        (release.short(commit), s, after, alone)
+        for commit, answer in found.items()
+        for s, after, alone in zip(_DENSITIES, answer["together"], answer["alone"], strict=True)
+    ]
     scripts_there = [name for name in release.files("ablation_study") if name.endswith(".sh")]
     source = release.source(MODEL)
     return Finding(
         verdict(all(row[2] == row[3] for row in rows)),
         f"Run one after the other in one working directory, s = {', '.join(map(str, _DENSITIES))} train"
-        f" {', '.join(str(row[2]) for row in rows[-3:])} values a layer of {_width(rows)} inputs; in directories of"
-        f" their own {', '.join(str(row[3]) for row in rows[-3:])}. The pattern is kept in files whose name and check"
-        f" know nothing of s ({source.at(source.line_of('if cache_exists:'), source.line_of('sparse_rate'))}; the first"
-        f" release likewise). The grid of Table 5 is {len(scripts_there)} scripts of one directory; whether the files"
-        " were removed between them cannot be known from the repository.",
+        f" {', '.join(str(row[2]) for row in rows[-3:])} values a layer of {found['head']['width']} inputs; in"
+        f" directories of their own {', '.join(str(row[3]) for row in rows[-3:])}. The pattern is kept in files whose"
+        " name and check know nothing of s"
+        f" ({source.at(source.line_of('if cache_exists:'), source.line_of('sparse_rate'))}; the first release"
+        f" likewise). The grid of Table 5 is {len(scripts_there)} scripts of one directory; whether the files were"
+        " removed between them the repository does not show, so this says nothing of the printed numbers.",
         ("commit", "s", "values after another density", "values in a directory of its own"),
         tuple(rows),
     )
 
 
-def _width(rows: list[tuple]) -> int:
-    return round((rows[-1][3] / rows[-1][1]) ** 0.5)
-
-
 def _pattern_of_key(evidence: Evidence) -> Finding:
-    release = _release(evidence)
-    rows = []
-    for commit in _COMMITS:
-        same = [fork.bases(release, commit, [Setting(0.1, key=3)])[0].places for _ in range(2)]
-        rows.append((release.commits[commit], int((same[0] & same[1]).sum()), int(same[0].sum())))
+    found = {commit: fork.ask(evidence, "keys", commit, density=0.1, key=3) for commit in _COMMITS}
+    rows = [(_release(evidence).short(commit), answer["both"], answer["places"]) for commit, answer in found.items()]
     return Finding(
         verdict(all(both == drawn for _, both, drawn in rows)),
         "Two draws with the same projection_prng_key share "
@@ -114,18 +90,26 @@ def _pattern_of_key(evidence: Evidence) -> Finding:
     )
 
 
-def _llama(evidence: Evidence) -> Finding:
-    source = _release(evidence).source(scripts.COMMONSENSE, "first")
+def _llama_first(evidence: Evidence) -> Finding:
+    return _llama(evidence, "first")
+
+
+def _llama_head(evidence: Evidence) -> Finding:
+    return _llama(evidence, "head")
+
+
+def _llama(evidence: Evidence, commit: str) -> Finding:
+    release = _release(evidence)
+    source = release.source(scripts.COMMONSENSE, commit)
     dead = scripts.never_true(source)
-    later = scripts.never_true(_release(evidence).source(scripts.COMMONSENSE))
     if not dead:
-        return Finding(HOLDS, "No condition compares a lower-case word with one that has capitals.")
+        where = f"{source.path} ({release.short(commit)})"
+        return Finding(HOLDS, f"No condition of {where} compares a lower-case word with one that has capitals.")
     return Finding(
         FAILS,
-        f"In the release at publication {len(dead)} conditions compare a lower-case word with 'FROD' and are never true"
-        f" ({source.at(*dead)}), so --method FROD trains what the last branch makes, LoRA"
-        f" ({source.at(*scripts.calls(source, 'LoraConfig'))}), without a message. The newest commit has {len(later)}"
-        " such conditions.",
+        f"{len(dead)} conditions compare a lower-case word with 'FROD' and are never true ({source.at(*dead)}), so"
+        f" --method FROD trains what the last branch makes, LoRA ({source.at(*scripts.calls(source, 'LoraConfig'))}),"
+        " without a message.",
     )
 
 
@@ -144,44 +128,58 @@ def _hellaswag(evidence: Evidence) -> Finding:
 CLAIMS = (
     Claim(
         "starts-at-base",
-        "An adapted layer starts as the pretrained one.",
-        f"paper, Eq. 7; {LAYER}",
+        "The reconstructed factors provide high-fidelity initialization",
+        "In the newest commit a freshly adapted layer computes what the pretrained one does.",
+        f"paper, after Eq. 7; {LAYER}",
         _start,
-        code=True,
+        needs=RUNS_CODE,
     ),
     Claim(
         "merge-is-forward",
-        "The adapted layer computes U (Sigma + S) V^T x, and merging it changes nothing.",
+        "redefine the adaptation matrix as",
+        "In the newest commit the layer computes with S as Eq. 8 writes it and as its merge does, not with S^T.",
         f"paper, Eq. 8; {LAYER}",
         _product,
-        code=True,
-    ),
-    Claim(
-        "pattern-of-density",
-        "Each density of Table 5 trains a pattern of its own size.",
-        f"paper, Table 5; {MODEL}",
-        _pattern_of_density,
-        code=True,
+        needs=RUNS_CODE,
     ),
     Claim(
         "pattern-of-key",
-        "projection_prng_key fixes the random pattern of S.",
-        f"{MODEL}; the scripts pass 3",
+        "Random seed used when initializing the shared FRoD projection basis and sparse COO pattern.",
+        "Two draws with one projection_prng_key give one pattern of S.",
+        f"{_CONFIG}; the scripts pass 3",
         _pattern_of_key,
-        code=True,
+        needs=RUNS_CODE,
     ),
     Claim(
         "llama-trains-frod",
-        "The released commonsense script trains FRoD when it is told to.",
-        scripts.COMMONSENSE,
-        _llama,
-        code=True,
+        "python bf16_llama_reason.py [...] --method FROD",
+        "In the newest commit the commonsense script trains FRoD when it is told to.",
+        _README,
+        _llama_head,
+        needs=READS_CODE,
     ),
     Claim(
         "hellaswag-runs",
-        "The released commonsense script can train and evaluate HellaSwag.",
-        f"paper, Table 3; {scripts.COMMONSENSE}",
+        "Supported dataset names include: [...] hellaswag",
+        "The commonsense script knows HellaSwag's prompt and label.",
+        _README,
         _hellaswag,
-        code=True,
+        needs=READS_CODE,
+    ),
+    Claim(
+        "llama-at-publication",
+        "",
+        "In the release at publication the commonsense script trains FRoD when it is told to.",
+        f"the paper's link to its code; {scripts.COMMONSENSE}",
+        _llama_first,
+        needs=READS_CODE,
+    ),
+    Claim(
+        "pattern-of-density",
+        "",
+        "A run with another density in the same working directory trains a pattern of its own size.",
+        f"Table 5 and the scripts of its grid; {MODEL}",
+        _pattern_of_density,
+        needs=RUNS_CODE,
     ),
 )

@@ -1,0 +1,108 @@
+"""One rule for every claim that is checked by measured scores: the interval of the difference decides, or nothing does.
+
+A claim says that a quantity lies in a range. It holds if the 95 % interval of what was measured lies inside, it does
+not hold if the interval lies outside, and otherwise it is not decided. Small backbones on a part of the rows never
+decide what a paper says of large ones: for that the runs have to be on its backbones.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, inf, sqrt
+from statistics import fmean, stdev
+
+from scipy.stats import binomtest, norm, t
+
+from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
+
+LEVEL = 0.95
+_POWER = 0.8  # chance with which the number of units that is named would decide
+_TWO_SIDED = norm.ppf((1 + LEVEL) / 2)
+PAPER_BACKBONES = frozenset({"clip_vit_b32", "roberta_large", "llama2_7b"})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value with its 95 % interval, over so many independent units, e.g. pairs of runs."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+    unit: str
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A verdict, and what would decide where nothing is decided."""
+
+    verdict: str
+    would_take: str = ""
+
+
+def mean(values: Sequence[float], unit: str) -> Measured:
+    """Return the mean of independent values, with Student's interval; one value has no bounded interval."""
+    if len(values) < 2:
+        return Measured(values[0], -inf, inf, 1, unit)
+    error = stdev(values) / sqrt(len(values))
+    return _around(fmean(values), t.ppf((1 + LEVEL) / 2, len(values) - 1) * error, len(values), unit)
+
+
+def known_error(value: float, error: float, count: int, unit: str) -> Measured:
+    """Return a value whose standard error is known, as that of a difference of accuracies over counted rows."""
+    return _around(value, _TWO_SIDED * error, count, unit)
+
+
+def share(successes: int, trials: int, unit: str) -> Measured:
+    """Return a share of trials, with the exact interval of Clopper and Pearson: a sign test where the range is 1/2."""
+    if not trials:
+        return Measured(0.5, 0.0, 1.0, 0, unit)
+    interval = binomtest(successes, trials).proportion_ci(LEVEL)
+    return Measured(successes / trials, interval.low, interval.high, trials, unit)
+
+
+def rows_error(pairs: Iterable[tuple[float, float, int]]) -> float:
+    """Return the standard error of the mean difference of two accuracies, over triples (one, other, rows).
+
+    Accuracies are fractions. Whose answers agree on which row is not known, so the two count as independent, which
+    makes the error rather too large than too small.
+    """
+    pairs = list(pairs)
+    return sqrt(sum((p * (1 - p) + q * (1 - q)) / n for p, q, n in pairs)) / len(pairs)
+
+
+def decide(
+    measured: Measured, low: float = -inf, high: float = inf, backbones: Iterable[str] | None = None
+) -> Decision:
+    """Return whether a quantity lies in the claimed range from `low` to `high`.
+
+    `backbones` are those of our runs where the claim is one about the paper's experiments, None for every other.
+    """
+    needed = _needed(measured, low, high)
+    if backbones is not None and not set(backbones) <= PAPER_BACKBONES:
+        here = f" Of runs like these it would take {needed} to decide it for our own scale." if needed else ""
+        return Decision(UNDECIDED, f"Runs on the paper's backbones and all rows.{here}")
+    if low <= measured.low and measured.high <= high:
+        return Decision(HOLDS)
+    if measured.high < low or measured.low > high:
+        return Decision(FAILS)
+    return Decision(UNDECIDED, f"{needed[:1].upper()}{needed[1:]}, if the difference is the one measured.")
+
+
+def _needed(measured: Measured, low: float, high: float) -> str:
+    """Return how many units would decide, '' where these do already."""
+    distance = min(abs(measured.value - low), abs(measured.value - high))
+    reach = (measured.high - measured.low) / 2
+    inside = low <= measured.low and measured.high <= high
+    if inside or measured.high < low or measured.low > high:
+        return ""
+    if not distance or reach == inf or not measured.count:
+        return f"many more {measured.unit}"
+    factor = ((_TWO_SIDED + norm.ppf(_POWER)) / _TWO_SIDED * reach / distance) ** 2
+    return f"about {ceil(measured.count * factor):,} {measured.unit}"
+
+
+def _around(value: float, reach: float, count: int, unit: str) -> Measured:
+    return Measured(value, value - reach, value + reach, count, unit)
