@@ -15,8 +15,9 @@ PACKAGE = "frod_bench"
 ALLOWED = {
     "errors": [],
     "console": [],
-    "disk_cache": ["console"],
+    "disk_cache": ["console", "locks"],
     "files": [],
+    "locks": ["console", "files"],
     "ops": ["ops", "errors"],
     "linalg": ["linalg", "ops", "errors", "console", "disk_cache"],
     "adapters": ["adapters", "linalg", "ops", "errors"],

@@ -1,17 +1,19 @@
-"""Where caches lie on disk, and how processes that want the same entry take turns."""
+"""Where caches lie on disk, how processes that want the same entry take turns, and what is said of one that fails."""
 
+import glob
 import os
-import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from frod_bench.console import say
+from frod_bench.locks import FileLock, InUse
 
 _PATIENCE_S = 5.0  # without a word
+_POLL_S = 0.05
+_said: set[Path] = set()
 
 
 def cache_folder(kind: str) -> Path:
@@ -21,30 +23,60 @@ def cache_folder(kind: str) -> Path:
 
 
 @contextmanager
-def exclusively(entry: Path) -> Iterator[bool]:
-    """Hold the lock of the file or folder `entry` inside the block; False when its folder cannot be written.
+def exclusively(entry: Path) -> Iterator[OSError | None]:
+    """Hold the lock of the file or folder `entry` inside the block; it gets the reason when its folder is read-only.
 
-    The lock of a process that died is free. What such a process left half made, as `partial` names it, is removed.
+    The lock of a process that died is free. What such a process left half made of `entry` is removed.
     """
-    lock = FileLock(entry.with_suffix(".lock"))
+    lock = FileLock(entry.with_name(f".{entry.name}.lock"))
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=_PATIENCE_S)
-        except Timeout:
-            say(f"waiting for another process that makes {entry}", sys.stderr)
-            lock.acquire()
-        for left in entry.parent.glob(f"{entry.stem}.*.tmp"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
-    except OSError:
-        yield False
+        _wait(lock, entry)
+        for left in entry.parent.glob(f".{glob.escape(entry.name)}.*.tmp"):
+            left.unlink()
+    except OSError as error:
+        lock.release()
+        yield error
         return
     try:
-        yield True
+        yield None
     finally:
         lock.release()
 
 
-def partial(entry: Path) -> Path:
-    """Return where this process makes `entry`, beside it, before it is moved to its place whole."""
-    return entry.with_name(f"{entry.stem}.{os.getpid()}.tmp")
+def say_not_kept(entry: Path, error: Exception) -> None:
+    """Say, once a folder, that what was computed for it could not be kept there."""
+    folder = entry.parent
+    _say_once(
+        f"The cache {folder} cannot be written ({_reason(error)}), so the next run computes the same again."
+        " FROD_BENCH_CACHE=DIR moves the cache.",
+        folder,
+    )
+
+
+def say_unreadable(entry: Path, error: Exception) -> None:
+    """Say, once a folder, that an entry is there and may not be read."""
+    text = f"{entry} cannot be read ({_reason(error)}), so it is computed again. Ask its owner for chmod a+r."
+    _say_once(text, entry.parent / "unreadable")
+
+
+def _say_once(text: str, about: Path) -> None:
+    if about not in _said:
+        _said.add(about)
+        say(text, sys.stderr)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _wait(lock: FileLock, entry: Path) -> None:
+    patience = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            return lock.acquire()
+        except InUse:
+            if patience is not None and time.monotonic() > patience:
+                say(f"waiting for another process that makes {entry}", sys.stderr)
+                patience = None
+            time.sleep(_POLL_S)

@@ -1,5 +1,7 @@
 """The cache of resized images: found again, never wrong, never in the way."""
 
+import errno
+import os
 import shutil
 import threading
 from types import SimpleNamespace
@@ -55,9 +57,9 @@ def test_an_image_is_decoded_once(decode):
     assert sorted(decode.seen) == [0, 1, 2, 3, 4]
 
 
-def test_nothing_but_the_entry_and_its_lock_is_left(decode, own_cache):
+def test_nothing_but_the_entry_is_left(decode, own_cache):
     cached_pixels(ENCODED, Transform(), decode)
-    assert sorted(file.suffix for file in own_cache.iterdir()) == [".lock", ".npy"]
+    assert [file.suffix for file in own_cache.iterdir()] == [".npy"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing", None])
@@ -101,15 +103,29 @@ def test_a_bad_image_leaves_no_entry_behind(own_cache):
 
     with pytest.raises(RequestError, match="row 0"):
         cached_pixels(ENCODED, Transform(), refuse)
-    assert [file.suffix for file in own_cache.iterdir()] == [".lock"]
+    assert list(own_cache.iterdir()) == []
 
 
-def test_a_full_disk_costs_the_cache_and_not_the_run(decode, own_cache, monkeypatch):
+def test_a_full_disk_costs_the_cache_and_not_the_run(decode, own_cache, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**30))
     images = cached_pixels(ENCODED, Transform(), decode)
     assert decode.seen == []
     assert values(images) == [1, 2, 3, 4, 5]
     assert list(own_cache.glob("*.npy")) == []
+    assert f"The cache {own_cache} cannot be written (No space left on device)" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_is_met_before_the_images_are_decoded(decode, own_cache, monkeypatch):
+    """A page of a mapped file that finds no room would end the process with SIGBUS."""
+
+    def full(descriptor, offset, size):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    images = cached_pixels(ENCODED, Transform(), decode)
+    assert decode.seen == []
+    assert values(images) == [1, 2, 3, 4, 5]
+    assert list(own_cache.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written(decode, tmp_path, monkeypatch):

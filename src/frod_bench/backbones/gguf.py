@@ -12,8 +12,9 @@ from frod_bench.backbones.base import quiet
 from frod_bench.backbones.directory import file_digest, load_model, load_tokenizer
 from frod_bench.backbones.packaged import inside, package_folder, package_identity
 from frod_bench.backbones.skeleton import make_skeleton
-from frod_bench.disk_cache import cache_folder, exclusively, partial
+from frod_bench.disk_cache import cache_folder, exclusively
 from frod_bench.errors import RequestError
+from frod_bench.files import filling, refuse_link, save_text
 
 _SUM = "checksum.txt"
 
@@ -74,8 +75,7 @@ class GgufBackbone:
 
 
 def _expand(source: Path, file: str, directory: Path) -> None:
-    """Write the model and the tokenizer of a GGUF file as `save_pretrained` does; whole or not at all."""
-    made = partial(directory)
+    """Write the model and the tokenizer of a GGUF file as `save_pretrained` does, with a checksum over all of it."""
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
@@ -87,14 +87,12 @@ def _expand(source: Path, file: str, directory: Path) -> None:
     del expanded.config.quantization_config  # what is written is no longer quantised
     plain = AutoModelForCausalLM.from_config(expanded.config, dtype="float32", trust_remote_code=False)
     plain.load_state_dict(expanded.state_dict())
-    try:
+    refuse_link(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    with filling(directory) as made:
         plain.save_pretrained(made)
         tokenizer.save_pretrained(made)
-        (made / _SUM).write_text(_checksum(made))
-        shutil.rmtree(directory, ignore_errors=True)
-        made.replace(directory)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+        save_text(made / _SUM, _checksum(made))
 
 
 def _is_whole(directory: Path) -> bool:

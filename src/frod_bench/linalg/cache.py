@@ -16,8 +16,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from frod_bench.console import say
-from frod_bench.disk_cache import cache_folder, exclusively, partial
+from frod_bench.disk_cache import cache_folder, exclusively, say_not_kept, say_unreadable
 from frod_bench.errors import RunFailure
+from frod_bench.files import replacing
 from frod_bench.linalg.shapes import has_data
 
 Tensors = dict[str, Tensor]
@@ -61,22 +62,25 @@ def cached(
 
     Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed again, and
     one that `fits` not, whatever its checksum says; it may raise KeyError for a tensor that is not there. A cache that
-    cannot be written costs the next run its time and this one nothing, unless it `must_keep` them: then it raises
+    cannot be written costs the next run its time and this one a sentence, unless it `must_keep` them: then it raises
     RunFailure.
     """
     file = cache_directory() / f"{key}.safetensors"
-    with exclusively(file) as writable:
+    with exclusively(file) as hindrance:
         tensors = _read(file)
         if tensors is not None and not _fits(fits, tensors):
             say(f"{file} does not hold the decomposition of these weights. It is computed again.", sys.stderr)
             tensors = None
         if tensors is None:
             tensors = compute()
-            if not (writable and _write(file, tensors)) and must_keep:
+            hindrance = hindrance or _write(file, tensors)
+            if hindrance and must_keep:
                 raise RunFailure(
                     f"{file} cannot be written, and what was computed is lost; is the disk full? Make room, or let"
                     " FROD_BENCH_CACHE name another folder. The same command finds what was kept before."
                 )
+            if hindrance:
+                say_not_kept(file, hindrance)
         return tensors
 
 
@@ -92,21 +96,23 @@ def _read(file: Path) -> Tensors | None:
         with safe_open(file, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
             wanted = (stored.metadata() or {}).get(_CHECKSUM)
+    except PermissionError as error:
+        say_unreadable(file, error)
+        return None
     except (OSError, SafetensorError):
         return None
     return tensors if wanted == _checksum(tensors) else None
 
 
-def _write(file: Path, tensors: Tensors) -> bool:
-    made = partial(file)
+def _write(file: Path, tensors: Tensors) -> Exception | None:
+    """Keep the tensors; return why they could not be kept, or None."""
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(tensors, made, metadata={_CHECKSUM: _checksum(tensors)})
-        made.replace(file)
-    except (OSError, SafetensorError):
-        made.unlink(missing_ok=True)
-        return False
-    return True
+        with replacing(file) as made:
+            save_file(tensors, made, metadata={_CHECKSUM: _checksum(tensors)})
+    except (OSError, SafetensorError) as error:
+        return error
+    return None
 
 
 def _checksum(tensors: Tensors) -> str:

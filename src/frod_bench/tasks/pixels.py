@@ -1,6 +1,7 @@
 """Images that are decoded and resized once: kept on disk as they enter a batch, read from there ever after."""
 
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,7 +15,8 @@ import xxhash
 from PIL import Image
 from torch import Tensor
 
-from frod_bench.disk_cache import cache_folder, exclusively, partial
+from frod_bench.disk_cache import cache_folder, exclusively, say_not_kept, say_unreadable
+from frod_bench.files import replacing
 
 CENTER_CROPS = ("floor", "round")
 _SUM_BYTES = 8  # of the checksum behind every image
@@ -122,7 +124,8 @@ def cached_pixels(
     """Return the resized images, from the cache where the same bytes went through the same transform before.
 
     `decode` takes a row's number and bytes. Processes that ask for the same images at once wait for the one that
-    makes them. Where the cache cannot be written, for want of rights or of room, each look decodes anew.
+    makes them. Where the cache cannot be written, for want of rights or of room, a sentence says so and each look
+    decodes anew.
     """
 
     def resized(row: int, content: bytes) -> np.ndarray:
@@ -130,10 +133,13 @@ def cached_pixels(
 
     shape = (len(encoded), 3 * transform.size**2 + _SUM_BYTES)
     file = cache_folder("images") / f"{entry_key(encoded, transform.key)}.npy"
-    with exclusively(file) as writable:
+    with exclusively(file) as hindrance:
         stored = _read(file, shape)
-        if stored is None and writable and _write(file, shape, encoded, resized):
-            stored = _read(file, shape)
+        if stored is None:
+            hindrance = hindrance or _write(file, shape, encoded, resized)
+            stored = _read(file, shape) if hindrance is None else None
+        if hindrance is not None and stored is None:
+            say_not_kept(file, hindrance)
     decoded = DecodedPixels(encoded, resized)
     return decoded if stored is None else _Stored(stored, file, transform.size, decoded)
 
@@ -150,6 +156,9 @@ def entry_key(encoded: Sequence[bytes], options: str) -> str:
 def _read(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
     try:
         stored = np.load(file, mmap_mode="r", allow_pickle=False)
+    except PermissionError as error:
+        say_unreadable(file, error)
+        return None
     except (OSError, ValueError, EOFError):
         return None
     return stored if stored.shape == shape and stored.dtype == np.uint8 else None
@@ -157,24 +166,23 @@ def _read(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 def _write(
     file: Path, shape: tuple[int, int], encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]
-) -> bool:
-    """Write the images beside their place and move them there whole; return whether that could be done."""
+) -> OSError | None:
+    """Write the images beside their place and move them there whole; return why that could not be done, or None."""
     if shutil.disk_usage(file.parent).free < np.prod(shape) + _SPARE:
-        return False
-    made = partial(file)
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     try:
-        pixels = np.lib.format.open_memmap(made, mode="w+", dtype=np.uint8, shape=shape)
-        with ThreadPoolExecutor(_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
-            for row, image in enumerate(pool.map(lambda row: resized(row, encoded[row]), range(len(encoded)))):
-                pixels[row, :-_SUM_BYTES] = image.reshape(-1)
-                pixels[row, -_SUM_BYTES:] = np.frombuffer(_checksum(pixels[row, :-_SUM_BYTES]), dtype=np.uint8)
-        pixels.flush()
-        made.replace(file)
-    except OSError:
-        return False
-    finally:
-        made.unlink(missing_ok=True)
-    return True
+        with replacing(file) as made:
+            pixels = np.lib.format.open_memmap(made, mode="w+", dtype=np.uint8, shape=shape)
+            with made.open("rb+") as stream:  # a disk that fills up meanwhile would end the process without a word
+                os.posix_fallocate(stream.fileno(), 0, pixels.offset + pixels.nbytes)
+            with ThreadPoolExecutor(_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
+                for row, image in enumerate(pool.map(lambda row: resized(row, encoded[row]), range(len(encoded)))):
+                    pixels[row, :-_SUM_BYTES] = image.reshape(-1)
+                    pixels[row, -_SUM_BYTES:] = np.frombuffer(_checksum(pixels[row, :-_SUM_BYTES]), dtype=np.uint8)
+            pixels.flush()
+    except OSError as error:
+        return error
+    return None
 
 
 def _checksum(pixels: np.ndarray) -> bytes:
