@@ -34,3 +34,16 @@ def test_a_complete_surface_is_only_read(tmp_path):
     written = file.read_bytes()
     assert set(complete(file, POINTS, lambda missing: pytest.fail("computed again")).values()) == {float("inf")}
     assert file.read_bytes() == written
+
+
+@pytest.mark.parametrize("name", ["landscapes", "landscapes/after.csv"])
+def test_a_link_is_not_followed(tmp_path, name):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "after.csv").write_text("mine")
+    file = tmp_path / "run/landscapes/after.csv"
+    (tmp_path / "run" / name).parent.mkdir(parents=True)
+    (tmp_path / "run" / name).symlink_to(victim if name == "landscapes" else victim / "after.csv")
+    with pytest.raises(OSError, match="links are not followed"):
+        complete(file, POINTS, lambda missing: ((point, 1.0) for point in missing))
+    assert (victim / "after.csv").read_text() == "mine"

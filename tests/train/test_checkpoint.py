@@ -247,9 +247,11 @@ def test_deleting_leaves_what_is_not_ours(make_trainer, tmp_path):
     assert [file.name for file in (tmp_path / "shared").iterdir()] == ["notes.txt"]
 
 
-def test_a_folder_that_cannot_be_removed_stays(make_trainer, tmp_path):
-    (tmp_path / "scratch").mkdir()
+def test_a_link_is_left_alone_and_so_is_what_it_points_to(make_trainer, tmp_path):
+    save_checkpoint(tmp_path / "scratch", make_trainer(), {})
     (tmp_path / "checkpoints").symlink_to(tmp_path / "scratch")
-    save_checkpoint(tmp_path / "checkpoints", make_trainer(), {})
+    before = list((tmp_path / "scratch").iterdir())
     delete_checkpoints(tmp_path / "checkpoints")
-    assert list((tmp_path / "scratch").iterdir()) == []
+    with pytest.raises(OSError, match="links are not followed"):
+        save_checkpoint(tmp_path / "checkpoints", make_trainer(), {})
+    assert list((tmp_path / "scratch").iterdir()) == before and (tmp_path / "checkpoints").is_symlink()

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from frod_bench.files import refuse_link, replacing
 from frod_bench.landscape.surface import Point
 
 Surface = dict[Point, float]
@@ -24,8 +25,13 @@ def read(file: Path) -> Surface:
 def complete(
     file: Path, points: Iterable[Point], compute: Callable[[list[Point]], Iterator[tuple[Point, float]]]
 ) -> Surface:
-    """Return the loss at the points; what the file lacks is computed and written down as it comes."""
+    """Return the loss at the points; what the file lacks is computed and written down as it comes.
+
+    Raises OSError when the file cannot be written.
+    """
     points = [(float(f"{x:.6g}"), float(f"{y:.6g}")) for x, y in points]
+    for path in (file.parent, file):
+        refuse_link(path)
     known = read(file)
     missing = [point for point in points if point not in known]
     if missing:
@@ -42,9 +48,7 @@ def complete(
 
 def _rewrite(file: Path, known: Surface) -> None:
     """Put the file into order before it grows: a heading, and no line cut short."""
-    partial = file.with_name(f".{file.name}.tmp")
-    with partial.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(file) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_HEAD)
         writer.writerows([x, y, loss] for (x, y), loss in known.items())
-    partial.replace(file)

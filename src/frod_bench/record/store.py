@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from frod_bench.console import say
 from frod_bench.errors import RequestError
-from frod_bench.files import replacing
+from frod_bench.files import refuse_link, save_text
 from frod_bench.record.kinds import misfit
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord, loads_strict
@@ -25,7 +25,8 @@ class RunDirectory:
     """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl` and `record.json`, beside `checkpoints/` and `adapter/`.
 
     Every write goes to a temporary file of the same directory, reaches the disk, and then takes the place of
-    the old file, so a reader never sees half of one. Only the process that claimed the directory may write.
+    the old file, so a reader never sees half of one. Only the process that claimed the directory may write. The
+    directory may be a link, nothing in it is: a link would lead what is written and deleted here to somebody's files.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,11 +46,12 @@ class RunDirectory:
         Returns "completed" when that very run is already there (nothing is written), "resume" when it was
         begun or its record is damaged, which is then set aside, else "new" with an empty directory. `force`
         returns "new" too, unless it goes on with what it began itself, and what the same run left stays until `begin`.
-        Raises RequestError when another
-        process has the directory, or it cannot be written, holds another configuration, or is not empty and no run.
+        Raises RequestError when another process has the directory, or it cannot be written, holds a link or another
+        configuration, or is not empty and no run.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._refuse_links()
             self._lock.acquire()
             self._refuse_other(identity)
             self._sweep()
@@ -61,8 +63,10 @@ class RunDirectory:
             if state != "completed":
                 self._write_config(identity, config_yaml)
         except OSError as error:
+            named = self.path if error.filename is None else error.filename
             raise RequestError(
-                f"The run directory {self.path} cannot be written ({error.strerror}). Give another one with out=DIR."
+                f"The run directory {self.path} cannot be used: {named} cannot be written ({error.strerror}). Give"
+                " another one with out=DIR."
             ) from error
         return state
 
@@ -76,12 +80,16 @@ class RunDirectory:
         self._lock.release()
 
     def require_owned(self) -> None:
-        """Raise RunFailure when the claimed directory was removed, though another may be in its place."""
+        """Raise RunFailure when the claimed directory was removed, though another may be in its place.
+
+        Raises OSError when a link has come into it.
+        """
         self._lock.require()
+        self._refuse_links()
 
     def write_record(self, record: RunRecord) -> None:
         """Write `record.json`. Raises ValueError when the record is not valid or holds NaN or infinity."""
-        _write(self.record, record.to_json())
+        save_text(self.record, record.to_json())
 
     def digests(self) -> dict[str, str]:
         """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
@@ -164,6 +172,12 @@ class RunDirectory:
         """Return whether a forced run was interrupted here: what queues its command again must not begin it again."""
         return self.config.exists() and _FORCED in self.read_config() and not self.is_completed()
 
+    def _refuse_links(self) -> None:
+        """Raise OSError when anything that is written or deleted here is a link."""
+        for folder in (self.path, self.checkpoints, self.adapter, self.landscapes):
+            for entry in folder.iterdir() if folder.is_dir() else ():
+                refuse_link(entry)
+
     def _refuse_other(self, identity: str) -> None:
         advice = "Give another one with out=DIR, or delete it."
         held = self._held_identity()
@@ -190,12 +204,12 @@ class RunDirectory:
 
     def _sweep(self) -> None:
         """Remove what a killed process left half written."""
-        for pattern in (".*.tmp", "adapter/*.tmp", "checkpoints/*.tmp"):
+        for pattern in (".*.tmp", "adapter/*.tmp", "checkpoints/*.tmp", "landscapes/*.tmp"):
             for file in self.path.glob(pattern):
                 file.unlink()
 
     def _write_config(self, identity: str, config_yaml: str) -> None:
-        _write(self.config, f"{_IDENTITY_LINE}{identity}\n{config_yaml}")
+        save_text(self.config, f"{_IDENTITY_LINE}{identity}\n{config_yaml}")
 
     def _clear(self) -> None:
         for file in (self.record, self.metrics, self.losses):
@@ -228,14 +242,12 @@ def _read_lines(file: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
-    _write(file, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
+    save_text(file, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
 
 
 def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-
-
-def _write(file: Path, text: str) -> None:
-    with replacing(file) as partial:
-        partial.write_text(text, encoding="utf-8")
+    try:
+        with file.open("rb") as stream:
+            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    except PermissionError as error:
+        raise RequestError(f"{file} cannot be read ({error.strerror}). Ask its owner for chmod a+r.") from error

@@ -5,7 +5,6 @@ one. The one before the newest is kept, and read when the newest is damaged.
 """
 
 import contextlib
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,10 +18,12 @@ from torch.optim import Optimizer
 
 from frod_bench.console import say
 from frod_bench.errors import RequestError
+from frod_bench.files import refuse_link, replacing
 from frod_bench.ops.split import split_like, whole
 from frod_bench.train.trainer import Trainer
 
 _FILES = "[0-9][0-9][0-9][0-9][0-9][0-9]-*.pt"
+_FRESH = "new.tmp"  # a whole one that has no name of its own yet
 _KEPT = 2
 _BLOCK = 2**20
 
@@ -38,6 +39,7 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
     trainable, optimizer = trainer.adapted.trainable_state(), _whole_state(trainer.optimizer)
     if not accelerator.is_main_process:
         return
+    refuse_link(directory)
     directory.mkdir(exist_ok=True)
     state = {
         "trainable": trainable,
@@ -48,23 +50,15 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
         "random": states,
         "progress": progress,
     }
-    partial = directory / f"{os.getpid()}.tmp"
-    try:
-        with open(partial, "wb") as file:
-            stream = _Summed(file)
-            try:
-                torch.save(state, stream)
-            except RuntimeError as error:  # what torch makes of an error in writing
-                raise stream.error or error from None
-            file.flush()
-            os.fsync(file.fileno())
-        number = max((_number(file) for file in directory.glob(_FILES)), default=0) + 1
-        partial.replace(directory / f"{number:06d}-{stream.sum.hexdigest()}.pt")
-    except OSError as error:
-        error.filename = str(directory)  # which an error in writing does not name
-        raise
-    finally:
-        partial.unlink(missing_ok=True)
+    fresh = directory / _FRESH
+    with replacing(fresh) as partial, partial.open("wb") as file:
+        stream = _Summed(file)
+        try:
+            torch.save(state, stream)
+        except RuntimeError as error:  # what torch makes of an error in writing
+            raise stream.error or error from None
+    number = max((_number(file) for file in directory.glob(_FILES)), default=0) + 1
+    fresh.replace(directory / f"{number:06d}-{stream.sum.hexdigest()}.pt")
     for old in _newest_first(directory)[_KEPT:]:
         old.unlink()
 
@@ -99,8 +93,9 @@ def load_checkpoint(
 def delete_checkpoints(directory: Path) -> None:
     """Remove the checkpoints of a run that is complete, and their folder; what cannot be removed stays."""
     with contextlib.suppress(OSError):
-        for file in _newest_first(directory):
-            file.unlink()
+        refuse_link(directory)
+        for file in [*_newest_first(directory), directory / _FRESH]:
+            file.unlink(missing_ok=True)
         directory.rmdir()
 
 
