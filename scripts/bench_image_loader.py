@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader
 from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
+from frod_bench.files import replacing
 from frod_bench.tasks.base import TaskData
 from frod_bench.tasks.selection import subset
 from frod_bench.tasks.sources.local import LocalSource
@@ -104,7 +105,7 @@ def main() -> None:
     arguments = parser.parse_args()
     table = [measure(name, arguments.root) for name in TASKS]
     arguments.to.parent.mkdir(parents=True, exist_ok=True)
-    with arguments.to.open("w", newline="") as file:
+    with replacing(arguments.to) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(table[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)

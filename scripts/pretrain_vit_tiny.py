@@ -28,6 +28,7 @@ from frod_bench.backbones.clip_tower import PatchMeanClassifier
 from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.backbones.vit import ASSETS, make_tower
 from frod_bench.config.paths import config_dir
+from frod_bench.files import replacing, save_text
 
 SETTINGS = {
     "seed": 0,
@@ -132,8 +133,9 @@ def main() -> None:
     }
     arguments.to.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.half().contiguous() for name, tensor in model.vision_model.state_dict().items()}
-    save_file(weights, arguments.to / "model.safetensors", metadata={"format": "pt"})
-    (arguments.to / "training.json").write_text(json.dumps(result, indent=2) + "\n")
+    with replacing(arguments.to / "model.safetensors") as partial:
+        save_file(weights, partial, metadata={"format": "pt"})
+    save_text(arguments.to / "training.json", json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
 
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
+from frod_bench.files import replacing
 from frod_bench.methods import make_method
 
 ROWS = {"glue": (1000, 1500), "vision": (600, 400)}  # that train, that judge
@@ -73,8 +74,10 @@ def divide(task: str, root: Path, out: Path) -> Path:
     place, (train, judge) = Path(values["repo"], values["config"]), ROWS[values["suite"]]
     rows = pq.read_table(root / place / f"{values['train_split']}.parquet")
     (out / "data" / place).mkdir(parents=True, exist_ok=True)
-    pq.write_table(rows.slice(0, train), out / "data" / place / f"{values['train_split']}.parquet")
-    pq.write_table(rows.slice(train, judge), out / "data" / place / f"{values['eval_splits'][0]}.parquet")
+    parts = {values["train_split"]: rows.slice(0, train), values["eval_splits"][0]: rows.slice(train, judge)}
+    for split, part in parts.items():
+        with replacing(out / "data" / place / f"{split}.parquet") as partial:
+            pq.write_table(part, partial)
     return out / "data"
 
 

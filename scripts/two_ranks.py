@@ -19,6 +19,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from frod_bench.files import save_text
 from frod_bench.methods import method_names
 from frod_bench.record import StoredRun, environment, find_records
 
@@ -85,8 +86,8 @@ def main() -> int:
     if arguments.to is not None:
         arguments.to.mkdir(parents=True, exist_ok=True)
         name = "two_ranks_shard" if arguments.shard else "two_ranks"
-        (arguments.to / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        (arguments.to / f"{name}.md").write_text(text, encoding="utf-8")
+        save_text(arguments.to / f"{name}.json", json.dumps(result, indent=2) + "\n")
+        save_text(arguments.to / f"{name}.md", text)
     return int(any(r["largest_relative_difference"] > TOLERANCE or r["metrics_that_differ"] for r in rows))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.errors import RequestError
+from frod_bench.files import filling
 from frod_bench.runs.stored import stored_adapter, stored_config, stored_doubt
 
 _EXAMPLES = """\
@@ -49,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
+    from safetensors import SafetensorError
+
     from frod_bench.config.instantiate import build  # these take seconds, and a wrong request is told before
     from frod_bench.methods import load_adapter
     from frod_bench.runs.quiet import quiet_in_logs
@@ -60,10 +63,10 @@ def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> P
     try:
         if form == "peft":
             return adapted.save(folder, format="peft")
-        folder.mkdir(parents=True, exist_ok=True)
         _save_model(adapted.merge().eval(), backbone.processor(), folder)
-    except OSError as error:
-        raise RequestError(f"{folder} cannot be written ({error.strerror}). Give another --to.") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(f"{folder} cannot be written ({reason}). Give another --to.") from error
     return folder
 
 
@@ -87,9 +90,10 @@ def _classes(adapter: Path) -> int | None:
 def _save_model(model: Any, processor: Any, folder: Path) -> None:
     from safetensors.torch import save_model
 
-    if hasattr(model, "save_pretrained"):
-        model.save_pretrained(folder)
-    else:
-        save_model(model, str(folder / "model.safetensors"))
-    if hasattr(processor, "save_pretrained"):
-        processor.save_pretrained(folder)
+    with filling(folder) as made:
+        if hasattr(model, "save_pretrained"):
+            model.save_pretrained(made)
+        else:
+            save_model(model, str(made / "model.safetensors"))
+        if hasattr(processor, "save_pretrained"):
+            processor.save_pretrained(made)

@@ -39,7 +39,8 @@ def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> c
     """Return the loss surface of a run before or after training; what its directory lacks is computed.
 
     `together` points share a forward pass, by default 16 on an accelerator and 1 on a CPU. Raises RequestError when
-    the adapter or the data is not there any more, or the method has no weights of its own to move.
+    the adapter or the data is not there any more, the method has no weights of its own to move, or the directory cannot
+    be written.
     """
     file = RunDirectory(run.path).landscapes / f"{state}_{plane.name}.csv"
     points = grid(plane.points, plane.span)
@@ -54,7 +55,13 @@ def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> c
         with tqdm(total=len(points), initial=done, desc=label, unit="point", disable=None) as bar:
             yield from losses(model, weights, batches, missing, plane.seed, size, bar.update)
 
-    return cache.complete(file, points, compute)
+    try:
+        return cache.complete(file, points, compute)
+    except OSError as error:
+        raise RequestError(
+            f"{file}, where a loss surface is kept, cannot be written ({error.strerror}). Make room, or copy the run to"
+            " a folder that you can write."
+        ) from error
 
 
 def _rebuild(path: Path, state: str, device: torch.device) -> tuple[torch.nn.Module, Weights, TaskData]:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from frod_bench.errors import RequestError
+from frod_bench.files import save_text
 
 
 @contextmanager
@@ -23,7 +24,7 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in zip(files, texts.values(), strict=True):
-            file.write_text(text, encoding="utf-8")
+            save_text(file, text)
     return files
 
 

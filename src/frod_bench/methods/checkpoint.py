@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from frod_bench.errors import RequestError
-from frod_bench.files import replacing
+from frod_bench.files import replacing, save_text
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
@@ -27,8 +27,7 @@ def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[s
             save_file(tensors, partial, metadata={"format": "pt"})
         except SafetensorError as error:  # the library's wrapping of what the system says
             raise OSError(errno.EIO, str(error)) from error
-    with replacing(directory / _CONFIG) as partial:
-        partial.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    save_text(directory / _CONFIG, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from frod_bench.files import replacing
 from frod_bench.record import RunDirectory
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
@@ -115,7 +116,7 @@ def _common(seeds: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write(file: Path, drawn: list[Curve]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(file) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["source", "what", "method", "seed", "step", "value"])
         for c in drawn:

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from frod_bench.errors import RequestError
+from frod_bench.files import replacing
 from frod_bench.record import StoredRun
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.variants import settings
@@ -110,7 +111,7 @@ def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
     figure.supxlabel(fill(title, int(18 * width)), fontsize=7)
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "figure6.csv"
-    with data.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Point)], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(point) for point in found)

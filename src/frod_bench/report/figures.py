@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from frod_bench.report.style import legend, looks, polish
+from frod_bench.report.style import legend, looks, polish, save_picture
 from frod_bench.report.summary import Row, Section
 
 
@@ -31,7 +31,7 @@ def learning_curves(sections: list[Section], path: str | Path) -> None:
         _draw(axes[1], rows, styles, "training loss", lambda row, line: line.get("train_loss"))
     legend(figure, methods)
     figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
-    figure.savefig(path, dpi=200)
+    save_picture(figure, Path(path), dpi=200)
 
 
 def _score(row: Row, line: dict[str, Any]) -> float | None:

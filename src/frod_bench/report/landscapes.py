@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from frod_bench.files import replacing
 from frod_bench.report.style import save
 
 Surface = Mapping[tuple[float, float], float]
@@ -46,7 +47,7 @@ def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -
     figure.supxlabel(f"steps along two random directions, in units of each filter's norm\n{title}", fontsize=7)
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / f"{name}.csv"
-    with data.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["panel", "x", "y", "loss"])
         writer.writerows(

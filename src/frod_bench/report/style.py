@@ -8,6 +8,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from frod_bench.files import replacing
+
 # Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Lists of 6, 7 and 5: the same look comes back only after 210 names.
@@ -46,9 +48,15 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write the figure as PNG and SVG into the folder, without a date, and return both files."""
     files = [folder / f"{name}.png", folder / f"{name}.svg"]
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same picture is the same file
-        figure.savefig(files[0], dpi=200)
-        figure.savefig(files[1], metadata={"Date": None})
+        save_picture(figure, files[0], dpi=200)
+        save_picture(figure, files[1], metadata={"Date": None})
     return files
+
+
+def save_picture(figure: Figure, file: Path, **options: Any) -> None:
+    """Write the figure into the file, in the format that its suffix names."""
+    with replacing(file) as partial:
+        figure.savefig(partial, format=file.suffix[1:], **options)
 
 
 def _look(index: int) -> dict[str, Any]:

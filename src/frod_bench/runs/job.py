@@ -18,6 +18,7 @@ from frod_bench.config.checks import check_config, check_finite
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
+from frod_bench.files import save_text
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.runs.complete import label, say_complete
@@ -101,7 +102,7 @@ def _run_claimed(
                 if not run.is_completed():  # else this came after its end, or before a forced run was begun
                     run.write_record(record)
                 if not isinstance(error, RunFailure):
-                    (run.path / _TRACEBACK).write_text(redact(traceback.format_exc()))
+                    save_text(run.path / _TRACEBACK, redact(traceback.format_exc()))
         raise failure from error
     return record.objective
 
