@@ -23,7 +23,13 @@ _PARTS = {
     "samples": {"train": int, "eval": int},
     "time": {"init_s": float, "train_s": float, "eval_s": float},
     "memory": {"peak_bytes": int | None, "kind": str},
-    "environment": {"packages": {str: str | None}, "device": str, "commit": str | None, "dirty": bool | None},
+    "environment": {
+        "packages": {str: str | None},
+        "device": str,
+        "commit": str | None,
+        "dirty": bool | None,
+        "segments?": list,
+    },
     "data": {"source": str, "note?": str, "cut?": str},
     "initialisation": {},
     "files": {str: str},
@@ -51,9 +57,9 @@ class RunRecord:
     `best` and `final` are `{value, epoch, metrics}`, None before the first evaluation; `value` is the primary
     metric on the evaluation split, a fraction. `final` is the last epoch, `best` the one with the best value, or
     with `selection` holdout the best on the hold-out. `params.pct_of_backbone` is a percentage, times end in `_s`,
-    memory is in bytes. `initialisation` holds the facts a method reports about its start, `files` the digests of what
-    the run left beside its record, by path. The parts with a default are filled in while a run goes on; a completed
-    record has all of them.
+    memory is in bytes. `environment.segments` says which part of the run was computed with what. `initialisation` holds
+    the facts a method reports about its start, `files` the digests of what the run left beside its record, by path. The
+    parts with a default are filled in while a run goes on; a completed record has all of them.
     """
 
     method: str

@@ -29,6 +29,7 @@ from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.checkpoint import delete_checkpoints
 from frod_bench.train.device import device_name, total_memory
 from frod_bench.train.fit import fit
+from frod_bench.train.machine import threads_of
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.out_of_memory import is_out_of_memory
 from frod_bench.train.settings import TrainSettings
@@ -84,8 +85,11 @@ def _run_claimed(
     if main:
         say(f"{label(config)} -> {run.path}")
     record = _new_record(config)
+    segments = _segments(run, accelerator) if state == "resume" else []
+    record.environment = {"segments": segments}
     try:
-        _run(config, parts, accelerator, run, record, resume=state == "resume")
+        with threads_of(segments, accelerator):
+            _run(config, parts, accelerator, run, record, resume=state == "resume")
     except RequestError:
         if main and not run.record.exists():
             run.config.unlink(missing_ok=True)  # so that the corrected request can have the directory
@@ -122,6 +126,16 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
     if isinstance(state := broadcast_object_list(outcome)[0], RequestError):
         raise state
     return state
+
+
+def _segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[str, Any]]:
+    """Return what the run was computed with so far, as its record says; [] where that is lost or older."""
+    found: list[Any] = [[]]
+    if accelerator.is_main_process:
+        with contextlib.suppress(RequestError):
+            stored = run.read_record().environment.get("segments") or []
+            found = [[segment for segment in stored if isinstance(segment, dict)]]
+    return broadcast_object_list(found)[0]
 
 
 def make_parts(config: dict[str, Any]) -> Parts:
@@ -175,7 +189,7 @@ def _run(
     record.params = _count(adapted, sum(sizes.values()), body)
     record.samples, record.data = data.samples, data.provenance
     record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
-    record.environment = environment(device_name(accelerator.device))
+    record.environment |= environment(device_name(accelerator.device))
     trainer = Trainer(adapted, data, parts.settings, seed, accelerator)
     record.time = {"init_s": time.perf_counter() - start}
     if accelerator.is_main_process and not resume:

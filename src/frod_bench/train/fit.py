@@ -17,6 +17,7 @@ from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
 from frod_bench.train.interrupt import StopWish
+from frod_bench.train.machine import differences, machine, with_segment
 from frod_bench.train.memory import peak_memory
 from frod_bench.train.prediction import Found
 from frod_bench.train.progress import Progress
@@ -25,6 +26,7 @@ from frod_bench.train.trainer import TrainedEpoch, Trainer
 
 _ASK_EVERY = 10  # batches between two looks of several processes at what the others wish
 _SAVE, _STOP = 1, 2
+_OTHER_BITS = "its last bits may differ from those of a run that was never interrupted."
 
 
 @dataclass
@@ -45,6 +47,7 @@ class _Done:
     losses: list[list[float]] = field(default_factory=list)  # of the steps, a list an epoch
     batches: dict[str, int] = field(default_factory=dict)  # as memory has allowed them
     origin: dict[str, Any] = field(default_factory=dict)  # the rows and weights that it began with
+    segments: list[dict[str, Any]] = field(default_factory=list)  # which part was computed with what
     adapter: dict[str, str] = field(default_factory=dict)  # digests of its files, of the selected epoch
 
     @property
@@ -74,11 +77,17 @@ def fit(
     trainer.batches |= done.batches
     done.origin = _same_origin(done.origin, record, run)
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
+    here = machine(trainer.accelerator)
+    other = differences(done.segments, here)
+    record.environment["segments"] = done.segments = with_segment(done.segments, here, done.epochs + 1, steps_done + 1)
     if main:
         run.write_metrics(done.lines)
         run.write_losses(done.losses)
+        run.write_record(record)
         if steps_done:
             say(_going_on(done, settings.epochs))
+        if other:
+            say(f"The run goes on with other means than before ({'; '.join(other)}): {_OTHER_BITS}")
     if done.at_selected:
         _save_adapter(trainer, run, done)  # the end may have come between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)

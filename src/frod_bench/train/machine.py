@@ -1,0 +1,67 @@
+"""What a run is computed with, as far as its last bits depend on it, and which part of the run with what."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from frod_bench.console import say
+
+
+def machine(accelerator: Accelerator) -> dict[str, Any]:
+    """Return the device, on a CPU with its threads, model and instruction set, the processes, and torch's version."""
+    found = {"processes": accelerator.num_processes, "torch": str(torch.__version__)}
+    if accelerator.device.type == "cuda":
+        return {"device": torch.cuda.get_device_name(accelerator.device)} | found
+    own = {"device": "cpu", "threads": torch.get_num_threads(), "cpu": _cpu()}
+    return own | {"instructions": torch.backends.cpu.get_cpu_capability()} | found
+
+
+def with_segment(segments: list[dict[str, Any]], here: dict[str, Any], epoch: int, step: int) -> list[dict[str, Any]]:
+    """Return the segments of a run that is now computed on the machine `here`, from that epoch and step on.
+
+    A segment is `{from_epoch, from_step}` and a machine; both count from 1 as the metrics do, and the step is that of
+    the whole run.
+    """
+    if segments and not differences(segments, here):
+        return segments
+    return [*segments, {"from_epoch": epoch, "from_step": step} | here]
+
+
+def differences(segments: list[dict[str, Any]], here: dict[str, Any]) -> list[str]:
+    """Return what is other here than in the last segment, each in words; [] without a segment."""
+    last = {key: value for key, value in segments[-1].items() if not key.startswith("from_")} if segments else here
+    keys = [key for key in here | last if last.get(key) != here.get(key)]
+    return [f"{key}: {last.get(key, 'none')}, now {here.get(key, 'none')}" for key in keys]
+
+
+@contextlib.contextmanager
+def threads_of(segments: list[dict[str, Any]], accelerator: Accelerator) -> Iterator[None]:
+    """Compute with as many threads as the last of the segments inside the block, where this machine has the cores."""
+    before, wanted = torch.get_num_threads(), segments[-1].get("threads") if segments else None
+    if accelerator.device.type != "cpu" or not isinstance(wanted, int) or not 0 < wanted <= _cores():
+        wanted = before
+    if wanted != before and accelerator.is_main_process:
+        say(f"The run was begun with threads={wanted} and goes on so, not with {before}: its last bits depend on that.")
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
