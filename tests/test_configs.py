@@ -103,7 +103,7 @@ def test_the_recipe_is_looked_up_from_the_particular_to_the_general(compose):
 )
 def test_images_are_cut_as_the_code_of_the_protocol_does(compose, profile, protocol, center_crop):
     config = compose(task="vision/cars", profile=profile, protocol=protocol)
-    assert plain(config)["task"]["center_crop"] == center_crop
+    assert resolve(config)["task"]["center_crop"] == center_crop
 
 
 def test_a_data_root_makes_the_source_local(compose):

@@ -5,7 +5,7 @@ from math import ceil, sqrt
 import pytest
 import torch
 import yaml
-from frod_bench.cli.paths import config_dir
+from frod_bench.config.paths import config_dir
 from peft import PeftModel
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, get_cosine_schedule_with_warmup
