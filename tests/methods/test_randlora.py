@@ -5,11 +5,11 @@ from math import ceil, sqrt
 import pytest
 import torch
 import yaml
-from frod_bench.config.paths import config_dir
 from peft import PeftModel
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification, get_cosine_schedule_with_warmup
 
+from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter
 from frod_bench.methods.peft_base import tuner_layers

@@ -75,7 +75,7 @@ def test_only_common_seeds_are_paired(store):
     assert found.difference == pytest.approx(0.015)
     assert found.interval == pytest.approx((0.01, 0.02))
     assert found.p == pytest.approx(0.5)
-    assert comparisons(section, "final")[0].difference == 0.0
+    assert next(comparisons(section, "final")).difference == 0.0
 
 
 def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
@@ -84,7 +84,7 @@ def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
         *(store("lora", "glue/rte", seed, best=0.6) for seed in range(3)),
         store("frod", "glue/sst2", best=0.8), store("lora", "glue/sst2", best=0.9),
     )  # fmt: skip
-    over_all = comparisons(section, "best")[-1]
+    *_, over_all = comparisons(section, "best")
     assert (over_all.task, over_all.pairs) == (ALL_TASKS, 2)
     assert over_all.difference == pytest.approx(0.0)
 

@@ -103,7 +103,8 @@ def bench_scaling(
     sizes = list(map(Size, backbones or map(registered_backbone, NAMES)))
     points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
     groups_of = {size.name: size.groups() for size in sizes}
-    measured_groups = dict.fromkeys(group for size in sizes if size.hidden <= measured_to for group in groups_of[size.name])
+    small = [size.name for size in sizes if size.hidden <= measured_to]
+    measured_groups = dict.fromkeys(group for name in small for group in groups_of[name])
     timed = {group: _time_decomposition(*group, progress) for group in measured_groups}
     points += timed.values()
     fit = _fit(points)

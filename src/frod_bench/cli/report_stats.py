@@ -19,14 +19,15 @@ def main(argv: list[str]) -> int:
     """Print the statistics of the runs below the folders; with `--to`, write them as well."""
     arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
-    from frod_bench.report.statistics_tables import to_csv, to_markdown, to_text  # scipy takes a second
+    from frod_bench.report.statistics_tables import statistics, to_csv, to_markdown, to_text  # scipy takes a second
 
     if not summary.sections:
         raise RequestError("No run there is complete, so there is nothing to count.")
-    print(to_text(summary), end="")
+    found = statistics(summary)
+    print(to_text(found), end="")
     if arguments.to is not None:
-        texts = {"statistics.md": to_markdown(summary)}
-        texts |= {f"statistics_{name}.csv": text for name, text in to_csv(summary).items()}
+        texts = {"statistics.md": to_markdown(found)}
+        texts |= {f"statistics_{name}.csv": text for name, text in to_csv(found).items()}
         say_written(write_texts(arguments.to, texts))
     return 0
 

@@ -88,7 +88,7 @@ def _differing_keys(run: StoredRun, cells: list[Cell]) -> list[str]:
 
 def _data(settings: dict[str, Any]) -> Data:
     limits = (f"{key} {settings[f'data.{key}']}" for key in ("max_train", "max_eval") if f"data.{key}" in settings)
-    return (settings["data.source"], *limits)
+    return (str(settings.get("data.source")), *limits)
 
 
 def _reason(run: StoredRun) -> str:

@@ -1,5 +1,7 @@
 """The runs below a folder, read and checked."""
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,11 @@ from frod_bench.record.store import RunDirectory
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run found on disk: its directory, its record and its metrics, a line an epoch."""
+    """A run found on disk: its directory, its record and its metrics, a line an epoch, read anew each time."""
 
     path: Path
     record: RunRecord
-    metrics: list[dict[str, Any]]
+    metrics: Sequence[dict[str, Any]]
 
 
 @dataclass
@@ -29,13 +31,26 @@ class FoundRuns:
 def find_records(root: str | Path) -> FoundRuns:
     """Read every run at or below the folder `root`. A broken run is returned as such, not raised."""
     found = FoundRuns()
-    for file in sorted(Path(root).rglob("record.json")):
-        directory = RunDirectory(file.parent)
+    for path in sorted(_folders_of_runs(Path(root))):
+        directory = RunDirectory(path)
         try:
-            run = StoredRun(directory.path, directory.read_record(), directory.read_metrics())
-            directory.verify(run.record)
+            record = directory.read_record()
+            directory.verify(record)
+            found.runs.append(StoredRun(path, record, directory.stream_metrics()))
         except RequestError as error:
-            found.broken.append((directory.path, str(error)))
-        else:
-            found.runs.append(run)
+            found.broken.append((path, str(error)))
     return found
+
+
+def _folders_of_runs(root: Path) -> Iterator[Path]:
+    """Yield the folders that hold a `record.json`, links to folders not followed, however deep they lie."""
+    todo = [root]
+    while todo:
+        folder = todo.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:  # not for us to read, or gone by now
+            continue
+        todo += [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        if any(entry.name == "record.json" for entry in entries):
+            yield folder

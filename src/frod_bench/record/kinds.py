@@ -2,9 +2,10 @@
 
 from typing import Any, get_args
 
+from frod_bench.reading import LARGEST
+
 Kind = Any  # str, bool, int, float, list, `… | None`, or a dict of kinds as `misfit` describes
 
-_LARGEST = 1e100  # in size: sums, squares and percentages of such numbers are still finite
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 
 
@@ -43,4 +44,4 @@ def _fits(value: Any, kind: Kind) -> bool:
         return bool in kinds
     if float in kinds:
         kinds += (int,)
-    return isinstance(value, kinds) and not (isinstance(value, int | float) and abs(value) > _LARGEST)
+    return isinstance(value, kinds) and not (isinstance(value, int | float) and abs(value) > LARGEST)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from frod_bench.errors import RequestError
+from frod_bench.reading import parse_json
 from frod_bench.record.identity import IDENTITY_VERSION
 from frod_bench.record.kinds import misfit
 
@@ -113,25 +114,13 @@ class RunRecord:
     def from_json(cls, text: str, where: str = "record.json") -> "RunRecord":
         """Read a record back; `where` names the file in the RequestError that a broken or edited one raises."""
         try:
-            content = loads_strict(text)
+            content = parse_json(text)
             problem = _unseal(content) or _problem(content)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             problem = f"it is not JSON ({error})"
         if problem:
             raise RequestError(f"{where} is not a run record of schema {SCHEMA}: {problem}.")
         return cls(**content)
-
-
-def loads_strict(text: str) -> Any:
-    """Parse JSON. Raises ValueError also for NaN, Infinity and half a character, which Python's parser would accept."""
-
-    def reject(word: str) -> None:
-        raise ValueError(f"{word} is no JSON number")
-
-    content = json.loads(text, parse_constant=reject)
-    if r"\ud" in text.lower():  # an escape that may stand for half a character, which nothing can print
-        json.dumps(content, ensure_ascii=False).encode()
-    return content
 
 
 def _digest(content: dict[str, Any]) -> str:

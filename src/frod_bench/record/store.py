@@ -1,7 +1,6 @@
 """The directory of a run: who may write into it, and files that are either whole or absent."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 import sys
@@ -12,9 +11,11 @@ from typing import Any, Literal
 from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.files import refuse_link, save_text
+from frod_bench.reading import LINES, file_digest, read_text
 from frod_bench.record.kinds import misfit
+from frod_bench.record.lines import JsonLines
 from frod_bench.record.lock import DirectoryLock
-from frod_bench.record.schema import LOSSES, METRICS, RunRecord, loads_strict
+from frod_bench.record.schema import LOSSES, METRICS, RunRecord
 
 _IDENTITY_LINE = "# identity: "
 _ADAPTER = "adapter/"
@@ -93,7 +94,7 @@ class RunDirectory:
 
     def digests(self) -> dict[str, str]:
         """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
-        return self._digests([self.config, self.metrics, self.losses]) | self.adapter_digests()
+        return self._own_digests() | self.adapter_digests()
 
     def adapter_digests(self) -> dict[str, str]:
         """Return "sha256:" and the digest of all files of `adapter/`, by path."""
@@ -101,7 +102,7 @@ class RunDirectory:
 
     def read_record(self) -> RunRecord:
         """Read `record.json`. Raises RequestError when it is missing or broken."""
-        return RunRecord.from_json(_read(self.record), where=str(self.record))
+        return RunRecord.from_json(read_text(self.record), where=str(self.record))
 
     def completed(self) -> RunRecord | None:
         """Return the record of a complete run, None of one that is not. Raises RequestError for what was damaged."""
@@ -127,7 +128,11 @@ class RunDirectory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, none without it. Raises RequestError for a broken one."""
-        return _read_lines(self.metrics, METRICS)
+        return list(self.stream_metrics())
+
+    def stream_metrics(self) -> JsonLines:
+        """Return what `read_metrics` does, however long it is, in the memory of one line."""
+        return JsonLines(self.metrics, METRICS)
 
     def write_losses(self, epochs: list[list[float]]) -> None:
         """Write the training loss of every step to six digits, a list an epoch. Raises ValueError for NaN, infinity."""
@@ -136,11 +141,14 @@ class RunDirectory:
 
     def read_losses(self) -> list[float]:
         """Return the training loss of every step, none without `losses.jsonl`. Raises RequestError for a broken one."""
-        return [loss for line in _read_lines(self.losses, LOSSES) for loss in line["losses"]]
+        losses = [loss for line in JsonLines(self.losses, LOSSES) for loss in line["losses"]]
+        if problem := next(filter(None, (misfit(loss, float, "a loss") for loss in losses)), None):
+            raise RequestError(f"{self.losses} is broken: {problem}.")
+        return losses
 
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""
-        return _read(self.config)
+        return read_text(self.config)
 
     def _state(self) -> Literal["resume", "completed"]:
         try:
@@ -158,7 +166,7 @@ class RunDirectory:
         An `adapter` that is not there at all was cleared away, which is no damage.
         """
         adapter = adapter and self.adapter.exists()
-        there = self.digests() if adapter else self._digests([self.config, self.metrics, self.losses])
+        there = self.digests() if adapter else self._own_digests()
         for name, digest in record.files.items():
             if there.get(name) != digest and (adapter or not name.startswith(_ADAPTER)):
                 how = "was edited or damaged, it is not the file" if name in there else "is not there, the file"
@@ -192,15 +200,18 @@ class RunDirectory:
 
     def _held_identity(self) -> str | None:
         if self.config.exists():
-            first = _read(self.config).partition("\n")[0]
+            first = read_text(self.config).partition("\n")[0]
             if first.startswith(_IDENTITY_LINE):
                 return first.removeprefix(_IDENTITY_LINE)
         return self.read_record().identity if self.record.exists() else None
 
-    def _digests(self, files: Iterable[Path]) -> dict[str, str]:
+    def _own_digests(self) -> dict[str, str]:
+        return self._digests([self.config, self.metrics, self.losses], LINES)
+
+    def _digests(self, files: Iterable[Path], limit: int | None = None) -> dict[str, str]:
         # names with a dot are left by tools
         kept = (file for file in files if file.is_file() and not file.name.startswith("."))
-        return {file.relative_to(self.path).as_posix(): _digest(file) for file in kept}
+        return {file.relative_to(self.path).as_posix(): file_digest(file, limit) for file in kept}
 
     def _sweep(self) -> None:
         """Remove what a killed process left half written."""
@@ -219,35 +230,5 @@ class RunDirectory:
                 shutil.rmtree(folder)
 
 
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{file} cannot be read ({error}).") from error
-
-
-def _read_lines(file: Path, kind: dict[str, Any]) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    lines = []
-    for number, text in enumerate(_read(file).splitlines(), start=1):
-        try:
-            lines.append(loads_strict(text))
-            problem = misfit(lines[-1], kind, "it")
-        except (ValueError, RecursionError) as error:
-            problem = str(error)
-        if problem:
-            raise RequestError(f"{file} is broken: line {number} is not that of an epoch ({problem}).")
-    return lines
-
-
 def _write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
     save_text(file, "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines))
-
-
-def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-    except PermissionError as error:
-        raise RequestError(f"{file} cannot be read ({error.strerror}). Ask its owner for chmod a+r.") from error

@@ -179,8 +179,9 @@ def _score(run: StoredRun, epoch: int | None) -> float | None:
     """Return the score in percent at `epoch`, without one at the selected epoch; None where it was not reached."""
     if epoch is None:
         return 100 * run.record.selected["value"]
-    found = [line for line in run.metrics if line["epoch"] == epoch]
-    return 100 * found[0]["eval"][run.record.metric["name"]] if found else None
+    found = next((line for line in run.metrics if line["epoch"] == epoch), {})
+    score = (found.get("eval") or {}).get(run.record.metric["name"])
+    return None if score is None else 100 * score
 
 
 def _sampling_error(runs: list[StoredRun], scores: list[float]) -> float:

@@ -4,13 +4,15 @@ Scores are fractions, and higher is better. Two methods are compared on the same
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from scipy.stats import bootstrap, permutation_test, rankdata
+from scipy.stats import rankdata
 
 from frod_bench.record import StoredRun
 from frod_bench.report.summary import Row, Section, Spread
@@ -23,6 +25,8 @@ _DECIMALS = 12  # of a mean that is compared with others: sums that are equal ca
 _EXACT_UP_TO = 16  # pairs; 2^16 sign changes are enumerated, beyond that so many are drawn
 _RESAMPLES = 2**_EXACT_UP_TO - 1
 _BOOTSTRAP_RESAMPLES = 9999
+_ROUNDING = 1e-12  # sums that are equal can differ in the last bits
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -89,17 +93,14 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
     With few values it is narrow rather than safe: three seeds cannot say more than their own range.
     """
     values = np.asarray(list(values), dtype=float)
-    if len(values) < 2:
+    n = len(values)
+    if n < 2:
         return None
-    result = bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=_BOOTSTRAP_RESAMPLES,
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return float(result.confidence_interval.low), float(result.confidence_interval.high)
+    rng = np.random.default_rng(0)
+    means = [values[rng.integers(0, n, (rows, n))].mean(axis=1) for rows in _blocks(_BOOTSTRAP_RESAMPLES, n)]
+    tail = (1 - level) / 2
+    low, high = np.percentile(np.concatenate(means), [100 * tail, 100 * (1 - tail)])
+    return float(low), float(high)
 
 
 def paired_p(differences: Iterable[float]) -> float | None:
@@ -108,18 +109,29 @@ def paired_p(differences: Iterable[float]) -> float | None:
     All 2^n sign changes are counted up to n = 16, so that p is at least 2^(1 - n); beyond that 65,535 are drawn.
     """
     differences = np.asarray(list(differences), dtype=float)
-    if len(differences) < 2:
+    n = len(differences)
+    if n < 2:
         return None
-    exact = len(differences) <= _EXACT_UP_TO
-    result = permutation_test(
-        (differences,),
-        lambda x, axis: np.round(np.mean(x, axis=axis), _DECIMALS),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=math.inf if exact else _RESAMPLES,
-        rng=np.random.default_rng(0),
-    )
-    return min(1.0, float(result.pvalue))
+    least = abs(differences.mean()) - _ROUNDING  # of a mean that counts as as far from 0
+    if n <= _EXACT_UP_TO:
+        return float(np.mean(np.abs(_all_signs(n) @ differences) / n >= least))
+    rng = np.random.default_rng(0)
+    signs = (rng.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1 for rows in _blocks(_RESAMPLES, n))
+    far = sum(int(np.sum(np.abs(drawn @ differences) / n >= least)) for drawn in signs)
+    return (far + 1) / (_RESAMPLES + 1)
+
+
+@cache
+def _all_signs(n: int) -> np.ndarray:
+    """Return every change of n signs, [2^n, n]."""
+    return 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+
+
+def _blocks(rows: int, n: int) -> Iterator[int]:
+    """Divide `rows` draws of n numbers so that no array is much larger than `_BLOCK` numbers."""
+    at_once = max(1, _BLOCK // n)
+    for start in range(0, rows, at_once):
+        yield min(at_once, rows - start)
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
@@ -142,32 +154,34 @@ def estimates(section: Section, score: Score) -> list[Estimate]:
     return found
 
 
-def comparisons(section: Section, score: Score, method: str = "frod") -> list[Comparison]:
-    """Return every variant of `method` against every other method: by task, then over the tasks both have.
+def comparisons(section: Section, score: Score, method: str = "frod") -> Iterator[Comparison]:
+    """Yield every variant of `method` against every other method: by task, then over the tasks both have.
 
     Over tasks, one pair is the difference of the task's means over the common seeds: tasks are the sample there.
     """
     own = list(dict.fromkeys(row.method for row in section.rows if _name(row) == method))
     others = list(dict.fromkeys(row.method for row in section.rows if _name(row) != method))
-    table = {(row.task, row.method): _by_seed(row, score) for row in section.rows}
-    tasks = list(dict.fromkeys(row.task for row in section.rows))
-    found = []
+    table: dict[str, dict[str, dict[int, float]]] = {}
+    for row in section.rows:
+        table.setdefault(row.task, {})[row.method] = _by_seed(row, score)
     for variant in own:
-        pairs = {
-            (task, other): _differences(table[task, variant], table[task, other])
-            for task in tasks
-            for other in others
-            if (task, variant) in table and (task, other) in table
-        }
-        means = {o: [fmean(d) for (_, other), d in pairs.items() if other == o and d] for o in others}
-        if len(tasks) > 1:
-            pairs |= {(ALL_TASKS, other): differences for other, differences in means.items()}
-        for task in [*tasks, ALL_TASKS]:
-            block = {o: d for (t, o), d in pairs.items() if t == task and d}
-            p_values = [paired_p(differences) for differences in block.values()]
-            for (other, d), p, adjusted in zip(block.items(), p_values, holm(p_values), strict=True):
-                found.append(Comparison(task, variant, other, score, len(d), fmean(d), interval(d), p, adjusted))
-    return found
+        means: dict[str, list[float]] = defaultdict(list)
+        for task, methods in table.items():
+            if variant not in methods:
+                continue
+            pairs = {other: _differences(methods[variant], methods[other]) for other in others if other in methods}
+            block = {other: differences for other, differences in pairs.items() if differences}
+            yield from _block(task, variant, score, block)
+            for other, differences in block.items():
+                means[other].append(fmean(differences))
+        if len(table) > 1:
+            yield from _block(ALL_TASKS, variant, score, {other: means[other] for other in others if other in means})
+
+
+def _block(task: str, variant: str, score: Score, block: dict[str, list[float]]) -> Iterator[Comparison]:
+    p_values = [paired_p(differences) for differences in block.values()]
+    for (other, d), p, adjusted in zip(block.items(), p_values, holm(p_values), strict=True):
+        yield Comparison(task, variant, other, score, len(d), fmean(d), interval(d), p, adjusted)
 
 
 def average_ranks(section: Section, score: Score) -> list[Rank]:
@@ -193,50 +207,38 @@ def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
 
     Of several variants of `target` the best one of a seed counts.
     """
+    goals: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in section.rows:
+        if _name(row) == target:
+            for seed, best in _by_seed(row, "best").items():
+                goals[row.task][seed] = max(best, goals[row.task].get(seed, best))
     found = []
     for row in section.rows:
-        goals: dict[int, float] = {}
-        for other in section.rows:
-            if other.task == row.task and _name(other) == target:
-                for seed, best in _by_seed(other, "best").items():
-                    goals[seed] = max(best, goals.get(seed, best))
-        runs = [run for run in row.runs if run.record.seed in goals]
+        runs = [run for run in row.runs if run.record.seed in goals[row.task]]
         for share in SHARES if runs else ():
-            ways = [_way(run, share * goals[run.record.seed]) for run in runs]
-            reached = [way for way in ways if way is not None]
+            ways = [_way(run, share * goals[row.task][run.record.seed]) for run in runs]
+            costs = zip(*(way for way in ways if way is not None), strict=True)
+            means = [None if None in cost else fmean(cost) for cost in costs] or [None] * 3
             found.append(
-                Convergence(
-                    row.task,
-                    row.method,
-                    share,
-                    len(runs),
-                    len(reached),
-                    *(_mean_of(reached, measure) for measure in (len, _sum("seconds"), _sum("flops"))),
-                )
+                Convergence(row.task, row.method, share, len(runs), sum(way is not None for way in ways), *means)
             )
     return found
 
 
-def _way(run: StoredRun, goal: float) -> list[dict[str, Any]] | None:
-    """Return the lines of metrics up to the first one that is good enough, None where there is none."""
+def _way(run: StoredRun, goal: float) -> tuple[float, float | None, float | None] | None:
+    """Return the epochs, seconds and FLOPs up to the first line of metrics that is good enough, None without one."""
     name = run.record.metric["name"]
+    seconds: float | None = 0.0
+    flops: float | None = 0.0
     for number, line in enumerate(run.metrics, start=1):
+        seconds, flops = _plus(seconds, line.get("seconds")), _plus(flops, line.get("flops"))
         if (line.get("eval") or {}).get(name, -math.inf) >= goal:
-            return run.metrics[:number]
+            return number, seconds, flops
     return None
 
 
-def _sum(key: str) -> Callable[[list[dict[str, Any]]], float | None]:
-    def total(lines: list[dict[str, Any]]) -> float | None:
-        values = [line.get(key) for line in lines]
-        return None if None in values else sum(values)
-
-    return total
-
-
-def _mean_of(ways: list[list[dict[str, Any]]], measure: Callable[[list[dict[str, Any]]], float | None]) -> float | None:
-    values = [measure(way) for way in ways]
-    return fmean(values) if values and None not in values else None
+def _plus(total: float | None, value: float | None) -> float | None:
+    return None if total is None or value is None else total + value
 
 
 def _name(row: Row) -> str:

@@ -4,15 +4,17 @@ import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
 from frod_bench.report.statistics import Score, average_ranks, comparisons, convergence, estimates
-from frod_bench.report.summary import Section, Summary
+from frod_bench.report.summary import Section, Setting, Summary
 from frod_bench.report.tables import ABSENT, wrapped
 
 Show = Callable[[Any], str]
+_MOST_COMPARISONS = 10_000  # of a setting and score: every variant of FRoD with every variant of every baseline
 
 
 class Column(NamedTuple):
@@ -70,6 +72,11 @@ _CONVERGENCE = (
 _SCORES: tuple[Score, ...] = ("best", "final")
 
 
+def statistics(summary: Summary) -> list[tuple[Setting, list[Table]]]:
+    """Return the tables of every setting, which takes a while; the functions below lay them out."""
+    return [(section.setting, tables(section)) for section in summary.sections]
+
+
 def tables(section: Section) -> list[Table]:
     """Return the statistics of one setting; a table without rows is left out."""
     found = [_estimates(section), _comparisons(section), _ranks(section), _convergence(section)]
@@ -90,12 +97,14 @@ def _estimates(section: Section) -> Table:
 
 
 def _comparisons(section: Section) -> Table:
+    found = [list(islice(comparisons(section, score), _MOST_COMPARISONS + 1)) for score in _SCORES]
     rows = [
-        (c.task, c.method, c.baseline, score, c.pairs, c.difference, *(c.interval or (None, None)), c.p, c.p_holm)
-        for score in _SCORES
-        for c in comparisons(section, score)
+        (c.task, c.method, c.baseline, c.score, c.pairs, c.difference, *(c.interval or (None, None)), c.p, c.p_holm)
+        for of_score in found
+        for c in of_score[:_MOST_COMPARISONS]
     ]
-    note = (
+    cut = f" Only the first {_MOST_COMPARISONS:,} of each score: give a smaller FOLDER for the others."
+    note = (cut if len(found[0]) > _MOST_COMPARISONS else "") + (
         "Points. A pair is one seed of both methods; over all tasks it is a task, with the means over its common"
         " seeds. p: two-sided sign-flip permutation test, exact up to 16 pairs and never below 2^(1 - pairs);"
         " p (Holm): adjusted for the number of baselines in the block."
@@ -122,34 +131,34 @@ def _convergence(section: Section) -> Table:
     return Table("convergence", "Cost of convergence", _CONVERGENCE, rows, note)
 
 
-def to_text(summary: Summary) -> str:
+def to_text(found: list[tuple[Setting, list[Table]]]) -> str:
     """Return the statistics for a terminal."""
-    return _document(summary, "simple", "{}", "{}")
+    return _document(found, "simple", "{}", "{}")
 
 
-def to_markdown(summary: Summary) -> str:
+def to_markdown(found: list[tuple[Setting, list[Table]]]) -> str:
     """Return the statistics as a Markdown page."""
-    return "# Statistics\n\n" + _document(summary, "github", "## {}", "### {}")
+    return "# Statistics\n\n" + _document(found, "github", "## {}", "### {}")
 
 
-def to_csv(summary: Summary) -> dict[str, str]:
+def to_csv(found: list[tuple[Setting, list[Table]]]) -> dict[str, str]:
     """Return one CSV a kind of table by its name, values unrounded, each row with its setting."""
     streams: dict[str, io.StringIO] = {}
-    for section in summary.sections:
-        for table in tables(section):
+    for setting, of_setting in found:
+        for table in of_setting:
             fresh = table.name not in streams
             writer = csv.writer(streams.setdefault(table.name, io.StringIO()), lineterminator="\n")
             if fresh:
-                writer.writerow([*section.setting._fields, *(column.name for column in table.columns)])
-            writer.writerows([*section.setting, *row] for row in table.rows)
+                writer.writerow([*setting._fields, *(column.name for column in table.columns)])
+            writer.writerows([*setting, *row] for row in table.rows)
     return {name: stream.getvalue() for name, stream in streams.items()}
 
 
-def _document(summary: Summary, layout: str, heading: str, subheading: str) -> str:
+def _document(found: list[tuple[Setting, list[Table]]], layout: str, heading: str, subheading: str) -> str:
     blocks = []
-    for section in summary.sections:
-        blocks.append(heading.format(section.setting))
-        for table in tables(section):
+    for setting, of_setting in found:
+        blocks.append(heading.format(setting))
+        for table in of_setting:
             aligned = ["right" if column.numeric else "left" for column in table.columns]
             headers = [column.name for column in table.columns]
             blocks.append(subheading.format(table.title))

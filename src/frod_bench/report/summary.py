@@ -106,7 +106,7 @@ def summarise(runs: list[StoredRun]) -> Summary:
     differ. A second run of the same configuration and seed is left out with a warning.
     """
     summary = Summary()
-    sections: dict[Setting, dict[str, list[_Cell]]] = defaultdict(lambda: defaultdict(list))
+    sections: dict[Setting, dict[str, dict[tuple, _Cell]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         record = run.record
         if record.status != "completed":
@@ -121,15 +121,12 @@ def summarise(runs: list[StoredRun]) -> Summary:
             record.profile, record.protocol, record.backbone, record.selection, str(record.data["source"])
         )
         cells = sections[setting][record.method]
-        cell = next((cell for cell in cells if (cell.task, cell.variant) == (record.task, variant)), None)
-        if cell is None:
-            cells.append(_Cell(record.task, variant, {record.seed: run}))
-        elif record.seed in cell.runs:
-            summary.warnings.append(f"Left out: {run.path} repeats {cell.runs[record.seed].path}.")
-        else:
-            cell.runs[record.seed] = run
+        key = (record.task, frozenset(variant.items()))
+        cell = cells.setdefault(key, _Cell(record.task, variant, {}))
+        if (first := cell.runs.setdefault(record.seed, run)) is not run:
+            summary.warnings.append(f"Left out: {run.path} repeats {first.path}.")
     for setting, methods in sorted(sections.items()):
-        rows = [row for method, cells in methods.items() for row in _rows(method, cells)]
+        rows = [row for method, cells in methods.items() for row in _rows(method, list(cells.values()))]
         summary.sections.append(Section(setting, sorted(rows, key=lambda row: (row.task, row.method))))
     return summary
 
@@ -143,12 +140,11 @@ class _Cell:
 
 def _rows(method: str, cells: list[_Cell]) -> list[Row]:
     # Recipes differ between tasks by design: only what differs within a task sets variants apart.
-    keys = {key for task in {cell.task for cell in cells} for key in _differing_on(task, cells)}
+    by_task = defaultdict(list)
+    for cell in cells:
+        by_task[cell.task].append(cell.variant)
+    keys = {key for variants in by_task.values() for key in differing(variants)}
     return [_row(label(method, cell.variant, keys), list(cell.runs.values())) for cell in cells]
-
-
-def _differing_on(task: str, cells: list[_Cell]) -> set[str]:
-    return differing(cell.variant for cell in cells if cell.task == task)
 
 
 def _row(method: str, runs: list[StoredRun]) -> Row:

@@ -66,7 +66,8 @@ def _percentages(evidence: Evidence) -> Finding:
 
 def _choices(row: Accounting) -> list[str]:
     """Return the choices of target modules, with head and way of counting, that give a printed percentage of FRoD."""
-    architecture, total = ARCHITECTURES[row.backbone], ARCHITECTURES[row.backbone].parameters()
+    architecture = PAPER_BACKBONES[row.backbone]
+    total = architecture.parameters()
     frod = make_method("frod", sparsity=float(row.settings.partition("=")[2]))
     sizes = {}
     for kind in _KINDS[row.backbone]:
