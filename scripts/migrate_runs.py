@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from frod_bench.config.catalogue import settings
+from frod_bench.files import save_text
 from frod_bench.record import RunRecord, identity_of
 
 OLD_SCHEMA, OLD_LINE = 2, "# config_hash: "
@@ -50,12 +51,12 @@ def migrate(run: Path) -> bool:
         raise ValueError("its config.yaml belongs to another run")
     own = settings(yaml.safe_load(text))
     identity = identity_of(own)
-    config = f"# identity: {identity}\n{text}".encode()
+    config = f"# identity: {identity}\n{text}"
     if "config.yaml" in content["files"]:
-        content["files"]["config.yaml"] = _digest(config)
+        content["files"]["config.yaml"] = _digest(config.encode())
     record = RunRecord(**content | {"schema": RunRecord.schema, "identity": identity, "settings": own})
-    (run / "config.yaml").write_bytes(config)
-    (run / "record.json").write_text(record.to_json(), encoding="utf-8")
+    save_text(run / "config.yaml", config)
+    save_text(run / "record.json", record.to_json())
     if run.name.endswith(f"-{old[:8]}"):
         run.rename(run.with_name(run.name.replace(old[:8], identity[:8])))
     return True

@@ -21,25 +21,25 @@ class PaperBackbone:
 
     def parameters(self) -> int:
         """Return the parameters of the backbone, without its head."""
-        return self._count(head=False)
+        return self._count(self._model(self.classes), head=False)
 
-    def head(self) -> int:
-        """Return the parameters of the head."""
-        return self._count(head=True)
+    def head(self, classes: int | None = None) -> int:
+        """Return the parameters of the head, for its own number of classes or another."""
+        return self._count(self._model(classes or self.classes), head=True)
 
     def layers(self, targets: list[str]) -> list[tuple[int, int, bool]]:
         """Return (m, n, whether there is a bias) of every target layer."""
-        found = find_targets(self._model(), targets, registered_backbone(self.name).head)
+        found = find_targets(self._model(self.classes), targets, registered_backbone(self.name).head)
         return [(*layer.weight.shape, layer.bias is not None) for _, layer in found]
 
-    def _count(self, head: bool) -> int:
+    def _count(self, model: nn.Module, head: bool) -> int:
         suffixes = registered_backbone(self.name).head
-        return sum(p.numel() for name, p in self._model().named_parameters() if belongs(name, suffixes) == head)
+        return sum(p.numel() for name, p in model.named_parameters() if belongs(name, suffixes) == head)
 
-    def _model(self) -> nn.Module:
+    def _model(self, classes: int) -> nn.Module:
         architecture = registered_backbone(self.name).architecture
         with torch.device("meta"):
-            return make_skeleton(architecture.values, self.classes, architecture.layers)
+            return make_skeleton(architecture.values, classes, architecture.layers)
 
 
 PAPER_BACKBONES = {
