@@ -27,7 +27,7 @@ def spied(clone):
 def test_nothing_runs_without_the_users_word(evidence, spied, monkeypatch):
     monkeypatch.setattr(fork.subprocess, "run", None)  # a start of any process would raise
     quiet = dataclasses.replace(evidence, run_code=False)
-    with pytest.raises(Missing, match="needs your word") as missing:
+    with pytest.raises(Missing, match="for you to allow") as missing:
         fork.ask(quiet, "start", "head")
     assert missing.value.command == "frod-bench audit --code DIR --run-code"
 

@@ -11,7 +11,7 @@ from frod_bench.audit.claims import CLAIMS
 def test_one_claim_with_its_rows(bench):
     code, out, _ = bench("audit", "--only", "averages", "--only", "margin")
     assert code == 0 and "DOES NOT HOLD  averages" in out and "82.73" in out
-    assert out.endswith("0 hold, 2 do not hold, 0 cannot be checked here.\n")
+    assert out.endswith("Stated: 0 hold, 2 do not hold, 0 are not decided here, 0 cannot be checked here.\n")
 
 
 def test_the_page_is_written(bench, tmp_path):
@@ -25,7 +25,7 @@ def test_the_page_is_written(bench, tmp_path):
 
 def test_every_claim_is_listed(bench):
     code, out, _ = bench("audit", "--list")
-    assert code == 0 and all(f"  {claim.name} " in out and claim.states in out for claim in CLAIMS)
+    assert code == 0 and all(f"  {claim.name} " in out and claim.checks in out for claim in CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +34,7 @@ def test_every_claim_is_listed(bench):
         (["--only", "averagess"], "Did you mean averages or"),
         (["--code", "nowhere"], "There is no folder nowhere"),
         (["--runs", "nowhere"], "There is no folder nowhere"),
+        (["--run-code"], "say with --code DIR where it is"),
         (["--only", "margin", "--to", "file"], "Give another --to"),
         (["params", "--to", "file"], "Give another --to"),
     ],

@@ -2,6 +2,7 @@
 
 Two files of the authors' are executed, from commits whose hashes were compared, and only where `--run-code` says so.
 The process gets nothing of ours but these texts: no environment, an empty working directory, Python's isolated mode.
+It is no sandbox: it runs as the user, who can be on a machine with files and a network.
 """
 
 import json
@@ -35,7 +36,7 @@ def ask(evidence: Evidence, question: str, commit: str, **settings: Any) -> dict
     release = evidence.release("AAAI2026-FRoD")
     if not evidence.run_code:
         what = f"It takes running two files of {release.url} on this machine ({LAYER} and model.py beside it)"
-        raise Missing(f"{what}, which needs your word.", "frod-bench audit --code DIR --run-code")
+        raise Missing(f"{what}, which is for you to allow.", "frod-bench audit --code DIR --run-code")
     return _answer(release, question, commit, settings)
 
 

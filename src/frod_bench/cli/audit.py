@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")
     code = "folder with the clones AAAI2026-FRoD and GOAT-PEFT, which are read at fixed commits"
     parser.add_argument("--code", type=Path, metavar="DIR", help=code)
-    run = "also run two files of AAAI2026-FRoD's PEFT, in a process without your environment"
+    run = "also run two files of AAAI2026-FRoD's PEFT, without your environment but as you: no sandbox"
     parser.add_argument("--run-code", action="store_true", help=run)
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
