@@ -21,6 +21,7 @@ from frod_bench.methods import attach, make_method, method_names
 from frod_bench.tasks.base import Metric, TaskData
 from frod_bench.tasks.formats import IGNORED, PadLeft
 from frod_bench.train.accelerator import make_accelerator
+from frod_bench.train.coupling import last_statistics
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.trainer import Trainer
 
@@ -201,3 +202,10 @@ def test_a_model_that_couples_rows_is_refused_in_parts(build, words, reason, sil
     with pytest.raises(OutOfMemory) as failure:
         trainer.train_epoch(0, silent)
     assert failure.value.key is None and "accumulate" not in str(failure.value)
+
+
+def test_a_process_without_a_row_of_its_own_adds_nothing_to_the_step():
+    trainer = make_trainer("goat", 1, False)
+    trainer.model.train()(**pad_right([trainer.data.train[0]]))
+    assert last_statistics(trainer.adapted, 1, trainer.accelerator).sum() > 0
+    assert last_statistics(trainer.adapted, 0, trainer.accelerator).sum() == 0
