@@ -24,6 +24,11 @@ def test_the_smaller_core_trains_and_a_tie_goes_left(m, n, trained):
     assert torch.equal(layer.base().weight, weight)
 
 
+@pytest.mark.parametrize("method", ["fura", "qfura"])
+def test_the_record_says_how_the_blocks_depart_from_the_script(method, attached):
+    assert "by heads" in attached(method).facts["departs"]
+
+
 def test_a_step_projects_the_gradient_on_the_left_singular_space():
     """W_i moves by -lr L s^2 L^T G_i for a small step on R: the preconditioning that the method is named after."""
     torch.manual_seed(0)

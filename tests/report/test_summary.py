@@ -98,8 +98,9 @@ def test_how_many_rows_train_and_judge_is_told_for_every_task(store):
 def test_remarks_about_the_data_are_kept_once(store):
     data = {"source": "packaged", "note": "not the split of the paper"}
     cut = "texts cut to 8 tokens: train 1 of 2"
-    [section] = summarise([store(data=data | {"cut": cut}, seed=2)]).sections
-    assert section.notes == ["not the split of the paper", cut]
+    words = "prompts worded otherwise"
+    [section] = summarise([store(data=data | {"cut": cut, "wording": words}, seed=2)]).sections
+    assert section.notes == ["not the split of the paper", words, cut]
     [section] = summarise([store(data=data), store(seed=1, data=data)]).sections
     assert section.notes == ["not the split of the paper"]
     [section] = summarise([store(data=data), store(data={"source": "packaged"}, task="glue/sst2")]).sections

@@ -70,6 +70,7 @@ def test_every_task_asks_for_its_label_in_both_formats(configured, llama, name):
     row = data.train[0]
     assert tokenizer.decode(row["input_ids"]).endswith(f"the correct answer is {task.label_names[0]}</s>")
     assert data.measure("validation", [0, -1], [0, 0]) == {"accuracy": 0.5, "unmatched": 0.5}
+    assert data.provenance["wording"].startswith("prompts worded by frod-bench, not as the released script or LLM-")
 
 
 @pytest.mark.parametrize("name", NAMES)

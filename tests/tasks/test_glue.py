@@ -42,6 +42,13 @@ def test_instruction_text(task, data_root, tokenizer):
     assert tokenizer.decode(row["input_ids"]) == "[CLS] judge them: one two three result: [SEP]"
 
 
+def test_the_record_says_in_whose_words_instructions_are(task, data_root, tokenizer):
+    task = replace(task, wording="ours")
+    assert load(task, data_root, tokenizer, text="instruction").provenance["wording"] == "ours"
+    assert "wording" not in load(task, data_root, tokenizer).provenance
+    assert "GOAT" in configured("rte").wording
+
+
 def test_provenance_tells_an_unofficial_size(task, data_root, tokenizer, toy_rows):
     toy_rows(12).to_parquet(data_root / "nyu-mll/glue/toy/train.parquet")
     note = load(task, data_root, tokenizer).provenance["note"]

@@ -1,4 +1,5 @@
 import random
+from math import ceil
 
 import pytest
 
@@ -28,6 +29,20 @@ def test_every_row_occurs_once(batch_size, accumulate, group_by_length):
 def test_a_step_is_cut_into_parts_of_about_one_size():
     plan = plan_epoch([1] * 26, 10, 4, seed=0, epoch=0, group_by_length=False)
     assert [[len(micro) for micro in step] for step in plan] == [[3, 3, 3, 1], [3, 3, 3, 1], [3, 3]]
+
+
+@pytest.mark.parametrize("rows", [7330, 3384, 19440, 23976, 17010, 17865, 68257, 256, 257, 512, 1024])
+def test_half_a_batch_is_what_transformers_trainer_makes_no_step_of(rows):
+    """64 rows on each of four GPUs, two micro-batches a step: the Trainer counts len(dataloader) // 2, at least 1."""
+    on_each = ceil(ceil(rows / 64) / 4)
+    plan = plan_epoch([1] * rows, 512, 1, seed=0, epoch=0, group_by_length=False, last_batch=0.5)
+    assert len(plan) == max(on_each // 2, 1)
+    assert len(set(rows_of(plan))) == len(rows_of(plan)) >= min(rows, 512 * len(plan) - 255)
+
+
+def test_so_small_a_rest_is_left_out_wherever_it_would_stand():
+    rests = [plan_epoch(LENGTHS, 100, 1, 0, epoch, group_by_length=True, last_batch=0.5) for epoch in range(3)]
+    assert [{len(rows_of([step])) for step in plan} for plan in rests] == [{100}] * 3
 
 
 @pytest.mark.parametrize("group_by_length", [False, True])

@@ -48,6 +48,16 @@ def test_rates_of_every_step(make_trainer, make_settings, schedule, factors):
     assert [lr["head"] for lr in seen] == pytest.approx([4 * f for f in factors])
 
 
+@pytest.mark.parametrize(("warmup", "first"), [(0.5, 5), (1, 10), (4, 4), (100, 100)])
+def test_a_warmup_above_one_counts_steps(make_trainer, make_settings, warmup, first):
+    settings = make_settings(schedule="linear", warmup=warmup)
+    optimizer = make_optimizer(make_trainer().adapted, settings)
+    scheduler = make_schedule(optimizer, settings, steps=10)
+    optimizer.step()
+    scheduler.step()
+    assert learning_rates(optimizer) == pytest.approx({role: rate / first for role, rate in settings.lr.items()})
+
+
 def test_without_a_warmup_the_first_step_has_the_full_rate(make_trainer, make_settings):
     settings = make_settings(schedule="linear", warmup=0.0)
     optimizer = make_optimizer(make_trainer().adapted, settings)

@@ -8,6 +8,7 @@ from frod_bench.errors import RequestError
 from frod_bench.grid.cells import Cell
 from frod_bench.grid.stored_runs import runs_of_cells
 from frod_bench.grid.tables import TableSpec, is_printed, load_table
+from frod_bench.record import REMARKS
 from frod_bench.record.identity import EXPERIMENT, effect_of
 from frod_bench.report.compare import Compared, Measured, Scope, agreement, compare
 from frod_bench.report.paper import AVERAGE, read_paper_table
@@ -84,6 +85,6 @@ def _notes(measured: Measured) -> list[str]:
         records = [run.record for row in measured.values() for run in row.get(column, [])]
         if len({str(record.data.get("fingerprint") or record.data.get("revision")) for record in records}) > 1:
             notes.append(f"{column}: the runs are not all on the same rows of data.")
-        said = {"; ".join(filter(None, map(record.data.get, ("note", "cut")))) for record in records} - {""}
+        said = {"; ".join(filter(None, map(record.data.get, REMARKS))) for record in records} - {""}
         notes += [f"{column}: {note}." for note in sorted(said)]
     return notes

@@ -16,13 +16,16 @@ from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mar
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.names import named_modules
 
+_DEPARTS = "attention's output projection is cut into blocks like any other layer; the authors' script cuts it by heads"
+
 
 @dataclass(frozen=True)
 class Fura(Method):
     """Trains the singular values and the smaller core of every layer, and its bias unless `bias` is false.
 
     The large core takes the place of the weight; W itself waits on the host, where `detach` finds it. The blocks
-    are those of `linalg.block_svd.block_count`; upstream can also cut the output projection of attention by heads.
+    are those of `linalg.block_svd.block_count` for every layer; the released script cuts the output projection of
+    attention by its heads instead, which the record of a run says.
     """
 
     name: ClassVar[str] = "fura"
@@ -47,7 +50,8 @@ class Fura(Method):
         head_parameters = train_only_head(model, head)
         for parameter in adapter_parameters:
             parameter.requires_grad_(True)
-        return Adapted(model, self, {"adapter": adapter_parameters, "head": head_parameters}, targets, head, seed)
+        roles = {"adapter": adapter_parameters, "head": head_parameters}
+        return Adapted(model, self, roles, targets, head, seed, facts={"departs": _DEPARTS})
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""

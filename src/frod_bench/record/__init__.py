@@ -4,11 +4,12 @@ from frod_bench.record.environment import environment
 from frod_bench.record.found import FoundRuns, StoredRun, find_records
 from frod_bench.record.identity import identity_of, settings_of
 from frod_bench.record.places import default_directory, output_root
-from frod_bench.record.schema import RunRecord
+from frod_bench.record.schema import REMARKS, RunRecord
 from frod_bench.record.secrets import redact
 from frod_bench.record.store import RunDirectory
 
 __all__ = [
+    "REMARKS",
     "FoundRuns",
     "RunDirectory",
     "RunRecord",

@@ -32,6 +32,7 @@ _EFFECT = {
     "backbone.facts": NO_EFFECT,
     "task.rows": NO_EFFECT,
     "task.packaged": NO_EFFECT,
+    "task.wording": NO_EFFECT,
     "data": SOURCE,
     "task.repo": SOURCE,
     "task.config": SOURCE,

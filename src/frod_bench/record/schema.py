@@ -31,10 +31,11 @@ _PARTS = {
         "dirty": bool | None,
         "segments?": list,
     },
-    "data": {"source": str, "note?": str, "cut?": str},
+    "data": {"source": str, "note?": str, "cut?": str, "wording?": str},
     "initialisation": {},
     "files": {str: str},
 }
+REMARKS = ("note", "cut", "wording")  # what `data` says in words, for those who read a table
 # What a line of `metrics.jsonl` holds, and one of `losses.jsonl`.
 METRICS = {
     "epoch": int,

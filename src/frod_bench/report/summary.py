@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
 from frod_bench.errors import RequestError
-from frod_bench.record import RunRecord, StoredRun
+from frod_bench.record import REMARKS, RunRecord, StoredRun
 from frod_bench.report.variants import differing, label, settings
 
 
@@ -84,7 +84,7 @@ class Section:
         tasks: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:
             for run in row.runs:
-                for note in {run.record.data.get(key) for key in ("note", "cut")} - {None}:
+                for note in {run.record.data.get(key) for key in REMARKS} - {None}:
                     tasks[note].add(row.task)
         every = {row.task for row in self.rows}
         return sorted(note if own == every else f"{', '.join(sorted(own))}: {note}" for note, own in tasks.items())

@@ -13,7 +13,7 @@ from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.formats import Classification, Format, Instruction
 from frod_bench.tasks.grouped import GroupedScorer
 from frod_bench.tasks.prompts import render
-from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes
+from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes, worded
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
 from frod_bench.tasks.selection import carve_holdout, subset
 from frod_bench.tasks.text import CUT, check_lengths
@@ -46,8 +46,9 @@ class CommonsenseTask:
     """One task. The first of `eval_splits` and of `metrics` is the reported one; `label_names` are the answers
     in words, and `label` names the column with the answer and its values, in the same order.
 
-    `packaged` is for listings. `commonsense170k` is the task's folder in the layout of LLM-Adapters, whose rows are
-    finished instructions. Raises `RequestError` when one of the lists is empty or an answer has no name.
+    `packaged` is for listings, `wording` for the record. `commonsense170k` is the task's folder in the layout of
+    LLM-Adapters, whose rows are finished instructions. Raises `RequestError` when one of the lists is empty or an
+    answer has no name.
     """
 
     name: str
@@ -71,6 +72,7 @@ class CommonsenseTask:
     rows: Mapping[str, int]
     version: int
     packaged: str | None = None
+    wording: str | None = None
 
     def __post_init__(self) -> None:
         require_entries(self, ("label_names", "eval_splits", "metrics"))
@@ -156,7 +158,9 @@ def load_questions(
         collate=form.collate,
         measure=GroupedScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
         samples=samples,
-        provenance=annotated(source.provenance(), _unofficial(tasks, read)) | texts_cut(encoded, lengths),
+        provenance=annotated(source.provenance(), _unofficial(tasks, read))
+        | texts_cut(encoded, lengths)
+        | worded(tasks[0].wording),
         predict=form.predict,
     )
 

@@ -9,7 +9,7 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_rows, require_entries
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes
+from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes, worded
 from frod_bench.tasks.selection import carve_holdout, subset
 from frod_bench.tasks.text import CUT, PadToLongest, check_format, check_lengths, encode
 
@@ -21,8 +21,8 @@ class GlueTask:
     """One GLUE task.
 
     The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official
-    size of each split; `packaged` is for listings. Raises `RequestError` when one of the lists is empty
-    or there are more than two fields.
+    size of each split; `packaged` is for listings, `wording` for the record of a run with instructions. Raises
+    `RequestError` when one of the lists is empty or there are more than two fields.
     """
 
     name: str
@@ -38,6 +38,7 @@ class GlueTask:
     rows: dict[str, int]
     version: int
     packaged: str | None = None
+    wording: str | None = None
 
     def __post_init__(self) -> None:
         require_entries(self, ("fields", "label_names", "eval_splits", "metrics"))
@@ -116,7 +117,7 @@ class GlueTask:
             collate=PadToLongest(tokenizer),
             measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
-            provenance=provenance | texts_cut(parts, lengths),
+            provenance=provenance | texts_cut(parts, lengths) | worded(self.wording if text == "instruction" else None),
         )
 
     def _read(self, source: Source, split: str) -> Dataset:

@@ -19,6 +19,11 @@ def unofficial_sizes(read: Mapping[str, int], official: Mapping[str, int]) -> st
     return f"not the official number of rows: {', '.join(sizes)}" if sizes else None
 
 
+def worded(wording: str | None) -> dict[str, str]:
+    """Return under `wording` in whose words the rows are asked; nothing where they are the original's."""
+    return {} if wording is None else {"wording": wording}
+
+
 def texts_cut(encoded: Mapping[str, Dataset], lengths: Mapping[str, int]) -> dict[str, str]:
     """Return under `cut` how many rows of each split lost tokens, `lengths` being the most that one keeps there.
 

@@ -8,11 +8,18 @@ _POOL = 50  # batches that are sorted by length together
 
 
 def plan_epoch(
-    lengths: Sequence[int], batch_size: int, accumulate: int, seed: int, epoch: int, group_by_length: bool
+    lengths: Sequence[int],
+    batch_size: int,
+    accumulate: int,
+    seed: int,
+    epoch: int,
+    group_by_length: bool,
+    last_batch: float = 0.0,
 ) -> list[list[list[int]]]:
     """Return the row numbers of one epoch as steps of micro-batches of rows.
 
-    Every row occurs once. With `group_by_length` the shuffled rows are sorted by length within pools of 50
+    Every row occurs once, but the rows left at the end make a step only if they are more than the share `last_batch`
+    of a batch, or all there are. With `group_by_length` the shuffled rows are sorted by length within pools of 50
     batches and the batches shuffled again, so that a batch holds rows of about one length.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -21,6 +28,8 @@ def plan_epoch(
         pools = chunks(rows, _POOL * batch_size)
         rows = [row for pool in pools for row in sorted(pool, key=lambda r: lengths[r], reverse=True)]
     batches = list(chunks(rows, batch_size))
+    if len(batches) > 1 and len(batches[-1]) <= last_batch * batch_size:
+        batches.pop()
     if group_by_length:
         batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
     micro = -(-batch_size // accumulate)

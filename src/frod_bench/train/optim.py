@@ -21,11 +21,11 @@ def make_optimizer(adapted: Adapted, settings: TrainSettings) -> torch.optim.Ada
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> LRScheduler:
-    """Return the schedule over `steps` optimizer steps, with a linear warm-up; bit for bit that of transformers.
+    """Return the schedule over `steps` optimizer steps, with a linear warm-up over a part or a number of them.
 
-    Its own function imports peft, which takes six seconds.
+    Bit for bit that of transformers, whose own function imports peft, which takes six seconds.
     """
-    warmup = round(settings.warmup * steps)
+    warmup = round(settings.warmup * steps if settings.warmup <= 1 else settings.warmup)
 
     def factor(step: int) -> float:
         if step < warmup:

@@ -15,9 +15,10 @@ SELECTIONS = ("best_on_eval", "last", "holdout")
 class TrainSettings:
     """Raises RequestError, naming the key as the user types it, for a value out of range.
 
-    `batch_size` rows make one optimizer step whatever the hardware; `accumulate` cuts them into that many
-    micro-batches; with `auto_batch` it is doubled when memory runs out. `shard` splits the weights over the
-    processes. `warmup` is the fraction of all steps over which the learning rate rises from zero.
+    `batch_size` rows make one optimizer step whatever the hardware, and fewer at the end of an epoch if they are more
+    than the share `last_batch` of it; `accumulate` cuts them into that many micro-batches; with `auto_batch` it is
+    doubled when memory runs out. `shard` splits the weights over the processes. Over the first `warmup` of all steps, a
+    fraction or above 1 a number of them, the learning rate rises from zero.
     """
 
     epochs: int
@@ -25,6 +26,7 @@ class TrainSettings:
     lr: dict[str, float]  # by role
     roles: tuple[str, ...]  # of the method; each needs a learning rate
     accumulate: int = 1
+    last_batch: float | None = None
     auto_batch: bool = False
     shard: bool = False
     weight_decay: float = 0.01
@@ -43,6 +45,8 @@ class TrainSettings:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise RequestError(f"train.{key}={value} is not accepted: a whole number of 1 or more.")
+        if self.last_batch is not None and not _is_share(self.last_batch):
+            raise RequestError(f"train.last_batch={self.last_batch} is not accepted: a share in [0, 1), or null.")
         if self.accumulate > self.batch_size:
             raise RequestError(
                 f"train.accumulate={self.accumulate} is not accepted: a batch of {self.batch_size} rows cannot be cut"
@@ -57,7 +61,11 @@ class TrainSettings:
             if role not in self.lr:
                 raise RequestError(f"train.lr.{role} is missing: the method has the roles {', '.join(self.roles)}.")
         self._number("weight_decay", self.weight_decay, 0.0, math.inf)
-        self._number("warmup", self.warmup, 0.0, 1.0)
+        if not _is_finite(self.warmup) or not (self.warmup % 1 == 0 if self.warmup > 1 else self.warmup >= 0):
+            raise RequestError(
+                f"train.warmup={self.warmup} is not accepted: a fraction of all steps in [0, 1], or a whole number of"
+                " steps."
+            )
         if not isinstance(self.betas, list | tuple) or len(self.betas) != 2 or not all(map(_is_share, self.betas)):
             raise RequestError(f"train.betas={self.betas} is not accepted: two numbers in [0, 1), as in [0.9,0.999].")
         self.betas = tuple(self.betas)

@@ -108,7 +108,8 @@ class Trainer:
 
     def _plan(self, epoch: int) -> list[list[list[int]]]:
         s = self.settings
-        return plan_epoch(self.lengths, s.batch_size, self.batches["accumulate"], self.seed, epoch, s.group_by_length)
+        accumulate, last = self.batches["accumulate"], s.last_batch or 0.0
+        return plan_epoch(self.lengths, s.batch_size, accumulate, self.seed, epoch, s.group_by_length, last)
 
     def train_epoch(
         self, epoch: int, progress: Progress, done: TrainedEpoch | None = None, pause: Pause | None = None
