@@ -1,10 +1,14 @@
 """The cache of decompositions: found again, never wrong, never in the way."""
 
+import os
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 
+from frod_bench import disk_cache
 from frod_bench.linalg.cache import cache_directory, cached, entry_key
 
 
@@ -91,3 +95,47 @@ def test_of_two_at_once_one_computes():
     for thread in threads:
         thread.join(10)
     assert len(count) == 1
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """A cache of somebody else: returns a function (mode of its folder, mode of the entry "a") after which it is."""
+    root = os.geteuid() == 0
+    monkeypatch.setattr(disk_cache, "_said", set())
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setenv("FROD_BENCH_CACHE", name)
+        cached("a", tensors)
+
+        def hand_over(folder, entry):
+            (cache_directory() / "a.safetensors").chmod(entry if root else (entry & 0o7) * 0o111)
+            cache_directory().chmod(folder if root else (folder & 0o7) * 0o111)
+            if root:
+                os.seteuid(65534)
+
+        try:
+            yield hand_over
+        finally:
+            os.seteuid(os.getuid())
+            cache_directory().chmod(0o755)
+
+
+def test_a_shared_cache_that_can_only_be_read_is_read(shared, capsys):
+    shared(0o755, 0o644)
+    cached("a", must_not_compute)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_shared_cache_that_cannot_be_written_is_told_once(shared, capsys):
+    shared(0o755, 0o644)
+    for key in "bcd":
+        assert torch.equal(cached(key, tensors)["U"], tensors()["U"])
+    assert capsys.readouterr().err.count("cannot be written (Permission denied), so the next run computes") == 1
+
+
+def test_an_entry_that_its_owner_alone_may_read_is_told_and_made_again(shared, capsys):
+    shared(0o777, 0o600)
+    assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
+    file = cache_directory() / "a.safetensors"
+    assert f"{file} cannot be read (Permission denied), so it is computed again." in capsys.readouterr().err
+    cached("a", must_not_compute)

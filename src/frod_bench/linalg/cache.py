@@ -93,6 +93,7 @@ def _fits(fits: Callable[[Tensors], bool], tensors: Tensors) -> bool:
 
 def _read(file: Path) -> Tensors | None:
     try:
+        file.open("rb").close()  # safetensors takes what may not be read for what is not there
         with safe_open(file, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
             wanted = (stored.metadata() or {}).get(_CHECKSUM)

@@ -32,8 +32,10 @@ def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[s
 
 def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
     """Return the tensors that `write_checkpoint` wrote. Raises RequestError when they cannot be read."""
+    file = Path(directory) / _WEIGHTS
     try:
-        return load_file(Path(directory) / _WEIGHTS)
+        file.open("rb").close()  # safetensors takes what may not be read for what is not there
+        return load_file(file)
     except (OSError, SafetensorError) as error:
         raise RequestError(f"There is no readable {_WEIGHTS} in {directory}: {error}") from None
 
