@@ -110,7 +110,7 @@ def test_images_are_cut_as_the_code_of_the_protocol_does(compose, profile, proto
 
 def test_goat_takes_490_steps_on_cars(compose):
     """35 epochs of the nine tenths of 8,144 rows that it trains on, as transformers' Trainer counts the steps."""
-    config = plain(compose(task="vision/cars", method="goat", protocol="goat"))
+    config = resolve(compose(task="vision/cars", method="goat", protocol="goat"))
     train, rows = config["train"], rows_left(config["task"]["rows"]["train"], config["task"]["held_back"])
     plan = plan_epoch([1] * rows, train["batch_size"], 1, 0, 0, train["group_by_length"], train["last_batch"])
     assert len(plan) * train["epochs"] == 490

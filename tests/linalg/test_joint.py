@@ -134,6 +134,28 @@ def test_duplicated_and_zero_layers(rows):
         assert all(torch.isfinite(t).all() for t in [factors.V, *factors.U, *factors.sigma])
 
 
+@pytest.mark.parametrize("rows", [10, 6, 3])
+def test_a_layer_of_zeros_has_no_directions_of_its_own(rows):
+    """Not even those of rounding, as where the rest of the stack is badly conditioned."""
+    rest = [w[:rows] for w in with_condition(1e6, n=12)][:2]
+    factors = joint_decomposition([torch.zeros_like(rest[0]), *rest])
+    assert not factors.U[0].any() and not factors.sigma[0].any()
+    assert_reconstructs(factors, [torch.zeros_like(rest[0]), *rest])
+
+
+@pytest.mark.parametrize(("m", "n"), [(16, 16), (8, 16), (32, 16)])
+@pytest.mark.parametrize("scales", [(1e-3, 1e3), (1e-25, 1), (1e30, 1e30), (1e-30, 1e3), (1e-30, 1e-30)])
+def test_layers_of_any_scale(scales, m, n):
+    weights = [w.float() * c for w, c in zip(draw([(m, n)] * 2), scales, strict=True)]
+    factors = joint_decomposition(weights, dtype=torch.float32)
+    for U, sigma in zip(factors.U, factors.sigma, strict=True):
+        torch.testing.assert_close(U.norm(dim=0)[sigma > 0], torch.ones(int((sigma > 0).sum())))
+    found = reconstruction_errors(weights, factors.U, factors.sigma, factors.V.T.float())
+    assert ((found >= 0) & (found <= 2)).all()
+    if m >= n:  # each layer has rows enough to be rebuilt to its own rounding
+        assert (found < 1e-6).all()
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize("shapes", [[(90, 60)] * 4, [(40, 70)] * 4], ids=["tall", "wide"])
 def test_weights_of_less_than_double_precision(shapes, dtype):

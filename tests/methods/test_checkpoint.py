@@ -128,3 +128,15 @@ def test_a_directory_without_an_adapter_is_refused(make_model, tmp_path):
         (tmp_path / "adapter_config.json").write_text(json.dumps(config))
         with pytest.raises(RequestError, match="describes no adapter"):
             load_adapter(make_model(), tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@every_method
+def test_values_that_are_no_numbers_are_refused(method, value, attached, make_model, tmp_path):
+    adapted = attached(method)
+    first = next(p for parameters in adapted.roles.values() for p in parameters)
+    with torch.no_grad():
+        first.view(-1)[-1] = value
+    adapted.save(tmp_path)
+    with pytest.raises(RequestError, match="holds NaN or infinity"):
+        load_adapter(make_model(), tmp_path)

@@ -228,6 +228,10 @@ class FrodLinear(Adapter):
             )
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 
+    def stands_still(self) -> bool:
+        """Return whether no value of sigma or S makes a difference, as U or V is zero."""
+        return has_data(self.Ut) and not (self.Ut.any() and self.basis.Vt.any())
+
     def geometry(self) -> UpdateGeometry:
         """Return what the update looks like; see `UpdateGeometry`."""
         U, Vt = whole(self.Ut).to(self.basis.Vt.device).T, self.basis.Vt

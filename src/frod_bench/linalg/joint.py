@@ -171,8 +171,12 @@ def _eigenvectors(T: Tensor) -> Tensor:
 
 
 def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: float, dtype: torch.dtype) -> JointFactors:
-    Q, R = torch.linalg.qr(torch.cat([_double(w) for w in weights]))
-    rows = Q.split([w.shape[0] for w in weights])
+    used = [i for i, w in enumerate(weights) if w.any()] or list(range(len(weights)))
+    if sum(weights[i].shape[0] for i in used) < weights[0].shape[1]:
+        return _few_rows(weights, dtype)
+    Q, R = torch.linalg.qr(torch.cat([_double(weights[i]) for i in used]))
+    parts = dict(zip(used, Q.split([weights[i].shape[0] for i in used]), strict=True))
+    rows = [parts.get(i, torch.zeros_like(w, dtype=Q.dtype)) for i, w in enumerate(weights)]  # exact for zeros
     Z = _rotation(R, rows, members, pi)
     V = R.T @ Z
     sign = largest_signs(V)

@@ -15,7 +15,8 @@ from frod_bench.methods.checkpoint import read_checkpoint_config
 from frod_bench.methods.names import without_wrappers
 
 _SUPPORT = {
-    *("base", "checkpoint", "fingerprint", "frod_peft", "injection", "names", "options", "peft_base", "residual_base"),
+    *("base", "checkpoint", "fingerprint", "frod_peft", "handover", "injection", "names", "options", "peft_base"),
+    *("residual_base", "standstill"),
 }
 
 

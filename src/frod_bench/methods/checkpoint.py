@@ -31,13 +31,23 @@ def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[s
 
 
 def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
-    """Return the tensors that `write_checkpoint` wrote. Raises RequestError when they cannot be read."""
+    """Return the tensors that `write_checkpoint` wrote.
+
+    Raises RequestError when they cannot be read, and for NaN or infinity.
+    """
     file = Path(directory) / _WEIGHTS
     try:
         file.open("rb").close()  # safetensors takes what may not be read for what is not there
-        return load_file(file)
+        tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise RequestError(f"There is no readable {_WEIGHTS} in {directory}: {error}") from None
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise RequestError(
+                f"{name} in {directory} holds NaN or infinity, as a run that diverged leaves it, so the adapter"
+                " computes nothing. Train it again."
+            )
+    return tensors
 
 
 def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:

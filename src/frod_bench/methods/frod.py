@@ -28,6 +28,7 @@ from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, listed_mark
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.names import named_modules
+from frod_bench.methods.standstill import note_standstill
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
 from frod_bench.ops.rotation import PATTERNS, pattern_size
 
@@ -106,7 +107,9 @@ class Frod(Method):
             "sparse": [a.values for a in adapters],
             "head": head_parameters,
         }
-        return Adapted(model, self, roles, targets, head, seed, facts=_summary(errors))
+        adapted = Adapted(model, self, roles, targets, head, seed, facts=_summary(errors))
+        note_standstill(adapted, [name for name, adapter in frod_layers(model) if adapter.stands_still()])
+        return adapted
 
     def _sharers(self, layers: dict[str, nn.Module]) -> dict[str, int]:
         """Return for every layer how many layers are taken to read its input over its V^T: those of one parent."""

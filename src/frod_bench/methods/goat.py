@@ -17,6 +17,7 @@ from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mar
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.names import named_modules
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
+from frod_bench.methods.standstill import all_zero, note_standstill
 
 SCALINGS = ("theory", "alpha")
 _NO_GRADIENT = (
@@ -100,7 +101,9 @@ class Goat(Method):
             parameter.requires_grad_(True)
         roles = {"adapter": adapter_parameters, "head": head_parameters}
         kept = {name: weight.cpu() for name, weight in weights.items()}
-        return Adapted(model, self, roles, targets, head, seed, state=kept)
+        adapted = Adapted(model, self, roles, targets, head, seed, state=kept)
+        note_standstill(adapted, [name for name, adapter in moe_layers(model) if all_zero(adapter.A, adapter.B)])
+        return adapted
 
     def merge(self, adapted: Adapted) -> None:
         """Raise RequestError: no linear layer computes the same function."""

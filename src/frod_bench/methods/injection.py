@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils.parametrize import is_parametrized
 
 from frod_bench.adapters import Adapter
 from frod_bench.adapters.waiting import StandsFor
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
+from frod_bench.methods.handover import hand_over, lend_attributes, replaced_forward
 from frod_bench.methods.names import named_modules, named_parameters, submodule
 from frod_bench.ops.split import is_split
 
@@ -61,6 +63,16 @@ def find_targets(
             raise RequestError(
                 f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
                 " be merged into it. Remove that first, e.g. by torch.nn.utils.parametrize.remove_parametrizations."
+            )
+        if is_parametrized(module, "bias"):
+            raise RequestError(
+                f"The bias of {name} is computed from others, so nothing could be merged into it. Remove that first, by"
+                " torch.nn.utils.parametrize.remove_parametrizations."
+            )
+        if replaced_forward(module):
+            raise RequestError(
+                f"The forward of the target {name} was replaced on the object itself, so an adapter there would be"
+                " another function. Leave it out of targets, or put the class's back: del layer.forward."
             )
         if not quantised and type(module).forward not in (nn.Linear.forward, *(kind.forward for kind in kinds)):
             raise RequestError(
@@ -143,8 +155,12 @@ def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
 
 
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` in the place of the submodule called `name`."""
+    """Put `module` in the place of the submodule called `name`; what others have registered there goes with it."""
     parent, _, leaf = name.rpartition(".")
+    old = submodule(model, name)
+    hand_over(old, module)
+    if isinstance(module, (Adapter, StandsFor)):
+        lend_attributes(old, module)
     setattr(submodule(model, parent), leaf, module)
 
 

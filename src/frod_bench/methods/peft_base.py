@@ -13,9 +13,11 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dty
 from torch import Tensor, nn
 
 from frod_bench.adapters import Adapter
+from frod_bench.adapters.waiting import StandsFor
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.checkpoint import write_checkpoint
 from frod_bench.methods.fingerprint import Mark, base_mark
+from frod_bench.methods.handover import hand_over, lend_attributes
 from frod_bench.methods.injection import find_head, find_targets, matches, train_only_head
 from frod_bench.methods.names import named_modules, places, unwrapped, without_wrappers
 
@@ -55,6 +57,10 @@ class PeftMethod(Method):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](inner, config, ADAPTER)
+        for _, layer in tuner_layers(model):
+            base = layer.get_base_layer()
+            hand_over(base, layer)
+            lend_attributes(base.waiting if isinstance(base, StandsFor) else base, layer)
         cast_adapter_dtype(model, ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
@@ -65,10 +71,12 @@ class PeftMethod(Method):
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
+        _hand_back(adapted.model)
         adapted.state.tuner.merge_and_unload()
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
+        _hand_back(adapted.model)
         adapted.state.tuner.unload()
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
@@ -85,6 +93,11 @@ class PeftMethod(Method):
 def tuner_layers(model: nn.Module) -> list[tuple[str, BaseTunerLayer]]:
     """Return PEFT's layers of a model with their names."""
     return [(name, module) for name, module in named_modules(model) if isinstance(module, BaseTunerLayer)]
+
+
+def _hand_back(model: nn.Module) -> None:
+    for _, layer in tuner_layers(model):
+        hand_over(layer, layer.get_base_layer())
 
 
 def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:

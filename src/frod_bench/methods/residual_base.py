@@ -19,6 +19,7 @@ from frod_bench.methods.injection import find_targets, require_finite
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.names import submodule
 from frod_bench.methods.peft_base import ADAPTER, adapter_state, peft_names, tuner_layers, write_peft_checkpoint
+from frod_bench.methods.standstill import all_zero, note_standstill
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class ResidualLora(Lora):
         weights = {name: layer.weight.detach().cpu() for name, layer in layers.items()}
         adapted = super().attach(model, targets, head, seed)
         self.initialise([layer for _, layer in tuner_layers(model)])
-        adapted.state.kept = {name: (weights[name], *_factors(layer)) for name, layer in tuner_layers(model)}
+        factors = {name: _factors(layer) for name, layer in tuner_layers(model)}
+        note_standstill(adapted, [name for name, pair in factors.items() if all_zero(*pair)])
+        adapted.state.kept = {name: (weights[name], *pair) for name, pair in factors.items()}
         return adapted
 
     def detach(self, adapted: Adapted) -> None:

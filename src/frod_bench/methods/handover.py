@@ -1,0 +1,49 @@
+"""What others have registered on a layer goes with its place: while an adapter stands there, it is the adapter's."""
+
+from torch import nn
+
+_HOOKS = (
+    *("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
+    *("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_backward_pre_hooks"),
+)
+
+
+def hand_over(old: nn.Module, new: nn.Module) -> None:
+    """Move the hooks of `old` to `new`, torch's and accelerate's: they see what the model gets from that place.
+
+    Their handles go on to work, as the dictionaries themselves move.
+    """
+    empty = nn.Module()
+    for name in _HOOKS:
+        hooks = getattr(old, name)
+        hooks.update(getattr(new, name))
+        setattr(new, name, hooks)
+        setattr(old, name, getattr(empty, name))
+    new._is_full_backward_hook, old._is_full_backward_hook = old._is_full_backward_hook, None
+    if "_hf_hook" in vars(old):
+        _hand_over_accelerate_hook(old, new)
+
+
+def _hand_over_accelerate_hook(old: nn.Module, new: nn.Module) -> None:
+    from accelerate.hooks import add_hook_to_module, remove_hook_from_module  # is there, or nobody had set the hook
+
+    hook = old._hf_hook
+    remove_hook_from_module(old)
+    del old.forward  # which is the class's again, but on the object
+    add_hook_to_module(new, hook)
+
+
+def lend_attributes(layer: nn.Module, adapter: nn.Module) -> None:
+    """Give `adapter` the attributes that others have set on the `layer` it stands for, but those of packed weights."""
+    if not layer.weight.is_floating_point():
+        return
+    own = vars(nn.Linear(1, 1, device="meta"))
+    for name, value in vars(layer).items():
+        if name not in own and not hasattr(adapter, name):
+            setattr(adapter, name, value)
+
+
+def replaced_forward(module: nn.Module) -> bool:
+    """Return whether somebody but accelerate has put another forward on the object."""
+    forward = vars(module).get("_old_forward" if "_hf_hook" in vars(module) else "forward")
+    return forward is not None and getattr(forward, "__func__", None) is not type(module).forward

@@ -1,0 +1,29 @@
+"""Layers that an adapter cannot move, because it starts from a part of the weight and that part is zero."""
+
+import sys
+from collections.abc import Iterable
+
+from torch import Tensor
+
+from frod_bench.console import say
+from frod_bench.linalg.shapes import has_data
+from frod_bench.methods.base import Adapted
+
+
+def note_standstill(adapted: Adapted, layers: Iterable[str]) -> None:
+    """Put the names of layers that get no gradient into `adapted.facts`, for the record, and say so once."""
+    names = list(layers)
+    if not names:
+        return
+    adapted.facts["without_gradient"] = names
+    others = f" and {len(names) - 1} other layers" if len(names) > 1 else ""
+    say(
+        f"{adapted.method.name} starts from the weight of {names[0]}{others}, which is zero there: no gradient comes of"
+        " it, and the layer stays as it is. Leave it out of targets, or take a method that draws its start, as lora.",
+        sys.stderr,
+    )
+
+
+def all_zero(*factors: Tensor) -> bool:
+    """Return whether all of these tensors are zero, as far as they have values."""
+    return not any(not has_data(factor) or factor.any() for factor in factors)
