@@ -120,4 +120,4 @@ def _too_deep() -> ValueError:
 
 
 def _too_large(file: Path, limit: int, what: str = "") -> RequestError:
-    return RequestError(f"{file} cannot be read (it has {what}more than {limit / 2**20:,.0f} MiB).")
+    return RequestError(f"{file} cannot be read (it has {what}more than {limit / 2**20:g} MiB).")

@@ -5,6 +5,7 @@ from statistics import fmean
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap, permutation_test
 
 from frod_bench.report.statistics import (
     ALL_TASKS,
@@ -43,20 +44,30 @@ def test_p_is_the_share_of_sign_changes_that_are_as_extreme(pairs):
     differences = np.random.default_rng(pairs).normal(0.5, 1.0, pairs)
     means = [np.mean(differences * signs) for signs in product((-1, 1), repeat=pairs)]
     extreme = fmean(abs(m) >= abs(differences.mean()) - 1e-12 for m in means)
-    assert paired_p(differences) == pytest.approx(extreme)
+    assert paired_p([differences]) == [pytest.approx(extreme)]
 
 
 def test_p_has_its_smallest_value_when_all_pairs_agree():
-    assert paired_p([0.1, 0.2, 0.3]) == pytest.approx(0.25)
-    assert paired_p([0.1] * 20) < 1e-4
-    assert paired_p([0.0, 0.0]) == 1.0
-    assert paired_p([0.1]) is None
+    three, twenty, none, one = paired_p([[0.1, 0.2, 0.3], [0.1] * 20, [0.0, 0.0], [0.1]])
+    assert three == pytest.approx(0.25)
+    assert twenty < 1e-4
+    assert (none, one) == (1.0, None)
 
 
 @pytest.mark.parametrize("rows", [175, 277, 408, 872, 1043])
 def test_sign_changes_that_are_as_extreme_but_for_rounding_count(rows):
     for right in range(int(0.8 * rows), int(0.8 * rows) + 10):  # of the baseline; the sums -1 and 1 are the smallest
-        assert paired_p([(right + more) / rows - right / rows for more in (-2, -1, 2)]) == 1.0
+        assert paired_p([[(right + more) / rows - right / rows for more in (-2, -1, 2)]]) == [1.0]
+
+
+@pytest.mark.parametrize("pairs", [2, 5, 16, 40])
+def test_interval_and_p_are_those_of_scipy(pairs):
+    values = np.random.default_rng(pairs).normal(0.2, 1.0, pairs)
+    bounds = bootstrap((values,), np.mean, n_resamples=9999, method="percentile", rng=0).confidence_interval
+    assert interval(values) == pytest.approx((bounds.low, bounds.high), rel=1e-12)
+    options = {"permutation_type": "samples", "vectorized": True, "n_resamples": 2**16, "rng": 1}
+    p = permutation_test((values,), lambda x, axis: np.mean(x, axis=axis), **options).pvalue
+    assert paired_p([values]) == [pytest.approx(p, abs=1e-12 if pairs < 17 else 0.01)]
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls():

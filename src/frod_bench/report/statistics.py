@@ -5,9 +5,9 @@ Scores are fractions, and higher is better. Two methods are compared on the same
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from statistics import fmean
 from typing import Literal
 
@@ -96,35 +96,50 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
     n = len(values)
     if n < 2:
         return None
-    rng = np.random.default_rng(0)
-    means = [values[rng.integers(0, n, (rows, n))].mean(axis=1) for rows in _blocks(_BOOTSTRAP_RESAMPLES, n)]
+    means = np.concatenate([values[places].mean(axis=1) for places in _resamples(n)])
     tail = (1 - level) / 2
-    low, high = np.percentile(np.concatenate(means), [100 * tail, 100 * (1 - tail)])
+    low, high = np.percentile(means, [100 * tail, 100 * (1 - tail)])
     return float(low), float(high)
 
 
-def paired_p(differences: Iterable[float]) -> float | None:
-    """Return the two-sided p of the sign-flip permutation test of mean 0, None for fewer than two pairs.
+def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
+    """Return for each group of differences the two-sided p of the sign-flip permutation test of mean 0.
 
-    All 2^n sign changes are counted up to n = 16, so that p is at least 2^(1 - n); beyond that 65,535 are drawn.
+    None for fewer than two pairs. All 2^n sign changes are counted up to n = 16, so that p is at least 2^(1 - n);
+    beyond that 65,535 are drawn, the same for all groups of that size.
     """
-    differences = np.asarray(list(differences), dtype=float)
-    n = len(differences)
-    if n < 2:
-        return None
-    least = abs(differences.mean()) - _ROUNDING  # of a mean that counts as as far from 0
-    if n <= _EXACT_UP_TO:
-        return float(np.mean(np.abs(_all_signs(n) @ differences) / n >= least))
+    groups = [np.asarray(group, dtype=float) for group in groups]
+    found: list[float | None] = [None] * len(groups)
+    for n in {len(group) for group in groups} - {0, 1}:
+        places = [place for place, group in enumerate(groups) if len(group) == n]
+        differences = np.stack([groups[place] for place in places], axis=1)  # [n, groups]
+        least = np.abs(differences.mean(axis=0)) - _ROUNDING  # of a mean that is at least as far from 0
+        far, drawn = np.zeros(len(places)), 0
+        for signs in _signs(n):
+            far += np.sum(np.abs(signs @ differences) / n >= least, axis=0)
+            drawn += len(signs)
+        if n > _EXACT_UP_TO:  # what was measured is one of the draws
+            far, drawn = far + 1, drawn + 1
+        for place, p in zip(places, far / drawn, strict=True):
+            found[place] = float(p)
+    return found
+
+
+@lru_cache(maxsize=2)
+def _resamples(n: int) -> list[np.ndarray]:
+    """Return the places of n values in every resample, [resamples, n] in blocks."""
     rng = np.random.default_rng(0)
-    signs = (rng.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1 for rows in _blocks(_RESAMPLES, n))
-    far = sum(int(np.sum(np.abs(drawn @ differences) / n >= least)) for drawn in signs)
-    return (far + 1) / (_RESAMPLES + 1)
+    return [rng.integers(0, n, (rows, n), dtype=np.int32) for rows in _blocks(_BOOTSTRAP_RESAMPLES, n)]
 
 
-@cache
-def _all_signs(n: int) -> np.ndarray:
-    """Return every change of n signs, [2^n, n]."""
-    return 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+def _signs(n: int) -> Iterator[np.ndarray]:
+    """Yield changes of n signs in blocks of [changes, n]: all there are, or so many drawn."""
+    if n <= _EXACT_UP_TO:
+        yield 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
+        return
+    rng = np.random.default_rng(0)
+    for rows in _blocks(_RESAMPLES, n):
+        yield rng.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1
 
 
 def _blocks(rows: int, n: int) -> Iterator[int]:
@@ -179,7 +194,7 @@ def comparisons(section: Section, score: Score, method: str = "frod") -> Iterato
 
 
 def _block(task: str, variant: str, score: Score, block: dict[str, list[float]]) -> Iterator[Comparison]:
-    p_values = [paired_p(differences) for differences in block.values()]
+    p_values = paired_p(block.values())
     for (other, d), p, adjusted in zip(block.items(), p_values, holm(p_values), strict=True):
         yield Comparison(task, variant, other, score, len(d), fmean(d), interval(d), p, adjusted)
 
@@ -215,26 +230,29 @@ def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
     found = []
     for row in section.rows:
         runs = [run for run in row.runs if run.record.seed in goals[row.task]]
-        for share in SHARES if runs else ():
-            ways = [_way(run, share * goals[row.task][run.record.seed]) for run in runs]
-            costs = zip(*(way for way in ways if way is not None), strict=True)
-            means = [None if None in cost else fmean(cost) for cost in costs] or [None] * 3
-            found.append(
-                Convergence(row.task, row.method, share, len(runs), sum(way is not None for way in ways), *means)
-            )
+        ways = [_ways(run, [share * goals[row.task][run.record.seed] for share in SHARES]) for run in runs]
+        for share, of_share in zip(SHARES, zip(*ways, strict=True), strict=False):
+            reached = [way for way in of_share if way is not None]
+            means = [None if None in cost else fmean(cost) for cost in zip(*reached, strict=True)] or [None] * 3
+            found.append(Convergence(row.task, row.method, share, len(runs), len(reached), *means))
     return found
 
 
-def _way(run: StoredRun, goal: float) -> tuple[float, float | None, float | None] | None:
-    """Return the epochs, seconds and FLOPs up to the first line of metrics that is good enough, None without one."""
+def _ways(run: StoredRun, goals: list[float]) -> list[tuple[float, float | None, float | None] | None]:
+    """Return epochs, seconds and FLOPs up to the first line of metrics that reaches each goal, None where none does."""
     name = run.record.metric["name"]
     seconds: float | None = 0.0
     flops: float | None = 0.0
+    found: list[tuple[float, float | None, float | None] | None] = [None] * len(goals)
     for number, line in enumerate(run.metrics, start=1):
         seconds, flops = _plus(seconds, line.get("seconds")), _plus(flops, line.get("flops"))
-        if (line.get("eval") or {}).get(name, -math.inf) >= goal:
-            return number, seconds, flops
-    return None
+        score = (line.get("eval") or {}).get(name, -math.inf)
+        found = [
+            way or ((number, seconds, flops) if score >= goal else None) for way, goal in zip(found, goals, strict=True)
+        ]
+        if None not in found:
+            break
+    return found
 
 
 def _plus(total: float | None, value: float | None) -> float | None:

@@ -1,37 +1,64 @@
-"""What the page's script draws from, as plain JSON data."""
+"""What the page's script draws from, as plain JSON data whose size does not grow with the number of runs or epochs."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+from statistics import fmean
 from typing import Any
 
 from frod_bench.record import StoredRun
 from frod_bench.report.style import COLOURS
 from frod_bench.report.summary import Row, Section, Summary
-from frod_bench.report.variants import differing, settings_with_seed
+from frod_bench.report.variants import differing
 
+RUNS = 300  # at most are there one by one; those of the lowest seeds
+_POINTS = 100_000  # of all learning curves together
+_LAYERS = 500_000  # values of tan alpha by layer, of all runs together
+_EPOCHS = 200  # of one run
+_KEYS, _LENGTH = 500, 200  # of a configuration, and characters of a value
 _DIGITS = 5  # significant ones, of everything that is only drawn
 
 
 def page_data(summary: Summary) -> dict[str, Any]:
     """Return `{colours, sections, runs, common}`; scores are in percent, memory in MiB.
 
-    A run holds the part of its configuration that is not common to all runs.
+    A run holds the part of its configuration that is not common to all runs. What is longer than the bounds above is
+    thinned out evenly: epochs of a curve, epochs with tan alpha by layer.
     """
     rows = [(number, row) for number, section in enumerate(summary.sections) for row in section.rows]
-    placed = [(number, row, run) for number, row in rows for run in row.runs]
-    configurations = [settings_with_seed(run) for *_, run in placed]
+    epochs = _bounded(_POINTS // max(1, len(rows)))
+    placed = _placed(rows)
+    configurations = [_configuration(run) for *_, run in placed]
     keys = differing(configurations) if configurations else set()
+    values = _LAYERS // max(1, len(placed))
     return {
         "colours": COLOURS,
         "methods": sorted({row.method for _, row in rows}),
-        "sections": [_section(section) for section in summary.sections],
+        "sections": [_section(section, epochs) for section in summary.sections],
         "runs": [
-            _run(number, row, run) | {"config": {key: config[key] for key in sorted(keys & config.keys())}}
+            _run(number, row, run, values) | {"config": {key: config[key] for key in sorted(keys & config.keys())}}
             for (number, row, run), config in zip(placed, configurations, strict=True)
         ],
         "common": {key: value for key, value in (configurations or [{}])[0].items() if key not in keys},
     }
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _placed(rows: list[tuple[int, Row]]) -> list[tuple[int, Row, StoredRun]]:
+    """Return the runs that are there one by one, in the order of the rows; of too many the lowest seeds of each row."""
+    ranked = [(seed, place) for place, (_, row) in enumerate(rows) for seed in range(row.seeds)]
+    kept = {(place, seed) for seed, place in sorted(ranked)[:RUNS]}
+    return [
+        (number, row, run)
+        for place, (number, row) in enumerate(rows)
+        for seed, run in enumerate(row.runs)
+        if (place, seed) in kept
+    ]
+
+
+def _configuration(run: StoredRun) -> dict[str, str]:
+    return {key: value[:_LENGTH] for key, value in list(configuration(run).items())[:_KEYS]}
+
+
+def _section(section: Section, epochs: int) -> dict[str, Any]:
     rows = [
         {
             "task": row.task,
@@ -42,34 +69,62 @@ def _section(section: Section) -> dict[str, Any]:
             "trainable": row.trainable,
             "s_per_epoch": row.s_per_epoch,
             "peak_mib": None if row.peak_bytes is None else row.peak_bytes / 2**20,
+            "curves": _curves(row, epochs),
         }
         for row in section.rows
     ]
     return {"name": ", ".join(section.setting), "rows": rows}
 
 
-def _run(section: int, row: Row, run: StoredRun) -> dict[str, Any]:
-    layers = list(dict.fromkeys(name for line in run.metrics for name in _angle(line).get("per_layer") or {}))
+def _curves(row: Row, epochs: int) -> dict[str, list[list[float | None]]]:
+    """Return score and loss as [epoch, mean over the seeds, lowest, highest]; the last two null for one seed."""
+    values: dict[str, dict[int, list[float]]] = {"score": defaultdict(list), "loss": defaultdict(list)}
+    for run in row.runs:
+        for line in _thinned(run, epochs):
+            if (score := (line.get("eval") or {}).get(row.metric)) is not None:
+                values["score"][line["epoch"]].append(100 * score)
+            if (loss := line.get("train_loss")) is not None:
+                values["loss"][line["epoch"]].append(loss)
+    return {name: [_point(epoch, found[epoch]) for epoch in sorted(found)] for name, found in values.items()}
+
+
+def _point(epoch: int, values: list[float]) -> list[float | None]:
+    edges = (min(values), max(values)) if len(values) > 1 else (None, None)
+    return [epoch, *map(_short, (fmean(values), *edges))]
+
+
+def _run(section: int, row: Row, run: StoredRun, values: int) -> dict[str, Any]:
+    """Return one run with tan alpha by epoch, and by layer in at most `values` numbers."""
+    last = _angle(run.metrics[-1]) if run.metrics else {}
+    layers = list(last.get("per_layer") or {})[:values]
+    lines = _thinned(run, _bounded(values // max(1, len(layers))))
+    epochs = [{"epoch": line["epoch"], **_angles(_angle(line), layers)} for line in lines if _angle(line)]
     return {
         "section": section,
         "task": row.task,
         "method": row.method,
         "seed": run.record.seed,
         "layers": layers,
-        "epochs": [_epoch(line, row.metric, layers) for line in run.metrics],
+        "epochs": epochs,
     }
 
 
-def _epoch(line: dict[str, Any], metric: str, layers: list[str]) -> dict[str, Any]:
-    angle = _angle(line)
-    score = (line.get("eval") or {}).get(metric)
+def _angles(angle: dict[str, Any], layers: list[str]) -> dict[str, list[float | None]]:
+    by_layer = angle.get("per_layer") or {}
     return {
-        "epoch": line["epoch"],
-        "loss": _short(line.get("train_loss")),
-        "score": None if score is None else _short(100 * score),
-        "angle": [_short(angle.get(key)) for key in ("mean", "min", "max")] if angle else None,
-        "layers": [_short((angle.get("per_layer") or {}).get(name)) for name in layers],
+        "angle": [_short(angle.get(key)) for key in ("mean", "min", "max")],
+        "layers": [_short(by_layer.get(name)) for name in layers],
     }
+
+
+def _bounded(epochs: int) -> int:
+    return min(_EPOCHS, max(1, epochs))
+
+
+def _thinned(run: StoredRun, most: int) -> Iterator[dict[str, Any]]:
+    """Yield at most `most` lines of the metrics, evenly apart, the last one among them."""
+    step = -(-len(run.metrics) // most)
+    return (line for number, line in enumerate(run.metrics, start=1) if (len(run.metrics) - number) % step == 0)
 
 
 def _angle(line: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@
     const i = data.methods.indexOf(method);
     return {colour: data.colours[i % data.colours.length], dash: DASHES[i % DASHES.length], marker: MARKERS[i % MARKERS.length]};
   };
-  const hidden = new Set();
+  const hidden = new Set(data.methods.slice(30)); // so many curves can be told apart at most; the legend shows the others
   const redraw = [];
 
   // ---- small helpers
@@ -28,6 +28,8 @@
     return node;
   };
   const unique = (values) => [...new Set(values)];
+  const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity); // Math.min(...values) has a limit
+  const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
   const known = (value) => value !== null && value !== undefined;
   const short = (value) => {
@@ -80,7 +82,7 @@
     return found;
   };
   const padded = (values, log) => {
-    let low = Math.min(...values), high = Math.max(...values);
+    let low = least(values), high = most(values);
     if (log) return [low / 1.25, high * 1.25];
     const room = (high - low) * 0.06 || Math.abs(high) * 0.05 || 1;
     return [low - room, high + room];
@@ -96,7 +98,7 @@
     const width = Math.max(260, figure.clientWidth), height = Math.min(320, Math.max(220, width * 0.62));
     const margin = {left: 52, right: 12, top: 10, bottom: 38};
     const across = all.map((p) => p[0]);
-    logX = logX && Math.max(...across) > 4 * Math.min(...across); // a short stretch reads better evenly
+    logX = logX && most(across) > 4 * least(across); // a short stretch reads better evenly
     const [x0, x1] = padded(across, logX);
     const [y0, y1] = padded(all.flatMap((p) => [p[1], p[2], p[3]].filter(known)));
     const scale = (v) => (logX ? Math.log10(v) : v);
@@ -174,24 +176,13 @@
     show();
   };
 
-  const runsOf = (section, task) => data.runs.filter((run) => run.section === section && run.task === task);
-
   // ---- learning curves
-  const curve = (runs, key) => {
-    const epochs = unique(runs.flatMap((run) => run.epochs.map((e) => e.epoch))).sort((a, b) => a - b);
-    return epochs.flatMap((epoch) => {
-      const values = runs.flatMap((run) => run.epochs.filter((e) => e.epoch === epoch).map((e) => e[key])).filter(known);
-      if (!values.length) return [];
-      const spread = values.length > 1 ? [Math.min(...values), Math.max(...values)] : [null, null];
-      return [[epoch, mean(values), ...spread]];
-    });
-  };
   const drawCurves = (section, task) => {
-    const runs = runsOf(section, task), methods = unique(runs.map((run) => run.method)).sort();
-    const row = data.sections[section].rows.find((r) => r.task === task);
-    for (const [key, label] of [["score", `${row.metric} (%)`], ["loss", "training loss"]]) {
-      const shown = methods.filter((method) => !hidden.has(method));
-      const series = shown.map((name) => ({name, line: true, marker: true, points: curve(runs.filter((run) => run.method === name), key)}));
+    const rows = data.sections[section].rows.filter((row) => row.task === task);
+    const methods = rows.map((row) => row.method).sort();
+    for (const [key, label] of [["score", `${rows[0].metric} (%)`], ["loss", "training loss"]]) {
+      const shown = rows.filter((row) => !hidden.has(row.method));
+      const series = shown.map((row) => ({name: row.method, line: true, marker: true, points: row.curves[key]}));
       const figure = byId(`curves-${key}`);
       chart(figure, series, {x: "epoch", y: label, whole: true});
       legend(figure, methods);
@@ -215,7 +206,7 @@
     const cells = new Map(run.layers.map((name, i) => [place(name).join("|"), line.layers[i]]));
     const blocks = unique(run.layers.map((name) => place(name)[0])), kinds = unique(run.layers.map((name) => place(name)[1]));
     const values = run.epochs.flatMap((e) => e.layers).filter(known);
-    const low = Math.min(...values), high = Math.max(...values);
+    const low = least(values), high = most(values);
     const head = element("tr");
     head.append(element("th", {scope: "col"}, "block"), ...kinds.map((kind) => element("th", {scope: "col"}, kind)));
     const rows = blocks.map((block) => {

@@ -2,18 +2,22 @@
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from frod_bench.report.html.data import page_data
+from frod_bench.report.html.data import RUNS, page_data
 from frod_bench.report.statistics_tables import ABSENT, Column, Table, tables
 from frod_bench.report.summary import Section, Summary
 from frod_bench.report.tables import best_and_final
 
 _HERE = Path(__file__).parent
+_ROWS = 2_000  # at most of a table, of the runs that did not complete, and of the warnings
+_CELLS = 100_000  # at most of a table of methods by tasks
+_ENVIRONMENTS, _PACKAGES = 20, 100
 
 _RUNS = (
     *(Column("task", numeric=False), Column("method", numeric=False), Column("seeds")),
@@ -34,15 +38,27 @@ def page(summary: Summary, title: str) -> str:
         summary=summary,
         runs=len(runs),
         sections=[
-            (section, [_runs(section), *_matrix(section), *_others(section), *tables(section)])
+            (section, [_shortened(t) for t in (_runs(section), *_matrix(section), *_others(section), *tables(section))])
             for section in summary.sections
         ],
         environments=_environments(runs),
+        one_by_one=RUNS,
+        most=_ROWS,
         absent=ABSENT,
         data=_inline_json(page_data(summary)),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
     )
+
+
+def _shortened(table: Table) -> Table:
+    """Return the table with no more rows than a page can take."""
+    if len(table.rows) <= _ROWS:
+        return table
+    note = (
+        f"{table.note} Here are the first {_ROWS:,} of {len(table.rows):,} rows; the CSV of --to DIR has all of them."
+    )
+    return replace(table, rows=table.rows[:_ROWS], note=note)
 
 
 def _inline_json(data: dict[str, Any]) -> Markup:
@@ -69,7 +85,7 @@ def _runs(section: Section) -> Table:
 def _matrix(section: Section) -> list[Table]:
     """Return every method on every task and the average where it ran on all, if there is more than one task."""
     tasks = list(dict.fromkeys(row.task for row in section.rows))
-    if len(tasks) < 2:
+    if len(tasks) < 2 or len(tasks) * len({row.method for row in section.rows}) > _CELLS:
         return []
     shown = {(row.method, row.task): 100 * getattr(row, section.reported).mean for row in section.rows}
     rows = []
@@ -84,12 +100,12 @@ def _matrix(section: Section) -> list[Table]:
 def _others(section: Section) -> list[Table]:
     """Return the metrics that no other table shows, every method on every task, if a task has any."""
     keys = dict.fromkeys((row.task, name) for row in section.rows for name in row.others)
-    if not keys:
+    methods = dict.fromkeys(row.method for row in section.rows)
+    if not keys or len(keys) * len(methods) > _CELLS:
         return []
     scores = {
         (row.method, row.task, name): 100 * score.mean for row in section.rows for name, score in row.others.items()
     }
-    methods = dict.fromkeys(row.method for row in section.rows)
     rows = [(method, *(scores.get((method, *key)) for key in keys)) for method in methods]
     columns = [Column(f"{task} {name}", "{:.2f}".format) for task, name in keys]
     note = f"At the epoch of {section.reported}, mean over the seeds, in percent."
@@ -102,8 +118,13 @@ def _percent(spread: tuple[float, float | None]) -> tuple[float, float | None]:
 
 
 def _environments(runs: list[Any]) -> list[tuple[dict[str, Any], int]]:
-    """Return the different environments and how many runs each has."""
+    """Return the most frequent environments and how many runs each has."""
     counts: dict[str, list[Any]] = defaultdict(list)
     for run in runs:
         counts[json.dumps(run.record.environment, sort_keys=True)].append(run)
-    return [(found[0].record.environment, len(found)) for found in counts.values()]
+    frequent = sorted(counts.values(), key=len, reverse=True)[:_ENVIRONMENTS]
+    packages = [dict(list(found[0].record.environment["packages"].items())[:_PACKAGES]) for found in frequent]
+    return [
+        (found[0].record.environment | {"packages": shown}, len(found))
+        for found, shown in zip(frequent, packages, strict=True)
+    ]
