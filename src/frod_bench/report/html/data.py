@@ -55,7 +55,7 @@ def _placed(rows: list[tuple[int, Row]]) -> list[tuple[int, Row, StoredRun]]:
 
 
 def _configuration(run: StoredRun) -> dict[str, str]:
-    return {key: value[:_LENGTH] for key, value in list(configuration(run).items())[:_KEYS]}
+    return {key: value[:_LENGTH] for key, value in list(settings_with_seed(run).items())[:_KEYS]}
 
 
 def _section(section: Section, epochs: int) -> dict[str, Any]:
