@@ -19,3 +19,9 @@ def test_the_factors_are_block_wise_and_lossless(m, n):
         torch.testing.assert_close((L * s) @ R.T, weight[:, i * b : (i + 1) * b].double(), rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(L.T @ L, torch.eye(min(m, b), dtype=L.dtype), rtol=1e-5, atol=1e-5)
         assert (s.diff() <= 0).all()
+
+
+def test_the_largest_entry_of_every_left_vector_is_positive():
+    weight = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
+    for L in (block_factors(weight).L, block_factors(-weight).L):
+        assert (L.gather(1, L.abs().argmax(dim=1, keepdim=True)) > 0).all()

@@ -109,6 +109,18 @@ def test_the_largest_entry_of_every_column_is_positive():
         assert (V.gather(0, V.abs().argmax(dim=0, keepdim=True)) > 0).all()
 
 
+@pytest.mark.parametrize("shapes", [[(4, 8)] * 2, [(2, 8), (5, 8), (1, 8)], [(8, 8)]])
+def test_a_square_stack_leaves_nothing_to_rounding(shapes):
+    """Its T is a multiple of the identity, of which any basis would be one of eigenvectors."""
+    weights = draw(shapes)
+    factors = joint_decomposition(weights)
+    assert_reconstructs(factors, weights)
+    gram = factors.V.T @ factors.V
+    torch.testing.assert_close(gram, gram.diag().diag(), rtol=0.0, atol=1e-10)
+    turned = joint_decomposition([w + 1e-12 * noise for w, noise in zip(weights, draw(shapes, seed=1), strict=True)])
+    torch.testing.assert_close(turned.V, factors.V, rtol=1e-8, atol=1e-8)
+
+
 def test_fewer_stacked_rows_than_inputs():
     weights = draw([(2, 9)] * 3)
     factors = joint_decomposition(weights)
