@@ -49,6 +49,7 @@ def changed(path, value):
         ("backbone._target_", "b.Renamed"),
         ("task.rows", {}),
         ("task.packaged", "elsewhere"),
+        ("task.wording", "other words"),
         ("train.a_later_option", None),
     ],
 )
