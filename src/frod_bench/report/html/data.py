@@ -8,7 +8,7 @@ from typing import Any
 from frod_bench.record import StoredRun
 from frod_bench.report.style import COLOURS
 from frod_bench.report.summary import Row, Section, Summary
-from frod_bench.report.variants import differing
+from frod_bench.report.variants import differing, settings_with_seed
 
 RUNS = 300  # at most are there one by one; those of the lowest seeds
 _POINTS = 100_000  # of all learning curves together
