@@ -66,6 +66,6 @@ def store(tmp_path):
         }
         record = RunRecord(**content | changes)
         directory.write_record(record)
-        return StoredRun(path, record, directory.read_metrics())
+        return StoredRun(path, record, directory.read_metrics(), directory)
 
     return write

@@ -19,7 +19,7 @@ def cell(store):
             {"epoch": e, "eval": {"accuracy": score + 0.01 * e}, "tan_alpha": angle and {"mean": angle * e}}
             for e in range(1, 5)
         ]
-        return StoredRun(run.path, run.record, lines)
+        return StoredRun(run.path, run.record, lines, run.files)
 
     return write
 

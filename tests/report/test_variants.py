@@ -35,7 +35,7 @@ def test_what_differs_is_found_also_where_a_key_is_absent():
         (("method.sparsity",), "frod, sparsity=0.1"),
         (("lr.head", "method.sparsity"), "frod, head=1e-3, sparsity=0.1"),
         (("lr.head", "warmup.head"), "frod, lr.head=1e-3, warmup.head=2"),
-        (("absent",), "frod, absent=unset"),
+        (("absent",), "frod, absent=default"),
     ],
 )
 def test_a_label_is_short_and_clear(keys, expected):

@@ -1,6 +1,6 @@
-"""A file of JSON lines as a sequence that is read anew each time, so that it takes the memory of one line."""
+"""JSON lines as a sequence that is read anew each time, so that it takes the memory of one line."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,21 @@ from frod_bench.reading import parse_json, read_lines
 from frod_bench.record.kinds import Kind, misfit
 
 
-class JsonLines(Sequence[dict[str, Any]]):
-    """The lines of `file`, each an object of the `kind` that `misfit` describes; none where there is no file.
+def file_lines(file: Path, kind: Kind) -> "JsonLines":
+    """Return the lines of a file, none where there is no file. Raises RequestError for a broken one."""
+    return JsonLines(str(file), kind, lambda start: read_lines(file, start) if file.exists() else iter(()))
 
-    Raises RequestError for a line that is broken, at the start for any of them.
+
+class JsonLines(Sequence[dict[str, Any]]):
+    """The lines that `read` yields from a byte on, each an object of the `kind` that `misfit` describes.
+
+    `where` names them in the RequestError that a broken line raises, at the start for any of them.
     """
 
-    def __init__(self, file: Path, kind: Kind) -> None:
-        self._file, self._kind = file, kind
+    def __init__(self, where: str, kind: Kind, read: Callable[[int], Iterator[bytes]]) -> None:
+        self._where, self._kind, self._lines = where, kind, read
         self._length = self._last = end = 0
-        for line in self._lines():
+        for line in self._lines(0):
             self._length += 1
             self._last, end = end, end + len(line)
             self._parsed(self._length, line)
@@ -28,7 +33,7 @@ class JsonLines(Sequence[dict[str, Any]]):
         return self._length
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (self._parsed(number, line) for number, line in enumerate(self._lines(), start=1))
+        return (self._parsed(number, line) for number, line in enumerate(self._lines(0), start=1))
 
     def __getitem__(self, place: int) -> dict[str, Any]:
         if not -self._length <= place < self._length:
@@ -38,9 +43,6 @@ class JsonLines(Sequence[dict[str, Any]]):
             return self._parsed(self._length, next(self._lines(self._last)))
         return next(islice(self, place, None))
 
-    def _lines(self, start: int = 0) -> Iterator[bytes]:
-        return read_lines(self._file, start) if self._file.exists() else iter(())
-
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
         try:
             content = parse_json(line.rstrip(b"\r\n").decode("utf-8"))
@@ -48,5 +50,13 @@ class JsonLines(Sequence[dict[str, Any]]):
         except ValueError as error:
             problem = str(error)
         if problem:
-            raise RequestError(f"{self._file} is broken: line {number} is not that of an epoch ({problem:.300}).")
+            raise RequestError(f"{self._where} is broken: line {number} is not that of an epoch ({problem:.300}).")
         return content
+
+
+def all_losses(where: str, lines: JsonLines) -> list[float]:
+    """Return the training loss of every step from the lines of its epochs. Raises RequestError for what is none."""
+    losses = [loss for line in lines for loss in line["losses"]]
+    if problem := next(filter(None, (misfit(loss, float, "a loss") for loss in losses)), None):
+        raise RequestError(f"{where} is broken: {problem}.")
+    return losses

@@ -12,8 +12,7 @@ from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.files import refuse_link, save_text
 from frod_bench.reading import LINES, file_digest, read_text
-from frod_bench.record.kinds import misfit
-from frod_bench.record.lines import JsonLines
+from frod_bench.record.lines import JsonLines, all_losses, file_lines
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord
 
@@ -132,7 +131,7 @@ class RunDirectory:
 
     def stream_metrics(self) -> JsonLines:
         """Return what `read_metrics` does, however long it is, in the memory of one line."""
-        return JsonLines(self.metrics, METRICS)
+        return file_lines(self.metrics, METRICS)
 
     def write_losses(self, epochs: list[list[float]]) -> None:
         """Write the training loss of every step to six digits, a list an epoch. Raises ValueError for NaN, infinity."""
@@ -141,10 +140,7 @@ class RunDirectory:
 
     def read_losses(self) -> list[float]:
         """Return the training loss of every step, none without `losses.jsonl`. Raises RequestError for a broken one."""
-        losses = [loss for line in JsonLines(self.losses, LOSSES) for loss in line["losses"]]
-        if problem := next(filter(None, (misfit(loss, float, "a loss") for loss in losses)), None):
-            raise RequestError(f"{self.losses} is broken: {problem}.")
-        return losses
+        return all_losses(str(self.losses), file_lines(self.losses, LOSSES))
 
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""

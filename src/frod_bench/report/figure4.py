@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from frod_bench.files import replacing
-from frod_bench.record import RunDirectory
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
 
@@ -34,7 +33,7 @@ def curves(rows: Iterable[Row]) -> list[Curve]:
     found = []
     for row in rows:
         for run in row.runs:
-            losses = RunDirectory(run.path).read_losses()
+            losses = run.losses()
             seed, metric = run.record.seed, row.metric
             if losses:
                 found.append(Curve("ours", "loss", row.method, seed, range(1, len(losses) + 1), losses))

@@ -34,5 +34,5 @@ def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
     keys = sorted(keys)
     words = [key.rpartition(".")[2] for key in keys]
     shown = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
-    values = [f"{name}={variant.get(key, 'unset')}" for key, name in zip(keys, shown, strict=True)]
+    values = [f"{name}={variant.get(key, 'default')}" for key, name in zip(keys, shown, strict=True)]
     return ", ".join([method, *values])

@@ -1,24 +1,34 @@
 """Whether a run is complete already: the one place that decides to skip it. Needs no torch."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from frod_bench.console import say
 from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, RunRecord
+from frod_bench.record import RunDirectory, RunRecord, output_root
+from frod_bench.record.archive import SUFFIX, archived_runs
 
 
 def completed_record(directory: Path, identity: str) -> RunRecord | None:
     """Return the record of the run of this identity if it is complete and whole, else None."""
     run = RunDirectory(directory)
     if not run.record.exists():
-        return None
+        return _archived(output_root()).get(identity)
     try:
         record = run.completed()
     except RequestError:  # what the run is made again for says what is damaged
         return None
     return record if record is not None and record.identity == identity else None
+
+
+@cache
+def _archived(root: Path) -> dict[str, RunRecord]:
+    """Return the complete runs in archives below a folder by identity, read once a process."""
+    archives = root.rglob(f"*{SUFFIX}") if root.is_dir() else ()
+    found = [record for archive in archives for _, record in archived_runs(archive)]
+    return {r.identity: r for r in found if isinstance(r, RunRecord) and r.status == "completed"}
 
 
 def label(config: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def show(browser, store, tmp_path):
                     angle = layers if method == "frod" else None
                     run = store(method, task, seed, best=score + 0.01 * seed)
                     metrics = [line | {"tan_alpha": angle} for line in run.metrics]
-                    runs.append(StoredRun(run.path, run.record, metrics))
+                    runs.append(StoredRun(run.path, run.record, metrics, run.files))
         file = tmp_path / "report.html"
         file.write_text(page(summarise(runs), "report"), encoding="utf-8")
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}

@@ -66,7 +66,7 @@ def test_tan_alpha_by_layer_is_in_the_data(store):
     run = store()
     angle = {"mean": 0.2, "min": 0.1, "max": 0.3, "per_layer": {"l.0.q": 0.1, "l.1.q": 0.3}}
     line = run.metrics[0] | {"tan_alpha": angle}
-    data = json.loads(Elements(page(summarise([StoredRun(run.path, run.record, [line])]), "t")).data["data"])
+    data = json.loads(Elements(page(summarise([StoredRun(run.path, run.record, [line], run.files)]), "t")).data["data"])
     assert data["runs"][0]["layers"] == ["l.0.q", "l.1.q"]
     assert data["runs"][0]["epochs"][0]["layers"] == [0.1, 0.3]
 

@@ -5,14 +5,13 @@ from collections import defaultdict
 
 import peft
 import torch
-import yaml
 from torch import nn
 from transformers import CLIPConfig, CLIPForImageClassification
 
 from frod_bench.audit import scripts
 from frod_bench.audit.claim import FAILS, READS_CODE, UNDECIDED, Claim, Finding, verdict
 from frod_bench.audit.decide import Decision, decide, mean
-from frod_bench.audit.evidence import Evidence, Missing
+from frod_bench.audit.evidence import Evidence, Missing, settings
 from frod_bench.audit.release import Source
 
 _HEAD = "classifier"
@@ -117,9 +116,9 @@ def _cost(evidence: Evidence) -> Finding:
     pairs: dict[tuple, dict[str, float]] = defaultdict(dict)
     for run in evidence.completed_runs():
         if run.record.method in ("vera", "randlora"):
-            config = yaml.safe_load((run.path / "config.yaml").read_text(encoding="utf-8"))
-            head = config["method"].pop("head", None) or "trained"
-            key = (run.record.method, run.record.task, run.record.seed, run.record.backbone, yaml.safe_dump(config))
+            others = {key: str(value) for key, value in settings(run).items() if key != "method.head"}
+            head = run.record.settings.get("method.head", "trained")
+            key = (run.record.method, run.record.task, run.record.seed, run.record.backbone, *sorted(others.items()))
             pairs[key][head] = 100 * run.record.best["value"]
     whole = {key: pair for key, pair in pairs.items() if len(pair) > 1}
     rows = [

@@ -1,0 +1,97 @@
+"""Many complete runs in one file: a line for each, with the text of its files; what is kept where adapters are not.
+
+`scripts/archive_runs.py` writes them, and every report reads them as it reads directories of runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from frod_bench.errors import RequestError
+from frod_bench.reading import parse_json, read_lines
+from frod_bench.record.kinds import misfit
+from frod_bench.record.lines import JsonLines, all_losses
+from frod_bench.record.schema import LOSSES, METRICS, RunRecord
+
+SUFFIX = ".runs.jsonl"
+RECORD, CONFIG, METRICS_FILE, LOSSES_FILE = "record.json", "config.yaml", "metrics.jsonl", "losses.jsonl"
+_LINE = {"run": str, "files": {RECORD: str, CONFIG: str, str: str}}
+
+
+class ArchivedRun:
+    """One line of an archive. Its files are read anew each time, so that it takes no memory of their size."""
+
+    def __init__(self, archive: Path, start: int, name: str) -> None:
+        self._archive, self._start, self.name = archive, start, name
+        self.path = archive / name
+
+    def names(self) -> list[str]:
+        """Return the names of the run's files."""
+        return list(self._files())
+
+    def text(self, name: str) -> str:
+        """Return the text of one of the run's files, empty without it. Raises RequestError for a broken archive."""
+        return self._files().get(name, "")
+
+    def read_config(self) -> str:
+        """Return the text of the run's configuration."""
+        return self.text(CONFIG)
+
+    def read_losses(self) -> list[float]:
+        """Return the training loss of every step. Raises RequestError for a broken one."""
+        return all_losses(f"{self.path / LOSSES_FILE}", self._lines(LOSSES_FILE, LOSSES))
+
+    def stream_metrics(self) -> JsonLines:
+        """Return the lines of all epochs. Raises RequestError for a broken one."""
+        return self._lines(METRICS_FILE, METRICS)
+
+    def _files(self) -> dict[str, str]:
+        return _parsed(self._archive, next(read_lines(self._archive, self._start)))["files"]
+
+    def _lines(self, name: str, kind: Mapping) -> JsonLines:
+        def read(start: int) -> Iterator[bytes]:
+            yield from self.text(name).encode()[start:].splitlines(keepends=True)
+
+        return JsonLines(f"{self.path / name}", kind, read)
+
+
+def archived_runs(archive: Path) -> Iterator[tuple[ArchivedRun, RunRecord | RequestError]]:
+    """Yield the runs of an archive, each with its checked record or with what is wrong with it.
+
+    Raises RequestError for a line that is none of a run.
+    """
+    start = 0
+    for line in read_lines(archive):
+        content = _parsed(archive, line)
+        run = ArchivedRun(archive, start, content["run"])
+        start += len(line)
+        try:
+            record = RunRecord.from_json(content["files"][RECORD], where=f"{run.path / RECORD}")
+            _verify(run, record, content["files"])
+            yield run, record
+        except RequestError as error:
+            yield run, error
+
+
+def archive_line(name: str, files: Mapping[str, str]) -> str:
+    """Return the line of a run from the texts of its files, by name."""
+    return json.dumps({"run": name, "files": dict(files)}, ensure_ascii=False) + "\n"
+
+
+def _verify(run: ArchivedRun, record: RunRecord, files: Mapping[str, str]) -> None:
+    """Raise RequestError when a file is not the one that the record names; adapters are not in archives."""
+    for name, digest in record.files.items():
+        if "/" not in name and f"sha256:{hashlib.sha256(files.get(name, '').encode()).hexdigest()}" != digest:
+            raise RequestError(f"{run.path / name} was edited or damaged, it is not the file that {RECORD} names.")
+
+
+def _parsed(archive: Path, line: bytes) -> dict:
+    try:
+        content = parse_json(line.decode("utf-8"))
+        problem = misfit(content, _LINE, "it")
+    except ValueError as error:
+        problem = str(error)
+    if problem:
+        raise RequestError(f"{archive} is broken: a line is not that of a run ({problem:.300}).")
+    return content
