@@ -24,7 +24,7 @@ def config(method="lora", backbone="roberta_large", task="glue/rte", train=(), d
         "task": dict(TASKS[task]),
         "data": {"source": "hub", "root": None, "max_train": None, "max_eval": None, "max_row_bytes": 2**24}
         | dict(data),
-        "text": {"max_length": 256, "format": "pair"},
+        "text": {"max_length": 256, "eval_max_length": None, "format": "pair"},
         "selection": "best_on_eval",
         "train": settings | {"precision": "no"} | dict(train),
     }
@@ -51,6 +51,9 @@ def test_a_row_is_as_long_as_the_longest_of_its_batch_and_no_longer_than_the_cut
     cut = config(train={"batch_size": 64})
     cut["text"]["max_length"] = 40
     assert cost(cut).flop < by_batch[0]
+    evaluated = config(train={"batch_size": 64})
+    evaluated["text"] |= {"max_length": 40, "eval_max_length": 256}
+    assert cost(cut).flop < cost(evaluated).flop < by_batch[2]
 
 
 def test_frod_takes_the_cheaper_way():
@@ -108,7 +111,7 @@ def test_rows_are_those_of_the_source_up_to_the_limits(data_root):
 
 def test_rows_that_do_not_train_are_not_counted_as_such():
     images = config(task="vision/eurosat")
-    images["task"] |= {"random_crop": False, "held_back": [0.1, 1000]}
+    images["task"] |= {"center_crop": None, "random_crop": False, "held_back": [0.1, 1000]}
     assert count_rows(images | {"selection": "holdout"})[0] == {"train": 18_540, "eval": 2_700, "holdout": 2_060}
     images["task"] |= {"held_back": None}
     assert count_rows(images)[0] == {"train": 21_600, "eval": 2_700}
