@@ -48,7 +48,7 @@ def test_a_cell_runs(smoke, tmp_path, task, method):
     assert 0 <= record.time["data_wait"] <= 1
     config = yaml.safe_load((tmp_path / "run/config.yaml").read_text())
     if suite == "vision":
-        assert config["text"] == {"format": None, "max_length": None}
+        assert config["text"] == {"format": None, "max_length": None, "eval_max_length": None}
         assert record.params["head"] == (32 + 1) * len(config["task"]["label_names"])
     if suite == "commonsense":
         assert (record.params["head"] > 0) == (task != MIXTURE)
