@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import BloomConfig, BloomModel
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.injection import find_head, find_targets, matches, replace_module, train_only_head
@@ -97,6 +98,46 @@ def test_a_layer_that_is_read_and_not_called_is_refused(target):
     model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16), nn.Linear(8, 2))
     with pytest.raises(RequestError, match=rf"{target} lies in a \w+, which reads the weight"):
         find_targets(model, [target], ["1"])
+
+
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up, self.gate, self.down = (nn.Linear(3, 3) for _ in range(3))
+        nn.init.normal_(self.up.weight, std=0.1)
+        self.up.weight.data.mul_(2.0)
+
+    def forward(self, x):
+        if isinstance(self.up.weight, torch.Tensor) and x.dtype != self.up.weight.dtype:
+            x = x.to(self.up.weight.dtype)
+        return self.down(nn.functional.linear(self.up(x), self.gate.weight))
+
+
+class Outer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, x):
+        return self.inner(x) @ self.inner.down.weight.T
+
+
+def test_a_layer_whose_values_a_model_takes_is_refused():
+    assert len(find_targets(Outer(), ["up"], [])) == 1  # its kind only is asked for
+    for target, reader in (("gate", "Inner"), ("down", "Outer")):
+        with pytest.raises(RequestError, match=f"{target} lies in a {reader}, which reads the weight"):
+            find_targets(Outer(), [target], [])
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_values_read_in_another_mode_are_no_reason(exact):
+    config = BloomConfig(vocab_size=9, hidden_size=4, n_layer=1, n_head=2, slow_but_exact=exact, pretraining_tp=2)
+    model = BloomModel(config)
+    if exact:
+        with pytest.raises(RequestError, match="BloomMLP, which reads the weight"):
+            find_targets(model, ["dense_4h_to_h"], [])
+    else:
+        assert len(find_targets(model, ["dense_4h_to_h"], [])) == 1
 
 
 def test_a_quantised_weight_is_refused_unless_asked_for():

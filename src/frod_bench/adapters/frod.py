@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters import Adapter
+from frod_bench.adapters import BesideBase
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
@@ -35,7 +35,7 @@ class _Kept(NamedTuple):
     base_state: tuple[int, int, bool]
 
 
-class FrodLinear(Adapter):
+class FrodLinear(BesideBase):
     """An `nn.Linear` [m, n], or transformers' `Conv1D`, adapted by FRoD.
 
     In training the cheapest way of `ops.frod_linear` is taken unless `way` names one, the factored one only where it
@@ -81,21 +81,9 @@ class FrodLinear(Adapter):
         return self.Ut.T
 
     @property
-    def weight(self) -> Tensor:
+    def W(self) -> Tensor:
         """W [m, n], a view where the base layer keeps its transpose."""
         return base_weight(self.base_layer)
-
-    @property
-    def bias(self) -> Tensor | None:
-        return self.base_layer.bias
-
-    @property
-    def in_features(self) -> int:
-        return self.basis.Vt.shape[0]
-
-    @property
-    def out_features(self) -> int:
-        return self.Ut.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W'^T + b [..., m] of x [..., n]."""
@@ -137,12 +125,12 @@ class FrodLinear(Adapter):
             return factored_linear(z, self.U, self.values, self.sigma, pattern, self.bias).view(shape)
         update = factored_linear(z, self.U, self.values, self.delta(), pattern).view(shape)
         bias = None if self.bias is None else self.bias.to(dtype)
-        return nn.functional.linear(x.to(dtype), self.weight.to(dtype), bias) + update
+        return nn.functional.linear(x.to(dtype), self.W.to(dtype), bias) + update
 
     def _merged(self, x: Tensor) -> Tensor:
         return merged_linear(
             x,
-            self.weight,
+            self.W,
             self.U,
             self.basis.Vt,
             self.values,
@@ -160,7 +148,7 @@ class FrodLinear(Adapter):
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
         """Return W' [m, n] as a new tensor."""
-        return merge_weight(self.weight, self.U, self.basis.Vt, self.values, self.delta(), self.basis.pattern)
+        return merge_weight(self.W, self.U, self.basis.Vt, self.values, self.delta(), self.basis.pattern)
 
     def _kept_weight(self) -> Tensor | None:
         """Return W' where it may be kept, which is while nothing can step between two forward passes."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frod_bench.adapters import Adapter
+from frod_bench.adapters import BesideBase
 
 
 class Routing(NamedTuple):
@@ -24,7 +24,7 @@ class Routing(NamedTuple):
     share: Tensor
 
 
-class MoeLoraLinear(Adapter):
+class MoeLoraLinear(BesideBase):
     """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
 
     In training every forward pass leaves its `routing`, until `take_routing`.
@@ -40,11 +40,6 @@ class MoeLoraLinear(Adapter):
         self.scale, self.top_k = scale, top_k
         self.dropout = nn.Dropout(dropout)
         self.routing: Routing | None = None
-
-    @property
-    def weight(self) -> Tensor:
-        """The frozen weight [m, n]."""
-        return self.base_layer.weight
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the layer's output [..., m] of x [..., n]."""

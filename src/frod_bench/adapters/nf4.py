@@ -105,7 +105,6 @@ class Nf4Linear(StandsFor, nn.Linear):
 
     def __init__(self, base: nn.Linear):
         nn.Module.__init__(self)  # that of nn.Linear makes a weight
-        self.in_features, self.out_features = base.in_features, base.out_features
         self.matrix = Nf4Matrix(base.weight.detach())
         self.bias = None if base.bias is None else nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)

@@ -24,6 +24,14 @@ class StandsFor(nn.Module):
         base = self.waiting.weight
         return base.new_full((1, 1), float("nan"), device=self._device()).expand(base.shape)
 
+    @property
+    def in_features(self) -> int:
+        return self.waiting.in_features
+
+    @property
+    def out_features(self) -> int:
+        return self.waiting.out_features
+
     def base(self) -> nn.Linear:
         """Return the layer that this one stands for, on the device of this one."""
         return self.waiting.to(self._device())

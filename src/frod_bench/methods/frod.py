@@ -160,7 +160,7 @@ class Frod(Method):
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
         for name, adapter in frod_layers(adapted.model):
-            adapter.weight.copy_(adapter.merged_weight())
+            adapter.W.copy_(adapter.merged_weight())
             replace_module(adapted.model, name, adapter.base_layer)
 
     def detach(self, adapted: Adapted) -> None:

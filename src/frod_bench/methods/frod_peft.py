@@ -110,7 +110,7 @@ def _transfer(adapter: FrodLinear, twin: nn.Module) -> None:
 
 @torch.no_grad()
 def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
-    update, ours = twin.get_delta_weight(ADAPTER), adapter.merged_weight() - adapter.weight
+    update, ours = twin.get_delta_weight(ADAPTER), adapter.merged_weight() - adapter.W
     update = update.T if twin.fan_in_fan_out else update
     error, size = (update - ours).norm().item(), ours.norm().item()
     if not error <= UPDATE_TOLERANCE * size + 1e-5 * adapter.weight.norm().item():

@@ -1,8 +1,11 @@
 """Finding modules by name suffix, putting adapters in their place, and what stays trainable."""
 
+import inspect
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -17,6 +20,8 @@ from frod_bench.methods.names import named_modules, named_parameters, submodule
 from frod_bench.ops.split import is_split
 
 _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+# in the code of a module: a layer's weight, neither asked for its kind only nor set
+_VALUES = r"(init\.\w+\()?self\.%s\.weight\b(?!\.(dtype|device|shape|size|dim|data)\b|\._|, torch\.Tensor\b|, \"| = )"
 
 
 def matches(name: str, suffixes: Iterable[str]) -> bool:
@@ -91,14 +96,36 @@ def find_targets(
                 f"The target {name} alone is wrapped in a {type(wrapper).__name__}, which goes on calling the layer it"
                 " was made for. Attach first, or wrap the model or its blocks instead."
             )
-        if isinstance(parent, _READS_WEIGHTS):
+        if (reader := _reader(model, name)) is not None:
             raise RequestError(
-                f"The target {name} lies in a {type(parent).__name__}, which reads the weight and does not call the"
+                f"The target {name} lies in a {type(reader).__name__}, which reads the weight and does not call the"
                 " layer, so that an adapter there would be passed by. Leave it out of targets."
             )
     require_loaded(model, found)
     _require_untied(model, found)
     return found
+
+
+def _reader(model: nn.Module, name: str) -> nn.Module | None:
+    """Return the module around a layer whose code takes the values of its weight, past the layer; None if none does."""
+    parts = name.split(".")
+    for depth in reversed(range(len(parts))):
+        around, path = submodule(model, ".".join(parts[:depth])), ".".join(parts[depth:])
+        if depth == len(parts) - 1 and isinstance(around, _READS_WEIGHTS):
+            return around
+        if getattr(around, "slow_but_exact", None) is False:  # Bloom reads values in that mode alone
+            continue
+        if any(not found[1] for found in re.finditer(_VALUES % re.escape(path), _code(type(around)))):
+            return around
+    return None
+
+
+@cache
+def _code(kind: type[nn.Module]) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):  # made at run time
+        return ""
 
 
 def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -> None:
