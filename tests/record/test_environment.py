@@ -33,6 +33,16 @@ def test_versions_and_device_are_those_of_this_process():
     assert json.loads(json.dumps(found)) == found
 
 
+def test_the_cpu_is_told_with_what_its_last_bits_depend_on(monkeypatch):
+    import torch
+
+    model, capability, *library = environment("cpu")["cpu"].split(", ")[-3:]
+    assert model and capability == torch.backends.cpu.get_cpu_capability()
+    assert library == [] or f"BLAS_INFO={library[0]}" in torch.__config__.show()
+    monkeypatch.delitem(module.sys.modules, "torch")
+    assert environment("cpu")["cpu"] and capability not in environment("cpu")["cpu"]
+
+
 def test_a_package_that_is_not_installed_is_null(monkeypatch):
     monkeypatch.setattr(module, "_PACKAGES", ("no-such-distribution",))
     assert environment("cpu")["packages"]["no-such-distribution"] is None

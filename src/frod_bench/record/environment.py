@@ -1,8 +1,10 @@
-"""Where a run happened: package versions, device, and the commit of the code."""
+"""Where a run happened: package versions, device and kind of CPU, and the commit of the code."""
 
 import os
 import platform
+import re
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,29 @@ _PACKAGES = (
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Return `{packages, device, commit, dirty}`; never raises.
+    """Return `{packages, device, cpu, commit, dirty}`; never raises.
 
-    `packages` maps a distribution (and `python`) to its version, None where it is not installed. `commit` and
-    `dirty` describe the git checkout that tracks this package, results/ apart, and are None where there is none.
+    `packages` maps a distribution (and `python`) to its version, None where it is not installed. `cpu` is what the last
+    bits of a result on a CPU depend on: its model, the instructions that torch uses, and torch's linear algebra.
+    `commit` and `dirty` describe the git checkout that tracks this package, results/ apart, and are None where there is
+    none.
     """
     commit, dirty = _checkout(Path(__file__).resolve())
     packages = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
-    return {"packages": packages, "device": device, "commit": commit, "dirty": dirty}
+    return {"packages": packages, "device": device, "cpu": _cpu(), "commit": commit, "dirty": dirty}
+
+
+def _cpu() -> str:
+    """Return e.g. `AMD EPYC 9B14, AVX512, mkl`; the model alone in a process that did not import torch."""
+    try:
+        model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:  # no Linux
+        model = None
+    facts = [model[1].strip() if model else platform.processor() or platform.machine()]
+    if torch := sys.modules.get("torch"):
+        facts.append(torch.backends.cpu.get_cpu_capability())
+        facts += re.findall(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return ", ".join(facts)
 
 
 def _version(distribution: str) -> str | None:

@@ -27,6 +27,7 @@ _PARTS = {
     "environment": {
         "packages": {str: str | None},
         "device": str,
+        "cpu?": str,
         "commit": str | None,
         "dirty": bool | None,
         "segments?": list,
