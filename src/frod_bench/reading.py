@@ -23,14 +23,14 @@ _BLOCK = 2**20
 
 
 @contextmanager
-def opened(file: Path, limit: int | None = None) -> Iterator[BinaryIO]:
-    """Open a regular file of at most `limit` bytes for reading.
+def opened(file: Path, limit: int | None = None, links: bool = False) -> Iterator[BinaryIO]:
+    """Open a regular file of at most `limit` bytes for reading, with `links` also through a link, as the hub's cache has.
 
-    Raises RequestError for anything else (a link, a pipe, a device, a folder, more bytes) and for what the system says.
+    Raises RequestError for anything else (a pipe, a device, a folder, more bytes) and for what the system says.
     """
     try:
         # without O_NONBLOCK the opening of a pipe waits for a writer
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(file, os.O_RDONLY | (0 if links else os.O_NOFOLLOW) | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as stream:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
@@ -39,13 +39,13 @@ def opened(file: Path, limit: int | None = None) -> Iterator[BinaryIO]:
                 raise _too_large(file, limit)
             yield stream
     except OSError as error:
-        reason = "it is a link" if file.is_symlink() else error.strerror
+        reason = "it is a link" if file.is_symlink() and not links else error.strerror
         raise RequestError(f"{file} cannot be read ({reason}).") from error
 
 
-def read_text(file: Path, limit: int = DOCUMENT) -> str:
+def read_text(file: Path, limit: int = DOCUMENT, links: bool = False) -> str:
     """Return the text of a file. Raises RequestError as `opened` does, and for what is not UTF-8."""
-    with opened(file, limit) as stream:
+    with opened(file, limit, links) as stream:
         content = stream.read(limit + 1)  # it may have grown since
     if len(content) > limit:
         raise _too_large(file, limit)

@@ -92,7 +92,7 @@ def test_a_checkpoint_in_another_basis_is_refused(make_trainer, tmp_path):
     load_checkpoint(tmp_path, here)
     basis = there.adapted.model.layers[0].query.basis
     basis.right = RightBasis(torch.cat([-basis.Vt[:1], basis.Vt[1:]]))  # as right a basis, of another machine
-    with pytest.raises(RequestError, match=r"(?s)needs another query:\d+\.V .*Delete the folder"):
+    with pytest.raises(RequestError, match=r"(?s)needs another layers\.query:\d+\.V .*Delete the folder"):
         load_checkpoint(tmp_path, there)
 
 

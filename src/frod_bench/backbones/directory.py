@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -17,6 +15,7 @@ from transformers import (
 )
 
 from frod_bench.backbones.base import belongs, quiet, renew_head, require_generator, seeded
+from frod_bench.backbones.checked_config import on_meta, read_config
 from frod_bench.errors import RequestError, nearest
 
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -63,6 +62,8 @@ def check_directory(directory: Path) -> None:
             f"The model directory {directory} lacks {' and '.join(missing)}. "
             f"It must hold what save_pretrained of the model and of its tokenizer write, as safetensors."
         )
+    if (directory / "adapter_config.json").exists():  # the library would put it on a base model from elsewhere
+        raise RequestError(f"The model directory {directory} holds an adapter (adapter_config.json). Merge it first.")
 
 
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
@@ -72,18 +73,23 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     not know its model's context is told.
     """
     check_directory(directory)
+    context = getattr(read_config(directory), "max_position_embeddings", None)
+    if context is not None and not (isinstance(context, int) and context > 0):
+        raise RequestError(f"{directory}/config.json has max_position_embeddings={context!r}: accepted, 1 or more.")
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
-            context = getattr(
-                AutoConfig.from_pretrained(directory, trust_remote_code=False), "max_position_embeddings", None
-            )
-    except (OSError, ValueError, KeyError) as error:
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        if context is not None:
+            tokenizer.model_max_length = min(tokenizer.model_max_length, context)
+        if tokenizer.model_max_length < 1:
+            raise ValueError(f"model_max_length={tokenizer.model_max_length} is not 1 or more.")
+        tokenizer("a", truncation=True, max_length=2)
+    except BaseException as error:  # what panics in the library's other language is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise RequestError(f"The tokenizer in {directory} cannot be read: {_first_line(error)}") from error
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if context is not None:
-        tokenizer.model_max_length = min(tokenizer.model_max_length, context)
     return tokenizer
 
 
@@ -102,6 +108,8 @@ def load_model(
     if num_labels is not None:
         # the head may have other labels; the body is checked
         auto, options = AutoModelForSequenceClassification, {"num_labels": num_labels, "ignore_mismatched_sizes": True}
+    ours = [] if num_labels is None else head
+    on_meta(directory, auto, ours, **({} if num_labels is None else {"num_labels": num_labels}))
     try:
         with quiet(), seeded(seed):
             model, report = auto.from_pretrained(
@@ -113,14 +121,13 @@ def load_model(
                 output_loading_info=True,
                 **options,
             )
-    except ImportError as error:
-        raise RequestError(
-            f"backbone.attention={loading.attention} is not to be had: {_first_line(error)} Use sdpa."
-        ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # the library has many for files that are not as it wrote them
+        if isinstance(error, ImportError) and loading.attention is not None:
+            raise RequestError(
+                f"backbone.attention={loading.attention} is not to be had: {_first_line(error)} Use sdpa."
+            ) from error
         raise RequestError(f"The model in {directory} cannot be read: {_first_line(error)}") from error
     mismatched = {key[0] for key in report["mismatched_keys"]}
-    ours = [] if num_labels is None else head
     if num_labels is None:
         require_generator(model.config)
     broken = sorted(key for key in {*report["missing_keys"], *mismatched} if not belongs(key, ours))
@@ -161,5 +168,5 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0] or type(error).__name__

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from frod_bench.backbones.base import quiet
+from frod_bench.backbones.checked_config import on_meta, read_tensors
 from frod_bench.errors import RequestError
 
 
@@ -24,27 +24,12 @@ class ModelShards:
         """Return the sequence classifier of this architecture on the meta device, without a weight."""
         if not self.directory.is_dir():
             raise RequestError(f"There is no model directory {self.directory}. Give one that save_pretrained wrote.")
-        try:
-            with quiet(), torch.device("meta"):
-                config = AutoConfig.from_pretrained(self.directory, trust_remote_code=False)
-                return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise RequestError(f"The model in {self.directory} has no usable config.json: {reason}") from error
+        return on_meta(self.directory, AutoModelForSequenceClassification, head=())
 
     @cached_property
     def files(self) -> dict[str, Path]:
         """The file of every tensor by its name."""
-        found = {}
-        try:
-            for file in sorted(self.directory.glob("model*.safetensors")):
-                with safe_open(file, framework="pt") as shard:
-                    found |= dict.fromkeys(shard.keys(), file)
-        except (OSError, SafetensorError) as error:
-            raise RequestError(f"The weights {file} cannot be read: {error}") from error
-        if not found:
-            raise RequestError(f"There is no model*.safetensors in {self.directory}. Give what save_pretrained wrote.")
-        return found
+        return {name: file for name, (file, _) in read_tensors(self.directory).items()}
 
     def read(self, name: str) -> Tensor:
         """Return a tensor, found under its name in the model or, as base models are saved, without the first part."""
