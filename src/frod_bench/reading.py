@@ -24,7 +24,7 @@ _BLOCK = 2**20
 
 @contextmanager
 def opened(file: Path, limit: int | None = None, links: bool = False) -> Iterator[BinaryIO]:
-    """Open a regular file of at most `limit` bytes for reading, with `links` also through a link, as the hub's cache has.
+    """Open a regular file of at most `limit` bytes for reading; with `links` also through one, as in the hub's cache.
 
     Raises RequestError for anything else (a pipe, a device, a folder, more bytes) and for what the system says.
     """

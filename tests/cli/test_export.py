@@ -1,5 +1,7 @@
 """`frod-bench export`: what a run has trained, loaded again by PEFT and by transformers."""
 
+import json
+import re
 import shutil
 
 import pytest
@@ -22,6 +24,54 @@ def runs(tmp_path_factory):
     for method in (["method=frod", "method.basis=peft"], ["method=lora"]):
         assert run_command([*method, *RUN, f"out={folder / method[0].partition('=')[2]}"]) == 0
     return folder
+
+
+EDITS = {
+    "malformed": "{",
+    "list": "[1]",
+    "null": "null",
+    "not UTF-8": b"\xff\xfe",
+    "deep": "[" * 10**5,
+    "large": " " * (2**24 + 1),
+    "a number in the head": {"head": [5]},
+    "a text for the head": {"head": "classifier"},
+    "a number in the targets": {"targets": [3, "query"]},
+    "a negative seed": {"seed": -1},
+    "a large seed": {"seed": 10**30},
+    "a truth for a seed": {"seed": True},
+    "another method": {"method": "os.path"},
+    "no method": {"method": "checkpoint"},
+    "a list of options": {"options": [1]},
+    "a large rank": {"options": {"rank": 10**9}},
+    "another kind of rank": {"options": {"rank": "x"}},
+    "an option that is none": {"options": {"name": 1}},
+    "of PEFT": {"peft_type": "FROD"},
+    "of PEFT, a list": {"peft_type": [1]},
+    "of PEFT, edited": {"peft_type": "FROD", "target_modules": ["query"], "sparse_rate": "x"},
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_adapter_that_was_edited(runs, edit, tmp_path, capsys):
+    run = shutil.copytree(runs / "lora", tmp_path / "run")
+    (run / "record.json").unlink()  # which holds the checksums of the files
+    file = run / "adapter/adapter_config.json"
+    if isinstance(edit, dict):
+        edit = json.dumps(json.loads(file.read_text()) | edit)
+    file.write_bytes(edit if isinstance(edit, bytes) else edit.encode())
+    capsys.readouterr()
+    assert run_command(["export", str(run), "--to", str(tmp_path / "there")]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("frod-bench: ") and "Traceback" not in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("place", ["file.txt", "file.txt/below"])
+def test_a_place_that_is_no_folder(runs, place, tmp_path, capsys):
+    (tmp_path / "file.txt").write_text("mine")
+    assert run_command(["export", str(runs / "lora"), "--to", str(tmp_path / place)]) == 2
+    assert re.search(r"file\.txt\S* (is no folder to write to|cannot be written) .*Give a", capsys.readouterr().err)
+    assert (tmp_path / "file.txt").read_text() == "mine"
 
 
 def base_and_trained(run):

@@ -1,7 +1,6 @@
 """`frod-bench export`: the adapter of a stored run as a PEFT checkpoint, or the model with the adapter merged in."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,7 @@ def main(argv: list[str]) -> int:
     """Write the export and print where it lies. Raises RequestError for what cannot be exported as asked."""
     arguments = _parser().parse_args(argv)
     config, adapter = stored_config(arguments.run), stored_adapter(arguments.run)
-    if arguments.to.exists() and any(arguments.to.iterdir()):
-        raise RequestError(f"{arguments.to} is not empty. Give another folder to --to.")
+    _check_folder(arguments.to)
     written = _export(config, adapter, arguments.format, arguments.to)
     print(f"{arguments.format}: {written}")
     if unfinished := stored_doubt(arguments.run):
@@ -47,6 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=["peft", "merged"], default="peft", help="default: peft")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     return parser
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise RequestError unless `folder` is new, or there and empty."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise RequestError(f"{folder} is not empty. Give another folder to --to.")
+    except OSError as error:  # it is a file, or nobody may look into it
+        raise RequestError(f"--to {folder} is no folder to write to ({error.strerror}). Give a new one.") from error
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
@@ -75,9 +82,9 @@ def _classes(adapter: Path) -> int | None:
 
     Raises RequestError when the head was frozen, as its weights are then in no file.
     """
-    from frod_bench.methods.checkpoint import read_checkpoint_tensors
+    from frod_bench.methods.checkpoint import read_checkpoint_config, read_checkpoint_tensors
 
-    names = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")).get("head") or []
+    names = read_checkpoint_config(adapter).get("head")
     if not names:
         return None
     tensors = read_checkpoint_tensors(adapter)

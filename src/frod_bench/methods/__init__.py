@@ -11,7 +11,7 @@ from torch import nn
 
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.base import HEADS, Adapted, Method
-from frod_bench.methods.checkpoint import read_checkpoint_config
+from frod_bench.methods.checkpoint import read_checkpoint_config, read_checkpoint_tensors
 from frod_bench.methods.names import without_wrappers
 
 _SUPPORT = {
@@ -25,7 +25,7 @@ def method_names() -> list[str]:
     return sorted({module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - _SUPPORT)
 
 
-def make_method(name: str, **options: Any) -> Method:
+def make_method(name: str, /, **options: Any) -> Method:
     """Return the method of that name. Raises RequestError for an unknown name, option or value."""
     cls = _method_class(name)
     accepted = {f.name: f.type for f in fields(cls)}
@@ -83,6 +83,12 @@ def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
     if "peft_type" in config:
         return _method_class(str(config["peft_type"]).lower()).load_peft(model, Path(directory), config)
     method = make_method(config["method"], **config["options"])
+    largest = max((size for t in read_checkpoint_tensors(directory).values() for size in t.shape), default=0)
+    for option, value in config["options"].items():  # before something of that size is made
+        if type(value) is int and value > largest:
+            raise RequestError(
+                f"The adapter in {directory} does not fit its {option}={value}: it is damaged or edited."
+            )
     adapted = method.attach(model, config["targets"], config["head"], config["seed"])
     adapted.load(directory)
     return adapted

@@ -11,9 +11,11 @@ from torch import Tensor
 
 from frod_bench.errors import RequestError
 from frod_bench.files import replacing, save_text
+from frod_bench.reading import parse_json, read_text
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
+_SEEDS = 2**63  # as many as torch has
 
 
 def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
@@ -53,10 +55,18 @@ def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
 def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
     """Return the configuration that `write_checkpoint` wrote. Raises RequestError when there is none."""
     try:
-        config = json.loads((Path(directory) / _CONFIG).read_text())
-    except (OSError, ValueError) as error:
+        config = parse_json(read_text(Path(directory) / _CONFIG, links=True))
+    except (RequestError, ValueError) as error:
         raise RequestError(f"There is no readable {_CONFIG} in {directory}: {error}") from None
-    own = isinstance(config, dict) and all(isinstance(config.get(key), kind) for key, kind in _OWN_CONFIG.items())
-    if not (own or (isinstance(config, dict) and "peft_type" in config)):
+    if not (isinstance(config, dict) and (_is_own(config) or "peft_type" in config)):
         raise RequestError(f"{Path(directory) / _CONFIG} describes no adapter of frod-bench or PEFT.")
     return config
+
+
+def _is_own(config: dict[str, Any]) -> bool:
+    """Return whether every value is there and of its kind."""
+    return (
+        all(type(config.get(key)) is kind for key, kind in _OWN_CONFIG.items())
+        and all(isinstance(name, str) for name in config["targets"] + config["head"])
+        and 0 <= config["seed"] < _SEEDS
+    )

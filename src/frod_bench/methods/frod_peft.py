@@ -129,7 +129,13 @@ def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], l
     if config["frod_dropout"]:
         raise RequestError(f"frod_dropout={config['frod_dropout']} is not accepted: only 0 is.")
     options = {"sparsity": config["sparse_rate"], "pi": config["regularization_alpha"]}
-    return options, targets, list(config["modules_to_save"] or []), config["projection_prng_key"]
+    head, seed = config["modules_to_save"] or [], config["projection_prng_key"]
+    numbers = all(type(value) in (int, float) for value in options.values()) and type(seed) is int and seed >= 0
+    if not (numbers and isinstance(head, list) and all(isinstance(name, str) for name in targets + head)):
+        raise RequestError(
+            "sparse_rate, regularization_alpha, projection_prng_key or modules_to_save is not of its kind."
+        )
+    return options, targets, head, seed
 
 
 def read_state(adapters: dict[str, FrodLinear], directory: Path) -> dict[str, Tensor]:

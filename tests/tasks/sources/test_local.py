@@ -96,6 +96,40 @@ def test_a_list_of_records_is_read_where_there_is_no_parquet(tmp_path):
             source.read("commonsense170k", "boolq", "train", Features())
 
 
+def strings(values):
+    """Return an array of texts with these bytes, whatever they are."""
+    return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        strings,
+        lambda values: pa.StructArray.from_arrays([strings(values)], ["text"]),
+        lambda values: pa.ListArray.from_arrays(pa.array(range(101), pa.int32()), strings(values)),
+    ],
+    ids=["texts", "records", "lists"],
+)
+@pytest.mark.parametrize("row", [0, 1, 57, 99])
+def test_a_text_that_is_not_utf_8_is_named(tmp_path, make, row):
+    folder = tmp_path / "r/c"
+    folder.mkdir(parents=True)
+    values = [b"plain", "café".encode()] * 50
+    values[row] = b"caf\xe9"  # Latin-1
+    table = pa.table({"number": range(100), "column": make(values)})
+    pq.write_table(table, folder / "train.parquet", row_group_size=40)
+    with pytest.raises(RequestError, match=rf"train\.parquet .*row {row} of column column .*UTF-?8"):
+        LocalSource(tmp_path).read("r", "c", "train", Features())
+
+
+def test_half_a_character_in_json_is_named(tmp_path):
+    folder = tmp_path / "r/c"
+    folder.mkdir(parents=True)
+    (folder / "train.json").write_text('[{"a": "x"}, {"a": {"b": ["\\ud83d\\ude00", "\\ud800"]}}]')
+    with pytest.raises(RequestError, match=r"train\.json .*row 1 holds half a character"):
+        LocalSource(tmp_path).read("r", "c", "train", Features())
+
+
 def repeated(value, rows):
     return pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))
 

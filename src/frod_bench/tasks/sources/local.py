@@ -81,7 +81,9 @@ class LocalSource:
     def _from_parquet(self, path: Path, content: bytes) -> Dataset:
         if self._max_row_bytes is not None:
             self._check_size(path, content, self._max_row_bytes)
-        return Dataset(pq.ParquetFile(pa.BufferReader(content)).read())
+        table = pq.ParquetFile(pa.BufferReader(content)).read()
+        _check_values(table, path)
+        return Dataset(table)
 
     def _check_size(self, path: Path, content: bytes, max_row_bytes: int) -> None:
         """Raise RequestError for a file that unpacks to too much; a text that is stored once is unpacked once here."""
@@ -115,6 +117,33 @@ def _unreadable(path: Path, error: Exception) -> RequestError:
     return RequestError(f"{path} cannot be read as {path.suffix[1:]}: {reason} Replace it with a whole copy.")
 
 
+def _check_values(table: pa.Table, path: Path) -> None:
+    """Raise RequestError for a value that its type does not allow, such as a text that is not UTF-8."""
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        first = 0
+        for chunk in column.chunks:
+            if reason := _fault(chunk):
+                row, rows = 0, len(chunk)
+                while rows > 1:  # the fault lies in these
+                    half = rows // 2
+                    # a slice of a nested array would be checked with all that it is a slice of
+                    before = _fault(chunk.take(pa.array(range(row, row + half)))) is not None
+                    row, rows = (row, half) if before else (row + half, rows - half)
+                raise RequestError(
+                    f"{path} cannot be read as parquet: row {first + row} of column {name} is damaged ({reason})."
+                    " Write that row again, texts in UTF-8."
+                )
+            first += len(chunk)
+
+
+def _fault(array: pa.Array) -> str | None:
+    try:
+        array.validate(full=True)
+    except pa.ArrowInvalid as error:
+        return str(error).splitlines()[0]
+    return None
+
+
 def _encoded(table: pa.Table) -> Iterator[pa.DictionaryArray]:
     """Yield every dictionary-encoded array of the table, also from inside structs and lists."""
     waiting = [chunk for column in table.columns for chunk in column.chunks]
@@ -136,4 +165,9 @@ def _from_json(content: bytes) -> Dataset:
     records = json.loads(content)
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise ValueError("it is no list of records.")
+    for number, record in enumerate(records):
+        try:
+            json.dumps(record, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"row {number} holds half a character ({error.object[error.start]!r}).") from None
     return Dataset.from_list(records)
