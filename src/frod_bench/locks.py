@@ -2,7 +2,7 @@
 
 The file names its owner, who touches it every few seconds. Whether an owner is gone is told by the system's lock where
 that works between processes of one kernel, by the process number and its start where both see the same processes, and
-else by watching whether the file is still touched. No clocks of two machines are compared.
+else by watching whether the file is still touched. No owner is judged by the clock of another machine.
 """
 
 import errno
@@ -27,6 +27,7 @@ _WATCH_S = 60.0  # without a touch the owner is gone: several beats, as a file s
 _TAKE_OVER_S = 60.0  # older than that, the file of a process that was taking over is of one that died in it
 _MOST_BYTES = 1000  # of a lock file that are read
 _FORM = re.compile(r"process (\d{1,9}) on .*\nboot (\S+) pids (\S+) start (\S+)\n")
+_UNKNOWN = "-"  # what this system does not tell
 _held: "WeakSet[FileLock]" = WeakSet()
 
 
@@ -49,6 +50,7 @@ class FileLock:
     def __init__(self, file: Path) -> None:
         self.file = file
         self._stream: BinaryIO | None = None
+        self._said = False
 
     def acquire(self) -> None:
         """Take the lock, also from an owner that is gone; nothing happens when this object holds it already.
@@ -116,7 +118,9 @@ class FileLock:
         owner = Owner(int(found[1]), *found.groups()[1:]) if found else None
         if owner is not None and owner.boot == me.boot and (locked or owner.pids == me.pids):
             return bool(locked) or not _runs(owner)
-        say(f"{self.file} is of a process that cannot be seen from here; watching it for {_WATCH_S:g} s.", sys.stderr)
+        if not self._said:
+            self._said = True
+            say(f"{self.file} is of a process that cannot be seen from here; watching it, {_WATCH_S:g} s.", sys.stderr)
         first, until = _look(self.file), time.monotonic() + _WATCH_S
         while time.monotonic() < until:
             time.sleep(_BEAT_S / 20)
@@ -184,7 +188,7 @@ def _this_process() -> Owner:
     with suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         pids = os.readlink("/proc/self/ns/pid")
-    return Owner(os.getpid(), boot or socket.gethostname(), pids or "-", _start(os.getpid()) or "-")
+    return Owner(os.getpid(), boot or socket.gethostname(), pids or _UNKNOWN, _start(os.getpid()))
 
 
 def _runs(owner: Owner) -> bool:
@@ -194,15 +198,15 @@ def _runs(owner: Owner) -> bool:
         return False
     except PermissionError:  # another user's
         pass
-    return _start(owner.pid) in (None, owner.start)
+    return owner.start == _UNKNOWN or _start(owner.pid) in (_UNKNOWN, owner.start)
 
 
-def _start(pid: int) -> str | None:
-    """Return the moment at which a process started, in ticks of this kernel; "" of a dead one, None where unknown."""
+def _start(pid: int) -> str:
+    """Return the moment at which a process started, in ticks of this kernel; "" of a dead one."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
+        return _UNKNOWN
     return "" if fields[0] in "ZX" else fields[19]
 
 

@@ -1,3 +1,4 @@
+import fcntl
 import os
 import shutil
 import signal
@@ -36,6 +37,29 @@ def test_the_second_process_is_told_who_has_it(tmp_path, owner):
     with pytest.raises(RequestError, match=rf"in use by process {owner.pid} on .*out=DIR"):
         RunDirectory(tmp_path).claim(HASH, "")
     assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+
+
+def test_the_second_process_is_told_where_locks_do_nothing(tmp_path, monkeypatch):
+    code = "import fcntl\nfcntl.flock = lambda *arguments: None\n" + HOLD
+    owner = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout.readline() == "held\n"
+    monkeypatch.setattr(fcntl, "flock", lambda *arguments: None)
+    with pytest.raises(RequestError, match=rf"in use by process {owner.pid} on .*out=DIR"):
+        RunDirectory(tmp_path).claim(HASH, "")
+    owner.kill()
+    owner.wait()
+    run = RunDirectory(tmp_path)
+    assert run.claim(HASH, "") == "new"
+    run.release()
+
+
+def test_a_directory_that_was_taken_over_is_told(tmp_path):
+    lock = DirectoryLock(tmp_path)
+    lock.acquire()
+    (tmp_path / ".lock").unlink()
+    DirectoryLock(tmp_path).acquire()
+    with pytest.raises(RunFailure, match="was taken over by another process"):
+        lock.require()
 
 
 def test_the_lock_of_a_dead_owner_is_taken_over(tmp_path, owner):
