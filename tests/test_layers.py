@@ -12,12 +12,13 @@ SOURCE = Path(frod_bench.__file__).parent
 PACKAGE = "frod_bench"
 
 # files that are no package, which every package may import
-BASICS = ("console", "disk_cache", "errors", "files", "locks", "plain_yaml", "reading")
+BASICS = ("console", "disk_cache", "errors", "escape", "files", "locks", "plain_yaml", "reading")
 
 # package: what of frod_bench it may import, as prefixes of module names
 ALLOWED = {
     "errors": [],
-    "console": [],
+    "escape": [],
+    "console": ["escape"],
     "files": [],
     "reading": ["errors"],
     "plain_yaml": ["errors", "reading"],

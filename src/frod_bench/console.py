@@ -5,11 +5,18 @@ import os
 import sys
 from typing import TextIO
 
+from frod_bench.escape import visible
+
 
 def say(text: str, file: TextIO | None = None) -> None:
     """Print a line at once, to stdout or `file`; what cannot be printed is left out."""
     with contextlib.suppress(Exception):
-        print(text, file=file or sys.stdout, flush=True)
+        show(text, file=file)
+
+
+def show(text: str, end: str = "\n", file: TextIO | None = None) -> None:
+    """Print what was asked for, to stdout or `file`; nothing in it reaches the terminal as a command."""
+    print(visible(str(text)), end=end, file=file or sys.stdout, flush=True)
 
 
 def drop_unsaid() -> None:

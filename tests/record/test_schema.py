@@ -104,7 +104,7 @@ def test_nan_is_neither_written_nor_read(record):
     with pytest.raises(RequestError, match="NaN"):
         RunRecord.from_json(text)
     record.best["value"] = float("nan")
-    with pytest.raises(ValueError, match="JSON"):
+    with pytest.raises(ValueError, match="nan, not a number"):
         record.to_json()
 
 

@@ -4,7 +4,7 @@ import importlib
 import sys
 from importlib.metadata import version
 
-from frod_bench.console import say
+from frod_bench.console import say, show
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.secrets import redact
 
@@ -52,11 +52,11 @@ def main() -> None:
 def run_command(argv: list[str]) -> int:
     """Return the exit code: 0 done, 1 the run failed, 2 the request is wrong, 128 + n stopped by signal n."""
     if not argv or argv[0] in ("-h", "--help"):
-        print(_HELP, end="")
+        show(_HELP, end="")
         return 0 if argv else 2
     word = argv[0]
     if word == "--version":
-        print(f"frod-bench {version('frod-bench')}")
+        show(f"frod-bench {version('frod-bench')}")
         return 0
     try:
         if word in COMMANDS:

@@ -17,6 +17,7 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.config.instantiate import build
 from frod_bench.config.paths import config_dir, paper_dir
+from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
 from frod_bench.methods.injection import find_targets
 from frod_bench.record import environment
@@ -43,11 +44,11 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.list:
         for title, section in SECTIONS.items():
-            print(f"{title}\n" + "\n".join(f"  {claim.name:<22} {claim.checks}" for claim in section))
+            show(f"{title}\n" + "\n".join(f"  {claim.name:<22} {claim.checks}" for claim in section))
         return 0
     names = _names(arguments.only)
     sections = _judge(names, _evidence(arguments), details=bool(arguments.only))
-    print(page.totals([j for section in sections.values() for j in section]))
+    show(page.totals([j for section in sections.values() for j in section]))
     if arguments.to is not None:
         texts = {"audit.md": page.to_markdown(sections), "audit.json": page.to_json(sections, environment("cpu"))}
         say_written(write_texts(arguments.to, texts))

@@ -12,6 +12,7 @@ from frod_bench.audit.params import Accounting, account, unexplained
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.config.paths import paper_dir
+from frod_bench.console import show
 
 _HEADERS = {
     "table": "table",
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
     """Print the table; with `--to`, write it as well. Raises RequestError when it cannot be written."""
     arguments = _parser().parse_args(argv)
     rows = account(paper_dir() / "params.csv")
-    print(f"{_LEGEND}\n\n{_table(rows, 'simple')}\n\n{_summary(rows)}")
+    show(f"{_LEGEND}\n\n{_table(rows, 'simple')}\n\n{_summary(rows)}")
     if arguments.to is not None:
         texts = {"params.csv": _csv(rows), "params.md": f"{_LEGEND}\n\n{_table(rows, 'github')}\n"}
         say_written(write_texts(arguments.to, texts))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from frod_bench.bench.names import FROD_VARIANTS, PEFT, SHAPES, START, USUAL
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.config.catalogue import choices
+from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
 from frod_bench.record import environment
 
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     setting, progress = _setting(arguments), _Progress()
     result = _about(arguments, setting) | _measure(arguments, setting, names, progress)
     text = to_markdown(result)
-    print(text, end="")
+    show(text, end="")
     if arguments.to is not None:
         say_written(_write(arguments, setting, result, text))
     return 0
@@ -74,7 +75,7 @@ def _measure(
 
 class _Progress:
     def say(self, what: str) -> None:
-        print(f"bench: {what}", file=sys.stderr, flush=True)
+        show(f"bench: {what}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

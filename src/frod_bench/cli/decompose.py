@@ -14,6 +14,7 @@ from frod_bench.backbones.directory import DTYPES
 from frod_bench.backbones.shards import LayerWeights, ModelShards
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
+from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.cache import cache_directory
 from frod_bench.linalg.joint_stored import stored_joint_factors
@@ -51,14 +52,14 @@ def main(argv: list[str]) -> int:
         weights = LayerWeights(shards, names, transposed, DTYPES[dtype], device)
         start = time.perf_counter()
         factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False, must_keep=True)
-        print(
+        show(
             f"{number}/{len(groups)} {group}: {len(names)} layers, largest relative error"
             f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s",
             flush=True,
         )
         del factors
     peak, kind = peak_memory(device)
-    print(f"kept in {cache_directory()}; peak memory of the {kind} {peak / 2**20:,.0f} MiB")
+    show(f"kept in {cache_directory()}; peak memory of the {kind} {peak / 2**20:,.0f} MiB")
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from frod_bench.config.paths import requirements_file
+from frod_bench.console import show
 from frod_bench.disk_cache import cache_folder
 from frod_bench.errors import RequestError
 
@@ -23,7 +24,7 @@ def main(argv: list[str]) -> int:
     """Print the state of this machine; return 0 when the profiles smoke and offline can run, else 1."""
     arguments = _parser().parse_args(argv)
     facts = examine()
-    print(json.dumps(facts, indent=2) if arguments.json else render(facts))
+    show(json.dumps(facts, indent=2) if arguments.json else render(facts))
     return 0 if facts["profiles"]["smoke"]["ready"] and facts["profiles"]["offline"]["ready"] else 1
 
 

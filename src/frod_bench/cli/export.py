@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.files import filling
 from frod_bench.runs.stored import stored_adapter, stored_config, stored_doubt
@@ -26,9 +27,9 @@ def main(argv: list[str]) -> int:
     config, adapter = stored_config(arguments.run), stored_adapter(arguments.run)
     _check_folder(arguments.to)
     written = _export(config, adapter, arguments.format, arguments.to)
-    print(f"{arguments.format}: {written}")
+    show(f"{arguments.format}: {written}")
     if unfinished := stored_doubt(arguments.run):
-        print(f"warning: {unfinished}", file=sys.stderr)
+        show(f"warning: {unfinished}", file=sys.stderr)
     return 0
 
 

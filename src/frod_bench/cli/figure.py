@@ -11,6 +11,7 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import writing
 from frod_bench.config.paths import paper_dir
+from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun
 from frod_bench.report import figure4, figure6, landscapes
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_intermixed_args(argv)
     section = _section(arguments)
     files = _FIGURES[arguments.number](section, arguments)
-    print("written: " + ", ".join(map(str, files)))
+    show("written: " + ", ".join(map(str, files)))
     return 0
 
 
@@ -139,7 +140,7 @@ def _landscapes(section: Section, arguments: argparse.Namespace, wanted: Callabl
             surfaces[row.method] = surface(run, AFTER, plane, arguments.together)
         except RequestError as error:
             left_out.append(str(error))
-            print(f"left out: {row.method}: {error}", file=sys.stderr)
+            show(f"left out: {row.method}: {error}", file=sys.stderr)
     if len(surfaces) < 2:
         raise RequestError(f"No run there has a loss surface. {' '.join(left_out)}")
     title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"

@@ -11,6 +11,7 @@ from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
+from frod_bench.console import show
 
 _EXAMPLES = """\
 examples:
@@ -26,9 +27,9 @@ def main(argv: list[str]) -> int:
     register_resolvers()
     rows = [row(name, config) for name, config in read_group(config_dir() / group).items()]
     if arguments.json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        show(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        print(tabulate([{key: _cell(value) for key, value in row.items()} for row in rows], headers="keys"))
+        show(tabulate([{key: _cell(value) for key, value in row.items()} for row in rows], headers="keys"))
     return 0
 
 

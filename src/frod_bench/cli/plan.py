@@ -6,6 +6,7 @@ from tabulate import tabulate
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
+from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.record import output_root
@@ -41,20 +42,19 @@ def main(argv: list[str]) -> int:
     missing, hours = sum(line.missing for line in lines), sum(line.hours_left for line in lines)
     disk = sum(line.disk_left for line in lines)
     energy = "" if device.watts is None else f", {hours * device.watts / 1000:.3g} kWh"
-    print(
+    show(
         f"{table.name}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing, about"
-        f" {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n",
-        flush=True,
+        f" {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n"
     )
-    print(_table(lines, device))
+    show(_table(lines, device))
     for column, reason in without.items():
-        print(f"{column} is left out, as it has no data here: {reason}")
+        show(f"{column} is left out, as it has no data here: {reason}")
     memory = plan_memory([line for line in lines if line.missing])
     if memory:
-        print("\n" + _memory_table(memory))
+        show("\n" + _memory_table(memory))
     for warning in what_does_not_fit(memory, disk, device, output_root()):
-        print(f"warning: {warning}")
-    print("\n" + _LEGEND.format(evidence=device.evidence, rows=", ".join(origins)))
+        show(f"warning: {warning}")
+    show("\n" + _LEGEND.format(evidence=device.evidence, rows=", ".join(origins)))
     return 0
 
 

@@ -8,7 +8,9 @@ from frod_bench.cli import report_table
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts, writing
+from frod_bench.console import show
 from frod_bench.grid.tables import is_printed
+from frod_bench.report.figures import learning_curves
 from frod_bench.report.summary import Summary
 from frod_bench.report.tables import to_csv, to_markdown, to_text
 
@@ -38,7 +40,7 @@ def main(argv: list[str]) -> int:
         return importlib.import_module(_KINDS[argv[0]]).main(argv[1:])
     arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
-    print(to_text(summary), end="")
+    show(to_text(summary), end="")
     if arguments.to is not None:
         say_written(_write(summary, arguments.to))
     return 0
@@ -64,7 +66,6 @@ def _write(summary: Summary, folder: Path) -> list[Path]:
     """Write the tables, and the figures when a run completed, into `folder`; return the files."""
     written = write_texts(folder, {"report.md": to_markdown(summary), "report.csv": to_csv(summary)})
     figures = [folder / f"learning_curves.{suffix}" for suffix in ("png", "svg")] if summary.sections else []
-    from frod_bench.report.figures import learning_curves  # matplotlib takes half a second
 
     with writing(folder):
         for figure in figures:

@@ -6,6 +6,7 @@ from pathlib import Path
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import write_texts
+from frod_bench.console import show
 from frod_bench.errors import RequestError
 
 _EXAMPLES = """\
@@ -25,7 +26,7 @@ def main(argv: list[str]) -> int:
 
     title = arguments.title or f"frod-bench: {', '.join(map(str, arguments.folders))}"
     write_texts(arguments.to.parent, {arguments.to.name: page(summary, title)})
-    print(f"written: {arguments.to}")
+    show(f"written: {arguments.to}")
     return 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts
+from frod_bench.console import show
 from frod_bench.errors import RequestError
 
 _EXAMPLES = """\
@@ -24,7 +25,7 @@ def main(argv: list[str]) -> int:
     if not summary.sections:
         raise RequestError("No run there is complete, so there is nothing to count.")
     found = statistics(summary)
-    print(to_text(found), end="")
+    show(to_text(found), end="")
     if arguments.to is not None:
         texts = {"statistics.md": to_markdown(found)}
         texts |= {f"statistics_{name}.csv": text for name, text in to_csv(found).items()}

@@ -7,6 +7,7 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import existing
 from frod_bench.cli.table_arguments import add_arguments, requested_table
 from frod_bench.cli.written import say_written, write_texts
+from frod_bench.console import show
 from frod_bench.grid.cells import compose_cells
 from frod_bench.record import output_root
 
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     from frod_bench.report.paper_tables import to_text
 
     comparisons = compare_with_paper(table, cells, folders or [output_root()], overrides)
-    print("\n\n".join(map(to_text, comparisons)), end="")
+    show("\n\n".join(map(to_text, comparisons)), end="")
     if arguments.to is not None:
         say_written(write_texts(arguments.to, _forms(comparisons)))
     return 0

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from frod_bench.console import show
 from frod_bench.errors import RequestError
+from frod_bench.escape import one_line
 from frod_bench.record import StoredRun, find_records, output_root
 
 if TYPE_CHECKING:
@@ -48,5 +50,5 @@ def read_summary(folders: list[Path]) -> "Summary":
     runs, broken = read_runs(folders)
     summary = summarise(runs)
     for warning in [*broken, *summary.warnings]:
-        print(f"warning: {warning}", file=sys.stderr)
+        show(f"warning: {one_line(warning)}", file=sys.stderr)
     return summary

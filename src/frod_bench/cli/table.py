@@ -5,10 +5,12 @@ import argparse
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import read_summary
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
+from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.grid.missing import run_missing
 from frod_bench.grid.tables import is_printed
 from frod_bench.record import output_root
+from frod_bench.report import paper_tables, tables
 
 _EXAMPLES = """\
 examples:
@@ -31,20 +33,19 @@ def main(argv: list[str]) -> int:
     table = requested_table(arguments)
     cells, without = runnable_cells(table, arguments)
     for column, reason in without.items():
-        print(f"{column} is left out, as it has no data here: {reason}")
+        show(f"{column} is left out, as it has no data here: {reason}")
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
     from frod_bench.grid.paper import compare_with_paper  # scipy takes a second
-    from frod_bench.report import paper_tables, tables
 
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
-        print("\n" + "\n\n".join(printed), end="")
+        show("\n" + "\n\n".join(printed), end="")
     elif complete := [cell.directory for cell in cells if cell.completed()]:
-        print("\n" + tables.to_text(read_summary(complete)), end="")
+        show("\n" + tables.to_text(read_summary(complete)), end="")
     if failed:
-        print(f"\n{len(failed)} of {len(cells)} cells failed; the same command tries them again:")
+        show(f"\n{len(failed)} of {len(cells)} cells failed; the same command tries them again:")
         for cell, outcome in failed:
-            print(f"  {cell}: {outcome.reason} (exit code {outcome.code})")
+            show(f"  {cell}: {outcome.reason} (exit code {outcome.code})")
     return 1 if failed else 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.files import save_text
 
@@ -30,4 +31,4 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def say_written(files: list[Path]) -> None:
     """Print where the files lie, below what was printed before."""
-    print("\nwritten: " + ", ".join(map(str, files)))
+    show("\nwritten: " + ", ".join(map(str, files)))

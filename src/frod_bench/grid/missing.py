@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any
 
+from frod_bench.console import show
 from frod_bench.errors import Interrupted
 from frod_bench.grid.cells import Cell
 from frod_bench.runs.fresh_process import FreshProcesses, Outcome
@@ -39,7 +40,7 @@ def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
         else:
             pace.add(cell, sum(record.time[part] for part in ("init_s", "train_s", "eval_s")))
     complete = len(cells) - len(missing)
-    print(f"{'1 cell' if len(cells) == 1 else f'{len(cells)} cells'}, {complete} of them complete already", flush=True)
+    show(f"{'1 cell' if len(cells) == 1 else f'{len(cells)} cells'}, {complete} of them complete already")
     if not missing:
         return []
     failed: list[tuple[Cell, Outcome]] = []
@@ -50,7 +51,7 @@ def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
         for number, cell in enumerate(missing):
             left = pace.left([other for place, other in enumerate(missing) if place not in ended])
             about = "" if left is None else f"; about {_duration(left / jobs)} left"
-            print(f"cell {complete + number + 1} of {len(cells)}: {cell}{about}", flush=True)
+            show(f"cell {complete + number + 1} of {len(cells)}: {cell}{about}")
             begun[number] = time.perf_counter()
             yield cell.config
 
@@ -64,12 +65,12 @@ def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
             if outcome.code > 128:  # a signal to the run alone
                 raise Interrupted(outcome.reason, outcome.code - 128)
             if outcome.code:
-                print(f"failed: {f'{cell}: ' if jobs > 1 else ''}{outcome.reason}", flush=True)
+                show(f"failed: {f'{cell}: ' if jobs > 1 else ''}{outcome.reason}")
                 failed.append((cell, outcome))
             else:
                 pace.add(cell, seconds)
                 if jobs > 1:
-                    print(f"done: {cell}, in {_duration(seconds)}", flush=True)
+                    show(f"done: {cell}, in {_duration(seconds)}")
     return failed
 
 

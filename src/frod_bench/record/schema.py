@@ -49,6 +49,8 @@ METRICS = {
     "flops?": float,
 }
 LOSSES = {"epoch": int, "losses": list}
+_LONGEST = 200  # characters of a name: a table is as wide as its widest cell
+_MOST_METRICS = 64
 _WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "identity")
 
 
@@ -159,7 +161,16 @@ def _problem(content: Any) -> str | None:
         return f"its status is {content['status']!r:.80}, not one of {', '.join(STATUSES)}"
     kinds = dict.fromkeys(_WORDS, str) | {"seed": int, "error": str | None, "settings": {}, "identity_version": int}
     problems = (misfit(content[key], kind, key) for key, kind in kinds.items())
-    return next(filter(None, problems), None) or _problem_of_parts(content)
+    return next(filter(None, problems), None) or _problem_of_parts(content) or _problem_of_size(content)
+
+
+def _problem_of_size(content: dict[str, Any]) -> str | None:
+    metrics = [score["metrics"] for key in ("best", "final") if (score := content[key])]
+    if max(map(len, metrics), default=0) > _MOST_METRICS:
+        return f"it has more than {_MOST_METRICS} metrics"
+    names = [content[key] for key in _WORDS] + [content["metric"]["name"], str(content["data"].get("source"))]
+    longest = max([*names, *(name for found in metrics for name in found)], key=len)
+    return f"the name {longest[:20]!r} … has more than {_LONGEST} characters" if len(longest) > _LONGEST else None
 
 
 def _problem_of_parts(content: dict[str, Any]) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from frod_bench.escape import csv_cell, plot_text
 from frod_bench.files import replacing
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
@@ -37,9 +38,13 @@ def curves(rows: Iterable[Row]) -> list[Curve]:
             seed, metric = run.record.seed, row.metric
             if losses:
                 found.append(Curve("ours", "loss", row.method, seed, range(1, len(losses) + 1), losses))
-            steps = [line["step"] for line in run.metrics]
-            scores = [100 * line["eval"][metric] for line in run.metrics]
-            found.append(Curve("ours", "score", row.method, seed, steps, scores))
+            evaluated = [
+                (line["step"], 100 * score)
+                for line in run.metrics
+                if line.get("step") is not None and (score := (line.get("eval") or {}).get(metric)) is not None
+            ]
+            if evaluated:
+                found.append(Curve("ours", "score", row.method, seed, *zip(*evaluated, strict=True)))
     return found
 
 
@@ -68,7 +73,7 @@ def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> lis
     panels = [
         ("loss, ours", "training loss", [c for c in ours if c.what == "loss"]),
         *([("loss, published by the authors", "training loss", printed)] if printed else []),
-        ("score, ours", f"{rows[0].metric} (%)", [c for c in ours if c.what == "score"]),
+        ("score, ours", plot_text(f"{rows[0].metric} (%)"), [c for c in ours if c.what == "score"]),
     ]
     figure = Figure(figsize=(3.6 * len(panels), 3.6), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
@@ -83,7 +88,7 @@ def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> lis
         axes.set_ylim(0, max(other.get_ylim()[1] for other in losses))
     legend(figure, [name for name in methods if any(c.method == name for *_, drawn in panels for c in drawn)])
     note = "line: mean over the seeds, band: lowest to highest seed; losses: moving average of 10 steps"
-    figure.supxlabel(f"{task}, {', '.join(section.setting)}\n{note}", fontsize=7)
+    figure.supxlabel(plot_text(f"{task}, {', '.join(section.setting)}\n{note}"), fontsize=7)
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "figure4.csv"
     _write(data, [*ours, *printed])
@@ -97,7 +102,7 @@ def _draw(axes: Axes, drawn: list[Curve], styles: dict[str, dict[str, Any]]) -> 
         seeds = [curve for curve in drawn if curve.method == method]
         steps, values = _common(seeds)
         style = styles[method] | ({"marker": "o", "markersize": 3} if seeds[0].what == "score" else {})
-        axes.plot(steps, values.mean(axis=0), label=method, **style)
+        axes.plot(steps, values.mean(axis=0), label=plot_text(method), **style)
         if len(seeds) > 1:
             low, high = values.min(axis=0), values.max(axis=0)
             axes.fill_between(steps, low, high, color=style["color"], alpha=0.18, linewidth=0)
@@ -119,7 +124,7 @@ def _write(file: Path, drawn: list[Curve]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["source", "what", "method", "seed", "step", "value"])
         for c in drawn:
-            cells = ([c.source, c.what, c.method, c.seed] for _ in c.steps)
+            cells = ([c.source, c.what, csv_cell(c.method), c.seed] for _ in c.steps)
             writer.writerows(
                 [*cell, step, f"{value:.6g}"] for cell, step, value in zip(cells, c.steps, c.values, strict=True)
             )

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from frod_bench.errors import RequestError
+from frod_bench.escape import plot_text
 from frod_bench.files import replacing
 from frod_bench.record import StoredRun
 from frod_bench.report.style import legend, looks, polish, save
@@ -108,7 +109,7 @@ def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
         axes[0].set_ylabel("accuracy (%)")
     shown = {label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]}
     legend(figure, [name for name, _ in styles.values() if name in shown] + sorted(shown & {"fit", "paper's band"}))
-    figure.supxlabel(fill(title, int(18 * width)), fontsize=7)
+    figure.supxlabel(plot_text(fill(title, int(18 * width))), fontsize=7)
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "figure6.csv"
     with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
@@ -140,8 +141,8 @@ def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[
 
 def _point(epoch: int, key: tuple[float, float, float], cell: list[StoredRun], tasks: int) -> list[Point]:
     """Return the point of one cell, [] where a run of it did not come to that epoch."""
-    lines = [next((line for line in run.metrics if line["epoch"] == epoch), None) for run in cell]
-    if None in lines:
+    lines = [next((line for line in run.metrics if line["epoch"] == epoch), {}) for run in cell]
+    if any(run.record.metric["name"] not in (line.get("eval") or {}) for run, line in zip(cell, lines, strict=True)):
         return []
     by_task = defaultdict(list)
     for run, line in zip(cell, lines, strict=True):

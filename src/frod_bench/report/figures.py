@@ -10,24 +10,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from frod_bench.escape import plot_text
 from frod_bench.report.style import legend, looks, polish, save_picture
 from frod_bench.report.summary import Row, Section
+
+_PANELS = 100  # rows of them at most: a picture has an end
 
 
 def learning_curves(sections: list[Section], path: str | Path) -> None:
     """Draw score and training loss by epoch, a row of panels a task, into `path` (PNG, or SVG by suffix).
 
+    Of more than 100 settings and tasks the first are drawn.
+
     A curve is the mean over seeds and its band reaches from the lowest to the highest seed.
     """
     panels = [(section, task) for section in sections for task in sorted({row.task for row in section.rows})]
-    methods = sorted({row.method for section in sections for row in section.rows})
+    panels = panels[:_PANELS]
+    methods = sorted({row.method for section, task in panels for row in section.rows if row.task == task})
     styles = looks(methods)
 
     figure = Figure(figsize=(7.2, 2.5 * len(panels) + 0.6), layout="constrained")
     for axes, (section, task) in zip(figure.subplots(len(panels), 2, squeeze=False), panels, strict=True):
         rows = [row for row in section.rows if row.task == task]
-        axes[0].set_title(f"{task}\n{', '.join(section.setting)}", loc="left", fontsize=8)
-        _draw(axes[0], rows, styles, f"{rows[0].metric} (%)", _score)
+        axes[0].set_title(plot_text(f"{task}\n{', '.join(section.setting)}"), loc="left", fontsize=8)
+        _draw(axes[0], rows, styles, plot_text(f"{rows[0].metric} (%)"), _score)
         _draw(axes[1], rows, styles, "training loss", lambda row, line: line.get("train_loss"))
     legend(figure, methods)
     figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
@@ -54,7 +60,7 @@ def _draw(
                     by_epoch[line["epoch"]].append(y)
         epochs = sorted(by_epoch)
         style = styles[row.method]
-        axes.plot(epochs, [np.mean(by_epoch[e]) for e in epochs], label=row.method, **style)
+        axes.plot(epochs, [np.mean(by_epoch[e]) for e in epochs], label=plot_text(row.method), **style)
         if row.seeds > 1:
             low, high = ([edge(by_epoch[e]) for e in epochs] for edge in (min, max))
             axes.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)

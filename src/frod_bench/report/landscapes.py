@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from frod_bench.escape import csv_cell, plot_text
 from frod_bench.files import replacing
 from frod_bench.report.style import save
 
@@ -40,18 +41,20 @@ def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -
         axes.contour(x, y, z, levels, colors="black", linewidths=0.35, alpha=0.6)
         axes.plot(0, 0, marker="+", color="white", markersize=8, markeredgewidth=1.6)
         axes.set_aspect("equal")
-        axes.set_title(_caption(panel, surfaces[panel]), fontsize=8, loc="left")
+        axes.set_title(plot_text(_caption(panel, surfaces[panel])), fontsize=8, loc="left")
     bar = figure.colorbar(filled, ax=panels, label="mean loss over the same training rows", format="%.3g")
     bar.set_ticks(levels[::2])
     bar.minorticks_off()
-    figure.supxlabel(f"steps along two random directions, in units of each filter's norm\n{title}", fontsize=7)
+    figure.supxlabel(
+        f"steps along two random directions, in units of each filter's norm\n{plot_text(title)}", fontsize=7
+    )
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / f"{name}.csv"
     with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["panel", "x", "y", "loss"])
         writer.writerows(
-            [panel, *point, loss] for panel, surface in surfaces.items() for point, loss in surface.items()
+            [csv_cell(panel), *point, loss] for panel, surface in surfaces.items() for point, loss in surface.items()
         )
     return [*save(figure, folder, name), data]
 

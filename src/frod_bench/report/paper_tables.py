@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tabulate import tabulate
-
+from frod_bench.escape import csv_cell, one_line
 from frod_bench.report.compare import DIFFERS, REPRODUCED, RULE, Agreement, Compared
+from frod_bench.report.layout import Layout, lay_out, words
 from frod_bench.report.paper import PaperTable
 from frod_bench.report.tables import ABSENT, wrapped
 
@@ -53,20 +53,21 @@ class Comparison:
 def to_text(comparison: Comparison) -> str:
     """Return the comparison for a terminal; the cells without a run are in the overview only."""
     run = [cell for cell in comparison.cells if cell.ours]
-    blocks = [comparison.title, _overview(comparison, "simple"), *([_cells(comparison, run, "simple")] if run else [])]
-    return "\n\n".join([*blocks, *map(wrapped, _words(comparison))]) + "\n"
+    cells = [_cells(comparison, run, "simple")] if run else []
+    blocks = [one_line(comparison.title), _overview(comparison, "simple"), *cells]
+    return "\n\n".join([*blocks, *map(wrapped, _words(comparison, "simple"))]) + "\n"
 
 
 def to_markdown(comparison: Comparison) -> str:
     """Return the comparison as a Markdown page."""
     every = _cells(comparison, comparison.cells, "github")
-    blocks = [f"# {comparison.title}", _overview(comparison, "github"), "## Every cell", every]
-    return "\n\n".join([*blocks, *_words(comparison)]) + "\n"
+    blocks = [f"# {words(comparison.title, 'github')}", _overview(comparison, "github"), "## Every cell", every]
+    return "\n\n".join([*blocks, *_words(comparison, "github")]) + "\n"
 
 
 def to_latex(comparison: Comparison) -> str:
     """Return the overview as a tabular of booktabs, the rest as comments above it."""
-    comments = [f"% {line}" for block in [comparison.title, *_words(comparison)] for line in block.splitlines()]
+    comments = [f"% {line}" for block in _comments(comparison) for line in block.splitlines()]
     table = _overview(comparison, "latex_booktabs")
     for sign, command in _LATEX.items():
         table = table.replace(sign, command)
@@ -81,7 +82,8 @@ def to_csv(comparison: Comparison) -> str:
     for cell in comparison.cells:
         scores = [cell.paper, cell.mean, cell.interval, cell.difference, cell.sampling, _margin(cell)]
         writer.writerow(
-            [
+            csv_cell(value)
+            for value in [
                 comparison.paper.name,
                 *comparison.setting.values(),
                 cell.row,
@@ -98,7 +100,11 @@ def to_csv(comparison: Comparison) -> str:
     return stream.getvalue()
 
 
-def _overview(comparison: Comparison, layout: str) -> str:
+def _comments(comparison: Comparison) -> list[str]:
+    return [one_line(comparison.title), *_words(comparison, "latex_booktabs")]
+
+
+def _overview(comparison: Comparison, layout: Layout) -> str:
     """Lay out the paper's own form, each of its rows followed by ours."""
     paper, columns = comparison.paper, comparison.columns
     rows = []
@@ -111,7 +117,7 @@ def _overview(comparison: Comparison, layout: str) -> str:
     return _table(rows, ["method", "", "% trainable", *columns], layout, left=2)
 
 
-def _cells(comparison: Comparison, cells: Sequence[Compared], layout: str) -> str:
+def _cells(comparison: Comparison, cells: Sequence[Compared], layout: Layout) -> str:
     rows = [
         [
             _name(comparison.paper, cell.row),
@@ -130,7 +136,7 @@ def _cells(comparison: Comparison, cells: Sequence[Compared], layout: str) -> st
     return _table(rows, _HEADERS, layout, left=2)
 
 
-def _words(comparison: Comparison) -> list[str]:
+def _words(comparison: Comparison, layout: Layout) -> list[str]:
     """Return what stands below the tables: verdicts counted, rankings, remarks and the legend."""
     counts = Counter(cell.verdict for cell in comparison.cells)
     blocks = ["Cells: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common()) + "."]
@@ -139,19 +145,20 @@ def _words(comparison: Comparison) -> list[str]:
             f"{a.column}: {a.tau:+.2f} ({a.methods} rows; best in the paper {a.best_paper}, here {a.best_ours})"
             for a in comparison.agreements
         ]
-        blocks.append("Agreement of our ranking of the rows with the paper's, Kendall's tau-b:\n" + _bullets(lines))
+        blocks.append(
+            "Agreement of our ranking of the rows with the paper's, Kendall's tau-b:\n" + _bullets(lines, layout)
+        )
     if comparison.remarks:
-        blocks.append("Remarks:\n" + _bullets(comparison.remarks))
+        blocks.append("Remarks:\n" + _bullets(comparison.remarks, layout))
     return [*blocks, _LEGEND, RULE]
 
 
-def _bullets(lines: Sequence[str]) -> str:
-    return "\n" + "\n".join(f"- {line}" for line in lines)
+def _bullets(lines: Sequence[str], layout: Layout) -> str:
+    return "\n" + "\n".join(f"- {words(line, layout)}" for line in lines)
 
 
-def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], layout: str, left: int) -> str:
-    aligned = ("left",) * left + ("right",) * (len(headers) - left)
-    return tabulate(rows, headers, tablefmt=layout, disable_numparse=True, colalign=aligned)
+def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], layout: Layout, left: int) -> str:
+    return lay_out(rows, headers, layout, [place >= left for place in range(len(headers))])
 
 
 def _name(paper: PaperTable, row: str) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tabulate import tabulate
-
+from frod_bench.escape import csv_cell
+from frod_bench.report.layout import Layout, lay_out, words
 from frod_bench.report.statistics import Score, average_ranks, comparisons, convergence, estimates
 from frod_bench.report.summary import Section, Setting, Summary
 from frod_bench.report.tables import ABSENT, wrapped
@@ -150,18 +150,17 @@ def to_csv(found: list[tuple[Setting, list[Table]]]) -> dict[str, str]:
             writer = csv.writer(streams.setdefault(table.name, io.StringIO()), lineterminator="\n")
             if fresh:
                 writer.writerow([*setting._fields, *(column.name for column in table.columns)])
-            writer.writerows([*setting, *row] for row in table.rows)
+            writer.writerows(map(csv_cell, [*setting, *row]) for row in table.rows)
     return {name: stream.getvalue() for name, stream in streams.items()}
 
 
-def _document(found: list[tuple[Setting, list[Table]]], layout: str, heading: str, subheading: str) -> str:
+def _document(found: list[tuple[Setting, list[Table]]], layout: Layout, heading: str, subheading: str) -> str:
     blocks = []
     for setting, of_setting in found:
-        blocks.append(heading.format(setting))
+        blocks.append(heading.format(words(str(setting), layout)))
         for table in of_setting:
-            aligned = ["right" if column.numeric else "left" for column in table.columns]
-            headers = [column.name for column in table.columns]
+            headers, numeric = [c.name for c in table.columns], [c.numeric for c in table.columns]
             blocks.append(subheading.format(table.title))
-            blocks.append(tabulate(table.shown(), headers, tablefmt=layout, disable_numparse=True, colalign=aligned))
+            blocks.append(lay_out(table.shown(), headers, layout, numeric))
             blocks.append(wrapped(table.note) if layout == "simple" else table.note)
     return "\n\n".join(blocks) + "\n"

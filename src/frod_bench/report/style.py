@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from frod_bench.escape import plot_text
 from frod_bench.files import replacing
 
 # Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
@@ -30,6 +31,7 @@ def polish(axes: Axes) -> None:
 
 def legend(figure: Figure, names: list[str]) -> None:
     """Put one legend for all panels above the figure, in the order of the names."""
+    names = [plot_text(name) for name in names]
     named = {}
     for axes in figure.axes:
         handles, labels = axes.get_legend_handles_labels()

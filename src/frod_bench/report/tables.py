@@ -3,20 +3,18 @@
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from textwrap import fill, shorten
-from typing import Literal
 
-from tabulate import tabulate
-
+from frod_bench.escape import csv_cell
 from frod_bench.record import StoredRun
+from frod_bench.report.layout import Layout, lay_out, words
 from frod_bench.report.summary import Row, Section, Spread, Summary
 
 ABSENT = "—"
 _DIGITS = 12
+_CELLS = 100_000  # at most of a table of methods by tasks; more would be no table to read
 _WIDTH = 110  # of a paragraph on a terminal
-
-Format = Literal["simple", "github"]
 
 _COLUMNS = (
     "task",
@@ -76,7 +74,7 @@ def to_csv(summary: Summary) -> str:
     writer.writerow(_CSV_COLUMNS)
     for section in summary.sections:
         for row in section.rows:
-            writer.writerow([*section.setting, *_csv_cells(row)])
+            writer.writerow(map(csv_cell, [*section.setting, *_csv_cells(row)]))
     return stream.getvalue()
 
 
@@ -106,10 +104,10 @@ def _csv_cells(row: Row) -> list[str | int]:
     return [*cells, *plain, records]
 
 
-def _document(summary: Summary, layout: Format, heading: Callable[[object], str]) -> str:
+def _document(summary: Summary, layout: Layout, heading: Callable[[object], str]) -> str:
     blocks = []
     for section in summary.sections:
-        blocks.append(heading(section.setting))
+        blocks.append(heading(words(str(section.setting), layout)))
         blocks.append(_table(map(_cells, section.rows), _COLUMNS, layout, left=2))
         if len({row.task for row in section.rows}) > 1:
             blocks.append(f"{section.reported.capitalize()}, every method on every task:")
@@ -121,7 +119,7 @@ def _document(summary: Summary, layout: Format, heading: Callable[[object], str]
         if others:
             blocks.append("Other metrics, at the same epochs:")
             blocks.append(_matrix(others, layout))
-        legend = _legend(section)
+        legend = [words(line, layout) for line in _legend(section)]
         blocks.append(wrapped("\n".join(legend)) if layout == "simple" else "\n\n".join(legend))
     if summary.incomplete:
         blocks.append(heading("Runs that did not complete and are in no table"))
@@ -130,14 +128,9 @@ def _document(summary: Summary, layout: Format, heading: Callable[[object], str]
     return "\n\n".join(blocks) + "\n"
 
 
-def _table(rows: Iterable[list[str]], headers: Iterable[str], layout: Format, left: int) -> str:
+def _table(rows: Iterable[list[str]], headers: Sequence[str], layout: Layout, left: int) -> str:
     """Lay out cells that are already text; the first `left` columns are aligned left, the others right."""
-    headers, rows = list(headers), list(rows)
-    if layout == "github":
-        headers = [header.replace("\n", " ") for header in headers]
-        rows = [[cell.replace("|", r"\|") for cell in row] for row in rows]
-    aligned = ("left",) * left + ("right",) * (len(headers) - left)
-    return tabulate(rows, headers, tablefmt=layout, disable_numparse=True, colalign=aligned)
+    return lay_out(rows, headers, layout, [place >= left for place in range(len(headers))])
 
 
 def _cells(row: Row) -> list[str]:
@@ -162,11 +155,13 @@ def _incomplete_cells(run: StoredRun) -> list[str]:
     return [record.task, record.method, str(record.seed), record.status, epochs, error, str(run.path)]
 
 
-def _matrix(scores: dict[tuple[str, str], Spread], layout: Format) -> str:
+def _matrix(scores: dict[tuple[str, str], Spread], layout: Layout) -> str:
     """Lay out the score of every (method, column)."""
     columns = list(dict.fromkeys(column for _, column in scores))
     cells = {key: _spread(score) for key, score in scores.items()}
     methods = sorted({method for method, _ in scores})
+    if len(methods) * len(columns) > _CELLS:
+        return f"{len(methods):,} methods by {len(columns):,} columns are too many to show."
     rows = [[method, *(cells.get((method, column), ABSENT) for column in columns)] for method in methods]
     return _table(rows, ["method", *columns], layout, left=1)
 
@@ -182,7 +177,7 @@ def _legend(section: Section) -> list[str]:
         f"{best_and_final(section)}.",
         f"tan alpha: mean over the layers after the last epoch. peak memory: {', '.join(kinds)}.",
         f"Rows that train and that judge: {section.rows_used}.",
-        *(f"Data: {note}" for note in section.notes),
+        *(f"Data: {shorten(note, width=500, placeholder=' …')}" for note in section.notes),
     ]
 
 

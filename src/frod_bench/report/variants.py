@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from frod_bench.record import StoredRun
 
+_LONGEST = 500  # characters of a label: a table is as wide as its widest cell
+
 
 def settings(run: StoredRun) -> dict[str, str]:
     """Return what the runs of one experiment have in common, `{dotted key: value}`: all settings but the seed.
@@ -35,4 +37,5 @@ def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
     words = [key.rpartition(".")[2] for key in keys]
     shown = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
     values = [f"{name}={variant.get(key, 'default')}" for key, name in zip(keys, shown, strict=True)]
-    return ", ".join([method, *values])
+    name = ", ".join([method, *values])
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from frod_bench.errors import RequestError
+from frod_bench.plain_yaml import read_mapping
 from frod_bench.record import RunDirectory
 
 
@@ -14,13 +13,11 @@ def stored_config(run: Path) -> dict[str, Any]:
     directory = RunDirectory(run)
     if directory.record.is_file():
         directory.verify(directory.read_record(), adapter=True)
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        config["backbone"]["_target_"]
-    except FileNotFoundError:
-        raise RequestError(f"{run} is no run's directory: it has no config.yaml.") from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError) as error:
-        raise RequestError(f"{run} is no run's directory: its config.yaml cannot be read ({error}).") from error
+    if not directory.config.exists():
+        raise RequestError(f"{run} is no run's directory: it has no config.yaml.")
+    config = read_mapping(directory.config)
+    if not isinstance(config.get("backbone"), dict) or "_target_" not in config["backbone"]:
+        raise RequestError(f"{run} is no run's directory: its config.yaml names no backbone.")
     return config
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from frod_bench.escape import visible
 from frod_bench.report.html.data import RUNS, page_data
 from frod_bench.report.statistics_tables import ABSENT, Column, Table, tables
 from frod_bench.report.summary import Section, Summary
@@ -30,7 +31,9 @@ _RUNS = (
 
 def page(summary: Summary, title: str) -> str:
     """Return the whole report as one HTML document that loads nothing from elsewhere."""
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, finalize=_shown
+    )
     environment.trim_blocks = environment.lstrip_blocks = True
     runs = [run for section in summary.sections for row in section.rows for run in row.runs]
     return environment.get_template("page.html").render(
@@ -49,6 +52,10 @@ def page(summary: Summary, title: str) -> str:
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
     )
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _shortened(table: Table) -> Table:
