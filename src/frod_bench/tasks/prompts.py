@@ -7,6 +7,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.heads import head
 
 # A prompt: the template's words and a column's text in turns, words first and last.
 Pieces = list[str]
@@ -37,6 +38,10 @@ def fit(
     The columns' texts lose their ends, the longest first and down to one length, so that the question and all
     options stay. Raises `RequestError`, with the prompt's origin in front, when the template alone is too long.
     """
+    prompts = [
+        [head(piece, tokenizer, room) if place % 2 else piece for place, piece in enumerate(prompt)]
+        for prompt in prompts
+    ]
     encoded = tokenizer(["".join(prompt) for prompt in prompts], return_attention_mask=False)["input_ids"]
     cut = [len(ids) > room for ids in encoded]
     short = [
