@@ -44,9 +44,11 @@ def differences(segments: list[dict[str, Any]], here: dict[str, Any]) -> list[st
 def threads_of(segments: list[dict[str, Any]], accelerator: Accelerator) -> Iterator[None]:
     """Compute with as many threads as the last of the segments inside the block, where this machine has the cores."""
     before, wanted = torch.get_num_threads(), segments[-1].get("threads") if segments else None
-    if accelerator.device.type != "cpu" or not isinstance(wanted, int) or not 0 < wanted <= _cores():
-        wanted = before
-    if wanted != before and accelerator.is_main_process:
+    possible = accelerator.device.type == "cpu" and isinstance(wanted, int) and 0 < wanted <= _cores()
+    if not possible or wanted == before:
+        yield
+        return
+    if accelerator.is_main_process:
         say(f"The run was begun with threads={wanted} and goes on so, not with {before}: its last bits depend on that.")
     torch.set_num_threads(wanted)
     try:
