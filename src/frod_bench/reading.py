@@ -46,9 +46,7 @@ def opened(file: Path, limit: int | None = None, links: bool = False) -> Iterato
 def read_text(file: Path, limit: int = DOCUMENT, links: bool = False) -> str:
     """Return the text of a file. Raises RequestError as `opened` does, and for what is not UTF-8."""
     with opened(file, limit, links) as stream:
-        content = stream.read(limit + 1)  # it may have grown since
-    if len(content) > limit:
-        raise _too_large(file, limit)
+        content = stream.read(os.fstat(stream.fileno()).st_size)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
