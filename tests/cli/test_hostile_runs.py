@@ -16,13 +16,14 @@ from frod_bench.record.schema import _digest
 SCORE = {"value": 0.5, "epoch": 1, "metrics": {"accuracy": 0.5, "f1": 0.4}}
 RECORD = {
     "method": "frod", "task": "glue/rte", "backbone": "x", "profile": "smoke", "protocol": "released",
-    "selection": "last", "seed": 0, "config_hash": "0" * 16, "metric": {"name": "accuracy", "higher_is_better": True},
+    "selection": "last", "seed": 0, "identity": "0" * 16, "identity_version": 2, "settings": {},
+    "metric": {"name": "accuracy", "higher_is_better": True},
     "status": "completed", "error": None, "best": SCORE, "final": SCORE,
     "params": {"trainable": 2, "head": 1, "total": 9, "pct_of_backbone": 12.5}, "samples": {"train": 8, "eval": 4},
     "time": {"init_s": 1.0, "train_s": 2.0, "eval_s": 1.0}, "memory": {"peak_bytes": 10, "kind": "process"},
     "environment": {"packages": {"torch": "2"}, "device": "cpu", "commit": None, "dirty": False},
     "data": {"source": "generated", "note": "few", "cut": "more"}, "initialisation": {"error": 0.1}, "files": {},
-    "schema": 2,
+    "schema": 3,
 }  # fmt: skip
 LINE = {"epoch": 1, "step": 2, "train_loss": 0.5, "eval": {"accuracy": 0.5}, "seconds": 1.0}
 LINE |= {"tan_alpha": {"mean": 0.1, "min": 0.0, "max": 0.2, "per_layer": {"a": 0.1}}}
@@ -69,7 +70,7 @@ def good(tmp_path, monkeypatch):
     return tmp_path / "runs/good"
 
 
-@pytest.mark.parametrize("name", ["record.json", "metrics.jsonl", "config.yaml"])
+@pytest.mark.parametrize("name", ["record.json", "metrics.jsonl"])
 @pytest.mark.parametrize("make", [pipe, device, endless])
 def test_what_is_no_file_leaves_the_run_out(bench, good, name, make):
     write(good.with_name("bad"))
@@ -84,12 +85,13 @@ def test_what_is_no_file_leaves_the_run_out(bench, good, name, make):
 @pytest.mark.parametrize(
     "config", [BOMB, "&a [*a]", "a: &a {b: *a}", "[" * 10_000, "method: .nan", "1: 2", "a: 2001-13-45"]
 )
-def test_a_configuration_that_grows_or_turns_in_circles_leaves_the_run_out(bench, good, config):
+def test_no_report_reads_a_configuration_that_grows_or_turns_in_circles_and_export_refuses_it(bench, good, config):
     write(good.with_name("bad"), config=config)
     for words in (("report",), ("report", "stats"), ("report", "html", "--to", "page.html"), ("report", "table4")):
         code, _, err = bench(*words, "runs")
         assert (code, "Traceback" in err) == (0, False)
-        assert words[-1] == "table4" or ("config.yaml" in err and len(err.splitlines()) == 1)
+    code, _, err = bench("export", "runs/bad", "--to", "model")
+    assert (code, "Traceback" in err) == (2, False) and "config.yaml" in err
 
 
 def test_a_record_that_is_deep_or_has_endless_names_leaves_the_run_out(good):
@@ -110,7 +112,7 @@ def test_hostile_words_are_words_in_every_report(bench, good):
         metric = {"name": word, "higher_is_better": True}
         line = LINE | {"eval": {word: 0.5}, "tan_alpha": LINE["tan_alpha"] | {"per_layer": {word: 0.1}}}
         record = RECORD | texts | {"best": score, "final": score, "data": data, "metric": metric}
-        record |= {"memory": {"peak_bytes": 10, "kind": word}, "config_hash": word}
+        record |= {"memory": {"peak_bytes": 10, "kind": word}, "identity": word}
         write(good.with_name(f"words{number}"), record, lines=[line])
         write(good.with_name(f"failed{number}"), record | {"status": "failed", "error": word}, lines=[line])
         write(good.with_name(f"broken{number}{word.replace('/', '')}"), record, config="[")
