@@ -78,7 +78,7 @@ def test_depth_is_a_straight_line():
     def at(layers):
         return predict_memory(lambda: build(layers), batch, make_method("frod"), TARGETS, ["classifier"])
 
-    line, real = at_depth(at, 12, depths=(4, 5)), at(12)
+    line, real = at_depth(at, 12, depths=(5, 6)), at(12)  # four make a square stack of one kind of layer
     assert (line.weights, line.optimizer) == (real.weights, real.optimizer)
     assert line.step == pytest.approx(real.step, rel=0.01)
     assert line.initialisation == pytest.approx(real.initialisation, rel=0.01)

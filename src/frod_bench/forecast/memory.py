@@ -68,6 +68,6 @@ def _predicted(
             lambda: backbone.skeleton(classes, layers), batch, method, backbone.targets, head, precision
         )
 
-    # with fewer blocks a stack of such layers would have fewer rows than inputs, which is another decomposition
-    low = max(2, *(math.ceil(n / m) for m, n in architecture.target_shapes(config["targets"])))
+    # with fewer blocks a stack of such layers would have no more rows than inputs, which is another decomposition
+    low = max(2, *(n // m + 1 for m, n in architecture.target_shapes(config["targets"])))
     return at_depth(predict, architecture.layers, (low, low + 1))

@@ -1,6 +1,6 @@
 """What the sparse matrix costs: arithmetic counted, and times from stored benchmarks."""
 
-from frod_bench.audit.architectures import ARCHITECTURES
+from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED, Claim, Finding
 from frod_bench.audit.evidence import Evidence, Missing
 
@@ -11,7 +11,7 @@ _BENCH = "frod-bench bench ops --to results/bench"
 
 
 def _overhead(evidence: Evidence) -> Finding:
-    layers = [(m, n) for m, n, _ in ARCHITECTURES["clip_vit_b32"].layers(_TARGETS)]
+    layers = [(m, n) for m, n, _ in PAPER_BACKBONES["clip_vit_b32"].layers(_TARGETS)]
     layer = sum(n * n + m * n for m, n in layers)  # multiplications of U (Sigma x) V^T a token, Sigma aside
     square = sum(n * n for _, n in layers)
     counted = _DENSITY * square / layer
