@@ -7,11 +7,13 @@ from types import MappingProxyType
 
 import pytest
 import torch
+import yaml
 
 from frod_bench.audit import bases, release
 from frod_bench.audit.evidence import Evidence
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.record import RunDirectory, RunRecord
+from frod_bench.record.identity import leaves
 
 WIDTH = 24
 
@@ -102,6 +104,7 @@ def store(evidence):
         record = RunRecord(
             method=method, task=last.pop("task", "glue/sst2"), backbone="minilm", profile="offline",
             protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), identity=f"hash{number}",
+            settings=dict(leaves(yaml.safe_load(config))),
             metric={"name": "accuracy", "higher_is_better": True}, status="completed",
             best=score[0], final=score[1], params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
             samples={"train": 10, "eval": 10}, time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0),

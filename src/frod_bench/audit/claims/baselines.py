@@ -117,7 +117,7 @@ def _cost(evidence: Evidence) -> Finding:
     for run in evidence.completed_runs():
         if run.record.method in ("vera", "randlora"):
             others = {key: str(value) for key, value in settings(run).items() if key != "method.head"}
-            head = run.record.settings.get("method.head", "trained")
+            head = run.record.settings.get("method.head") or "trained"
             key = (run.record.method, run.record.task, run.record.seed, run.record.backbone, *sorted(others.items()))
             pairs[key][head] = 100 * run.record.best["value"]
     whole = {key: pair for key, pair in pairs.items() if len(pair) > 1}

@@ -7,6 +7,8 @@ from math import sqrt
 from frod_bench.audit.claim import Claim, Finding
 from frod_bench.audit.decide import decide, share
 from frod_bench.audit.evidence import Evidence, Missing, settings
+from frod_bench.config.catalogue import read_choice
+from frod_bench.config.paths import config_dir
 from frod_bench.record import StoredRun
 
 _SHARE = 0.99  # of full fine-tuning's best accuracy, taken as having converged
@@ -81,8 +83,9 @@ def _chance(runs: list[StoredRun]) -> float:
     """Return the accuracy of having learned nothing, as far as the records tell it, and one standard error on top."""
     evaluations = [line["eval"] for run in runs for line in run.metrics]
     one_class = [found["accuracy"] for found in evaluations if found.get("matthews_correlation") == 0]
-    classes = settings(runs[0]).get("task.label_names")
-    p = max([*one_class, 1 / len(classes) if classes else 0.0])
+    task = runs[0].record.task
+    names = settings(runs[0]).get("task.label_names") or read_choice(config_dir() / "task", task).get("label_names")
+    p = max([*one_class, 1 / len(names) if names else 0.0])
     return p + sqrt(p * (1 - p) / runs[0].record.samples["eval"])
 
 
