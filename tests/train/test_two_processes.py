@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from frod_bench.methods import method_names
@@ -47,8 +46,8 @@ def test_two_processes_that_split_the_weights_take_the_steps_of_one(tmp_path):
     for one in sorted((tmp_path / "1").rglob("adapter_model.safetensors")):
         wanted, found = load_file(one), load_file(tmp_path / "2" / one.relative_to(tmp_path / "1"))
         assert wanted.keys() == found.keys()
-        for name, value in wanted.items():
-            torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
+        for name, value in wanted.items():  # AdamW makes a step of its own of a gradient that is only rounding
+            assert (found[name] - value).norm() <= 1e-3 * value.norm(), name
     words = f"--methods full_ft --steps 1 --out {tmp_path} --to {tmp_path}".split()  # beside the runs of two steps
     assert subprocess.run([sys.executable, str(SCRIPT), *words], capture_output=True, timeout=300).returncode == 0
     (row,) = json.loads((tmp_path / "two_ranks.json").read_text())["rows"]
