@@ -13,7 +13,14 @@ from torch import nn
 from frod_bench.methods.base import Adapted
 from frod_bench.methods.fingerprint import Mark, computed_mark
 from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
-from frod_bench.methods.peft_base import ADAPTER, PeftMethod, peft_names, tuner_layers, write_peft_checkpoint
+from frod_bench.methods.peft_base import (
+    ADAPTER,
+    PeftMethod,
+    adapter_state,
+    peft_names,
+    tuner_layers,
+    write_peft_checkpoint,
+)
 
 BASES = ("dense", "sparse", "very_sparse")
 SCALINGS = ("peft", "authors")
@@ -65,11 +72,11 @@ class RandLora(PeftMethod):
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft`. PEFT divides alpha by r alone, so the file's lambda is divided by the rest."""
-        state = adapted.trainable_state()
+        state = adapter_state(adapted)
         for name, layer in tuner_layers(adapted.model):
             key = f"{name}.randlora_lambda.{ADAPTER}"
             state[key] = state[key] / self._divisor(layer)
-        write_peft_checkpoint(directory, peft_names(state), adapted.state.tuner.peft_config[ADAPTER], adapted.head)
+        write_peft_checkpoint(directory, adapted, peft_names(state), adapted.state.tuner.peft_config[ADAPTER])
 
     def _divisor(self, layer: nn.Module) -> float:
         """Return what alpha is divided by beside r in a layer of PEFT's."""
