@@ -128,7 +128,7 @@ def test_a_wrong_import_is_found(module, line):
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("adapters.x", "from frod_bench.ops.rotation import Pattern"),
+        ("adapters.x", "from frod_bench.ops.diag_sparse import Pattern"),
         ("train.x", "from frod_bench.methods.base import Adapted"),
         ("cli.x", "import hydra\nfrom frod_bench.methods import make_method"),
         ("report.x", "import matplotlib\nfrom frod_bench.record import RunRecord"),

@@ -10,8 +10,8 @@ from transformers.pytorch_utils import Conv1D
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.ops.diag_sparse import random_pattern
 from frod_bench.ops.frod_linear import WAYS
-from frod_bench.ops.rotation import random_pattern
 
 SHAPES = [(6, 10), (8, 8), (12, 8)]
 

@@ -12,8 +12,8 @@ from frod_bench.adapters import frod_basis
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.ops.diag_sparse import random_pattern
 from frod_bench.ops.frod_linear import WAYS
-from frod_bench.ops.rotation import random_pattern
 
 
 def draw(*shape):

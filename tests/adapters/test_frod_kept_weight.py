@@ -12,7 +12,7 @@ from torch.func import functional_call
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
-from frod_bench.ops.rotation import random_pattern
+from frod_bench.ops.diag_sparse import random_pattern
 
 
 def make_layer(m=8, n=8, way=None):

@@ -11,8 +11,8 @@ from torch.func import functional_call, grad, hessian, jvp, vmap
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.ops.diag_sparse import PATTERNS
 from frod_bench.ops.frod_linear import WAYS
-from frod_bench.ops.rotation import PATTERNS
 
 # what a layer may be told that changes how it computes
 SETTINGS = {way: {"way": way} for way in WAYS} | {

@@ -5,7 +5,7 @@ import torch
 
 from frod_bench.adapters.frod_update import singular_value_shift, update_geometry
 from frod_bench.linalg.joint import joint_decomposition
-from frod_bench.ops.rotation import PATTERNS
+from frod_bench.ops.diag_sparse import PATTERNS
 
 
 def make(m, n, kind="random", scale=0.1):

@@ -140,7 +140,7 @@ def test_operations_are_checked_and_the_choice_is_compared(setting, monkeypatch)
     found = bench_ops(setting, 1, Quiet())
     assert {(row["m"], row["n"]) for row in found["rows"]} == {(48, 48), (48, 192), (192, 48)}
     assert len(found["products"]) == 2 * 3 * 3
-    monkeypatch.setattr(ops, "rotate", lambda pattern, values, diagonal, z: z)
+    monkeypatch.setattr(ops, "diag_sparse_product", lambda pattern, values, diagonal, z: z)
     with pytest.raises(RunFailure, match="nothing is timed"):
         bench_ops(setting, 1, Quiet())
 

@@ -17,7 +17,7 @@ from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, make_method
 from frod_bench.methods.frod import category, frod_layers
 from frod_bench.methods.injection import replace_module, train_only_head
-from frod_bench.ops.rotation import ScatteredPattern
+from frod_bench.ops.diag_sparse import UnstructuredPattern
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def copy_from_peft(theirs, model, way):
             V, indices = layer.frod_V["default"], layer.frod_s_indices["default"]
             orders[key] = torch.argsort(indices[0] * V.shape[0] + indices[1])
             rows, cols = indices[:, orders[key]]
-            bases[key] = FrodBasis(RightBasis(V.T), ScatteredPattern(V.shape[0], rows, cols))
+            bases[key] = FrodBasis(RightBasis(V.T), UnstructuredPattern(V.shape[0], rows, cols))
         sigma = layer.frod_lambda_l["default"].detach()
         ours = FrodLinear(model.get_submodule(name), layer.frod_U["default"], sigma, bases[key], way)
         replace_module(model, name, ours)

@@ -7,7 +7,7 @@ from torch import nn
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.methods import attach, method_names
-from frod_bench.ops.rotation import PATTERNS
+from frod_bench.ops.diag_sparse import PATTERNS
 from frod_bench.train.flops import FlopCount, typical_step
 
 TOKENS = 5

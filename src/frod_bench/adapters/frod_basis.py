@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from frod_bench.linalg.shapes import has_data
+from frod_bench.ops.diag_sparse import Pattern
 from frod_bench.ops.frod_linear import project
-from frod_bench.ops.rotation import Pattern
 
 
 class _Projection(NamedTuple):

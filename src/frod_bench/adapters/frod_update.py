@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import eigsh, svds
 from torch import Tensor
 
-from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed
+from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse_product_transposed
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def update_geometry(
     """Return the geometry of a layer of U [m, n], V^T [n, n], values [nnz], sigma and its start [n]."""
     dtype = torch.promote_types(U.dtype, torch.float32)
     U, Vt, S, delta = (t.to(dtype) for t in (U, Vt, values, sigma - sigma_initial))
-    off = U @ rotate(pattern, S, torch.zeros_like(delta), Vt)
+    off = U @ diag_sparse_product(pattern, S, torch.zeros_like(delta), Vt)
     on = (U * delta) @ Vt
     values, directions = values.double(), U.T.double().contiguous()  # [n, m], row k is u_k
-    turned = rotate_transposed(pattern, values, sigma.double(), directions)  # row k is U M e_k
+    turned = diag_sparse_product_transposed(pattern, values, sigma.double(), directions)  # row k is U M e_k
     off_norm, on_norm = _norm(off).item(), _norm(on).item()
     product = off_norm * on_norm
     before, after = (torch.nn.functional.normalize(rows, dim=1) for rows in (directions, turned))
@@ -62,8 +62,8 @@ def update_geometry(
 def singular_value_shift(pattern: Pattern, values: Tensor, sigma: Tensor) -> float:
     """Return max_k |sigma_k(diag(sigma) + S) - sigma_k(diag(sigma))| in float64, which Theorem 1 (Eq. 14) bounds by
     ||S||_2; n^3 work."""
-    rotated = torch.linalg.svdvals(pattern.dense(values.double(), sigma.double()))
-    return (rotated - sigma.double().abs().sort(descending=True).values).abs().max().item()
+    moved = torch.linalg.svdvals(pattern.dense(values.double(), sigma.double()))
+    return (moved - sigma.double().abs().sort(descending=True).values).abs().max().item()
 
 
 def _sparse(pattern: Pattern, values: Tensor) -> csr_array:

@@ -1,4 +1,4 @@
-"""`bench ops`: the sparse-rotation products by pattern, and the ways of a layer, against what the cost model says."""
+"""`bench ops`: the diagonal-plus-sparse products by pattern, and the ways of a layer, against the cost model."""
 
 import itertools
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.bench.contenders import Setting
 from frod_bench.bench.timing import now
 from frod_bench.errors import RunFailure
+from frod_bench.ops.diag_sparse import PATTERNS, diag_sparse_product, diag_sparse_product_transposed, sddmm
 from frod_bench.ops.frod_linear import WAYS, choose_way
-from frod_bench.ops.rotation import PATTERNS, rotate, rotate_transposed, sampled_gradient
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
@@ -48,9 +48,9 @@ def _products(setting: Setting, n: int, kind: str, tokens: int, rounds: int) -> 
     z, h = (torch.randn(n, tokens, device=device).to(dtype) for _ in range(2))
     M = pattern.dense(values, diagonal)
     calls: dict[str, tuple[Callable, Callable]] = {
-        "M z": (lambda: rotate(pattern, values, diagonal, z), lambda: M @ z),
-        "M^T z": (lambda: rotate_transposed(pattern, values, diagonal, z), lambda: M.T @ z),
-        "entries of h z^T": (lambda: sampled_gradient(pattern, h, z)[0], lambda: h @ z.T),
+        "M z": (lambda: diag_sparse_product(pattern, values, diagonal, z), lambda: M @ z),
+        "M^T z": (lambda: diag_sparse_product_transposed(pattern, values, diagonal, z), lambda: M.T @ z),
+        "entries of h z^T": (lambda: sddmm(pattern, h, z)[0], lambda: h @ z.T),
     }
     rows = []
     for name, (ours, dense) in calls.items():

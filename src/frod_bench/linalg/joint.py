@@ -89,7 +89,7 @@ def joint_decomposition(
     Q: Sequence[Tensor] = _Solved(weights, R)
     if in_memory:
         Q = list(Q)
-    Z = _rotation(R, Q, members, pi)
+    Z = _eigenbasis(R, Q, members, pi)
     V = R.T @ Z
     sign = largest_signs(V)
     Z *= sign
@@ -155,7 +155,7 @@ def _add_gram(out: Tensor, rows: Tensor, scale: float = 1.0) -> None:
         out[:stop, start:stop].addmm_(rows[:, :stop].T, rows[:, start:stop], alpha=scale)
 
 
-def _rotation(R: Tensor, Q: Sequence[Tensor], members: list[list[int]], pi: float) -> Tensor:
+def _eigenbasis(R: Tensor, Q: Sequence[Tensor], members: list[list[int]], pi: float) -> Tensor:
     """Return Z [n, n] of Eq. 4."""
     if len(members) == 1:
         return torch.linalg.svd(R.double()).U.to(R.dtype)
@@ -177,7 +177,7 @@ def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: flo
     Q, R = torch.linalg.qr(torch.cat([_double(weights[i]) for i in used]))
     parts = dict(zip(used, Q.split([weights[i].shape[0] for i in used]), strict=True))
     rows = [parts.get(i, torch.zeros_like(w, dtype=Q.dtype)) for i, w in enumerate(weights)]  # exact for zeros
-    Z = _rotation(R, rows, members, pi)
+    Z = _eigenbasis(R, rows, members, pi)
     V = R.T @ Z
     sign = largest_signs(V)
     return _collect((q @ Z * sign for q in rows), V * sign, dtype)

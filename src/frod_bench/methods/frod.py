@@ -29,8 +29,8 @@ from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, listed_mark
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.names import named_modules
 from frod_bench.methods.standstill import note_standstill
+from frod_bench.ops.diag_sparse import PATTERNS, pattern_size
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
-from frod_bench.ops.rotation import PATTERNS, pattern_size
 
 BASES = ("category", "global", "peft")
 

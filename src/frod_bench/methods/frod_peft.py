@@ -25,7 +25,7 @@ from frod_bench.linalg.joint_stored import require_rebuilt
 from frod_bench.methods.base import Adapted
 from frod_bench.methods.checkpoint import read_checkpoint_tensors
 from frod_bench.methods.peft_base import write_peft_checkpoint
-from frod_bench.ops.rotation import ScatteredPattern, pattern_size
+from frod_bench.ops.diag_sparse import UnstructuredPattern, pattern_size
 
 ADAPTER = "default"
 UPDATE_TOLERANCE = 1e-2  # largest relative error of a layer's update W' - W in a checkpoint for PEFT
@@ -69,7 +69,7 @@ def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: 
         if id(twin.frod_V) not in bases:
             rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
             bases[id(twin.frod_V)] = FrodBasis(
-                RightBasis(V.T.to(layer.weight.device)), ScatteredPattern(len(V), rows, cols)
+                RightBasis(V.T.to(layer.weight.device)), UnstructuredPattern(len(V), rows, cols)
             )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
         weight = base_weight(layer).detach()

@@ -5,8 +5,8 @@ import torch
 from torch.nn.functional import linear
 
 from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.ops.diag_sparse import random_pattern
 from frod_bench.ops.frod_linear import factored_linear, merge_weight, merged_linear, project
-from frod_bench.ops.rotation import random_pattern
 
 SHAPES = [(4, 7), (6, 6), (9, 5)]  # m < n, m = n, m > n
 

@@ -11,7 +11,7 @@ from frod_bench.audit.bases import Group, groups
 from frod_bench.audit.claim import HOLDS, READS_CODE, UNDECIDED, Claim, Finding, verdict
 from frod_bench.audit.decide import decide, known_error, rows_error
 from frod_bench.audit.evidence import Evidence, Missing, settings
-from frod_bench.ops.rotation import random_pattern
+from frod_bench.ops.diag_sparse import random_pattern
 from frod_bench.record import StoredRun
 
 _EPOCHS = (1, 4, 10)

@@ -9,7 +9,7 @@ from frod_bench.adapters.frod_update import singular_value_shift
 from frod_bench.audit.bases import Group, groups
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
-from frod_bench.ops.rotation import ScatteredPattern, random_pattern
+from frod_bench.ops.diag_sparse import UnstructuredPattern, random_pattern
 
 _DENSITY = 0.02
 _DRAWS = 5
@@ -18,7 +18,7 @@ _SMALL = 0.05  # ||S||_2 over the largest Sigma, in the check of directions
 _WIDEST = 768  # n above which a full singular value decomposition takes seconds
 
 
-def _parts(group: Group, draw: int) -> tuple[ScatteredPattern, Tensor, Tensor]:
+def _parts(group: Group, draw: int) -> tuple[UnstructuredPattern, Tensor, Tensor]:
     """Return a pattern of S [n, n], its values [nnz] and a change of Sigma [n], normal and independent."""
     pattern = random_pattern(group.width, _DENSITY, draw, group.category)
     generator = torch.Generator().manual_seed(draw)
@@ -74,7 +74,7 @@ def _bound(evidence: Evidence) -> Finding:
     )
 
 
-def _norm(pattern: ScatteredPattern, values: Tensor) -> float:
+def _norm(pattern: UnstructuredPattern, values: Tensor) -> float:
     return torch.linalg.matrix_norm(pattern.dense(values), 2).item()
 
 

@@ -6,7 +6,7 @@ The backward passes read inputs only and consist of differentiable operations, s
 import torch
 from torch import Tensor
 
-from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_gradient
+from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse_product_transposed, sddmm
 
 
 class _Projected(torch.autograd.Function):
@@ -28,13 +28,13 @@ def project(x: Tensor, Vt: Tensor) -> Tensor:
     return _Projected.apply(x, Vt)
 
 
-class _Rotated(torch.autograd.Function):
+class _Factored(torch.autograd.Function):
     @staticmethod
     def forward(ctx, z: Tensor, U: Tensor, values: Tensor, diagonal: Tensor, bias, pattern):
         v, d = values.to(z.dtype), diagonal.to(z.dtype)
         ctx.save_for_backward(z, U, values, diagonal)
         ctx.pattern = pattern
-        a, Ut = rotate(pattern, v, d, z), U.T.to(z.dtype)  # [n, T], [n, m]
+        a, Ut = diag_sparse_product(pattern, v, d, z), U.T.to(z.dtype)  # [n, T], [n, m]
         return a.T @ Ut if bias is None else torch.addmm(bias.to(z.dtype), a.T, Ut)
 
     @staticmethod
@@ -43,9 +43,9 @@ class _Rotated(torch.autograd.Function):
         h = U.T.to(grad.dtype) @ grad.T  # [n, T]
         grad_z = grad_values = grad_diagonal = None
         if ctx.needs_input_grad[0]:
-            grad_z = rotate_transposed(ctx.pattern, values.to(h.dtype), diagonal.to(h.dtype), h)
+            grad_z = diag_sparse_product_transposed(ctx.pattern, values.to(h.dtype), diagonal.to(h.dtype), h)
         if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
-            grad_values, grad_diagonal = sampled_gradient(ctx.pattern, h, z)
+            grad_values, grad_diagonal = sddmm(ctx.pattern, h, z)
             grad_values, grad_diagonal = grad_values.to(values.dtype), grad_diagonal.to(diagonal.dtype)
         return grad_z, None, grad_values, grad_diagonal, None, None
 
@@ -63,4 +63,4 @@ def factored_linear(
     `U` and `bias` are constants, cast to the dtype of z here and again in the backward pass, so that no copy is kept;
     gradients flow to z, values and d.
     """
-    return _Rotated.apply(z, U, values, diagonal, bias, pattern)
+    return _Factored.apply(z, U, values, diagonal, bias, pattern)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from frod_bench.ops.rotation import Pattern, rotate, rotate_transposed, sampled_gradient
+from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse_product_transposed, sddmm
 
 
 def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
@@ -14,8 +14,8 @@ def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: T
     """
     v, d = values.to(U.dtype), delta.to(U.dtype)
     if U.shape[0] < U.shape[1]:  # the sparse product goes over the shorter side
-        return weight + rotate_transposed(pattern, v, d, U.T.contiguous()).T @ Vt
-    return weight + U @ rotate(pattern, v, d, Vt)
+        return weight + diag_sparse_product_transposed(pattern, v, d, U.T.contiguous()).T @ Vt
+    return weight + U @ diag_sparse_product(pattern, v, d, Vt)
 
 
 class _Merged(torch.autograd.Function):
@@ -41,7 +41,7 @@ class _Merged(torch.autograd.Function):
                 h, z = U.T.contiguous(), Vt @ grad_weight.T  # [n, m]
             else:
                 h, z = U.T @ grad_weight, Vt  # [n, n]
-            grad_values, grad_delta = sampled_gradient(ctx.pattern, h, z)
+            grad_values, grad_delta = sddmm(ctx.pattern, h, z)
             grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
         return grad_x, None, None, None, None, grad_values, grad_delta, None, None, None
 

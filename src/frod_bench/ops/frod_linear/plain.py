@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.functional import linear
 
-from frod_bench.ops.rotation import Pattern
+from frod_bench.ops.diag_sparse import Pattern
 
 
 def transform_active() -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-from frod_bench.ops.rotation.pattern import Pattern
+from frod_bench.ops.diag_sparse.pattern import Pattern
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
@@ -19,7 +19,7 @@ warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta"
 SPARSE_COST = 16.0
 
 
-class ScatteredPattern(Pattern):
+class UnstructuredPattern(Pattern):
     """A pattern whose index structures hold M and M^T by compressed rows.
 
     `structure` is row starts [n + 1] and columns [nnz + n] in int32 and the order [nnz + n] that sorts the
@@ -30,13 +30,13 @@ class ScatteredPattern(Pattern):
         """See `Pattern.index`."""
         return [*_compress(rows, cols, self.n), *_compress(cols, rows, self.n), rows, cols]
 
-    def rotate(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
-        """See `Pattern.rotate`."""
-        return rotate_scattered(entries, z, self.structure, transposed)
+    def product(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
+        """See `Pattern.product`."""
+        return unstructured_product(entries, z, self.structure, transposed)
 
-    def sample(self, h: Tensor, z: Tensor) -> Tensor:
-        """See `Pattern.sample`."""
-        return sample_scattered(h, z, self.structure)
+    def sddmm(self, h: Tensor, z: Tensor) -> Tensor:
+        """See `Pattern.sddmm`."""
+        return unstructured_sddmm(h, z, self.structure)
 
     def column_cost(self, dtype: torch.dtype, device_type: str) -> float:
         """See `Pattern.column_cost`."""
@@ -44,9 +44,9 @@ class ScatteredPattern(Pattern):
         return SPARSE_COST * entries if _sparse_is_fast(device_type, dtype, entries, self.n) else float(self.n**2)
 
 
-@torch.library.custom_op("frod_bench::rotate_scattered", mutates_args=())
-def rotate_scattered(entries: Tensor, z: Tensor, structure: list[Tensor], transposed: bool) -> Tensor:
-    """Return M z or M^T z [n, T] of the entries [nnz + n] of M, z [n, T] and `ScatteredPattern.structure`."""
+@torch.library.custom_op("frod_bench::unstructured_product", mutates_args=())
+def unstructured_product(entries: Tensor, z: Tensor, structure: list[Tensor], transposed: bool) -> Tensor:
+    """Return M z or M^T z [n, T] of the entries [nnz + n] of M, z [n, T] and `UnstructuredPattern.structure`."""
     n = z.shape[0]
     if _sparse_is_fast(z.device.type, z.dtype, entries.numel(), n):
         starts, columns, order = structure[3:6] if transposed else structure[:3]
@@ -55,9 +55,9 @@ def rotate_scattered(entries: Tensor, z: Tensor, structure: list[Tensor], transp
     return (M.T if transposed else M) @ z
 
 
-@torch.library.custom_op("frod_bench::sample_scattered", mutates_args=())
-def sample_scattered(h: Tensor, z: Tensor, structure: list[Tensor]) -> Tensor:
-    """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `ScatteredPattern.structure`."""
+@torch.library.custom_op("frod_bench::unstructured_sddmm", mutates_args=())
+def unstructured_sddmm(h: Tensor, z: Tensor, structure: list[Tensor]) -> Tensor:
+    """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `UnstructuredPattern.structure`."""
     n = z.shape[0]
     starts, columns, order, *_, rows, cols = structure
     if not _sparse_is_fast(z.device.type, z.dtype, order.numel(), n):
@@ -77,54 +77,54 @@ def _compress(rows: Tensor, cols: Tensor, n: int) -> list[Tensor]:
     return [starts.to(torch.int32), cols[order].to(torch.int32), order]
 
 
-@rotate_scattered.register_fake
+@unstructured_product.register_fake
 def _(entries, z, structure, transposed):
     return z.new_empty(z.shape)
 
 
-@sample_scattered.register_fake
+@unstructured_sddmm.register_fake
 def _(h, z, structure):
     return h.new_empty(structure[2].shape)
 
 
-def _save_rotation(ctx, inputs, output):
+def _save_product(ctx, inputs, output):
     entries, z, structure, ctx.transposed = inputs
     ctx.save_for_backward(entries, z, *structure)
 
 
-def _rotation_gradients(ctx, grad):
+def _product_gradients(ctx, grad):
     entries, z, *structure = ctx.saved_tensors
     h, z = (z, grad) if ctx.transposed else (grad, z)
     wanted = ctx.needs_input_grad
-    grad_entries = sample_scattered(h, z, structure) if wanted[0] else None
-    grad_z = rotate_scattered(entries, grad, structure, not ctx.transposed) if wanted[1] else None
+    grad_entries = unstructured_sddmm(h, z, structure) if wanted[0] else None
+    grad_z = unstructured_product(entries, grad, structure, not ctx.transposed) if wanted[1] else None
     return grad_entries, grad_z, [None] * len(structure), None
 
 
-def _save_sample(ctx, inputs, output):
+def _save_sddmm(ctx, inputs, output):
     h, z, structure = inputs
     ctx.save_for_backward(h, z, *structure)
 
 
-def _sample_gradients(ctx, grad):
+def _sddmm_gradients(ctx, grad):
     h, z, *structure = ctx.saved_tensors
     wanted = ctx.needs_input_grad
-    grad_h = rotate_scattered(grad, z, structure, False) if wanted[0] else None
-    grad_z = rotate_scattered(grad, h, structure, True) if wanted[1] else None
+    grad_h = unstructured_product(grad, z, structure, False) if wanted[0] else None
+    grad_z = unstructured_product(grad, h, structure, True) if wanted[1] else None
     return grad_h, grad_z, [None] * len(structure)
 
 
-rotate_scattered.register_autograd(_rotation_gradients, setup_context=_save_rotation)
-sample_scattered.register_autograd(_sample_gradients, setup_context=_save_sample)
+unstructured_product.register_autograd(_product_gradients, setup_context=_save_product)
+unstructured_sddmm.register_autograd(_sddmm_gradients, setup_context=_save_sddmm)
 
 
-@register_flop_formula(torch.ops.frod_bench.rotate_scattered, get_raw=True)
-def _rotation_flops(entries, z, structure, transposed, **_) -> int:
+@register_flop_formula(torch.ops.frod_bench.unstructured_product, get_raw=True)
+def _product_flops(entries, z, structure, transposed, **_) -> int:
     n, tokens = z.shape
     return 0 if _sparse_is_fast(z.device.type, z.dtype, entries.numel(), n) else 2 * n * n * tokens
 
 
-@register_flop_formula(torch.ops.frod_bench.sample_scattered, get_raw=True)
-def _sample_flops(h, z, structure, **_) -> int:
+@register_flop_formula(torch.ops.frod_bench.unstructured_sddmm, get_raw=True)
+def _sddmm_flops(h, z, structure, **_) -> int:
     n, tokens = z.shape
     return 0 if _sparse_is_fast(z.device.type, z.dtype, structure[2].numel(), n) else 2 * n * n * tokens

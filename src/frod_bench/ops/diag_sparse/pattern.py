@@ -11,7 +11,7 @@ class Pattern:
     """Off-diagonal places (rows[k], cols[k]) of S [n, n] for M = diag(d) + S; how the products go is a subclass's.
 
     `structure` holds the index tensors of the products. They and the places move together. Subclasses implement
-    `index`, `rotate`, `sample` and `column_cost`; entries of M come as `cat(values, d)` [nnz + n].
+    `index`, `product`, `sddmm` and `column_cost`; entries of M come as `cat(values, d)` [nnz + n].
     """
 
     n: int
@@ -27,11 +27,11 @@ class Pattern:
         """Return the index tensors for entries at rows and cols [nnz + n]."""
         raise NotImplementedError
 
-    def rotate(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
+    def product(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
         """Return M z, or M^T z, [n, T] of z [n, T]."""
         raise NotImplementedError
 
-    def sample(self, h: Tensor, z: Tensor) -> Tensor:
+    def sddmm(self, h: Tensor, z: Tensor) -> Tensor:
         """Return the entries [nnz + n] of h z^T, of h and z [n, T]."""
         raise NotImplementedError
 

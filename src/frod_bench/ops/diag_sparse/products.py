@@ -3,26 +3,26 @@
 import torch
 from torch import Tensor
 
-from frod_bench.ops.rotation.pattern import Pattern
+from frod_bench.ops.diag_sparse.pattern import Pattern
 
 
-def rotate(pattern: Pattern, values: Tensor, diagonal: Tensor, z: Tensor) -> Tensor:
+def diag_sparse_product(pattern: Pattern, values: Tensor, diagonal: Tensor, z: Tensor) -> Tensor:
     """Return (diag(d) + S) z [n, T] of values [nnz], d [n] and z [n, T]."""
     if not pattern.nnz:
         return diagonal[:, None] * z
-    return pattern.rotate(torch.cat([values, diagonal]), z, False)
+    return pattern.product(torch.cat([values, diagonal]), z, False)
 
 
-def rotate_transposed(pattern: Pattern, values: Tensor, diagonal: Tensor, z: Tensor) -> Tensor:
+def diag_sparse_product_transposed(pattern: Pattern, values: Tensor, diagonal: Tensor, z: Tensor) -> Tensor:
     """Return (diag(d) + S)^T z [n, T] of values [nnz], d [n] and z [n, T]."""
     if not pattern.nnz:
         return diagonal[:, None] * z
-    return pattern.rotate(torch.cat([values, diagonal]), z, True)
+    return pattern.product(torch.cat([values, diagonal]), z, True)
 
 
-def sampled_gradient(pattern: Pattern, h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+def sddmm(pattern: Pattern, h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """Return the entries of h z^T on the pattern [nnz] and on the diagonal [n], of h [n, T] and z [n, T]."""
     if not pattern.nnz:
         return h.new_zeros(0), torch.linalg.vecdot(h, z)
-    values, diagonal = pattern.sample(h, z).split([pattern.nnz, pattern.n])
+    values, diagonal = pattern.sddmm(h, z).split([pattern.nnz, pattern.n])
     return values, diagonal

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from frod_bench.ops.rotation.pattern import Pattern, pattern_size
-from frod_bench.ops.rotation.scattered import ScatteredPattern
-from frod_bench.ops.rotation.tiled import TiledPattern
+from frod_bench.ops.diag_sparse.pattern import Pattern, pattern_size
+from frod_bench.ops.diag_sparse.tiled import TiledPattern
+from frod_bench.ops.diag_sparse.unstructured import UnstructuredPattern
 
 _LEAST_HEIGHT = 16  # of a band's tiles, so that narrow bands do not become thousands of tiny products
 
@@ -22,7 +22,7 @@ def random_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Patter
     flat = _choose(n * (n - 1), pattern_size(n, sparsity), seed, name)
     rows = flat // max(n - 1, 1)
     cols = flat % max(n - 1, 1)
-    return ScatteredPattern(n, rows, cols + (cols >= rows).to(cols.dtype))  # step over the diagonal
+    return UnstructuredPattern(n, rows, cols + (cols >= rows).to(cols.dtype))  # step over the diagonal
 
 
 def block_diagonal_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Pattern:

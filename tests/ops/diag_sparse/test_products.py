@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from frod_bench.ops.rotation import PATTERNS, rotate, rotate_transposed, sampled_gradient
-from frod_bench.ops.rotation.scattered import rotate_scattered, sample_scattered
-from frod_bench.ops.rotation.tiled import rotate_tiled, sample_tiled
+from frod_bench.ops.diag_sparse import PATTERNS, diag_sparse_product, diag_sparse_product_transposed, sddmm
+from frod_bench.ops.diag_sparse.tiled import tiled_product, tiled_sddmm
+from frod_bench.ops.diag_sparse.unstructured import unstructured_product, unstructured_sddmm
 
 SIZES = [(1, 3, 1.0), (2, 1, 0.3), (9, 5, 0.0), (9, 5, 0.1), (9, 1, 0.1), (9, 0, 0.1), (9, 5, 0.8), (17, 31, 0.02)]
 SIZES += [(16, 4, 0.2), (40, 3, 0.1), (50, 2, 1.0)]
@@ -26,18 +26,18 @@ def test_products_equal_dense(n, tokens, sparsity, dtype, kind):
     pattern, values, diagonal, z, _ = draw(kind, n, tokens, sparsity, dtype)
     M = torch.diag(diagonal) + pattern.dense(values)
     tolerance = {"rtol": 4 * torch.finfo(dtype).eps * n, "atol": 4 * torch.finfo(dtype).eps * n}
-    torch.testing.assert_close(rotate(pattern, values, diagonal, z), M @ z, **tolerance)
-    torch.testing.assert_close(rotate_transposed(pattern, values, diagonal, z), M.T @ z, **tolerance)
+    torch.testing.assert_close(diag_sparse_product(pattern, values, diagonal, z), M @ z, **tolerance)
+    torch.testing.assert_close(diag_sparse_product_transposed(pattern, values, diagonal, z), M.T @ z, **tolerance)
 
 
 @every_pattern
 @pytest.mark.parametrize("transposed", [False, True], ids=["rows", "columns"])
 @pytest.mark.parametrize(("n", "tokens", "sparsity"), SIZES)
-def test_sampled_gradient_equals_dense(n, tokens, sparsity, transposed, kind):
+def test_sddmm_equals_dense(n, tokens, sparsity, transposed, kind):
     pattern, _, _, z, h = draw(kind, n, tokens, sparsity, torch.float64)
     if transposed:
         z, h = z.T.contiguous().T, h.T.contiguous().T
-    values, diagonal = sampled_gradient(pattern, h, z)
+    values, diagonal = sddmm(pattern, h, z)
     full = h @ z.T
     torch.testing.assert_close(values, full[pattern.rows, pattern.cols])
     torch.testing.assert_close(diagonal, full.diagonal())
@@ -47,9 +47,11 @@ def test_sampled_gradient_equals_dense(n, tokens, sparsity, transposed, kind):
 def test_products_take_columns_of_any_stride(kind):
     pattern, values, diagonal, z, _ = draw(kind, 9, 6, 0.1, torch.float64)
     strided = z.T.contiguous().T
-    assert torch.equal(rotate(pattern, values, diagonal, strided), rotate(pattern, values, diagonal, z))
-    every_second = rotate_transposed(pattern, values, diagonal, z[:, ::2])
-    torch.testing.assert_close(every_second, rotate_transposed(pattern, values, diagonal, z)[:, ::2])
+    assert torch.equal(
+        diag_sparse_product(pattern, values, diagonal, strided), diag_sparse_product(pattern, values, diagonal, z)
+    )
+    every_second = diag_sparse_product_transposed(pattern, values, diagonal, z[:, ::2])
+    torch.testing.assert_close(every_second, diag_sparse_product_transposed(pattern, values, diagonal, z)[:, ::2])
 
 
 @every_pattern
@@ -57,8 +59,8 @@ def test_products_take_columns_of_any_stride(kind):
 def test_gradients_of_the_operators(kind, transposed):
     pattern, values, diagonal, z, h = draw(kind, 7, 3, 0.3, torch.float64)
     inputs = [t.requires_grad_() for t in (torch.cat([values, diagonal]), z)]
-    assert torch.autograd.gradcheck(lambda e, x: pattern.rotate(e, x, transposed), inputs)
-    assert torch.autograd.gradcheck(pattern.sample, [h.requires_grad_(), z])
+    assert torch.autograd.gradcheck(lambda e, x: pattern.product(e, x, transposed), inputs)
+    assert torch.autograd.gradcheck(pattern.sddmm, [h.requires_grad_(), z])
 
 
 @every_pattern
@@ -66,8 +68,8 @@ def test_gradients_of_the_operators(kind, transposed):
 def test_the_operators_keep_to_what_torch_asks_of_one(kind, transposed):
     pattern, values, diagonal, z, h = draw(kind, 40, 3, 0.1, torch.float32)
     entries, tail = torch.cat([values, diagonal]).requires_grad_(), ()
-    rotation, sample = rotate_scattered, sample_scattered
+    product, sddmm_operator = unstructured_product, unstructured_sddmm
     if kind != "random":
-        rotation, sample, tail = rotate_tiled, sample_tiled, (pattern.height, pattern.halo)
-    torch.library.opcheck(rotation, (entries, z.requires_grad_(), pattern.structure, *tail, transposed))
-    torch.library.opcheck(sample, (h.requires_grad_(), z, pattern.structure, *tail))
+        product, sddmm_operator, tail = tiled_product, tiled_sddmm, (pattern.height, pattern.halo)
+    torch.library.opcheck(product, (entries, z.requires_grad_(), pattern.structure, *tail, transposed))
+    torch.library.opcheck(sddmm_operator, (h.requires_grad_(), z, pattern.structure, *tail))

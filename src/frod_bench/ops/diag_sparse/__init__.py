@@ -5,18 +5,18 @@ for T tokens, because a sparse row then reads contiguous memory. Costs in multip
 product and for the sampled gradient, against n * n * T for a dense one.
 """
 
-from frod_bench.ops.rotation.draw import PATTERNS, random_pattern
-from frod_bench.ops.rotation.pattern import Pattern, pattern_size
-from frod_bench.ops.rotation.products import rotate, rotate_transposed, sampled_gradient
-from frod_bench.ops.rotation.scattered import ScatteredPattern
+from frod_bench.ops.diag_sparse.pattern import Pattern, pattern_size
+from frod_bench.ops.diag_sparse.pattern_kinds import PATTERNS, random_pattern
+from frod_bench.ops.diag_sparse.products import diag_sparse_product, diag_sparse_product_transposed, sddmm
+from frod_bench.ops.diag_sparse.unstructured import UnstructuredPattern
 
 __all__ = [
     "PATTERNS",
     "Pattern",
-    "ScatteredPattern",
+    "UnstructuredPattern",
+    "diag_sparse_product",
+    "diag_sparse_product_transposed",
     "pattern_size",
     "random_pattern",
-    "rotate",
-    "rotate_transposed",
-    "sampled_gradient",
+    "sddmm",
 ]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from frod_bench.ops.rotation import PATTERNS, pattern_size, random_pattern
+from frod_bench.ops.diag_sparse import PATTERNS, pattern_size, random_pattern
 
 every_pattern = pytest.mark.parametrize("kind", PATTERNS)
 

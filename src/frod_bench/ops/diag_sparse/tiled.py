@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.flop_counter import register_flop_formula
 
-from frod_bench.ops.rotation.pattern import Pattern
+from frod_bench.ops.diag_sparse.pattern import Pattern
 
 # What reading and writing a row costs beside its few multiply-adds, on two CPU threads
 ROW_COST = 160
@@ -32,13 +32,13 @@ class TiledPattern(Pattern):
             return self
         return TiledPattern(self.n, self.rows.to(device), self.cols.to(device), self.height, self.halo)
 
-    def rotate(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
-        """See `Pattern.rotate`."""
-        return rotate_tiled(entries, z, self.structure, self.height, self.halo, transposed)
+    def product(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
+        """See `Pattern.product`."""
+        return tiled_product(entries, z, self.structure, self.height, self.halo, transposed)
 
-    def sample(self, h: Tensor, z: Tensor) -> Tensor:
-        """See `Pattern.sample`."""
-        return sample_tiled(h, z, self.structure, self.height, self.halo)
+    def sddmm(self, h: Tensor, z: Tensor) -> Tensor:
+        """See `Pattern.sddmm`."""
+        return tiled_sddmm(h, z, self.structure, self.height, self.halo)
 
     def column_cost(self, dtype: torch.dtype, device_type: str) -> float:
         """See `Pattern.column_cost`."""
@@ -49,8 +49,8 @@ class TiledPattern(Pattern):
         return rows * (self.height + 2 * self.halo) + cols - start + self.halo
 
 
-@torch.library.custom_op("frod_bench::rotate_tiled", mutates_args=())
-def rotate_tiled(
+@torch.library.custom_op("frod_bench::tiled_product", mutates_args=())
+def tiled_product(
     entries: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int, transposed: bool
 ) -> Tensor:
     """Return M z or M^T z [n, T] of the entries [nnz + n] of M, z [n, T] and `TiledPattern.structure`."""
@@ -61,8 +61,8 @@ def rotate_tiled(
     return out.view(tiles * height, tokens)[:n].clone(memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("frod_bench::sample_tiled", mutates_args=())
-def sample_tiled(h: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int) -> Tensor:
+@torch.library.custom_op("frod_bench::tiled_sddmm", mutates_args=())
+def tiled_sddmm(h: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int) -> Tensor:
     """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `TiledPattern.structure`."""
     return (_windows(h, height, 0) @ _windows(z, height, halo).mT).reshape(-1)[structure[0]]
 
@@ -74,56 +74,56 @@ def _windows(z: Tensor, height: int, halo: int) -> Tensor:
     return padded.unfold(0, height + 2 * halo, height).mT
 
 
-@rotate_tiled.register_fake
+@tiled_product.register_fake
 def _(entries, z, structure, height, halo, transposed):
     return z.new_empty(z.shape)
 
 
-@sample_tiled.register_fake
+@tiled_sddmm.register_fake
 def _(h, z, structure, height, halo):
     return h.new_empty(structure[0].shape)
 
 
-def _save_rotation(ctx, inputs, output):
+def _save_product(ctx, inputs, output):
     entries, z, structure, ctx.height, ctx.halo, ctx.transposed = inputs
     ctx.save_for_backward(entries, z, *structure)
 
 
-def _rotation_gradients(ctx, grad):
+def _product_gradients(ctx, grad):
     entries, z, *structure = ctx.saved_tensors
     h, z = (z, grad) if ctx.transposed else (grad, z)
     tile, wanted = (ctx.height, ctx.halo), ctx.needs_input_grad
-    grad_entries = sample_tiled(h, z, structure, *tile) if wanted[0] else None
-    grad_z = rotate_tiled(entries, grad, structure, *tile, not ctx.transposed) if wanted[1] else None
+    grad_entries = tiled_sddmm(h, z, structure, *tile) if wanted[0] else None
+    grad_z = tiled_product(entries, grad, structure, *tile, not ctx.transposed) if wanted[1] else None
     return grad_entries, grad_z, [None] * len(structure), None, None, None
 
 
-def _save_sample(ctx, inputs, output):
+def _save_sddmm(ctx, inputs, output):
     h, z, structure, ctx.height, ctx.halo = inputs
     ctx.save_for_backward(h, z, *structure)
 
 
-def _sample_gradients(ctx, grad):
+def _sddmm_gradients(ctx, grad):
     h, z, *structure = ctx.saved_tensors
     tile, wanted = (ctx.height, ctx.halo), ctx.needs_input_grad
-    grad_h = rotate_tiled(grad, z, structure, *tile, False) if wanted[0] else None
-    grad_z = rotate_tiled(grad, h, structure, *tile, True) if wanted[1] else None
+    grad_h = tiled_product(grad, z, structure, *tile, False) if wanted[0] else None
+    grad_z = tiled_product(grad, h, structure, *tile, True) if wanted[1] else None
     return grad_h, grad_z, [None] * len(structure), None, None
 
 
-rotate_tiled.register_autograd(_rotation_gradients, setup_context=_save_rotation)
-sample_tiled.register_autograd(_sample_gradients, setup_context=_save_sample)
+tiled_product.register_autograd(_product_gradients, setup_context=_save_product)
+tiled_sddmm.register_autograd(_sddmm_gradients, setup_context=_save_sddmm)
 
 
 def _tile_flops(n: int, tokens: int, height: int, halo: int) -> int:
     return 2 * -(-n // height) * height * (height + 2 * halo) * tokens
 
 
-@register_flop_formula(torch.ops.frod_bench.rotate_tiled, get_raw=True)
-def _rotation_flops(entries, z, structure, height, halo, transposed, **_) -> int:
+@register_flop_formula(torch.ops.frod_bench.tiled_product, get_raw=True)
+def _product_flops(entries, z, structure, height, halo, transposed, **_) -> int:
     return _tile_flops(*z.shape, height, halo)
 
 
-@register_flop_formula(torch.ops.frod_bench.sample_tiled, get_raw=True)
-def _sample_flops(h, z, structure, height, halo, **_) -> int:
+@register_flop_formula(torch.ops.frod_bench.tiled_sddmm, get_raw=True)
+def _sddmm_flops(h, z, structure, height, halo, **_) -> int:
     return _tile_flops(*z.shape, height, halo)
