@@ -33,7 +33,7 @@ ALLOWED = {
     "record": ["record", *BASICS],
     "report": ["report", "record", *BASICS],
     "landscape": ["landscape", *BASICS],
-    "train": ["train", "methods.base", "ops.split", "tasks.base", "record", *BASICS],
+    "train": ["train", "methods.base", "ops.sharding", "tasks.base", "record", *BASICS],
     "config": ["config", "train.tracker", "train.settings", "methods", "backbones", "tasks", "record", *BASICS],
     "runs": ["runs", "config", "train", "landscape", "methods", "backbones", "tasks", "record", *BASICS],
     "bench": ["bench", "config", "train", "backbones", "methods", "adapters", "linalg", "ops", *BASICS],

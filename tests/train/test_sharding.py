@@ -12,7 +12,7 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach
-from frod_bench.ops.split import is_split
+from frod_bench.ops.sharding import is_sharded
 from frod_bench.train.optim import make_optimizer
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.sharding import blocks, prepare_sharded
@@ -76,7 +76,7 @@ def test_half_of_what_is_frozen_in_blocks_stays_and_all_of_what_trains(two_proce
         elif name.startswith("layers.") and not name.endswith(".Ut"):
             assert p.to_local().numel() == before[name].numel() // 2
         elif name.startswith("embedding."):
-            assert not is_split(p)
+            assert not is_sharded(p)
     assert trained_by(optimizer) == {id(p) for p in adapted.model.parameters() if p.requires_grad}
     adapted.require_attached()
 
@@ -88,7 +88,7 @@ def test_frod_splits_u_and_keeps_no_merged_weight(two_processes):
     assert layer.Ut.to_local().shape == (8, 8)
     with adapted.fixed_weights(4):
         assert (layer.passes, layer.keeps, layer.recompute) == (0, False, True)
-    assert not is_split(layer.basis.Vt)
+    assert not is_sharded(layer.basis.Vt)
 
 
 def test_where_nothing_is_frozen_everything_is_split_and_the_roles_follow(two_processes):

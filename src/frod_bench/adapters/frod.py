@@ -22,7 +22,7 @@ from frod_bench.ops.frod_linear import (
     plain_linear,
     transform_active,
 )
-from frod_bench.ops.split import is_split, whole
+from frod_bench.ops.sharding import gather_full, is_sharded
 
 
 class _Kept(NamedTuple):
@@ -204,7 +204,7 @@ class FrodLinear(BesideBase):
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
         given, own = state_dict.get(f"{prefix}base_layer.weight"), self.base_layer.weight
-        if given is not None and not (is_split(own) or torch.equal(given.to(own), own)):
+        if given is not None and not (is_sharded(own) or torch.equal(given.to(own), own)):
             errors.append(
                 f"{prefix}base_layer.weight is not the weight that FRoD's U and V were made from: load the base"
                 " weights first, then attach."
@@ -222,7 +222,7 @@ class FrodLinear(BesideBase):
 
     def geometry(self) -> UpdateGeometry:
         """Return what the update looks like; see `UpdateGeometry`."""
-        U, Vt = whole(self.Ut).to(self.basis.Vt.device).T, self.basis.Vt
+        U, Vt = gather_full(self.Ut).to(self.basis.Vt.device).T, self.basis.Vt
         return update_geometry(U, Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
 
     def extra_repr(self) -> str:

@@ -18,7 +18,7 @@ from frod_bench.errors import RequestError
 from frod_bench.methods.checkpoint import read_checkpoint_tensors, write_checkpoint
 from frod_bench.methods.fingerprint import Mark, check_marks
 from frod_bench.methods.names import lasting, named_modules, named_parameters, without_wrappers
-from frod_bench.ops.split import split_like, whole
+from frod_bench.ops.sharding import gather_full, shard_like
 
 FORMATS = ("frod-bench", "peft")
 HEADS = ("trained", "frozen")
@@ -229,7 +229,7 @@ class Adapted:
         These are the parameters of all roles, frozen for a while or not, the buffers beside them, as a normalisation
         in the head has, and the running statistics of batch normalisations, which move without a gradient.
         """
-        return {name: whole(tensor.detach()) for name, tensor in self.changing().items()}
+        return {name: gather_full(tensor.detach()) for name, tensor in self.changing().items()}
 
     def changing(self) -> dict[str, Tensor]:
         """Return the parameters and buffers themselves whose values `trainable_state` returns."""
@@ -276,7 +276,7 @@ class Adapted:
                 raise RequestError(f"The adapter does not fit this model: {name} is {shapes}.")
         with torch.no_grad():
             for name, tensor in own.items():
-                tensor.copy_(split_like(state[name], tensor))
+                tensor.copy_(shard_like(state[name], tensor))
 
     def _under_one_name(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return values by name where those of a parameter that several modules share come once."""

@@ -17,7 +17,7 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.handover import hand_over, lend_attributes, replaced_forward
 from frod_bench.methods.names import named_modules, named_parameters, submodule
-from frod_bench.ops.split import is_split
+from frod_bench.ops.sharding import is_sharded
 
 _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 # in the code of a module: a layer's weight, neither asked for its kind only nor set
@@ -149,7 +149,7 @@ def require_plain(model: nn.Module) -> None:
                 f"The model is in a {type(module).__name__} already, which would not average the gradients of an"
                 " adapter that comes later. Attach to the model itself, then wrap it."
             )
-    if split := next((name for name, p in named_parameters(model) if is_split(p)), None):
+    if split := next((name for name, p in named_parameters(model) if is_sharded(p)), None):
         raise RequestError(f"{split} is split over processes already. Attach to the whole model, then split it.")
     peft = sys.modules.get("peft.tuners.tuners_utils")  # seconds to import, and without it there are none of its
     kinds = (Adapter,) if peft is None else (Adapter, peft.BaseTunerLayer)

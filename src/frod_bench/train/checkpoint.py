@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.files import refuse_link, replacing
-from frod_bench.ops.split import split_like, whole
+from frod_bench.ops.sharding import gather_full, shard_like
 from frod_bench.train.trainer import Trainer
 
 _FILES = "[0-9][0-9][0-9][0-9][0-9][0-9]-*.pt"
@@ -142,7 +142,7 @@ def _usable(file: Path) -> Iterator[None]:
 def _whole_state(optimizer: Optimizer) -> dict[str, Any]:
     """Return the optimizer's state with whole tensors."""
     content = optimizer.state_dict()
-    state = {i: {key: whole(value) for key, value in own.items()} for i, own in content["state"].items()}
+    state = {i: {key: gather_full(value) for key, value in own.items()} for i, own in content["state"].items()}
     return content | {"state": state}
 
 
@@ -150,7 +150,7 @@ def _split_state(content: dict[str, Any], optimizer: Optimizer) -> dict[str, Any
     """Return what `_whole_state` returned, each tensor split as its parameter is."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state = {
-        i: {k: split_like(v, parameters[i]) if v.shape == parameters[i].shape else v for k, v in own.items()}
+        i: {k: shard_like(v, parameters[i]) if v.shape == parameters[i].shape else v for k, v in own.items()}
         for i, own in content["state"].items()
     }
     return content | {"state": state}

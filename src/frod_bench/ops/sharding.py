@@ -6,19 +6,19 @@ Both are for all processes at once, in the same order; a plain tensor passes thr
 from torch import Tensor
 
 
-def is_split(tensor: Tensor) -> bool:
+def is_sharded(tensor: Tensor) -> bool:
     """Return whether this process holds only a part."""
     return hasattr(tensor, "full_tensor")
 
 
-def whole(tensor: Tensor) -> Tensor:
+def gather_full(tensor: Tensor) -> Tensor:
     """Return the whole tensor, on the CPU where it was split: all of a model may not fit on one device."""
-    return tensor.full_tensor().cpu() if is_split(tensor) else tensor
+    return tensor.full_tensor().cpu() if is_sharded(tensor) else tensor
 
 
-def split_like(value: Tensor, other: Tensor) -> Tensor:
+def shard_like(value: Tensor, other: Tensor) -> Tensor:
     """Return `value`, of the shape of `other`, split as that one is."""
-    if not is_split(other):
+    if not is_sharded(other):
         return value
     from torch.distributed.tensor import distribute_tensor  # takes a second to import
 
