@@ -89,7 +89,7 @@ def test_a_hessian_vector_product_while_no_parameter_changes(setting, training):
         pytest.skip("another function than the dense one")
     model, x = make_model(setting).train(training), draw(5, 8)
     for layer in (model[0], model[2]):
-        layer.fix(4)  # the kept W' is used, which is a constant to autograd
+        layer.cache_merged_weight(4)  # the kept W' is used, which is a constant to autograd
     parameters = [p for p in model.parameters() if p.requires_grad]
     gradients = torch.autograd.grad(model(x).pow(3).mean(), parameters, create_graph=True)
     found = torch.autograd.grad(sum(g.sum() for g in gradients), parameters)

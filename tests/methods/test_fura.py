@@ -21,7 +21,7 @@ def test_the_smaller_core_trains_and_a_tie_goes_left(m, n, trained):
     x = torch.randn(2, 3, n)
     torch.testing.assert_close(layer(x), nn.functional.linear(x, weight, bias), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(layer.merged_weight(), weight, rtol=1e-4, atol=1e-5)
-    assert torch.equal(layer.base().weight, weight)
+    assert torch.equal(layer.restored_base().weight, weight)
 
 
 @pytest.mark.parametrize("method", ["fura", "qfura"])

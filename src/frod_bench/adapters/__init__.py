@@ -1,20 +1,20 @@
-"""One nn.Module a parametrisation of an adapted linear layer."""
+"""One nn.Module per parametrisation of an adapted linear layer."""
 
 from torch import Tensor, nn
 
 
 class Adapter(nn.Module):
-    """Base of the modules that take the place of a target layer, by which a model is known to be adapted."""
+    """Base of the modules that replace a target layer; a model with one of them counts as adapted."""
 
 
-class BesideBase(Adapter):
-    """Base of adapters that keep the layer they adapt as `base_layer`; a model may ask them what it asks that layer."""
+class WrapsBase(Adapter):
+    """Base of adapters that compute with their `base_layer`, and answer for it when a model reads its attributes."""
 
     base_layer: nn.Module
 
     @property
     def weight(self) -> Tensor:
-        """The frozen weight as the base layer stores it: [m, n], of a `Conv1D` [n, m]."""
+        """The frozen weight as the base layer stores it: [m, n], or [n, m] for a `Conv1D`."""
         return self.base_layer.weight
 
     @property

@@ -1,7 +1,7 @@
 """A linear layer in FRoD's coordinates: W' = U (diag(sigma) + S) V^T (arXiv 2512.23485, Eq. 8).
 
-Trainable: sigma [n] and the values of S [nnz], so nnz + n numbers a layer. Frozen: the base layer, U
-[m, n] of its own, and the basis (V [n, n] and the pattern of S), which all layers of a group share.
+Trainable: sigma [n] and the values of S [nnz], so nnz + n numbers per layer. Frozen: the base layer, the layer's own
+U [m, n], and the basis (V [n, n] and the pattern of S), which all layers of a group share.
 """
 
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters import BesideBase
+from frod_bench.adapters import WrapsBase
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
@@ -25,8 +25,8 @@ from frod_bench.ops.frod_linear import (
 from frod_bench.ops.sharding import gather_full, is_sharded
 
 
-class _Kept(NamedTuple):
-    """W', and the tensors that it was made of, with the state that W was in."""
+class _CachedWeight(NamedTuple):
+    """W', the tensors it was computed from, and the version, address and mode of W at that time."""
 
     merged: Tensor
     values: Tensor
@@ -35,15 +35,18 @@ class _Kept(NamedTuple):
     base_state: tuple[int, int, bool]
 
 
-class FrodLinear(BesideBase):
+class FrodLinear(WrapsBase):
     """An `nn.Linear` [m, n], or transformers' `Conv1D`, adapted by FRoD.
 
-    In training the cheapest way of `ops.frod_linear` is taken unless `way` names one, the factored one only where it
-    `may_factor`, that is where U diag(sigma) V^T is near enough to W; with `dropout`, which acts
-    on the input of the update alone, that is `residual`. `recompute` trades time for memory in the merged way.
-    In evaluation without gradients W' is formed once and kept, one extra copy of the weight, until the layer
-    goes back to training or sigma or S have other values; it costs what the base layer costs and equals it to the last
-    bit before the first step. After `fix` no parameter may change, and W' is kept over all forward passes unseen.
+    way: one of `ops.frod_linear.WAYS`; None chooses the cheapest one for each training step.
+    dropout: acts on the input of the update alone, which only the way `residual` can do.
+    recompute: the merged way forms W' again in the backward pass, which trades time for memory.
+    layers_sharing_input: how many layers, this one included, read the same input over the same V.
+    may_factor: whether U diag(sigma) V^T is close enough to W for the factored way (`starts_at_base`).
+
+    Evaluation without gradients forms W' once and caches it, one extra copy of the weight, until the layer returns to
+    training or sigma or S change; it then costs what the base layer costs, and before the first step equals it to the
+    last bit. `cache_merged_weight` extends the cache to training.
     """
 
     def __init__(
@@ -56,33 +59,33 @@ class FrodLinear(BesideBase):
         *,
         dropout: float = 0.0,
         recompute: bool = False,
-        sharers: int = 1,
+        layers_sharing_input: int = 1,
         may_factor: bool = True,
     ):
         super().__init__()
         self.base_layer, self.basis = base, basis
-        self.way, self.dropout, self.recompute, self.sharers = way, dropout, recompute, sharers
-        self.may_factor = may_factor
+        self.way, self.dropout, self.recompute = way, dropout, recompute
+        self.layers_sharing_input, self.may_factor = layers_sharing_input, may_factor
         dtype, device = base.weight.dtype, base.weight.device
         trainable_dtype = torch.promote_types(dtype, torch.float32)
-        # the sparse products read U^T by rows where m < n
+        # stored as U^T, because the sparse products read its rows where m < n
         self.register_buffer("Ut", U.to(device, dtype).T.contiguous(), persistent=False)
         initial = sigma.to(device, trainable_dtype)
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
-        self.keeps = True  # W', where it may be
-        self.passes = 0  # to come before a parameter changes; 0 where that is not known
-        self._kept: _Kept | None = None
+        self.may_cache = True  # W', while no parameter can change
+        self.expected_passes = 0  # forward passes until a parameter changes; 0: unknown
+        self._merged_cache: _CachedWeight | None = None
 
     @property
     def U(self) -> Tensor:
-        """U [m, n], a view."""
+        """U [m, n], a view of `Ut`."""
         return self.Ut.T
 
     @property
     def W(self) -> Tensor:
-        """W [m, n], a view where the base layer keeps its transpose."""
+        """W [m, n], a view where the base layer stores W^T."""
         return base_weight(self.base_layer)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,12 +94,12 @@ class FrodLinear(BesideBase):
         autocast = torch.is_autocast_enabled(device_type)
         dtype = torch.get_autocast_dtype(device_type) if autocast else x.dtype
         with torch.autocast(device_type, enabled=False):
-            if self._seen_by_a_transform():
+            if self._is_transformed():
                 return self._plain(x, dtype)
             return self._adapted(x, dtype) if self.training else self._merged(x.to(dtype))
 
-    def _seen_by_a_transform(self) -> bool:
-        """Return whether `torch.func` or forward-mode differentiation would have to see through the layer's weight."""
+    def _is_transformed(self) -> bool:
+        """Return whether `torch.func` or forward-mode AD has to differentiate through the layer's weight."""
         if torch.compiler.is_compiling() or not transform_active():
             return False
         if self.training or torch.is_grad_enabled():
@@ -112,10 +115,17 @@ class FrodLinear(BesideBase):
         pattern, (m, n) = self.basis.pattern, self.U.shape
         way = "residual" if self.dropout else self.way
         if way is None:
-            column = pattern.column_cost(dtype, x.device.type)
-            lasts = 1 if self.recompute else max(self.passes, 1)
-            sizes = x.numel() // n, m, n, column
-            way = choose_way(*sizes, dtype, self.sharers, lasts, self.recompute, self.may_factor)
+            way = choose_way(
+                x.numel() // n,
+                m,
+                n,
+                pattern.column_cost(dtype, x.device.type),
+                dtype,
+                self.layers_sharing_input,
+                passes=1 if self.recompute else max(self.expected_passes, 1),
+                recompute=self.recompute,
+                may_factor=self.may_factor,
+            )
         if way == "merged":
             return self._merged(x.to(dtype))
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
@@ -137,7 +147,7 @@ class FrodLinear(BesideBase):
             self.delta(),
             self.bias,
             self.basis.pattern,
-            self._kept_weight(),
+            self._cached_merged_weight(),
             self.recompute and self.training,
         )
 
@@ -150,57 +160,63 @@ class FrodLinear(BesideBase):
         """Return W' [m, n] as a new tensor."""
         return merge_weight(self.W, self.U, self.basis.Vt, self.values, self.delta(), self.basis.pattern)
 
-    def _kept_weight(self) -> Tensor | None:
-        """Return W' where it may be kept, which is while nothing can step between two forward passes."""
+    def _cached_merged_weight(self) -> Tensor | None:
+        """Return the cached W' [m, n], forming it if due; None where a parameter may change between two passes."""
         if torch.compiler.is_compiling():
             return None
-        if not self.keeps or not (self.passes or not (self.training or torch.is_grad_enabled())):
-            self._kept = None
+        if not self.may_cache or not (self.expected_passes or not (self.training or torch.is_grad_enabled())):
+            self._merged_cache = None
             return None
         if self.training and self.recompute:
             return None
-        base = self.base_layer.weight.detach()  # what is made in inference mode cannot be differentiated
+        base = self.base_layer.weight.detach()  # a tensor made in inference mode cannot be differentiated
         state = (self.base_layer.weight._version, base.data_ptr(), torch.is_inference_mode_enabled())
-        kept = self._kept  # read once, as another thread may replace or drop it at any time
-        if kept is None or kept.base_state != state or not self._as_kept(kept):
+        cached = self._merged_cache  # read once, as another thread may replace or drop it at any time
+        if cached is None or cached.base_state != state or not self._is_current(cached):
             values, sigma = self.values.detach().clone(), self.sigma.detach().clone()
-            self._kept = kept = _Kept(self.merged_weight(), values, sigma, base, state)
-        return kept.merged
+            self._merged_cache = cached = _CachedWeight(self.merged_weight(), values, sigma, base, state)
+        return cached.merged
 
-    def _as_kept(self, kept: _Kept) -> bool:
-        """Return whether sigma and S are those of W'; fused optimizers change neither their version nor their place."""
-        if self.passes or not has_data(self.sigma):
+    def _is_current(self, cached: _CachedWeight) -> bool:
+        """Return whether sigma and S still have the values that W' was formed from.
+
+        Values are compared, because a fused optimizer changes neither the version nor the address of a parameter.
+        """
+        if self.expected_passes or not has_data(self.sigma):
             return True
-        return torch.equal(kept.sigma, self.sigma) and torch.equal(kept.values, self.values)
+        return torch.equal(cached.sigma, self.sigma) and torch.equal(cached.values, self.values)
 
     def train(self, mode: bool = True):
-        self._kept = None
+        self._merged_cache = None
         return super().train(mode)
 
-    def fix(self, passes: int) -> None:
-        """Promise that no parameter changes over so many forward passes, about; 0 takes the promise back."""
-        self.passes, self._kept = passes if self.keeps else 0, None
+    def cache_merged_weight(self, expected_passes: int) -> None:
+        """Cache W' without checking it, on the promise that no parameter changes for about `expected_passes` passes.
 
-    def hold_as_parameters(self) -> None:
-        """Hold U^T as a frozen parameter, which an engine can split over processes; no W' outlives its use then."""
+        0 ends the promise. The number enters the choice of the cheapest way.
+        """
+        self.expected_passes, self._merged_cache = expected_passes if self.may_cache else 0, None
+
+    def prepare_for_sharding(self) -> None:
+        """Turn U^T into a frozen parameter, so that FSDP can shard it, and stop caching W'."""
         Ut = self._buffers.pop("Ut")
         self._non_persistent_buffers_set.discard("Ut")
         self.register_parameter("Ut", nn.Parameter(Ut, requires_grad=False))
-        self.keeps, self.recompute, self._kept = False, True, None
+        self.may_cache, self.recompute, self._merged_cache = False, True, None
 
     def _apply(self, fn, recurse=True):
-        self._kept = None
+        self._merged_cache = None
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
-        return self.__dict__ | {"_kept": None}
+        return self.__dict__ | {"_merged_cache": None}
 
     def get_extra_state(self) -> Tensor:
-        """Return sketches of V^T and of the pattern of S, without which the values in a state dict mean nothing."""
+        """Return sketches of V^T and of the pattern of S [n + 1]: values in a state dict mean nothing in another basis."""
         return self.basis.sketch()
 
     def set_extra_state(self, state: Tensor) -> None:
-        """Do nothing: U, V and the pattern stay; see `_load_from_state_dict`."""
+        """Do nothing: `_load_from_state_dict` compares the sketches, and U, V and the pattern stay as they are."""
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing, unexpected, errors):
         given, own = state_dict.get(f"{prefix}base_layer.weight"), self.base_layer.weight
@@ -216,12 +232,12 @@ class FrodLinear(BesideBase):
             )
         super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing, unexpected, errors)
 
-    def stands_still(self) -> bool:
-        """Return whether no value of sigma or S makes a difference, as U or V is zero."""
+    def has_zero_gradient(self) -> bool:
+        """Return whether sigma and S get no gradient, because U or V is zero."""
         return has_data(self.Ut) and not (self.Ut.any() and self.basis.Vt.any())
 
     def geometry(self) -> UpdateGeometry:
-        """Return what the update looks like; see `UpdateGeometry`."""
+        """Return the geometry of the update; see `UpdateGeometry`."""
         U, Vt = gather_full(self.Ut).to(self.basis.Vt.device).T, self.basis.Vt
         return update_geometry(U, Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
 

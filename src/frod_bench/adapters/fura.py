@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from frod_bench.adapters import Adapter
-from frod_bench.adapters.waiting import StandsFor
+from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.linalg.block_svd import BlockFactors
 
 
@@ -30,7 +30,7 @@ class DenseMatrix(nn.Module):
         return x @ self.matrix.to(x.dtype)
 
 
-class FuraLinear(StandsFor, Adapter):
+class FuraLinear(OffloadsBase, Adapter):
     """Stands for an `nn.Linear` [m, n].
 
     `hold` makes of the left core [q k, m], where that is the large and frozen one, a module like `DenseMatrix`.
@@ -62,7 +62,7 @@ class FuraLinear(StandsFor, Adapter):
             copy = bias.detach().to(**(trained if train_bias else frozen), copy=True)
             bias = nn.Parameter(copy, requires_grad=train_bias)
         self.bias = bias
-        self.wait(base)
+        self.offload(base)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the output [..., m] of x [..., n]."""

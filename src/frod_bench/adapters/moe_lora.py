@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from frod_bench.adapters import BesideBase
+from frod_bench.adapters import WrapsBase
 
 
 class Routing(NamedTuple):
@@ -24,10 +24,10 @@ class Routing(NamedTuple):
     share: Tensor
 
 
-class MoeLoraLinear(BesideBase):
+class MoeLoraLinear(WrapsBase):
     """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
 
-    In training every forward pass leaves its `routing`, until `take_routing`.
+    In training every forward pass leaves its `routing`, until `pop_routing`.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class MoeLoraLinear(BesideBase):
                     self.routing = routing
         return gates
 
-    def take_routing(self) -> Routing | None:
+    def pop_routing(self) -> Routing | None:
         """Return the routing of the last forward pass in training, once."""
         routing, self.routing = self.routing, None
         return routing

@@ -7,7 +7,7 @@ Raises RequestError on import where bitsandbytes is not installed or does not lo
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters.waiting import StandsFor
+from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.errors import RequestError
 from frod_bench.linalg.shapes import has_data
 
@@ -100,7 +100,7 @@ def _oriented(matrix: Nf4Matrix, transposed: bool, dtype: torch.dtype) -> Tensor
     return dense.T if transposed else dense
 
 
-class Nf4Linear(StandsFor, nn.Linear):
+class Nf4Linear(OffloadsBase, nn.Linear):
     """Stands for an `nn.Linear` [m, n], its weight in four bits and its bias as it was."""
 
     def __init__(self, base: nn.Linear):
@@ -108,7 +108,7 @@ class Nf4Linear(StandsFor, nn.Linear):
         self.matrix = Nf4Matrix(base.weight.detach())
         self.bias = None if base.bias is None else nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)
-        self.wait(base)
+        self.offload(base)
 
     def dense(self) -> Tensor:
         """Return the weight [m, n] in the precision that it was given in."""

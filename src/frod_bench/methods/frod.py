@@ -77,7 +77,7 @@ class Frod(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
         layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
-        sharers = self._sharers(layers)
+        layers_sharing_input = self._layers_sharing_input(layers)
         errors: dict[str, float] = {}
         progress = {"total": len(layers), "desc": "FRoD basis", "unit": "layer", "disable": None, "leave": False}
         coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # whole before the model is touched
@@ -93,7 +93,7 @@ class Frod(Method):
                 None if self.way == "auto" else self.way,
                 dropout=self.dropout,
                 recompute=self.recompute,
-                sharers=sharers[name],
+                layers_sharing_input=layers_sharing_input[name],
                 may_factor=may_factor[name],
             )
             replace_module(model, name, adapter.train(layers[name].training))
@@ -108,10 +108,10 @@ class Frod(Method):
             "head": head_parameters,
         }
         adapted = Adapted(model, self, roles, targets, head, seed, facts=_summary(errors))
-        note_standstill(adapted, [name for name, adapter in frod_layers(model) if adapter.stands_still()])
+        note_standstill(adapted, [name for name, adapter in frod_layers(model) if adapter.has_zero_gradient()])
         return adapted
 
-    def _sharers(self, layers: dict[str, nn.Module]) -> dict[str, int]:
+    def _layers_sharing_input(self, layers: dict[str, nn.Module]) -> dict[str, int]:
         """Return for every layer how many layers are taken to read its input over its V^T: those of one parent."""
         if self.basis != "global":
             return dict.fromkeys(layers, 1)
@@ -181,12 +181,12 @@ class Frod(Method):
         """See `Method.fixed_weights`: the merged weight of every layer is formed once."""
         adapters = [adapter for _, adapter in frod_layers(adapted.model)]
         for adapter in adapters:
-            adapter.fix(passes)
+            adapter.cache_merged_weight(passes)
         try:
             yield
         finally:
             for adapter in adapters:
-                adapter.fix(0)
+                adapter.cache_merged_weight(0)
 
     def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
         """Return tan alpha and the other quantities of `UpdateGeometry` over the layers.

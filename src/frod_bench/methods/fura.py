@@ -56,7 +56,7 @@ class Fura(Method):
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
         for name, adapter in fura_layers(adapted.model):
-            base = adapter.base()
+            base = adapter.restored_base()
             base.weight.data = adapter.merged_weight().to(base.weight.dtype)
             if adapter.bias is not None:
                 base.bias.data = adapter.bias.detach().to(base.bias.dtype)
@@ -65,7 +65,7 @@ class Fura(Method):
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
         for name, adapter in fura_layers(adapted.model):
-            replace_module(adapted.model, name, adapter.base())
+            replace_module(adapted.model, name, adapter.restored_base())
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
         """See `Method.fingerprint`: marks of every W and its frozen core, whose singular vectors have a free sign."""

@@ -139,7 +139,7 @@ class Goat(Method):
         """
         statistics = self.batch_statistics(adapted) if statistics is None else statistics
         adapters = [adapter for _, adapter in moe_layers(adapted.model)]
-        routings = [adapter.take_routing() for adapter in adapters]
+        routings = [adapter.pop_routing() for adapter in adapters]
         if statistics is None:
             return 0.0
         terms: list[Tensor] = []

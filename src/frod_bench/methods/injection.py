@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils.parametrize import is_parametrized
 
 from frod_bench.adapters import Adapter
-from frod_bench.adapters.waiting import StandsFor
+from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.handover import hand_over, lend_attributes, replaced_forward
@@ -64,7 +64,7 @@ def find_targets(
     for name, module in found:
         if not isinstance(module, kinds):
             raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
-        if "weight" not in module._parameters and not isinstance(module, StandsFor):
+        if "weight" not in module._parameters and not isinstance(module, OffloadsBase):
             raise RequestError(
                 f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
                 " be merged into it. Remove that first, e.g. by torch.nn.utils.parametrize.remove_parametrizations."
@@ -186,7 +186,7 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
     parent, _, leaf = name.rpartition(".")
     old = submodule(model, name)
     hand_over(old, module)
-    if isinstance(module, (Adapter, StandsFor)):
+    if isinstance(module, (Adapter, OffloadsBase)):
         lend_attributes(old, module)
     setattr(submodule(model, parent), leaf, module)
 

@@ -13,7 +13,7 @@ from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dty
 from torch import Tensor, nn
 
 from frod_bench.adapters import Adapter
-from frod_bench.adapters.waiting import StandsFor
+from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.checkpoint import write_checkpoint
 from frod_bench.methods.fingerprint import Mark, base_mark
@@ -60,7 +60,7 @@ class PeftMethod(Method):
         for _, layer in tuner_layers(model):
             base = layer.get_base_layer()
             hand_over(base, layer)
-            lend_attributes(base.waiting if isinstance(base, StandsFor) else base, layer)
+            lend_attributes(base.offloaded if isinstance(base, OffloadsBase) else base, layer)
         cast_adapter_dtype(model, ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)

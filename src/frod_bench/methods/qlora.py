@@ -50,12 +50,12 @@ class QLora(Lora):
         super().detach(adapted)
         for name, layer in list(named_modules(adapted.model)):
             if isinstance(layer, Nf4Linear):
-                replace_module(adapted.model, name, layer.base())
+                replace_module(adapted.model, name, layer.restored_base())
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
         """See `Method.fingerprint`: of the weights before they are rounded, which no device does alike."""
         layers = tuner_layers(adapted.model)
-        return {name: base_mark(layer.get_base_layer().waiting.weight) for name, layer in layers}
+        return {name: base_mark(layer.get_base_layer().offloaded.weight) for name, layer in layers}
 
 
 METHOD = QLora

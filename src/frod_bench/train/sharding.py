@@ -27,8 +27,8 @@ def prepare_sharded(
     """
     model = adapted.model
     for module in list(model.modules()):
-        if hasattr(module, "hold_as_parameters"):
-            module.hold_as_parameters()
+        if hasattr(module, "prepare_for_sharding"):
+            module.prepare_for_sharding()
     stack = blocks(model)
     if not stack:
         raise RequestError(

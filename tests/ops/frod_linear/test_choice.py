@@ -31,7 +31,7 @@ def test_every_answer_is_a_way():
 
 def test_sharing_the_projection_makes_the_factored_way_cheaper():
     assert choose_way(4000, 768, 768, 0, torch.float32) == "merged"
-    assert choose_way(4000, 768, 768, 0, torch.float32, sharers=3) == "factored"
+    assert choose_way(4000, 768, 768, 0, torch.float32, layers_sharing_input=3) == "factored"
 
 
 def test_factors_too_far_from_the_weight_are_left_out():

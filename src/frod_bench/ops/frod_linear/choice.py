@@ -1,42 +1,43 @@
-"""Which way is cheapest for a layer and a number of tokens."""
+"""The cost model that picks the cheapest way for a layer and a number of tokens."""
 
 import torch
 
 WAYS = ("factored", "residual", "merged")
-FACTORED_ERROR = 1e-5  # of U diag(sigma) V^T against W, relative, up to which the factored way starts at the base
+FACTORED_ERROR = 1e-5  # largest ||U diag(sigma) V^T - W|| / ||W|| at which the factored way is used
 
 
 def choose_way(
     tokens: int,
     m: int,
     n: int,
-    column: float,
+    column_cost: float,
     dtype: torch.dtype,
-    sharers: int = 1,
+    layers_sharing_input: int = 1,
     passes: int = 1,
-    again: bool = False,
+    recompute: bool = False,
     may_factor: bool = True,
 ) -> str:
     """Return the cheapest way for one training step of a layer [m, n] on `tokens` rows.
 
-    `column` is what M times one column costs, in multiply-adds of a dense product (`Pattern.column_cost`);
-    `sharers` layers read the same input over the same V; W' serves `passes` forward passes, each with its backward one,
-    and with `again` is formed once more in that.
-    In half precision, and where it `may_factor` not, the factored way is left out, because there the rounding of U and
-    V shows at initialisation; `residual` takes its place.
+    column_cost: cost of M times one column, in multiply-adds of a dense product (`Pattern.column_cost`).
+    layers_sharing_input: layers that read the same input over the same V, and so share its projection.
+    passes: forward passes, each with its backward pass, that one W' serves.
+    recompute: W' is formed again in the backward pass.
+    may_factor: see `starts_at_base`. Without it, and in half precision, where the rounding of U and V shows at
+        initialisation, `residual` takes the place of `factored`.
     """
     exact = may_factor and dtype in (torch.float32, torch.float64)
     base_reads = 2 if exact else 4
-    factored = 2 * tokens * n * n / sharers + base_reads * tokens * m * n + 3 * tokens * column
-    merged = 3 * tokens * m * n + (1 + again + 1 / passes) * (m * n * n + min(m, n) * column)
+    factored = 2 * tokens * n * n / layers_sharing_input + base_reads * tokens * m * n + 3 * tokens * column_cost
+    merged = 3 * tokens * m * n + (1 + recompute + 1 / passes) * (m * n * n + min(m, n) * column_cost)
     if merged < factored:
         return "merged"
     return "factored" if exact else "residual"
 
 
 def starts_at_base(error: float, dtype: torch.dtype) -> bool:
-    """Return whether the factored way of a layer of this reconstruction error starts at the base, to `FACTORED_ERROR`.
+    """Return whether U diag(sigma) V^T, of this relative `error`, is close enough to W for the factored way.
 
-    Weights of half precision may have an error of a few roundings instead.
+    The limit is `FACTORED_ERROR`, or a few roundings of half precision.
     """
     return error <= max(FACTORED_ERROR, 4 * torch.finfo(dtype).eps)

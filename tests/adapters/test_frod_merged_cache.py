@@ -37,7 +37,7 @@ def draw(*shape):
 
 
 @pytest.mark.parametrize("change", ["fused", "foreach", "load", "assign", "data", "base", "half"])
-def test_the_kept_weight_follows_every_change_in_evaluation(change):
+def test_the_merged_cache_follows_every_change_in_evaluation(change):
     layer = make_layer().eval()
     x = draw(5, 8)
     with torch.no_grad():
@@ -69,12 +69,12 @@ def test_the_merged_weight_is_kept_in_evaluation_and_dropped_in_training():
     layer = make_layer().eval()
     with torch.no_grad():
         layer(draw(5, 8))
-        kept = layer._kept.merged
+        kept = layer._merged_cache.merged
         layer(draw(5, 8))
-    assert layer._kept.merged is kept and torch.equal(kept, layer.merged_weight())
-    assert layer.train()._kept is None
+    assert layer._merged_cache.merged is kept and torch.equal(kept, layer.merged_weight())
+    assert layer.train()._merged_cache is None
     layer.eval()(draw(5, 8))
-    assert layer._kept is None  # with gradients, as an optimizer step may follow
+    assert layer._merged_cache is None  # with gradients, as an optimizer step may follow
 
 
 def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
@@ -98,7 +98,7 @@ def test_what_is_given_for_one_call_is_for_that_call(name):
 
 def test_inference_mode_and_gradients_while_nothing_may_change():
     layer = make_layer().eval()
-    layer.fix(2)
+    layer.cache_merged_weight(2)
     with torch.inference_mode():
         layer(draw(5, 8))
     layer(draw(5, 8)).sum().backward()
@@ -109,7 +109,7 @@ def test_a_pickle_holds_no_merged_weight():
     layer = make_layer().eval()
     with torch.no_grad():
         layer(draw(5, 8))
-    assert layer._kept is not None and copy.deepcopy(layer)._kept is None
+    assert layer._merged_cache is not None and copy.deepcopy(layer)._merged_cache is None
 
 
 @pytest.mark.parametrize(("m", "n"), [(6, 10), (8, 8), (12, 8)])
@@ -135,18 +135,18 @@ def test_the_merged_weight_is_formed_once_while_nothing_may_change(monkeypatch):
     monkeypatch.setattr(FrodLinear, "merged_weight", lambda self: calls.append(1) or compute(self))
     layer = make_layer(way="merged")
     expected = layer(draw(5, 8))
-    layer.fix(3)
+    layer.cache_merged_weight(3)
     for _ in range(3):
         y = layer(draw(5, 8))
         assert torch.equal(y, expected)
         y.sum().backward()
     assert len(calls) == 1
-    layer.fix(0)
+    layer.cache_merged_weight(0)
     move(layer)
     assert not torch.equal(layer(draw(5, 8)), expected)
 
 
-def test_another_thread_may_drop_the_kept_weight_at_any_moment(monkeypatch):
+def test_another_thread_may_drop_the_merged_cache_at_any_moment(monkeypatch):
     layer, x = make_layer().eval(), draw(5, 8)
     compare = torch.equal
 
