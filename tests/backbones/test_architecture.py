@@ -5,12 +5,12 @@ import torch
 
 from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.backbones.architecture import Architecture
-from frod_bench.backbones.base import belongs
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.instantiate import build
 from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError
 from frod_bench.methods.injection import find_targets
+from frod_bench.module_names import in_matching_module
 
 BACKBONES = read_group(config_dir() / "backbone")
 
@@ -33,7 +33,7 @@ def shapes_of(name):
 
 def test_parameters_and_shapes_are_those_of_the_model(name, model):
     config = BACKBONES[name]
-    body = sum(p.numel() for path, p in model.named_parameters() if not belongs(path, config["head"]))
+    body = sum(p.numel() for path, p in model.named_parameters() if not in_matching_module(path, config["head"]))
     assert body == config["facts"]["parameters"]
     found = find_targets(model, config["targets"], config["head"])
     assert shapes_of(name) == sorted(tuple(layer.weight.shape) for _, layer in found)

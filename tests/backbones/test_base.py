@@ -3,27 +3,8 @@ import torch
 from torch import nn
 from transformers.utils import logging
 
-from frod_bench.backbones.base import belongs, quiet, renew_head, seeded
+from frod_bench.backbones.base import quiet, renew_head, seeded
 from frod_bench.errors import RequestError
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("classifier", True),
-        ("classifier.dense.weight", True),
-        ("model.classifier.bias", True),
-        ("pre_classifier.weight", False),
-        ("bert.pooler.dense.weight", False),
-    ],
-)
-def test_belongs_matches_whole_names_only(name, expected):
-    assert belongs(name, ["classifier"]) is expected
-
-
-def test_belongs_takes_a_dotted_suffix():
-    assert belongs("encoder.layer.0.output.dense.weight", ["output.dense"])
-    assert not belongs("encoder.layer.0.output.dense2.weight", ["output.dense"])
 
 
 def test_renew_head_touches_the_head_alone(tiny):

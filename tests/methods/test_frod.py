@@ -15,28 +15,15 @@ from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, make_method
-from frod_bench.methods.frod import category, frod_layers
+from frod_bench.methods.frod import frod_layers
 from frod_bench.methods.injection import replace_module, train_only_head
+from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import UnstructuredPattern
 
 
 @pytest.fixture
 def attached(make_model, targets, head):
     return lambda **options: attach(make_model(), "frod", targets=targets, head=head, **options)
-
-
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        ("bert.encoder.layer.11.output.dense", "bert.encoder.layer.output.dense"),
-        ("bert.encoder.layer.0.attention.output.dense", "bert.encoder.layer.attention.output.dense"),
-        ("layers.3.fc1", "layers.fc1"),
-        ("classifier", "classifier"),
-        ("0", ""),
-    ],
-)
-def test_category(name, kind):
-    assert category(name) == kind
 
 
 def test_layers_of_one_kind_share_a_basis(attached):

@@ -6,7 +6,7 @@ from torch import nn
 from transformers import BloomConfig, BloomModel
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.injection import find_head, find_targets, matches, replace_module, train_only_head
+from frod_bench.methods.injection import find_head, find_targets, replace_module, train_only_head
 
 
 class Block(nn.Module):
@@ -20,21 +20,6 @@ class Model(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList([Block(), Block()])
         self.head = nn.Sequential(nn.Linear(3, 3), nn.ModuleDict({"head": nn.Linear(3, 2), "query": nn.Linear(3, 2)}))
-
-
-@pytest.mark.parametrize(
-    ("name", "suffix", "expected"),
-    [
-        ("layers.0.query", "query", True),
-        ("query", "query", True),
-        ("layers.0.subquery", "query", False),
-        ("layers.0.query", "0.query", True),
-        ("layers.10.query", "0.query", False),
-        ("query.base", "query", False),
-    ],
-)
-def test_matches(name, suffix, expected):
-    assert matches(name, [suffix]) is expected
 
 
 def test_targets_come_in_order_and_leave_the_head_out():

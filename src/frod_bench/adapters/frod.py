@@ -212,7 +212,7 @@ class FrodLinear(WrapsBase):
         return self.__dict__ | {"_merged_cache": None}
 
     def get_extra_state(self) -> Tensor:
-        """Return sketches of V^T and of the pattern of S [n + 1]: values in a state dict mean nothing in another basis."""
+        """Return sketches of V^T and the pattern of S [n + 1]: values in a state dict mean nothing in another basis."""
         return self.basis.sketch()
 
     def set_extra_state(self, state: Tensor) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from frod_bench.backbones.base import belongs
 from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.config.backbones import registered_backbone
 from frod_bench.methods.injection import find_targets
+from frod_bench.module_names import in_matching_module
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PaperBackbone:
 
     def _count(self, model: nn.Module, head: bool) -> int:
         suffixes = registered_backbone(self.name).head
-        return sum(p.numel() for name, p in model.named_parameters() if belongs(name, suffixes) == head)
+        return sum(p.numel() for name, p in model.named_parameters() if in_matching_module(name, suffixes) == head)
 
     def _model(self, classes: int) -> nn.Module:
         architecture = registered_backbone(self.name).architecture

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frod_bench.errors import RequestError
+from frod_bench.module_names import matches
 
 Linears = dict[str, tuple[int, int]]  # of one block: name: (outputs m, inputs n)
 
@@ -55,8 +56,8 @@ class Architecture:
 
     def target_shapes(self, targets: Iterable[str]) -> list[tuple[int, int]]:
         """Return [(m, n), ...] of the layers of one block that a method adapts, matched by suffix as PEFT does."""
-        suffixes = tuple(f".{target}" for target in targets)
-        return [shape for name, shape in self.linears().items() if f".{name}".endswith(suffixes)]
+        wanted = list(targets)
+        return [shape for name, shape in self.linears().items() if matches(name, wanted)]
 
     def narrowed(self, factor: int) -> "Architecture":
         """Return the architecture with widths divided by `factor`, for a rehearsal."""

@@ -10,13 +10,13 @@ from transformers import MODEL_FOR_MASKED_LM_MAPPING, PreTrainedConfig, PreTrain
 from transformers.utils import logging
 
 from frod_bench.errors import RequestError, nearest
+from frod_bench.module_names import in_matching_module
 
 
 class Backbone(Protocol):
     """A pretrained model by name; loading happens in `build`, so constructing one is free.
 
-    `targets` and `head` are module-name suffixes as PEFT matches them: a module of the name `name` is meant
-    by the suffix `t` when `name == t or name.endswith("." + t)`.
+    `targets` and `head` are suffixes of module names; see `frod_bench.module_names`.
     """
 
     name: str
@@ -42,17 +42,12 @@ class Backbone(Protocol):
         (hub) or a `fingerprint` (sha256)."""
 
 
-def belongs(name: str, suffixes: Sequence[str]) -> bool:
-    """Tell whether the module or parameter `name` is, or lies inside, a module that a suffix names."""
-    return any(f".{suffix}." in f".{name}." for suffix in suffixes)
-
-
 def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
     """Draw the weights of the head anew from `seed`, by the initialisation rule of the model's own library.
 
     Raises RequestError when no module of the model bears a name in `head`.
     """
-    modules = [module for name, module in model.named_modules() if belongs(name, head)]
+    modules = [module for name, module in model.named_modules() if in_matching_module(name, head)]
     if not modules:
         children = [name for name, _ in model.named_children()]
         raise RequestError(f"backbone.head={head}: the model has no such module. {nearest(head[0], children)}")

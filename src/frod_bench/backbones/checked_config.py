@@ -14,8 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from frod_bench.backbones.base import belongs, quiet
+from frod_bench.backbones.base import quiet
 from frod_bench.errors import RequestError
+from frod_bench.module_names import in_matching_module
 from frod_bench.reading import parse_json, read_text
 
 # numbers by which a library counts what it makes one by one
@@ -69,7 +70,7 @@ def on_meta(directory: Path, auto: type, head: Sequence[str], **values: Any) -> 
             model = auto.from_config(config, trust_remote_code=False)
     except Exception as error:
         raise _unusable(directory, error) from error
-    wanted = sum(p.numel() for name, p in model.named_parameters() if not belongs(name, head))
+    wanted = sum(p.numel() for name, p in model.named_parameters() if not in_matching_module(name, head))
     held = sum(torch.Size(shape).numel() for _, shape in read_tensors(directory).values())
     if wanted > _LARGEST * held:
         raise RequestError(

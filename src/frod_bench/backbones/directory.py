@@ -14,9 +14,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from frod_bench.backbones.base import belongs, quiet, renew_head, require_generator, seeded
+from frod_bench.backbones.base import quiet, renew_head, require_generator, seeded
 from frod_bench.backbones.checked_config import on_meta, read_config
 from frod_bench.errors import RequestError, nearest
+from frod_bench.module_names import in_matching_module
 
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -130,7 +131,7 @@ def load_model(
     mismatched = {key[0] for key in report["mismatched_keys"]}
     if num_labels is None:
         require_generator(model.config)
-    broken = sorted(key for key in {*report["missing_keys"], *mismatched} if not belongs(key, ours))
+    broken = sorted(key for key in {*report["missing_keys"], *mismatched} if not in_matching_module(key, ours))
     if broken:
         raise RequestError(
             f"The weights in {directory} do not fit its config.json: {len(broken)} tensors beyond the head "

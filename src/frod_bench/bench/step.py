@@ -6,6 +6,7 @@ from frod_bench.bench.check import check_against_peft
 from frod_bench.bench.contenders import Setting, adapt
 from frod_bench.bench.peak import peak_bytes
 from frod_bench.bench.timing import Stepper, gemm_rate, ratio, spread, take_turns
+from frod_bench.module_names import matches
 
 BASE, PEFT = "base", "peft_"
 _FLOOR = "the frozen target layers, forward and input gradient"
@@ -57,5 +58,5 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
 
 
 def _target_weights(setting: Setting) -> int:
-    suffixes = tuple(f".{target}.weight" for target in setting.architecture.targets)
-    return sum(p.numel() for name, p in setting.model().named_parameters() if f".{name}".endswith(suffixes))
+    weights = [f"{target}.weight" for target in setting.architecture.targets]
+    return sum(p.numel() for name, p in setting.model().named_parameters() if matches(name, weights))

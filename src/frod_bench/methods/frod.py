@@ -4,7 +4,6 @@ Every target layer becomes W' = U (diag(sigma) + S) V^T with U and V from a join
 of its group; sigma and the values of the sparse S train. PEFT's `FrodConfig` is the oracle of this file.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, listed_mark
 from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.names import named_modules
 from frod_bench.methods.standstill import note_standstill
+from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import PATTERNS, pattern_size
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
 
@@ -257,11 +257,6 @@ def _summary(errors: dict[str, float]) -> dict[str, Any]:
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:
     """Return the FRoD layers of a model with their names."""
     return [(name, module) for name, module in named_modules(model) if isinstance(module, FrodLinear)]
-
-
-def category(name: str) -> str:
-    """Return the kind of module: its dotted name with the layer numbers taken out."""
-    return re.sub(r"\.\d+(?=\.|$)", "", f".{name}").lstrip(".")
 
 
 METHOD = Frod

@@ -17,6 +17,7 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.handover import hand_over, lend_attributes, replaced_forward
 from frod_bench.methods.names import named_modules, named_parameters, submodule
+from frod_bench.module_names import is_inside, matches
 from frod_bench.ops.sharding import is_sharded
 
 _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
@@ -24,16 +25,12 @@ _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 _VALUES = r"(init\.\w+\()?self\.%s\.weight\b(?!\.(dtype|device|shape|size|dim|data)\b|\._|, torch\.Tensor\b|, \"| = )"
 
 
-def matches(name: str, suffixes: Iterable[str]) -> bool:
-    """Return whether a module name is one of the suffixes or ends with one after a dot, as PEFT matches."""
-    return any(name == s or name.endswith(f".{s}") for s in suffixes)
-
-
 def find_head(model: nn.Module, head: Sequence[str]) -> list[tuple[str, nn.Module]]:
     """Return the outermost modules named by `head`. Raises RequestError for a name that matches nothing."""
     found = [(name, module) for name, module in named_modules(model) if matches(name, head)]
-    _require_all("head", head, [name for name, _ in found], model)
-    return [(n, m) for n, m in found if not any(n.startswith(f"{outer}.") for outer, _ in found)]
+    names = [name for name, _ in found]
+    _require_all("head", head, names, model)
+    return [(name, module) for name, module in found if not is_inside(name.rpartition(".")[0], names)]
 
 
 def find_targets(
@@ -53,11 +50,11 @@ def find_targets(
     if not targets:
         raise RequestError("targets is empty: name the linear layers to adapt, e.g. targets=[query,value].")
     head_modules = find_head(model, head) if head else []
-    heads = tuple(f"{name}." for name, _ in head_modules)
+    heads = [name for name, _ in head_modules]
     found = [
         (name, module)
         for name, module in named_modules(model, remove_duplicate=False)
-        if matches(name, targets) and not f"{name}.".startswith(heads or ("\0",))
+        if matches(name, targets) and not is_inside(name, heads)
     ]
     _require_all("targets", targets, [name for name, _ in found], model)
     require_loaded(model, head_modules)

@@ -18,8 +18,9 @@ from frod_bench.methods.base import Adapted, Method
 from frod_bench.methods.checkpoint import write_checkpoint
 from frod_bench.methods.fingerprint import Mark, base_mark
 from frod_bench.methods.handover import hand_over, lend_attributes
-from frod_bench.methods.injection import find_head, find_targets, matches, train_only_head
+from frod_bench.methods.injection import find_head, find_targets, train_only_head
 from frod_bench.methods.names import named_modules, places, unwrapped, without_wrappers
+from frod_bench.module_names import is_inside, matches
 
 ADAPTER = "default"
 _ADAPTER = re.compile(rf"\.{ADAPTER}(?=\.|$)")
@@ -107,7 +108,8 @@ def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def adapter_state(adapted: Adapted) -> dict[str, Tensor]:
     """Return those of the trainable values that lie in adapters."""
-    return {name: tensor for name, tensor in adapted.trainable_state().items() if name.startswith(_adapters(adapted))}
+    adapters = _adapters(adapted)
+    return {name: tensor for name, tensor in adapted.trainable_state().items() if is_inside(name, adapters)}
 
 
 def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, Tensor], config: PeftConfig) -> None:
@@ -127,9 +129,10 @@ def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, 
     write_checkpoint(directory, tensors, values)
 
 
-def _adapters(adapted: Adapted) -> tuple[str, ...]:
+def _adapters(adapted: Adapted) -> list[str]:
+    """Return the names of the modules that are adapters."""
     kinds = (BaseTunerLayer, Adapter)
-    return tuple(f"{name}." for name, module in named_modules(adapted.model) if isinstance(module, kinds))
+    return [name for name, module in named_modules(adapted.model) if isinstance(module, kinds)]
 
 
 def _changed_modules(adapted: Adapted) -> dict[str, nn.Module]:
@@ -143,9 +146,9 @@ def _changed_modules(adapted: Adapted) -> dict[str, nn.Module]:
 
     head = find_head(adapted.model, adapted.head) if adapted.head else []
     modules = {name: module for name, module in head if changes(module, recurse=True)}
-    inside = (*(f"{name}." for name in modules), *_adapters(adapted))
+    apart = [*modules, *_adapters(adapted)]
     return modules | {
         name: module
         for name, module in named_modules(adapted.model)
-        if not f"{name}.".startswith(inside) and changes(module, recurse=False)
+        if not is_inside(name, apart) and changes(module, recurse=False)
     }

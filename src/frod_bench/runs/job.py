@@ -12,7 +12,7 @@ import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from frod_bench.backbones.base import Backbone, belongs
+from frod_bench.backbones.base import Backbone
 from frod_bench.config.catalogue import identity, settings
 from frod_bench.config.checks import check_config, check_finite
 from frod_bench.config.instantiate import build, build_method
@@ -20,6 +20,7 @@ from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.files import save_text
 from frod_bench.methods.base import Adapted, Method
+from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.quiet import quiet_in_logs
@@ -182,7 +183,7 @@ def _run(
     model = backbone.build(data.num_labels, seed)
     head = [] if data.num_labels is None else backbone.head
     sizes = {name: p.numel() for name, p in model.named_parameters()}
-    body = sum(size for name, size in sizes.items() if not belongs(name, head))
+    body = sum(size for name, size in sizes.items() if not in_matching_module(name, head))
     model.to(accelerator.device)
     adapted = parts.method.attach(model, backbone.targets, head, seed)
     record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
