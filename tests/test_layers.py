@@ -14,6 +14,9 @@ PACKAGE = "frod_bench"
 # files that are no package, which every package may import
 BASICS = ("console", "disk_cache", "errors", "escape", "files", "locks", "module_names", "plain_yaml", "reading")
 
+# what the trainer may know of methods
+METHOD_PROTOCOL = ("methods.support.adapted", "methods.support.method")
+
 # package: what of frod_bench it may import, as prefixes of module names
 ALLOWED = {
     "errors": [],
@@ -34,7 +37,15 @@ ALLOWED = {
     "record": ["record", *BASICS],
     "report": ["report", "record", *BASICS],
     "landscape": ["landscape", *BASICS],
-    "train": ["train", "methods.base", "ops.sharding", "tasks.base", "record", *BASICS],
+    "train": [
+        "train",
+        "methods.support.adapted",
+        "methods.support.method",
+        "ops.sharding",
+        "tasks.base",
+        "record",
+        *BASICS,
+    ],
     "config": ["config", "train.tracker", "train.settings", "methods", "backbones", "tasks", "record", *BASICS],
     "runs": ["runs", "config", "train", "landscape", "methods", "backbones", "tasks", "record", *BASICS],
     "bench": ["bench", "config", "train", "backbones", "methods", "adapters", "linalg", "ops", *BASICS],
@@ -130,7 +141,7 @@ def test_a_wrong_import_is_found(module, line):
     ("module", "line"),
     [
         ("adapters.x", "from frod_bench.ops.diag_sparse import Pattern"),
-        ("train.x", "from frod_bench.methods.base import Adapted"),
+        ("train.x", "from frod_bench.methods.support.adapted import Adapted"),
         ("cli.x", "import hydra\nfrom frod_bench.methods import make_method"),
         ("report.x", "import matplotlib\nfrom frod_bench.record import RunRecord"),
     ],

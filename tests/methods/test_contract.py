@@ -9,7 +9,7 @@ from torch import nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter, make_method, method_names
-from frod_bench.methods.injection import find_targets
+from frod_bench.methods.support.injection import find_targets
 
 ADAPTERS = [name for name in method_names() if name != "full_ft"]
 every_method = pytest.mark.parametrize("method", method_names())

@@ -16,7 +16,7 @@ from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, make_method
 from frod_bench.methods.frod import frod_layers
-from frod_bench.methods.injection import replace_module, train_only_head
+from frod_bench.methods.support.injection import replace_module, train_only_head
 from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import UnstructuredPattern
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from frod_bench.adapters.nf4 import Nf4Linear
 from frod_bench.methods import attach
-from frod_bench.methods.peft_base import tuner_layers
+from frod_bench.methods.support.peft_method import tuner_layers
 
 
 def test_it_is_lora_over_the_dequantised_weights(make_model, targets, head, train, logits):

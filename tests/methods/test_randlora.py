@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForSequenceClassification, get_cosine_s
 from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter
-from frod_bench.methods.peft_base import tuner_layers
+from frod_bench.methods.support.peft_method import tuner_layers
 
 STEPS = 10
 

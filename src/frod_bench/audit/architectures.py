@@ -7,7 +7,7 @@ from torch import nn
 
 from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.config.backbones import registered_backbone
-from frod_bench.methods.injection import find_targets
+from frod_bench.methods.support.injection import find_targets
 from frod_bench.module_names import in_matching_module
 
 

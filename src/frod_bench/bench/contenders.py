@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from frod_bench.bench.names import FROD_VARIANTS
 from frod_bench.bench.shapes import TimedBackbone
 from frod_bench.methods import attach, make_method, method_names
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.injection import train_only_head
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.injection import train_only_head
 
 
 @dataclass(frozen=True)

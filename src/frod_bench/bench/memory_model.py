@@ -8,7 +8,7 @@ from torch import nn
 from frod_bench.bench.contenders import Setting
 from frod_bench.bench.peak import measure_peaks
 from frod_bench.methods import make_method
-from frod_bench.methods.base import Method
+from frod_bench.methods.support.method import Method
 from frod_bench.train.memory_model import predict_memory
 
 _MIB = 2**20

@@ -26,7 +26,7 @@ from frod_bench.bench.timing import Stepper
 from frod_bench.config.backbones import RegisteredBackbone, registered_backbone
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import make_method
-from frod_bench.methods.injection import find_targets, replace_module, train_only_head
+from frod_bench.methods.support.injection import find_targets, replace_module, train_only_head
 from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import random_pattern
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 from frod_bench.train.flops import FlopCount
 
 

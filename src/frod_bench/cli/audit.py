@@ -19,7 +19,7 @@ from frod_bench.config.instantiate import build
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
-from frod_bench.methods.injection import find_targets
+from frod_bench.methods.support.injection import find_targets
 from frod_bench.record import environment
 from frod_bench.runs.quiet import quiet_in_logs
 

@@ -19,7 +19,7 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.cache import cache_directory
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.methods import make_method
-from frod_bench.methods.injection import find_targets
+from frod_bench.methods.support.injection import find_targets
 from frod_bench.train.memory import peak_memory, reset_peak
 
 _EXAMPLES = """\

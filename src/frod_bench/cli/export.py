@@ -83,7 +83,7 @@ def _classes(adapter: Path) -> int | None:
 
     Raises RequestError when the head was frozen, as its weights are then in no file.
     """
-    from frod_bench.methods.checkpoint import read_checkpoint_config, read_checkpoint_tensors
+    from frod_bench.methods.support.checkpoint import read_checkpoint_config, read_checkpoint_tensors
 
     names = read_checkpoint_config(adapter).get("head")
     if not names:

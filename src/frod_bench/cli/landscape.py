@@ -11,7 +11,7 @@ from frod_bench.errors import RequestError
 from frod_bench.landscape import cache
 from frod_bench.landscape.surface import Weights, grid, losses
 from frod_bench.methods import load_adapter
-from frod_bench.methods.injection import find_head, find_targets
+from frod_bench.methods.support.injection import find_head, find_targets
 from frod_bench.record import RunDirectory, StoredRun
 from frod_bench.runs.job import load_data, make_parts
 from frod_bench.runs.quiet import quiet_in_logs

@@ -7,7 +7,7 @@ from typing import Any
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import make_method
-from frod_bench.methods.base import Method
+from frod_bench.methods.support.method import Method
 
 _ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
 _OF_HYDRA = ("_target_", "_convert_")

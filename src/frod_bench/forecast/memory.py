@@ -11,7 +11,7 @@ from torch import Tensor
 from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.forecast.cost import row_length
-from frod_bench.methods.base import Method
+from frod_bench.methods.support.method import Method
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 _GIB = 2**30

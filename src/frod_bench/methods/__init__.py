@@ -10,19 +10,15 @@ from typing import Any
 from torch import nn
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.methods.base import HEADS, Adapted, Method
-from frod_bench.methods.checkpoint import read_checkpoint_config, read_checkpoint_tensors
-from frod_bench.methods.names import without_wrappers
-
-_SUPPORT = {
-    *("base", "checkpoint", "fingerprint", "frod_peft", "handover", "injection", "names", "options", "peft_base"),
-    *("residual_base", "standstill"),
-}
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.checkpoint import read_checkpoint_config, read_checkpoint_tensors
+from frod_bench.methods.support.method import HEADS, Method
+from frod_bench.methods.support.wrappers import strip_wrappers
 
 
 def method_names() -> list[str]:
-    """Return the names of all methods: the files of this folder."""
-    return sorted({module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - _SUPPORT)
+    """Return the names of all methods: the files beside this one."""
+    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
 
 
 def make_method(name: str, /, **options: Any) -> Method:
@@ -69,7 +65,7 @@ def attach(
             raise RequestError(f"{kind}={names!r} is not accepted: give a list of module names, e.g. [{names!r}].")
     if not hasattr(seed, "__index__") or operator.index(seed) < 0:
         raise RequestError(f"seed={seed!r} is not accepted: a whole number of 0 or more is.")
-    targets, head = ([without_wrappers(name) for name in names or []] for names in (targets, head))
+    targets, head = ([strip_wrappers(name) for name in names or []] for names in (targets, head))
     return make_method(method, **options).attach(model, targets, head, operator.index(seed))
 
 

@@ -12,10 +12,10 @@ from torch import nn
 
 from frod_bench.errors import RequestError
 from frod_bench.linalg.shapes import has_data
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.injection import find_targets
 from frod_bench.methods.lora import Lora
-from frod_bench.methods.peft_base import ADAPTER, tuner_layers
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.injection import find_targets
+from frod_bench.methods.support.peft_method import ADAPTER, tuner_layers
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,12 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
-from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, listed_mark
-from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
-from frod_bench.methods.names import named_modules
-from frod_bench.methods.standstill import note_standstill
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, listed_mark
+from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.support.method import Method
+from frod_bench.methods.support.wrappers import named_modules
+from frod_bench.methods.support.zero_gradient import report_zero_gradient
 from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import PATTERNS, pattern_size
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
@@ -108,7 +109,7 @@ class Frod(Method):
             "head": head_parameters,
         }
         adapted = Adapted(model, self, roles, targets, head, seed, facts=_summary(errors))
-        note_standstill(adapted, [name for name, adapter in frod_layers(model) if adapter.has_zero_gradient()])
+        report_zero_gradient(adapted, [name for name, adapter in frod_layers(model) if adapter.has_zero_gradient()])
         return adapted
 
     def _layers_sharing_input(self, layers: dict[str, nn.Module]) -> dict[str, int]:
@@ -139,7 +140,7 @@ class Frod(Method):
     ) -> Iterator[tuple[str, Tensor, Tensor, FrodBasis, float]]:
         """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
         if self.basis == "peft":
-            from frod_bench.methods import frod_peft  # PEFT takes seconds to import
+            from frod_bench.methods.support import frod_peft  # PEFT takes seconds to import
 
             require_finite(layers.items())
             yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
@@ -226,14 +227,14 @@ class Frod(Method):
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft` and `frod_peft`."""
-        from frod_bench.methods import frod_peft
+        from frod_bench.methods.support import frod_peft
 
         frod_peft.save(adapted, dict(frod_layers(adapted.model)), directory)
 
     @classmethod
     def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> Adapted:
         """See `Method.load_peft`. The method is then basis=peft with PEFT's density, ridge and seed."""
-        from frod_bench.methods import frod_peft
+        from frod_bench.methods.support import frod_peft
 
         options, targets, head, seed = frod_peft.read_options(config)
         adapted = cls(basis="peft", **options).attach(model, targets, head, seed)

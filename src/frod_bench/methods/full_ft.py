@@ -6,8 +6,9 @@ from typing import ClassVar
 from torch import nn
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.injection import require_loaded, require_plain, train_only_head
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.injection import require_loaded, require_plain, train_only_head
+from frod_bench.methods.support.method import Method
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from frod_bench.adapters.fura import FuraLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.block_svd import block_count, block_factors
-from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mark
-from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
-from frod_bench.methods.names import named_modules
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, computed_mark
+from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.support.method import Method
+from frod_bench.methods.support.wrappers import named_modules
 
 _DEPARTS = "attention's output projection is cut into blocks like any other layer; the authors' script cuts it by heads"
 

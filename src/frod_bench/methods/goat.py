@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
-from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mark
-from frod_bench.methods.injection import find_targets, replace_module, require_finite, train_only_head
-from frod_bench.methods.names import named_modules
-from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
-from frod_bench.methods.standstill import all_zero, note_standstill
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, computed_mark
+from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
+from frod_bench.methods.support.method import Method
+from frod_bench.methods.support.options import check_choice, check_dropout, check_positive, check_whole
+from frod_bench.methods.support.wrappers import named_modules
+from frod_bench.methods.support.zero_gradient import all_zero, report_zero_gradient
 
 SCALINGS = ("theory", "alpha")
 _NO_GRADIENT = (
@@ -102,7 +103,7 @@ class Goat(Method):
         roles = {"adapter": adapter_parameters, "head": head_parameters}
         kept = {name: weight.cpu() for name, weight in weights.items()}
         adapted = Adapted(model, self, roles, targets, head, seed, state=kept)
-        note_standstill(adapted, [name for name, adapter in moe_layers(model) if all_zero(adapter.A, adapter.B)])
+        report_zero_gradient(adapted, [name for name, adapter in moe_layers(model) if all_zero(adapter.A, adapter.B)])
         return adapted
 
     def merge(self, adapted: Adapted) -> None:

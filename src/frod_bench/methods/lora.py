@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from peft import LoraConfig
 
-from frod_bench.methods.options import check_dropout, check_positive, check_whole
-from frod_bench.methods.peft_base import PeftMethod
+from frod_bench.methods.support.options import check_dropout, check_positive, check_whole
+from frod_bench.methods.support.peft_method import PeftMethod
 
 
 @dataclass(frozen=True)

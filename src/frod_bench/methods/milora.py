@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from frod_bench.linalg.svd import minor_triplets, stored_singular_factors
-from frod_bench.methods.peft_base import ADAPTER
-from frod_bench.methods.residual_base import ResidualLora
+from frod_bench.methods.support.peft_method import ADAPTER
+from frod_bench.methods.support.residual_lora import ResidualLora
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from peft import LoraConfig
 from torch import nn
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.injection import find_targets
-from frod_bench.methods.residual_base import ResidualLora
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.injection import find_targets
+from frod_bench.methods.support.residual_lora import ResidualLora
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from frod_bench.adapters.nf4 import NF4_ERROR, Nf4Linear
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.fingerprint import Mark, base_mark
-from frod_bench.methods.injection import find_targets, replace_module
 from frod_bench.methods.lora import Lora
-from frod_bench.methods.names import named_modules, submodule
-from frod_bench.methods.peft_base import ADAPTER, tuner_layers
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import Mark, base_mark
+from frod_bench.methods.support.injection import find_targets, replace_module
+from frod_bench.methods.support.peft_method import ADAPTER, tuner_layers
+from frod_bench.methods.support.wrappers import named_modules, submodule
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import ClassVar
 from peft import RandLoraConfig
 from torch import nn
 
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.fingerprint import Mark, computed_mark
-from frod_bench.methods.options import check_choice, check_dropout, check_positive, check_whole
-from frod_bench.methods.peft_base import (
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import Mark, computed_mark
+from frod_bench.methods.support.options import check_choice, check_dropout, check_positive, check_whole
+from frod_bench.methods.support.peft_method import (
     ADAPTER,
     PeftMethod,
     adapter_state,

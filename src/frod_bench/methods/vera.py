@@ -7,10 +7,10 @@ from typing import ClassVar
 
 from peft import VeraConfig
 
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.fingerprint import Mark, computed_mark
-from frod_bench.methods.options import check_dropout, check_positive, check_whole
-from frod_bench.methods.peft_base import ADAPTER, PeftMethod
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import Mark, computed_mark
+from frod_bench.methods.support.options import check_dropout, check_positive, check_whole
+from frod_bench.methods.support.peft_method import ADAPTER, PeftMethod
 
 
 @dataclass(frozen=True)

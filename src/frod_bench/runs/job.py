@@ -19,7 +19,8 @@ from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
 from frod_bench.files import save_text
-from frod_bench.methods.base import Adapted, Method
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.method import Method
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.runs.complete import label, say_complete

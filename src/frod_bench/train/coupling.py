@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 from frod_bench.tasks.base import Batch
 from frod_bench.train.loading import Part
 

@@ -22,7 +22,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from frod_bench.methods.base import Method
+from frod_bench.methods.support.method import Method
 
 _PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 _STATES = 2  # of AdamW, for every trainable number

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 from frod_bench.train.settings import TrainSettings
 
 

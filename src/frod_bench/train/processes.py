@@ -6,7 +6,7 @@ from accelerate.utils import gather_object
 from torch.nn.parallel import DistributedDataParallel
 
 from frod_bench.errors import RunFailure
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 
 _TOLERANCE = 1e-3  # of a fingerprint, relative; the same as for one on disk
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 
 MakeOptimizer = Callable[[Adapted], Optimizer]
 

@@ -13,7 +13,7 @@ from accelerate.utils.memory import clear_device_cache
 
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 from frod_bench.tasks.base import Batch, TaskData
 from frod_bench.train.attention import training_attention
 from frod_bench.train.batches import plan_epoch

@@ -13,12 +13,12 @@ _CALLED_MODULE = (DataParallel, DistributedDataParallel, AveragedModel)  # a mod
 _PARAMETRISED = re.compile(r"parametrizations\.([^.]+)\.original$")
 
 
-def without_wrappers(name: str) -> str:
+def strip_wrappers(name: str) -> str:
     """Return a dotted name without the parts that only wrappers of torch have: of a file, or typed by a user."""
     return _IN_NAME.sub("", name).rstrip(".")
 
 
-def unwrapped(module: nn.Module) -> nn.Module:
+def unwrap(module: nn.Module) -> nn.Module:
     """Return what the wrappers around a module hold; the module itself where there are none."""
     while (leaf := _wrapped(module)) is not None:
         module = module._modules[leaf]
@@ -31,7 +31,7 @@ def _wrapped(module: nn.Module) -> str | None:
     return next((leaf for leaf in _RESERVED if leaf in module._modules), None)
 
 
-def places(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, str, nn.Module]]:
+def named_modules_with_paths(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, str, nn.Module]]:
     """Yield the name without wrappers, the name as it is, and the module, for all modules but the wrappers."""
     plain = {"": ""}
     modules = {"": model}
@@ -47,7 +47,7 @@ def places(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[st
 
 def named_modules(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]:
     """Yield what `model.named_modules` does, without wrappers and their parts of the names."""
-    for name, _, module in places(model, remove_duplicate):
+    for name, _, module in named_modules_with_paths(model, remove_duplicate):
         yield name, module
 
 
@@ -64,12 +64,12 @@ def named_parameters(model: nn.Module, remove_duplicate: bool = True) -> Iterato
 
 def submodule(model: nn.Module, name: str) -> nn.Module:
     """Return the module of that name, as `named_modules` gives it. Raises AttributeError where there is none."""
-    module = unwrapped(model)
+    module = unwrap(model)
     for part in filter(None, name.split(".")):
-        module = unwrapped(module.get_submodule(part))
+        module = unwrap(module.get_submodule(part))
     return module
 
 
-def lasting(name: str) -> str:
+def unparametrised_name(name: str) -> str:
     """Return the name that a parameter keeps when its module is parametrised (`torch.nn.utils.parametrize`)."""
     return _PARAMETRISED.sub(r"\1", name)

@@ -15,8 +15,8 @@ from frod_bench.adapters import Adapter
 from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.errors import RequestError, nearest
 from frod_bench.linalg.shapes import has_data
-from frod_bench.methods.handover import hand_over, lend_attributes, replaced_forward
-from frod_bench.methods.names import named_modules, named_parameters, submodule
+from frod_bench.methods.support.hooks import copy_attributes, has_patched_forward, move_hooks
+from frod_bench.methods.support.wrappers import named_modules, named_parameters, submodule
 from frod_bench.module_names import is_inside, matches
 from frod_bench.ops.sharding import is_sharded
 
@@ -71,7 +71,7 @@ def find_targets(
                 f"The bias of {name} is computed from others, so nothing could be merged into it. Remove that first, by"
                 " torch.nn.utils.parametrize.remove_parametrizations."
             )
-        if replaced_forward(module):
+        if has_patched_forward(module):
             raise RequestError(
                 f"The forward of the target {name} was replaced on the object itself, so an adapter there would be"
                 " another function. Leave it out of targets, or put the class's back: del layer.forward."
@@ -182,9 +182,9 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
     """Put `module` in the place of the submodule called `name`; what others have registered there goes with it."""
     parent, _, leaf = name.rpartition(".")
     old = submodule(model, name)
-    hand_over(old, module)
+    move_hooks(old, module)
     if isinstance(module, (Adapter, OffloadsBase)):
-        lend_attributes(old, module)
+        copy_attributes(old, module)
     setattr(submodule(model, parent), leaf, module)
 
 

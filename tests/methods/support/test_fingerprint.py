@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import load_adapter, method_names
-from frod_bench.methods.fingerprint import base_mark, check_marks, computed_mark
+from frod_bench.methods.support.fingerprint import base_mark, check_marks, computed_mark
 
 METHODS = [name for name in method_names() if name != "full_ft"]
 FROM_WEIGHTS = ["frod", "fura", "goat", "milora", "pissa", "qfura"]  # what is frozen is computed from the weights

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from frod_bench.adapters import Adapter
 from frod_bench.adapters.offloaded_base import OffloadsBase
-from frod_bench.methods.base import Adapted, Method
-from frod_bench.methods.checkpoint import write_checkpoint
-from frod_bench.methods.fingerprint import Mark, base_mark
-from frod_bench.methods.handover import hand_over, lend_attributes
-from frod_bench.methods.injection import find_head, find_targets, train_only_head
-from frod_bench.methods.names import named_modules, places, unwrapped, without_wrappers
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.checkpoint import write_checkpoint
+from frod_bench.methods.support.fingerprint import Mark, base_mark
+from frod_bench.methods.support.hooks import copy_attributes, move_hooks
+from frod_bench.methods.support.injection import find_head, find_targets, train_only_head
+from frod_bench.methods.support.method import Method
+from frod_bench.methods.support.wrappers import named_modules, named_modules_with_paths, strip_wrappers, unwrap
 from frod_bench.module_names import is_inside, matches
 
 ADAPTER = "default"
@@ -50,8 +51,8 @@ class PeftMethod(Method):
         names = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Specified to not save")  # what the seed gives is in no file
-            inner = unwrapped(model)
-            names = [full for name, full, _ in places(inner) if name in names]  # as PEFT meets them
+            inner = unwrap(model)
+            names = [full for name, full, _ in named_modules_with_paths(inner) if name in names]  # as PEFT meets them
             config = self.peft_config(names, seed)
         # PEFT takes full names for suffixes too, which others, in the head, may have
         config.exclude_modules = [n for n, _ in inner.named_modules() if matches(n, names) and n not in names] or None
@@ -60,8 +61,8 @@ class PeftMethod(Method):
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](inner, config, ADAPTER)
         for _, layer in tuner_layers(model):
             base = layer.get_base_layer()
-            hand_over(base, layer)
-            lend_attributes(base.offloaded if isinstance(base, OffloadsBase) else base, layer)
+            move_hooks(base, layer)
+            copy_attributes(base.offloaded if isinstance(base, OffloadsBase) else base, layer)
         cast_adapter_dtype(model, ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
@@ -72,12 +73,12 @@ class PeftMethod(Method):
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`."""
-        _hand_back(adapted.model)
+        _move_hooks_back(adapted.model)
         adapted.state.tuner.merge_and_unload()
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
-        _hand_back(adapted.model)
+        _move_hooks_back(adapted.model)
         adapted.state.tuner.unload()
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
@@ -96,9 +97,9 @@ def tuner_layers(model: nn.Module) -> list[tuple[str, BaseTunerLayer]]:
     return [(name, module) for name, module in named_modules(model) if isinstance(module, BaseTunerLayer)]
 
 
-def _hand_back(model: nn.Module) -> None:
+def _move_hooks_back(model: nn.Module) -> None:
     for _, layer in tuner_layers(model):
-        hand_over(layer, layer.get_base_layer())
+        move_hooks(layer, layer.get_base_layer())
 
 
 def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -119,13 +120,13 @@ def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, 
     """
     modules = _changed_modules(adapted)
     for name, module in modules.items():
-        state = {f"{name}.{without_wrappers(key)}": value for key, value in module.state_dict().items()}
+        state = {f"{name}.{strip_wrappers(key)}": value for key, value in module.state_dict().items()}
         tensors |= {f"base_model.model.{key}": value.clone() for key, value in state.items()}  # a file shares nothing
     values = config.to_dict() | {"modules_to_save": sorted(modules) or None, "inference_mode": True}
     values["peft_type"] = config.peft_type.value
     for key in ("target_modules", "exclude_modules"):
         if values.get(key):
-            values[key] = sorted(without_wrappers(name) for name in values[key])
+            values[key] = sorted(strip_wrappers(name) for name in values[key])
     write_checkpoint(directory, tensors, values)
 
 

@@ -11,7 +11,13 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter, method_names
-from frod_bench.methods.names import lasting, named_modules, named_parameters, submodule, without_wrappers
+from frod_bench.methods.support.wrappers import (
+    named_modules,
+    named_parameters,
+    strip_wrappers,
+    submodule,
+    unparametrised_name,
+)
 
 
 def compile_model(model):
@@ -134,7 +140,7 @@ def test_only_wrappers_are_taken_out_of_a_name():
     assert [name for name, _ in named_parameters(model)] == ["module.weight", "module.bias", "other.0.bias"]
     assert len(list(named_parameters(model, remove_duplicate=False))) == 4
     assert submodule(model, "other.0") is model.other.module[0]
-    assert without_wrappers("_orig_mod.a._fsdp_wrapped_module.module.b") == "a.module.b"
-    assert without_wrappers("a._checkpoint_wrapped_module") == "a"
-    assert lasting("a.parametrizations.weight.original") == "a.weight"
-    assert lasting("a.parametrizations.weight.original0") == "a.parametrizations.weight.original0"
+    assert strip_wrappers("_orig_mod.a._fsdp_wrapped_module.module.b") == "a.module.b"
+    assert strip_wrappers("a._checkpoint_wrapped_module") == "a"
+    assert unparametrised_name("a.parametrizations.weight.original") == "a.weight"
+    assert unparametrised_name("a.parametrizations.weight.original0") == "a.parametrizations.weight.original0"

@@ -22,9 +22,9 @@ from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
 from frod_bench.linalg.joint_stored import require_rebuilt
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.checkpoint import read_checkpoint_tensors
-from frod_bench.methods.peft_base import write_peft_checkpoint
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.checkpoint import read_checkpoint_tensors
+from frod_bench.methods.support.peft_method import write_peft_checkpoint
 from frod_bench.ops.diag_sparse import UnstructuredPattern, pattern_size
 
 ADAPTER = "default"

@@ -9,7 +9,7 @@ from torch import nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter, make_method, method_names
-from frod_bench.methods.checkpoint import read_checkpoint_config, write_checkpoint
+from frod_bench.methods.support.checkpoint import read_checkpoint_config, write_checkpoint
 
 every_method = pytest.mark.parametrize("method", method_names())
 every_adapter = pytest.mark.parametrize("method", [name for name in method_names() if name != "full_ft"])

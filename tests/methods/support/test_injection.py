@@ -6,7 +6,7 @@ from torch import nn
 from transformers import BloomConfig, BloomModel
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.injection import find_head, find_targets, replace_module, train_only_head
+from frod_bench.methods.support.injection import find_head, find_targets, replace_module, train_only_head
 
 
 class Block(nn.Module):

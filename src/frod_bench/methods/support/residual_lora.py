@@ -13,13 +13,19 @@ from peft import LoraConfig
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.base import Adapted
-from frod_bench.methods.fingerprint import WEIGHT, Mark, base_mark, computed_mark
-from frod_bench.methods.injection import find_targets, require_finite
 from frod_bench.methods.lora import Lora
-from frod_bench.methods.names import submodule
-from frod_bench.methods.peft_base import ADAPTER, adapter_state, peft_names, tuner_layers, write_peft_checkpoint
-from frod_bench.methods.standstill import all_zero, note_standstill
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, computed_mark
+from frod_bench.methods.support.injection import find_targets, require_finite
+from frod_bench.methods.support.peft_method import (
+    ADAPTER,
+    adapter_state,
+    peft_names,
+    tuner_layers,
+    write_peft_checkpoint,
+)
+from frod_bench.methods.support.wrappers import submodule
+from frod_bench.methods.support.zero_gradient import all_zero, report_zero_gradient
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class ResidualLora(Lora):
         adapted = super().attach(model, targets, head, seed)
         self.initialise([layer for _, layer in tuner_layers(model)])
         factors = {name: _factors(layer) for name, layer in tuner_layers(model)}
-        note_standstill(adapted, [name for name, pair in factors.items() if all_zero(*pair)])
+        report_zero_gradient(adapted, [name for name, pair in factors.items() if all_zero(*pair)])
         adapted.state.kept = {name: (weights[name], *pair) for name, pair in factors.items()}
         return adapted
 

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from frod_bench.console import say
 from frod_bench.linalg.shapes import has_data
-from frod_bench.methods.base import Adapted
+from frod_bench.methods.support.adapted import Adapted
 
 
-def note_standstill(adapted: Adapted, layers: Iterable[str]) -> None:
+def report_zero_gradient(adapted: Adapted, layers: Iterable[str]) -> None:
     """Put the names of layers that get no gradient into `adapted.facts`, for the record, and say so once."""
     names = list(layers)
     if not names:

@@ -8,7 +8,7 @@ _HOOKS = (
 )
 
 
-def hand_over(old: nn.Module, new: nn.Module) -> None:
+def move_hooks(old: nn.Module, new: nn.Module) -> None:
     """Move the hooks of `old` to `new`, torch's and accelerate's: they see what the model gets from that place.
 
     Their handles go on to work, as the dictionaries themselves move.
@@ -21,10 +21,10 @@ def hand_over(old: nn.Module, new: nn.Module) -> None:
         setattr(old, name, getattr(empty, name))
     new._is_full_backward_hook, old._is_full_backward_hook = old._is_full_backward_hook, None
     if "_hf_hook" in vars(old):
-        _hand_over_accelerate_hook(old, new)
+        _move_accelerate_hook(old, new)
 
 
-def _hand_over_accelerate_hook(old: nn.Module, new: nn.Module) -> None:
+def _move_accelerate_hook(old: nn.Module, new: nn.Module) -> None:
     from accelerate.hooks import add_hook_to_module, remove_hook_from_module  # is there, or nobody had set the hook
 
     hook = old._hf_hook
@@ -33,7 +33,7 @@ def _hand_over_accelerate_hook(old: nn.Module, new: nn.Module) -> None:
     add_hook_to_module(new, hook)
 
 
-def lend_attributes(layer: nn.Module, adapter: nn.Module) -> None:
+def copy_attributes(layer: nn.Module, adapter: nn.Module) -> None:
     """Give `adapter` the attributes that others have set on the `layer` it stands for, but those of packed weights."""
     if not layer.weight.is_floating_point():
         return
@@ -43,7 +43,7 @@ def lend_attributes(layer: nn.Module, adapter: nn.Module) -> None:
             setattr(adapter, name, value)
 
 
-def replaced_forward(module: nn.Module) -> bool:
+def has_patched_forward(module: nn.Module) -> bool:
     """Return whether somebody but accelerate has put another forward on the object."""
     forward = vars(module).get("_old_forward" if "_hf_hook" in vars(module) else "forward")
     return forward is not None and getattr(forward, "__func__", None) is not type(module).forward
