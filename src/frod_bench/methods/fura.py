@@ -72,7 +72,7 @@ class Fura(Method):
         """See `Method.fingerprint`: marks of every W and its frozen core, whose singular vectors have a free sign."""
         layers = fura_layers(adapted.model)
         marks = {name: computed_mark(layer.frozen_core()) for name, layer in layers}
-        return marks | {f"{name}{WEIGHT}": base_mark(layer.weight) for name, layer in layers}
+        return marks | {f"{name}{WEIGHT}": base_mark(layer.offloaded.weight) for name, layer in layers}
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return q k (min(b, m) + 1), and m for the bias of each layer, summed over the target layers."""
