@@ -212,3 +212,32 @@ def test_compiles_without_a_break_and_gives_the_same_gradients(way):
         results.append((y, x.grad, layer.values.grad, layer.sigma.grad))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("way", [None, *WAYS])
+@pytest.mark.parametrize(("m", "n"), SHAPES)
+def test_a_layer_that_moves_to_a_gpu_computes_the_same(m, n, way):
+    layer = make_layers(m, n, way=way)[1][0]
+    move(layer)
+    x = draw(5, n)
+    wanted = layer(x)
+    wanted.sum().backward()
+    there = copy.deepcopy(layer).cuda()
+    there.zero_grad()
+    y = there(x.cuda())
+    y.sum().backward()
+    torch.testing.assert_close(y.cpu(), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(there.values.grad.cpu(), layer.values.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(there.sigma.grad.cpu(), layer.sigma.grad, rtol=1e-4, atol=1e-5)
+    with torch.autocast("cuda", torch.bfloat16):
+        half = there(x.cuda())
+    assert half.dtype == torch.bfloat16 and torch.allclose(half.cpu().float(), wanted, rtol=3e-2, atol=3e-2)
+
+
+@pytest.mark.gpu
+def test_evaluation_on_a_gpu_starts_as_the_base_layer_bit_for_bit():
+    (plain, _), (layer, _) = make_layers()
+    layer, x = layer.cuda().eval(), draw(5, 8).cuda()  # the layer shares its base with `plain`
+    with torch.no_grad():
+        assert torch.equal(layer(x), plain(x))

@@ -91,3 +91,14 @@ def test_a_scale_is_quantised_too():
     state = Nf4Matrix(torch.randn(512, 256)).state
     assert (state.quant_type, state.blocksize, state.nested, state.state2.blocksize) == ("nf4", 64, True, 256)
     assert state.absmax.dtype == torch.uint8 and state.absmax.numel() == 256 * 512 // 64
+
+
+@pytest.mark.gpu
+@every_dtype
+@every_shape
+def test_the_matrix_is_that_of_the_definition_on_a_gpu(shape, dtype):
+    matrix = drawn(*shape, dtype=dtype)
+    made_there, moved_there = Nf4Matrix(matrix.cuda()), Nf4Matrix(matrix).cuda()
+    for held in (made_there, moved_there):
+        assert held.dense().device.type == "cuda" and held.dense().dtype == dtype
+        assert_close(held.dense().cpu(), rounded(matrix))

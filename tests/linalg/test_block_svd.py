@@ -25,3 +25,11 @@ def test_the_largest_entry_of_every_left_vector_is_positive():
     weight = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
     for L in (block_factors(weight).L, block_factors(-weight).L):
         assert (L.gather(1, L.abs().argmax(dim=1, keepdim=True)) > 0).all()
+
+
+@pytest.mark.gpu
+def test_factors_on_a_gpu():
+    weight = torch.randn(10, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    there, here = block_factors(weight.cuda()), block_factors(weight)
+    for name in ("L", "s", "R"):
+        torch.testing.assert_close(getattr(there, name).cpu(), getattr(here, name))

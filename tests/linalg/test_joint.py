@@ -31,7 +31,7 @@ def definition(weights, blocks, pi=PI):
 
 def assert_reconstructs(factors, weights, tolerance=1e-12):
     for i, weight in enumerate(weights):
-        rebuilt = factors.reconstruct(i)
+        rebuilt = (factors.U[i] * factors.sigma[i]) @ factors.V.T
         assert torch.isfinite(rebuilt).all()
         assert (rebuilt - weight).norm() <= tolerance * max(weight.norm().item(), 1.0)
 
@@ -220,3 +220,14 @@ def test_reading_one_layer_at_a_time_changes_no_bit(rows, blocks):
     assert torch.equal(whole.V, streamed.V)
     for name in ("U", "sigma"):
         assert all(map(torch.equal, getattr(whole, name), getattr(streamed, name)))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("shapes", [[(9, 6)] * 4, [(4, 7)], [(5, 5), (8, 5)]])
+def test_on_a_gpu(shapes):
+    """Each layer is rebuilt there too: by Cholesky factors, with few rows, and from blocks of one shape or several."""
+    weights = [weight.cuda() for weight in draw(shapes)]
+    factors = joint_decomposition(weights)
+    assert factors.V.device.type == factors.U[0].device.type == "cuda"
+    assert_reconstructs(factors, weights)
+    torch.testing.assert_close(factors.V.cpu(), joint_decomposition(draw(shapes)).V, rtol=1e-8, atol=1e-8)

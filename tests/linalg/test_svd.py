@@ -72,3 +72,10 @@ def test_stored_factors_of_any_weight_are_found_again(kind, tmp_path, monkeypatc
         stored_singular_factors([weight], [triplets])
         stored_singular_factors([weight], [triplets])
     assert not capsys.readouterr().err
+
+
+@pytest.mark.gpu
+def test_factors_on_a_gpu():
+    weight = torch.randn(9, 6, generator=torch.Generator().manual_seed(0))
+    B, A = singular_factors(weight.cuda(), range(6))
+    torch.testing.assert_close((B @ A).cpu(), weight, rtol=1e-5, atol=1e-5)

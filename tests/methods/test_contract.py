@@ -1,4 +1,4 @@
-"""What every method keeps to, checked on each of them."""
+"""What every method guarantees, checked on each of them."""
 
 import copy
 
@@ -267,3 +267,53 @@ def test_a_second_adapter_is_refused_until_the_first_is_gone(method, attached, l
     model = adapted.merge() if adapted.method.merges else adapted.detach()
     expected = logits(model)
     assert_starts_from(logits(attached(method, model).model), expected, method)
+
+
+def logits_on_a_gpu(model, batch):
+    model.eval()
+    with torch.no_grad():
+        return model(input_ids=batch["input_ids"].cuda()).logits.cpu()
+
+
+@pytest.mark.gpu
+@every_method
+def test_on_a_gpu_it_starts_as_the_base_model_and_learns(method, attached, make_model, batch):
+    base = logits_on_a_gpu(make_model().cuda(), batch)
+    adapted = attached(method, make_model().cuda())
+    assert {p.device.type for p in adapted.model.parameters()} == {"cuda"}
+    assert_starts_from(logits_on_a_gpu(adapted.model, batch), base, method)
+    there = {name: tensor.cuda() for name, tensor in batch.items()}
+    optimizer = torch.optim.AdamW([p for p in adapted.model.parameters() if p.requires_grad], lr=1e-2)
+    losses = []
+    for _ in range(5):
+        adapted.model.train()
+        optimizer.zero_grad()
+        loss = adapted.model(**there).loss + adapted.auxiliary_loss()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.gpu
+@every_method
+def test_a_trained_model_that_moves_to_a_gpu_is_the_same_function(method, attached, train, logits, batch):
+    adapted = attached(method)
+    train(adapted.model)
+    wanted = logits(adapted.model)
+    adapted.model.cuda()
+    torch.testing.assert_close(logits_on_a_gpu(adapted.model, batch), wanted, rtol=1e-3, atol=1e-3)
+    if adapted.method.merges:
+        plain = adapted.merge()
+        torch.testing.assert_close(logits_on_a_gpu(plain, batch), wanted, rtol=HALF, atol=HALF)
+        assert {p.device.type for p in plain.parameters()} == {"cuda"}
+
+
+@pytest.mark.gpu
+@every_adapter
+def test_detaching_on_a_gpu_gives_the_base_back(method, attached, make_model, batch):
+    base = logits_on_a_gpu(make_model().cuda(), batch)
+    adapted = attached(method, make_model().cuda())
+    plain = adapted.detach()
+    assert {p.device.type for p in plain.parameters()} == {"cuda"}
+    assert torch.equal(logits_on_a_gpu(plain, batch), base)

@@ -50,10 +50,6 @@ class JointFactors:
     U: list[Tensor]  # L of [m_i, n]; unit columns, a zero column where the layer has no energy
     sigma: list[Tensor]  # L of [n]
 
-    def reconstruct(self, i: int) -> Tensor:
-        """Return U_i diag(Sigma_i) V^T [m_i, n]."""
-        return (self.U[i] * self.sigma[i]) @ self.V.T
-
 
 def joint_decomposition(
     weights: Sequence[Tensor],

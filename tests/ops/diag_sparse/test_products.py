@@ -73,3 +73,24 @@ def test_the_operators_keep_to_what_torch_asks_of_one(kind, transposed):
         product, sddmm_operator, tail = tiled_product, tiled_sddmm, (pattern.height, pattern.halo)
     torch.library.opcheck(product, (entries, z.requires_grad_(), pattern.structure, *tail, transposed))
     torch.library.opcheck(sddmm_operator, (h.requires_grad_(), z, pattern.structure, *tail))
+
+
+@pytest.mark.gpu
+@every_pattern
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("n", "tokens", "sparsity"), [(9, 5, 0.0), (40, 3, 0.1), (17, 31, 0.02)])
+def test_products_on_a_gpu(n, tokens, sparsity, dtype, kind):
+    pattern, values, diagonal, z, h = draw(kind, n, tokens, sparsity, dtype)
+    M = torch.diag(diagonal.double()) + pattern.dense(values.double())
+    there = pattern.to(torch.device("cuda"))
+    arguments = there, values.cuda(), diagonal.cuda(), z.cuda()
+    found = [
+        diag_sparse_product(*arguments),
+        diag_sparse_product_transposed(*arguments),
+        *sddmm(there, h.cuda(), z.cuda()),
+    ]
+    full = h.double() @ z.double().T
+    wanted = [M @ z.double(), M.T @ z.double(), full[pattern.rows, pattern.cols], full.diagonal()]
+    for ours, exact in zip(found, wanted, strict=True):
+        assert ours.device.type == "cuda" and ours.dtype == dtype
+        assert (ours.cpu().double() - exact).norm() <= 4 * torch.finfo(dtype).eps * exact.norm()

@@ -14,17 +14,18 @@ SHAPES = [(4, 7), (6, 6), (9, 5)]  # m < n, m = n, m > n
 class Case:
     """A layer in FRoD's coordinates, away from its start, and the three ways to apply it."""
 
-    def __init__(self, m, n, sparsity=0.3, tokens=5, dtype=torch.float64):
+    def __init__(self, m, n, sparsity=0.3, tokens=5, dtype=torch.float64, device="cpu"):
+        kind = {"device": device, "dtype": dtype}
         generator = torch.Generator().manual_seed(10 * m + n)
         draw = lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)  # noqa: E731
         factors = joint_decomposition([draw(m, n), draw(m, n)])
-        self.pattern = random_pattern(n, sparsity, seed=0)
-        self.U, self.Vt = factors.U[0].to(dtype), factors.V.T.contiguous().to(dtype)
-        self.sigma0, self.bias = factors.sigma[0].to(dtype), draw(m).to(dtype)
+        self.pattern = random_pattern(n, sparsity, seed=0).to(torch.device(device))
+        self.U, self.Vt = factors.U[0].to(**kind), factors.V.T.contiguous().to(**kind)
+        self.sigma0, self.bias = factors.sigma[0].to(**kind), draw(m).to(**kind)
         self.W = ((self.U.double() * self.sigma0.double()) @ self.Vt.double()).to(dtype)
-        self.x = draw(tokens, n).to(dtype).requires_grad_()
-        self.values = (0.1 * draw(self.pattern.nnz)).to(dtype).requires_grad_()
-        self.sigma = (self.sigma0 + 0.1 * draw(n).to(dtype)).requires_grad_()
+        self.x = draw(tokens, n).to(**kind).requires_grad_()
+        self.values = (0.1 * draw(self.pattern.nnz)).to(**kind).requires_grad_()
+        self.sigma = (self.sigma0 + 0.1 * draw(n).to(**kind)).requires_grad_()
 
     def dense(self):
         M = torch.diag(self.sigma) + self.pattern.dense(torch.ones_like(self.values)).index_put(
@@ -47,7 +48,7 @@ class Case:
     def results(self, way):
         """Return y and the gradients of x, values and sigma of a fixed loss."""
         y = getattr(self, way)()
-        weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).view_as(y)
+        weight = torch.linspace(-1, 1, y.numel(), dtype=y.dtype, device=y.device).view_as(y)
         gradients = torch.autograd.grad((y * weight).sum(), [self.x, self.values, self.sigma], allow_unused=True)
         return [y.detach(), *(torch.zeros(0) if g is None else g for g in gradients)]
 
@@ -122,3 +123,14 @@ def test_merged_takes_a_weight_that_is_ready():
     ready = torch.full_like(case.W, 2.0)
     arguments = case.x, case.W, case.U, case.Vt, case.values, delta, None, case.pattern
     torch.testing.assert_close(merged_linear(*arguments, merged=ready), case.x @ ready.T)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("way", ["factored", "residual", "merged"])
+@pytest.mark.parametrize(("m", "n"), SHAPES)
+def test_forward_and_gradients_on_a_gpu(m, n, way, dtype, tolerance):
+    reference = Case(m, n).results("dense")
+    for mine, exact in zip(Case(m, n, dtype=dtype, device="cuda").results(way), reference, strict=True):
+        assert mine.device.type == "cuda"
+        assert (mine.cpu().double() - exact).norm() <= tolerance * exact.norm()
