@@ -1,4 +1,4 @@
-"""What the layers of one group share: V^T, the projection of an input they all read, and the pattern of S."""
+"""What the layers of a group share: V^T, the projection of an input that several of them read, the pattern of S."""
 
 import weakref
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from frod_bench.ops.frod_linear import project
 
 
 class _Projection(NamedTuple):
-    """The last projection and what it was made of."""
+    """The last projection, weakly referenced, with its input and the state that input was in."""
 
     key: tuple | None
     input: Callable[[], Tensor | None]
@@ -28,17 +28,17 @@ _NONE = _Projection(None, _nothing, _nothing)
 
 
 class RightBasis(nn.Module):
-    """V^T [n, n], held once and moved once, and the last projection of an input for as long as somebody holds it."""
+    """V^T [n, n], stored once for all layers, and the last projection while a layer still uses it."""
 
     def __init__(self, Vt: Tensor):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)
-        self.sketch = _probed(Vt)  # [n], of V as it was made, whatever precision it is moved to
+        self.sketch = _probed(Vt)  # [n], of V before any cast
         self._last = _NONE
 
     def project(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return V^T x as columns [n, T] in `dtype`, of x [..., n]; computed once for layers that read the same x."""
-        if torch.compiler.is_compiling() or x.is_inference():  # a compiler shares by itself; the other has no version
+        if torch.compiler.is_compiling() or x.is_inference():  # the compiler shares; the others have no version
             return self._product(x, dtype)
         key = (x._version, dtype, torch.is_grad_enabled(), x.requires_grad)
         last = self._last  # read once, as another thread may replace it at any time
@@ -72,11 +72,11 @@ class FrodBasis(nn.Module):
         return self.right.Vt
 
     def sketch(self) -> Tensor:
-        """Return [n + 1] numbers on the host that are others for another V, the last for another pattern."""
+        """Return [n + 1] numbers on the host that identify V [n] and the pattern of S [1]."""
         return torch.cat([self.right.sketch, self.pattern_sketch()])
 
     def pattern_sketch(self) -> Tensor:
-        """Return one number [1] on the host that is another one for another pattern of S."""
+        """Return a number [1] on the host that identifies the pattern of S."""
         pattern = self.pattern
         return _probe(pattern.rows * pattern.n + pattern.cols).sum(dim=0, keepdim=True).float().cpu()
 

@@ -1,6 +1,6 @@
-"""What FRoD's update dW = U (diag(delta) + S) V^T looks like: the paper's own quantities.
+"""The geometry of FRoD's update dW = U (diag(delta) + S) V^T, in the quantities of the paper.
 
-The two parts of dW are formed in float32, or in float64 where U is; the rest is computed in float64.
+The two parts of dW are computed in float32, or in float64 if U is; everything else in float64.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,13 @@ from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse
 
 @dataclass(frozen=True)
 class UpdateGeometry:
-    """The update of one layer in numbers.
+    """The update of one layer, as numbers.
 
     on, off: ||U diag(delta) V^T||_F and ||U S V^T||_F; tan alpha is off / on (Corollary 3).
-    cosine: between these two parts, 0 where one is zero. Eq. 15 states 0; with U and V not orthogonal it is near.
+    cosine: between these two parts; 0 if one is zero. Eq. 15 states 0, which holds only nearly, as U and V are not
+        orthogonal.
     spectral_norm: ||S||_2, by which Theorem 1 bounds the shift of every singular value of diag(sigma) + S.
-    turned_deg [n]: the angle in degrees between u_k and U (diag(sigma) + S) e_k, how far component k was turned.
+    turned_deg [n]: the angle in degrees between u_k and U (diag(sigma) + S) e_k, by which S has turned component k.
     stable_rank: ||dW||_F^2 / ||dW||_2^2, 0 before the first step.
     """
 
@@ -37,7 +38,7 @@ class UpdateGeometry:
 def update_geometry(
     U: Tensor, Vt: Tensor, pattern: Pattern, values: Tensor, sigma: Tensor, sigma_initial: Tensor
 ) -> UpdateGeometry:
-    """Return the geometry of a layer of U [m, n], V^T [n, n], values [nnz], sigma and its start [n]."""
+    """Return the geometry of a layer with U [m, n], V^T [n, n], values [nnz], sigma [n] and sigma_initial [n]."""
     dtype = torch.promote_types(U.dtype, torch.float32)
     U, Vt, S, delta = (t.to(dtype) for t in (U, Vt, values, sigma - sigma_initial))
     off = U @ diag_sparse_product(pattern, S, torch.zeros_like(delta), Vt)
@@ -47,7 +48,7 @@ def update_geometry(
     off_norm, on_norm = _norm(off).item(), _norm(on).item()
     product = off_norm * on_norm
     before, after = (torch.nn.functional.normalize(rows, dim=1) for rows in (directions, turned))
-    half = torch.atan2((after - before).norm(dim=1), (after + before).norm(dim=1))  # exact also near 0, unlike acos
+    half = torch.atan2((after - before).norm(dim=1), (after + before).norm(dim=1))  # accurate near 0, where acos is not
     return UpdateGeometry(
         on=on_norm,
         off=off_norm,
@@ -60,8 +61,10 @@ def update_geometry(
 
 @torch.no_grad()
 def singular_value_shift(pattern: Pattern, values: Tensor, sigma: Tensor) -> float:
-    """Return max_k |sigma_k(diag(sigma) + S) - sigma_k(diag(sigma))| in float64, which Theorem 1 (Eq. 14) bounds by
-    ||S||_2; n^3 work."""
+    """Return max_k |sigma_k(diag(sigma) + S) - sigma_k(diag(sigma))| in float64, with O(n^3) operations.
+
+    Theorem 1 (Eq. 14) bounds it by ||S||_2.
+    """
     moved = torch.linalg.svdvals(pattern.dense(values.double(), sigma.double()))
     return (moved - sigma.double().abs().sort(descending=True).values).abs().max().item()
 
@@ -76,7 +79,7 @@ def _stable_rank(update: Tensor) -> float:
     if not size:
         return 0.0
     unit = (update if update.shape[0] < update.shape[1] else update.T) / size.to(update.dtype)
-    gram = (unit @ unit.T).cpu().numpy()  # its iterations cost min(m, n)^2 each, and its trace is 1
+    gram = (unit @ unit.T).cpu().numpy()  # its trace is 1; an iteration costs min(m, n)^2
     if len(gram) < 3:
         return float(1 / np.linalg.norm(gram, 2))
     return float(1 / eigsh(gram, k=1, v0=_start(len(gram)), tol=1e-4, return_eigenvectors=False)[0])
@@ -89,7 +92,7 @@ def _norm(matrix: Tensor) -> Tensor:
 def _spectral_norm(S: csr_array) -> float:
     if not np.isfinite(S.data).all():
         return float("nan")
-    if S.shape[0] < 3 or not abs(S).max():  # too small for an iteration, or zero
+    if S.shape[0] < 3 or not abs(S).max():  # zero, or too small for an iterative solver
         return float(np.linalg.norm(S.toarray(), 2))
     return float(svds(S, k=1, v0=_start(S.shape[0]), tol=1e-4, return_singular_vectors=False)[0])
 

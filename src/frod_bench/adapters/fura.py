@@ -1,7 +1,7 @@
 """A linear layer as a block tensor-train: y = sum_i L_i (s_i * (R_i^T x_i)) + b over the blocks x_i of x (FuRA).
 
-Trainable: s [q, k], the bias, and of L [q, m, k] and R [q, b, k] the one with fewer entries. The other is frozen,
-and held as the caller likes, e.g. in four bits.
+Trainable: s [q, k], the bias, and the smaller of L [q, m, k] and R [q, b, k]. The larger one is frozen, and may be
+stored in another form, such as four bits.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from frod_bench.linalg.block_svd import BlockFactors
 
 
 class DenseMatrix(nn.Module):
-    """M [k, m], trained or frozen."""
+    """A matrix M [k, m], trainable or frozen."""
 
     def __init__(self, matrix: Tensor, train: bool = False):
         super().__init__()
@@ -31,9 +31,10 @@ class DenseMatrix(nn.Module):
 
 
 class FuraLinear(OffloadsBase, Adapter):
-    """Stands for an `nn.Linear` [m, n].
+    """Replaces an `nn.Linear` [m, n].
 
-    `hold` makes of the left core [q k, m], where that is the large and frozen one, a module like `DenseMatrix`.
+    If the left core [q k, m] is the large, frozen one, `hold` turns it into a module with the interface of
+    `DenseMatrix`; by default into a frozen `DenseMatrix`.
     """
 
     def __init__(
@@ -77,12 +78,12 @@ class FuraLinear(OffloadsBase, Adapter):
             return y.reshape(*x.shape[:-1], y.shape[-1])
 
     def frozen_core(self) -> Tensor:
-        """Return L [q k, m] or R [q, b, k], whichever does not train."""
+        """Return the core that is frozen: L [q k, m] or R [q, b, k]."""
         return self.left.dense() if self.trains_right else self.right
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
-        """Return W [m, n] of the factors as they are now."""
+        """Return W [m, n], multiplied out of the current factors."""
         blocks, b, k = self.right.shape
         exact = torch.promote_types(self.s.dtype, torch.float32)
         right = self.right.to(exact) * self.s.to(exact)[:, None]

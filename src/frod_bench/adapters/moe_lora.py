@@ -4,7 +4,7 @@ With E experts of rank d, r = E d, and p = softmax(R x) over the experts, the to
 
     y = W x + b + s sum_i w_i B_i A_i x = W x + b + s B (w' * (A x)),   w' in [r]: w_i repeated d times
 
-so all experts are two products, and the routing is a scale between them.
+so all experts together take two products, and the routing is a scale between them.
 """
 
 from typing import NamedTuple
@@ -17,8 +17,10 @@ from frod_bench.adapters import WrapsBase
 
 
 class Routing(NamedTuple):
-    """Where the tokens of one forward pass went: how often each expert was chosen [E], and the mean of its
-    probability [E], through which gradients flow."""
+    """Where the tokens of one forward pass went.
+
+    hits [E]: how often each expert was chosen. share [E]: its mean probability, through which gradients flow.
+    """
 
     hits: Tensor
     share: Tensor
@@ -27,7 +29,7 @@ class Routing(NamedTuple):
 class MoeLoraLinear(WrapsBase):
     """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
 
-    In training every forward pass leaves its `routing`, until `pop_routing`.
+    A forward pass in training stores its `routing`, for `pop_routing` to collect.
     """
 
     def __init__(
@@ -49,19 +51,19 @@ class MoeLoraLinear(WrapsBase):
         return result + (self.scale * F.linear(gates.to(inner.dtype) * inner, self.B)).to(result.dtype)
 
     def _route(self, x: Tensor) -> Tensor:
-        """Return the weight of every expert [..., E], 0 for those that are not chosen; in float32."""
+        """Return the weight of every expert [..., E] in float32; 0 for those not chosen."""
         with torch.autocast(x.device.type, enabled=False):
             share = F.linear(x.float(), self.router.float()).softmax(dim=-1)
             top, chosen = share.topk(self.top_k, dim=-1)
             gates = torch.zeros_like(share).scatter(-1, chosen, top / top.sum(dim=-1, keepdim=True))
             if self.training:
                 routing = count_routes(share, chosen)
-                if torch._C._current_graph_task_id() == -1:  # not while checkpointing computes this again in backward
+                if torch._C._current_graph_task_id() == -1:  # not a recomputation in the backward pass
                     self.routing = routing
         return gates
 
     def pop_routing(self) -> Routing | None:
-        """Return the routing of the last forward pass in training, once."""
+        """Return the routing of the last forward pass in training, and forget it."""
         routing, self.routing = self.routing, None
         return routing
 
@@ -70,23 +72,23 @@ class MoeLoraLinear(WrapsBase):
         return super().train(mode)
 
     def __getstate__(self):
-        return self.__dict__ | {"routing": None}  # a tensor inside a graph cannot be copied
+        return self.__dict__ | {"routing": None}  # a tensor in a graph cannot be copied
 
     def extra_repr(self) -> str:
         return f"rank={self.A.shape[0]}, experts={self.router.shape[0]}, top_k={self.top_k}, scale={self.scale:.4g}"
 
 
 def count_routes(share: Tensor, chosen: Tensor) -> Routing:
-    """Return the routing of probabilities [..., E] and the experts chosen [..., k]."""
+    """Return the routing for probabilities `share` [..., E] and the `chosen` experts [..., k]."""
     experts = share.shape[-1]
     hits = torch.zeros_like(share).scatter(-1, chosen, 1.0).reshape(-1, experts).sum(dim=0)
     return Routing(hits, share.reshape(-1, experts).sum(dim=0) / max(share.numel() // experts, 1))
 
 
 def load_balance(hits: Tensor, share: Tensor) -> Tensor:
-    """Return E sum_i f_i P_i; 1 when all experts are chosen alike.
+    """Return E sum_i f_i P_i, which is 1 if all experts are chosen equally often.
 
-    f_i is the fraction of `hits` [E] that fell on expert i, P_i its mean probability, `share` [E]. For given hits it is
-    a mean over tokens: with the hits of a whole step, those of its parts add up to the step's.
+    f_i is the fraction of `hits` [E] on expert i, P_i its mean probability in `share` [E]. For given hits the term is a
+    mean over tokens, so with the hits of a whole step the terms of its micro-batches add up to that of the step.
     """
     return len(hits) * (hits / hits.sum().clamp_min(1.0) * share).sum()

@@ -1,7 +1,7 @@
-"""Frozen matrices in four bits: NF4 in blocks of 64 with doubly quantised scales (Dettmers et al. 2023,
+"""Frozen matrices in four bits: NF4 in blocks of 64 with double quantisation of the scales (Dettmers et al. 2023,
 arXiv 2305.14314, section 3), by bitsandbytes, on CUDA and on a CPU.
 
-Raises RequestError on import where bitsandbytes is not installed or does not load.
+Importing this module raises RequestError if bitsandbytes is not installed or does not load.
 """
 
 import torch
@@ -13,20 +13,20 @@ from frod_bench.linalg.shapes import has_data
 
 try:
     import bitsandbytes as bnb
-except Exception as error:  # a wheel for another CUDA or CPU fails in many ways
+except Exception as error:  # a wheel for another CUDA or CPU can raise anything
     raise RequestError(
         f"A four-bit base needs bitsandbytes, which does not load here ({error}). Type: pip install bitsandbytes"
     ) from error
 
-BLOCK, SCALES = 64, 256  # entries that share a scale, scales that share one of their own
-NF4_ERROR = 0.1  # relative, of a matrix of normal entries: 0.092 by the definition, up to 0.096 seen
+BLOCK, SCALES = 64, 256  # entries per scale; scales per second-level scale
+NF4_ERROR = 0.1  # relative, for normal entries: 0.092 by definition, up to 0.096 measured
 
 
 class Nf4Matrix(nn.Module):
-    """M [k, m], kept as packed NF4; a block is 64 consecutive entries, row after row, the last one padded with zeros.
+    """A frozen matrix M [k, m] in packed NF4; a block is 64 consecutive entries in row order, the last one zero-padded.
 
-    bitsandbytes gets it as rows of one block each: on a CPU with AVX-512 its kernel (0.50.2) reads the scales of other
-    blocks where the length of a row is no multiple of 64. A matrix that it still reads wrongly is read by `dequantise`.
+    bitsandbytes receives one block per row, because its kernel for AVX-512 (0.50.2) reads the scales of other blocks if
+    the length of a row is not a multiple of 64. If its result is still wrong, `dequantise` is used instead.
     """
 
     def __init__(self, matrix: Tensor):
@@ -62,16 +62,16 @@ class Nf4Matrix(nn.Module):
 
 
 def _quantise(blocks: Tensor) -> tuple[Tensor, object]:
-    """Return the packed numbers and the scales of blocks [N, 64]; without values, what both take and None."""
+    """Return the packed codes and the scales of blocks [N, 64]; for blocks without values, an empty buffer and None."""
     if has_data(blocks):
         return bnb.functional.quantize_4bit(blocks, blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
     return blocks.new_empty(blocks.numel() // 2 + len(blocks), 1, dtype=torch.uint8), None
 
 
 def dequantise(packed: Tensor, state) -> Tensor:
-    """Return the blocks [N, 64] by NF4's definition: a code times the scale of its block.
+    """Return the blocks [N, 64] by the definition of NF4: a code times the scale of its block.
 
-    A scale is itself a code of 8 bits times the scale of its block of 256, plus the mean of all scales.
+    A scale is itself an 8-bit code times the scale of its block of 256, plus the mean of all scales.
     """
     inner = state.state2
     scales = inner.code[state.absmax.int()] * inner.absmax.repeat_interleave(SCALES)[: len(state.absmax)]
@@ -80,7 +80,7 @@ def dequantise(packed: Tensor, state) -> Tensor:
 
 
 def _agree(read: Tensor, defined: Tensor) -> bool:
-    """Return whether two readings of the same blocks are one, up to the rounding of bfloat16."""
+    """Return whether two dequantised copies of the same blocks agree to the rounding of bfloat16."""
     return torch.allclose(read.float(), defined.float(), rtol=1e-2, atol=0.0, equal_nan=True)
 
 
@@ -101,21 +101,21 @@ def _oriented(matrix: Nf4Matrix, transposed: bool, dtype: torch.dtype) -> Tensor
 
 
 class Nf4Linear(OffloadsBase, nn.Linear):
-    """Stands for an `nn.Linear` [m, n], its weight in four bits and its bias as it was."""
+    """Replaces an `nn.Linear` [m, n]: the weight in four bits, the bias unchanged."""
 
     def __init__(self, base: nn.Linear):
-        nn.Module.__init__(self)  # that of nn.Linear makes a weight
+        nn.Module.__init__(self)  # nn.Linear would allocate a weight
         self.matrix = Nf4Matrix(base.weight.detach())
         self.bias = None if base.bias is None else nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)
         self.offload(base)
 
     def dense(self) -> Tensor:
-        """Return the weight [m, n] in the precision that it was given in."""
+        """Return the weight [m, n] in its original dtype."""
         return self.matrix.dense()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return x W^T + b [..., m] of x [..., n] in the precision of x, or of autocast."""
+        """Return x W^T + b [..., m] of x [..., n], in the dtype of x or of autocast."""
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
         y = self.matrix.transposed(x.to(dtype))

@@ -1,10 +1,10 @@
-"""The block tensor-train of a weight with one output block (FuRA), from one singular value decomposition a block.
+"""The block tensor-train of a weight with one output block (FuRA), from one singular value decomposition per block.
 
     W = [W_1 ... W_q] in [m, n],  W_i = L_i diag(s_i) R_i^T in [m, b],  b = n / q,  k = min(m, b)
 
-All k triplets of every block are kept, so the factors are W to rounding. The sign of a pair of singular vectors is
-free, and another one on another machine: the largest entry of every left one is made positive, on which its rounding
-to four bits depends.
+All k triplets of every block are kept, so the factors reproduce W to rounding. The sign of a pair of singular vectors
+is free and differs between machines, and rounding to four bits depends on it: the largest entry of every left vector
+is made positive.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def block_count(n: int) -> int:
 
 
 def block_factors(weight: Tensor) -> BlockFactors:
-    """Return the factors of a weight [m, n] in its precision, in float32 of a lower one."""
+    """Return the factors of a weight [m, n] in its dtype, or in float32 if that is a lower one."""
     m, n = weight.shape
     exact = weight.detach().to(torch.promote_types(weight.dtype, torch.float32))
     blocks = exact.view(m, block_count(n), -1).transpose(0, 1)

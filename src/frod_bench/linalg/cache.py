@@ -1,8 +1,7 @@
-"""Decompositions kept on disk, so that a grid of runs on one backbone pays for them once.
+"""A disk cache of decompositions, so that many runs on one backbone compute them once.
 
-An entry is a safetensors file named after the content of the weights and the options. It is written beside its
-place and moved there whole, read under the same lock, and thrown away when its checksum does not match or when it is
-not what it should be.
+An entry is a safetensors file, named by a hash of the weights and the options. It is written atomically, read under
+the same lock, and discarded if its checksum does not match or its tensors do not decompose the weights.
 """
 
 import sys
@@ -27,7 +26,7 @@ _CHECKSUM = "xxh3_128"
 
 
 def cache_directory() -> Path:
-    """Return where entries are kept."""
+    """Return the folder of the entries."""
     return cache_folder("decompositions")
 
 
@@ -47,10 +46,9 @@ def stored(
     fits: Callable[[Tensors], bool],
     must_keep: bool = False,
 ) -> Tensors:
-    """Return the tensors that `compute()` makes of the weights, from the disk where they are known.
+    """Return the tensors that `compute()` makes of the weights, from the disk if they are there.
 
-    Nothing is kept of weights without values, which have no content to be known by. See `cached` for `fits` and
-    `must_keep`.
+    Weights without values have nothing to hash, so their result is not stored. See `cached` for `fits` and `must_keep`.
     """
     return cached(entry_key(weights, options), compute, fits, must_keep) if has_data(weights[0]) else compute()
 
@@ -58,12 +56,11 @@ def stored(
 def cached(
     key: str, compute: Callable[[], Tensors], fits: Callable[[Tensors], bool], must_keep: bool = False
 ) -> Tensors:
-    """Return the tensors stored under `key`, else those of `compute()`, which are then stored.
+    """Return the tensors stored under `key`; if there are none, those of `compute()`, which are then stored.
 
-    Processes that ask for the same key at once wait for the one that computes. A damaged entry is computed again, and
-    one that `fits` not, whatever its checksum says; it may raise KeyError for a tensor that is not there. A cache that
-    cannot be written costs the next run its time and this one a sentence, unless it `must_keep` them: then it raises
-    RunFailure.
+    Processes that ask for the same key at the same time wait for the one that computes. A damaged entry is computed
+    again, and so is one that `fits` rejects, by returning False or raising KeyError for a missing tensor. If the entry
+    cannot be written, a warning is printed; with `must_keep`, RunFailure is raised instead.
     """
     file = cache_directory() / f"{key}.safetensors"
     with exclusively(file) as hindrance:
@@ -87,13 +84,13 @@ def cached(
 def _fits(fits: Callable[[Tensors], bool], tensors: Tensors) -> bool:
     try:
         return all(t.isfinite().all() for t in tensors.values()) and fits(tensors)
-    except (KeyError, RuntimeError):  # a tensor that is not there, or of another shape
+    except (KeyError, RuntimeError):  # a tensor is missing or has another shape
         return False
 
 
 def _read(file: Path) -> Tensors | None:
     try:
-        file.open("rb").close()  # safetensors takes what may not be read for what is not there
+        file.open("rb").close()  # safetensors reports an unreadable file as missing
         with safe_open(file, framework="pt") as stored:
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
             wanted = (stored.metadata() or {}).get(_CHECKSUM)
@@ -106,7 +103,7 @@ def _read(file: Path) -> Tensors | None:
 
 
 def _write(file: Path, tensors: Tensors) -> Exception | None:
-    """Keep the tensors; return why they could not be kept, or None."""
+    """Store the tensors; return the error if they cannot be stored, else None."""
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     try:
         with replacing(file) as made:

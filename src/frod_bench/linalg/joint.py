@@ -6,19 +6,18 @@ Shapes: layer i has W_i in [m_i, n]. A *group* of layers shares one right basis 
     T = mean over blocks b of (Q_b^T Q_b + pi I)^-1,  T = Z diag(.) Z^T                   (Eqs. 3, 4)
     V^T = Z^T R,  B_i = Q_i Z,  Sigma_i = column norms of B_i,  U_i = B_i / Sigma_i       (Eqs. 5, 6)
 
-so W_i = U_i diag(Sigma_i) V^T. A block is one layer in the reading of the released code and one category
-of modules in the paper's text; with one QR per category and the average taken over categories, Eq. 3 is
-a multiple of the identity, so the average has to run over parts of one QR. A group of a single block, as a layer
-alone is, or of as many rows as inputs would leave Z to rounding: there Z are the left singular vectors of R, and the
-columns of V orthogonal.
+so W_i = U_i diag(Sigma_i) V^T. A block is one layer in the released code and one category of modules in the paper's
+text. With one QR per category and the average taken over categories, Eq. 3 would be a multiple of the identity, so the
+average has to run over parts of one QR. In a group with a single block, such as a layer alone, or with as many rows as
+inputs, rounding would decide Z: there Z is the left singular vectors of R, and the columns of V are orthogonal.
 
-R comes from a Cholesky factor of the float64 Gram matrix while the stack is well conditioned, and Q_i from W_i by a
+If the stack is well conditioned, R is the Cholesky factor of its float64 Gram matrix, and Q_i follows from W_i by a
 triangular solve, layer by layer. Otherwise the stack is factored by Householder QR, which needs no inverse, so the
-identity also holds without full column rank. Weights of single precision and below have Q_i, T and Z in float32
-while that costs the identity nothing: R is exact to float32 and Z is made orthogonal to rounding, so only which
-directions Z picks carries a float32 error, relative to the gaps between the eigenvalues of T. Eigenvectors come with
-a free sign; the entry of largest size in every column of V is made positive, so that two machines agree as long as no
-eigenvalues of T coincide.
+identity holds without full column rank too. For weights in single precision or below, Q_i, T and Z are in float32 where
+that does not hurt the identity: R is exact to float32 and Z is made orthogonal to rounding, so only the choice of
+directions in Z carries a float32 error, relative to the gaps between the eigenvalues of T. The sign of an eigenvector
+is free; the largest entry in every column of V is made positive, so that two machines agree as long as no eigenvalues
+of T coincide.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,14 +31,14 @@ from frod_bench.linalg.shapes import has_data
 from frod_bench.linalg.signs import largest_signs
 
 DEFAULT_PI = 1e-3  # the ridge of Eq. 3 in the released code
-MIN_PI = 1e-10  # the smallest above rounding in float64
+MIN_PI = 1e-10  # the smallest ridge above rounding in float64
 _MIN_PI_FLOAT32 = 1e-4
 
-# Forming the Gram matrix squares the condition number; up to here Q stays orthogonal to 1e-8 and better.
+# forming the Gram matrix squares the condition number; up to this one Q stays orthogonal to 1e-8
 _MAX_CONDITION = 1e4
-_MAX_CONDITION_FLOAT32 = 3e2  # up to here a float32 Q stays orthogonal to 1e-5
+_MAX_CONDITION_FLOAT32 = 3e2  # up to this one a float32 Q stays orthogonal to 1e-5
 
-_PANEL = 512  # columns of a symmetric product computed at once; what lies below the diagonal is left out
+_PANEL = 512  # columns of a symmetric product computed at once, to skip most of the lower triangle
 
 
 @dataclass
@@ -65,9 +64,9 @@ def joint_decomposition(
     right singular vectors of the stack, as in PEFT, and the directions that no layer uses have Sigma = 0
     and a zero column in U.
 
-    With `in_memory=False` the weights are one after the other asked for and let go, several times, and every Q_i is
-    solved for twice instead of kept: beside the factors one layer is alive at a time. The two rare cases that have no
-    triangular factor still stack all of them.
+    With `in_memory=False` each weight is read several times and released in between, and every Q_i is computed twice
+    instead of stored, so that only one layer is in memory beside the factors. The two rare cases without a triangular
+    factor still stack all layers.
     """
     n = weights[0].shape[1]
     blocks = list(range(len(weights))) if blocks is None else list(blocks)
@@ -94,7 +93,7 @@ def joint_decomposition(
 
 
 class _Solved(Sequence[Tensor]):
-    """Q_i = W_i R^-1 [m_i, n] of every layer, computed when it is asked for."""
+    """Q_i = W_i R^-1 [m_i, n] of every layer, computed on access."""
 
     def __init__(self, weights: Sequence[Tensor], R: Tensor):
         self.weights, self.R = weights, R
@@ -111,11 +110,10 @@ class _Solved(Sequence[Tensor]):
 def reconstruction_errors(
     weights: Iterable[Tensor], U: Iterable[Tensor], sigma: Iterable[Tensor], Vt: Tensor, columns: int = 64
 ) -> Tensor:
-    """Return ||U_i diag(Sigma_i) V^T - W_i||_F of every layer [L], over the larger of the two norms.
+    """Return ||U_i diag(Sigma_i) V^T - W_i||_F of every layer [L], relative to the larger of the two norms.
 
-    The products are in float32, or in float64 where W is. The norms are estimated from so many random columns, each
-    squared one without bias; with 64, for an error without structure, the ratio is right to a few percent. Values that
-    overflow in the products give NaN.
+    The products are in float32, or in float64 if W is. Squared norms are estimated without bias from `columns` random
+    columns; 64 give the ratio to a few percent for an error without structure. Products that overflow give NaN.
     """
     dtype = torch.promote_types(Vt.dtype, torch.float32)
     generator = torch.Generator().manual_seed(0)
@@ -123,7 +121,7 @@ def reconstruction_errors(
     projected = Vt.to(dtype) @ probe
     errors = []
     for W, u, s in zip(weights, U, sigma, strict=True):
-        wanted = (W.to(dtype) @ probe).double()  # squares of small and large weights need its range
+        wanted = (W.to(dtype) @ probe).double()  # its range holds the squares of small and large weights
         rebuilt = (u.to(dtype) @ (s.to(dtype)[:, None] * projected)).double()
         size = torch.maximum(wanted.norm(), rebuilt.norm()).clamp_min(torch.finfo(torch.float64).tiny)
         errors.append(((rebuilt - wanted).norm() / size).float())
@@ -137,10 +135,10 @@ def _triangular_factor(weights: Sequence[Tensor]) -> tuple[Tensor, float]:
         _add_gram(gram, w.detach().double())
     R, failed = torch.linalg.cholesky_ex(gram, upper=True)
     if not has_data(R):
-        return R, 1.0  # as of a stack in good condition
+        return R, 1.0  # taken as well conditioned
     if failed.item():
         return R, float("inf")
-    reciprocal, _ = dtrcon(R.cpu().numpy())  # of the 1-norm, which is about sqrt(n) above the 2-norm's
+    reciprocal, _ = dtrcon(R.cpu().numpy())  # in the 1-norm, about sqrt(n) times that in the 2-norm
     return R, 1.0 / (reciprocal * len(R) ** 0.5) if reciprocal else float("inf")
 
 
@@ -217,10 +215,10 @@ def _collect(B: Iterable[Tensor], V: Tensor, dtype: torch.dtype) -> JointFactors
     """Divide every B_i [m, n] into unit columns and their norms (Eq. 6)."""
     factors = JointFactors(V=V, U=[], sigma=[])
     for b in B:
-        sigma = torch.linalg.vector_norm(b, dim=0, dtype=torch.float64)  # squares of small entries need its range
+        sigma = torch.linalg.vector_norm(b, dim=0, dtype=torch.float64)  # its range holds the squares of small entries
         factors.sigma.append(sigma)
         norms = sigma.to(b.dtype).clamp_min(torch.finfo(b.dtype).tiny)
-        factors.U.append((b / norms).to(dtype))  # 0 where there is no energy
+        factors.U.append((b / norms).to(dtype))  # a zero column stays zero
     return factors
 
 

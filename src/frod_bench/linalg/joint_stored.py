@@ -1,4 +1,4 @@
-"""Joint decompositions kept on disk; a group is computed once, from weights in memory or read one after the other."""
+"""Joint decompositions in the disk cache; weights may be in memory or read one after the other."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from frod_bench.linalg.cache import stored
 from frod_bench.linalg.joint import joint_decomposition, reconstruction_errors
 from frod_bench.linalg.shapes import has_data
 
-_ROUNDING = 1e-4  # of float32, in norms and in products
-_NO_ENERGY = 1e-30  # up to here a column of U need not have unit norm
+_ROUNDING = 1e-4  # of float32 norms and products
+_NO_ENERGY = 1e-30  # up to this sigma a column of U may be zero
 
 
 def stored_joint_factors(
@@ -22,11 +22,11 @@ def stored_joint_factors(
     in_memory: bool = True,
     must_keep: bool = False,
 ) -> dict[str, Tensor]:
-    """Return `Vt` [n, n], every `Ut.i` [n, m] and `sigma.i` [n] in the precision of the weights, and the layers'
-    reconstruction `errors` [L], from the disk where they are known.
+    """Return `Vt` [n, n], every `Ut.i` [n, m] and `sigma.i` [n], and the reconstruction `errors` [L] of the layers.
 
-    `names` are the layers'. See `joint_decomposition` for `in_memory` and `cached` for `must_keep`. Raises RequestError
-    for NaN or infinity, in the weights or in what comes of them.
+    They come from the disk if they are there; sigma is in float32 or above, the rest in the dtype of the weights.
+    See `joint_decomposition` for `in_memory` and `cached` for `must_keep`. Raises RequestError, with one of the
+    `names`, for NaN or infinity in the weights or the factors.
     """
     dtype = weights[0].dtype
 
@@ -53,7 +53,7 @@ def stored_joint_factors(
 
 
 def require_rebuilt(names: Sequence[str], weights: Sequence[Tensor], errors: Tensor) -> None:
-    """Raise RequestError, naming the layer of the largest entry, for reconstruction errors that overflowed."""
+    """Raise RequestError, naming the layer with the largest entry, if reconstruction errors [L] have overflowed."""
     if has_data(errors) and not errors.isfinite().all():
         largest, name = max((weight.abs().max().item(), name) for name, weight in zip(names, weights, strict=True))
         raise RequestError(
@@ -64,10 +64,10 @@ def require_rebuilt(names: Sequence[str], weights: Sequence[Tensor], errors: Ten
 
 @torch.no_grad()
 def _are_factors(factors: dict[str, Tensor], weights: Sequence[Tensor]) -> bool:
-    """Return whether stored factors have the properties of a joint decomposition of these weights, in O(m n) a layer.
+    """Return whether stored factors have the properties of a joint decomposition, in O(m n) operations per layer.
 
-    They rebuild every weight as well as their `errors` say, the columns of U have unit norm, and either the squares of
-    sigma sum to 1 over the layers, or, where the layers have too few rows for that, the columns of V have unit norm.
+    They rebuild every weight to within the stored `errors`, the columns of U have unit norm, and the squares of sigma
+    sum to 1 over the layers; if the layers have too few rows for that, the columns of V have unit norm instead.
     """
     dtype, device = weights[0].dtype, weights[0].device
     Vt, numbers = factors["Vt"].to(device), range(len(weights))

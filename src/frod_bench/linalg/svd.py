@@ -1,6 +1,6 @@
-"""Parts of the singular value decomposition W = P diag(s) Q^T of a weight W [m, n], as two factors.
+"""Parts of the singular value decomposition W = P diag(s) Q^T of a weight W [m, n], each as two factors.
 
-A part is a choice of singular triplets by number, 0 for the largest singular value. With k of them
+A part is a choice of k singular triplets by index, 0 for the largest singular value:
 
     B = P_k diag(s_k)^1/2 in [m, k],   A = diag(s_k)^1/2 Q_k^T in [k, n],   B A = sum of the chosen triplets.
 """
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from frod_bench.linalg.cache import stored
 
-_ROUNDING = 1e-4  # relative to the weight, of a decomposition in float32
+_ROUNDING = 1e-4  # of a decomposition in float32, relative to the norm of the weight
 
 
 def singular_factors(weight: Tensor, triplets: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -26,7 +26,7 @@ def singular_factors(weight: Tensor, triplets: Sequence[int]) -> tuple[Tensor, T
 def stored_singular_factors(
     weights: Sequence[Tensor], triplets: Sequence[Sequence[int]]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Return `singular_factors` of every weight with its own triplets, from the disk where they are known."""
+    """Return `singular_factors` of every weight for its own triplets, from the disk if they are there."""
 
     def compute() -> dict[str, Tensor]:
         factors = {}
@@ -45,7 +45,7 @@ def stored_singular_factors(
 
 
 def _are_factors(B: Tensor, A: Tensor, weight: Tensor) -> bool:
-    """Return whether B [m, k] and A [k, n] are made of singular triplets of W [m, n]; which ones is not checked."""
+    """Return whether B [m, k] and A [k, n] are built from singular triplets of W [m, n]; any triplets will do."""
     W, B, A = weight.detach().float(), B.to(weight.device), A.to(weight.device)
     s = B.square().sum(dim=0)
     allowed = _ROUNDING * W.norm()
@@ -58,11 +58,11 @@ def _are_factors(B: Tensor, A: Tensor, weight: Tensor) -> bool:
 
 
 def minor_triplets(shape: Sequence[int], rank: int) -> list[int]:
-    """Return the numbers of the `rank` smallest singular values of an [m, n] matrix."""
+    """Return the indices of the `rank` smallest singular values of an [m, n] matrix."""
     return list(range(min(shape) - rank, min(shape)))
 
 
 def leading_triplets(shape: Sequence[int], segments: int, size: int) -> list[int]:
-    """Return the first `size` numbers of each of `segments` parts of equal length, part by part."""
+    """Return the first `size` indices of each of `segments` equal parts of the spectrum, part by part."""
     length = min(shape) // segments
     return [part * length + i for part in range(segments) for i in range(size)]

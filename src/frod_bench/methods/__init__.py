@@ -1,4 +1,4 @@
-"""One file a published method. `attach` is the door for a user's own script."""
+"""One file per published method. `attach` and `load_adapter` are what a user's own script calls."""
 
 import importlib
 import operator
@@ -17,12 +17,12 @@ from frod_bench.methods.support.wrappers import strip_wrappers
 
 
 def method_names() -> list[str]:
-    """Return the names of all methods: the files beside this one."""
+    """Return the names of all methods: those of the files in this folder."""
     return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
 
 
 def make_method(name: str, /, **options: Any) -> Method:
-    """Return the method of that name. Raises RequestError for an unknown name, option or value."""
+    """Return the method called `name`. Raises RequestError for an unknown name, option or value."""
     cls = _method_class(name)
     accepted = {f.name: f.type for f in fields(cls)}
     for option, value in options.items():
@@ -54,11 +54,11 @@ def attach(
     seed: int = 0,
     **options: Any,
 ) -> Adapted:
-    """Adapt `model` in place: the targets get adapters, the head is trained, the rest is frozen.
+    """Adapt `model` in place: the targets get adapters, the head stays trainable, everything else is frozen.
 
-    `targets` and `head` are module-name suffixes, matched as PEFT matches them. `options` are the method's
-    own, e.g. `sparsity` for frod and `rank` for lora. Raises RequestError for a name that matches nothing
-    and an option that is not known or out of range.
+    `targets` and `head` are suffixes of module names, matched as PEFT matches them. `options` are the method's own,
+    such as `sparsity` for frod and `rank` for lora; `seed` fixes every random draw. Raises RequestError for a name that
+    matches nothing, an unknown option, and a model that the method cannot adapt correctly.
     """
     for kind, names in (("targets", targets), ("head", head)):
         if isinstance(names, str):
@@ -70,17 +70,17 @@ def attach(
 
 
 def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
-    """Attach what `Adapted.save` wrote, or PEFT's FRoD, to a model with the same base weights.
+    """Attach an adapter written by `Adapted.save`, or a FRoD adapter of PEFT, to a model with the same base weights.
 
-    Raises RequestError when the directory holds no adapter, one made for other weights (full fine-tuning has none
-    that stay), or another one in PEFT's format: `PeftModel.from_pretrained` loads those.
+    Raises RequestError if the directory holds no adapter, if the adapter was made for other base weights (full
+    fine-tuning has none to compare), and for other adapters in PEFT's format: `PeftModel.from_pretrained` loads those.
     """
     config = read_checkpoint_config(directory)
     if "peft_type" in config:
         return _method_class(str(config["peft_type"]).lower()).load_peft(model, Path(directory), config)
     method = make_method(config["method"], **config["options"])
     largest = max((size for t in read_checkpoint_tensors(directory).values() for size in t.shape), default=0)
-    for option, value in config["options"].items():  # before something of that size is made
+    for option, value in config["options"].items():  # before anything of that size is allocated
         if type(value) is int and value > largest:
             raise RequestError(
                 f"The adapter in {directory} does not fit its {option}={value}: it is damaged or edited."

@@ -1,1 +1,1 @@
-"""Operations: tensors in, tensors out. One folder an operation."""
+"""Operations: tensors in, tensors out. One package per operation."""

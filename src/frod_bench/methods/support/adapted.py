@@ -21,10 +21,11 @@ _FINGERPRINT = "fingerprint."  # before the names of such tensors in a file
 
 
 class Adapted:
-    """A model with a method attached. `facts` are those of the initialisation, for the record; `state` is the method's.
+    """A model with a method attached.
 
-    `roles`, as given and as an attribute, holds every trainable parameter in exactly one role. They are kept by name,
-    so that a parameter that takes the place of another one has its role.
+    `roles` maps each role to its parameters; every trainable parameter has exactly one role. Roles are stored by name,
+    so a parameter that replaces another one inherits its role. `facts` describe the initialisation, for the record;
+    `state` belongs to the method.
     """
 
     def __init__(
@@ -59,13 +60,13 @@ class Adapted:
         self._marks: dict[str, Mark] | None = None
 
     def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Yield every parameter under each of its names, as two modules that share it have one each."""
+        """Yield every parameter under each of its names; a shared one has a name in every module."""
         for name, parameter in named_parameters(self.model, remove_duplicate=False):
             yield unparametrised_name(name), parameter
 
     @property
     def roles(self) -> dict[str, list[nn.Parameter]]:
-        """The parameters that are in the model now, by role. Raises RequestError when one is no longer there."""
+        """The parameters in the model by role. Raises RequestError if one of them is no longer there."""
         there = dict(self._parameters())
         if gone := [name for names in self._names.values() for name in names if name not in there]:
             if self._ended:
@@ -78,33 +79,33 @@ class Adapted:
         return {role: list({id(there[n]): there[n] for n in names}.values()) for role, names in self._names.items()}
 
     def count(self) -> dict[str, int]:
-        """Return the number of trainable parameters of each role."""
+        """Return the number of trainable parameters in each role."""
         return {role: sum(p.numel() for p in parameters) for role, parameters in self.roles.items()}
 
     def batch_statistics(self) -> Tensor | None:
-        """Return what the last forward pass in training adds to what `auxiliary_loss` must know of a whole step."""
+        """Return what the last forward pass in training contributes to the `statistics` of `auxiliary_loss`."""
         return self.method.batch_statistics(self)
 
     def auxiliary_loss(self, statistics: Tensor | None = None) -> Tensor | float:
-        """Return the method's own term for the last forward pass in training, to be added to the task's loss.
+        """Return the method's own term for the last forward pass in training, to add to the task's loss.
 
-        Where that pass is a part of a step, `statistics` is the sum of `batch_statistics` over all parts.
+        If a step has several micro-batches, `statistics` is the sum of `batch_statistics` over all of them.
         """
         return self.method.auxiliary_loss(self, statistics)
 
     def diagnostics(self) -> dict[str, Any]:
-        """Return what the method reports of its state, e.g. `tan_alpha` with mean, min, max and per_layer."""
+        """Return what the method reports about its parameters, e.g. `tan_alpha` with mean, min, max and per_layer."""
         self.require_attached()
         return self.method.diagnostics(self)
 
     def fixed_weights(self, passes: int = 1) -> AbstractContextManager[None]:
-        """Return a context of `passes` forward passes in which no parameter changes: the micro-batches of one step."""
+        """Return a context for `passes` forward passes without a change of parameters, as in one training step."""
         return self.method.fixed_weights(self, passes)
 
     def merge(self) -> nn.Module:
-        """Return the model with plain linear layers that compute the same function; ends the adaptation.
+        """Replace the adapters by plain linear layers that compute the same function, and return the model.
 
-        Raises RequestError for a method without such layers (GOAT), and after `merge` or `detach`.
+        Raises RequestError for a method that has no such layers (GOAT), and after `merge` or `detach`.
         """
         self.require_attached()
         self.method.merge(self)
@@ -112,7 +113,7 @@ class Adapted:
         return self.model
 
     def detach(self) -> nn.Module:
-        """Return the model with its base layers back, bit for bit; the head keeps what it has learned.
+        """Restore the base layers bit for bit, and return the model; the head stays as trained.
 
         Raises RequestError for full fine-tuning, which keeps no copy, and after `merge` or `detach`.
         """
@@ -122,19 +123,19 @@ class Adapted:
         return self.model
 
     def require_attached(self) -> None:
-        """Raise RequestError when the adapter is no longer in the model."""
+        """Raise RequestError if the adapter is no longer in the model."""
         _ = self.roles
 
     def trainable_state(self) -> dict[str, Tensor]:
-        """Return what training changes by name; it shares memory with the model, unless processes split it.
+        """Return the tensors that training changes, by name; they share memory with the model unless it is sharded.
 
-        These are the parameters of all roles, frozen for a while or not, the buffers beside them, as a normalisation
-        in the head has, and the running statistics of batch normalisations, which move without a gradient.
+        These are the parameters of all roles, even while they are frozen, the buffers of the same modules, and the
+        running statistics of batch normalisations, which change without a gradient.
         """
         return {name: gather_full(tensor.detach()) for name, tensor in self.changing().items()}
 
     def changing(self) -> dict[str, Tensor]:
-        """Return the parameters and buffers themselves whose values `trainable_state` returns."""
+        """Return the parameters and buffers themselves whose values `trainable_state` returns, possibly sharded."""
         self._require_values()
         own = {id(p) for parameters in self.roles.values() for p in parameters}
         found = {name: p for name, p in named_parameters(self.model) if id(p) in own}
@@ -147,7 +148,7 @@ class Adapted:
         return found
 
     def _require_values(self) -> None:
-        """Raise RequestError where a parameter's values are elsewhere for a time."""
+        """Raise RequestError if an engine has offloaded or flattened a trainable parameter."""
         for name, parameter in self._parameters():
             if name not in self._shapes:
                 continue
@@ -163,9 +164,9 @@ class Adapted:
                 )
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Copy what `trainable_state` returned into the model.
+        """Copy values that `trainable_state` returned into the model.
 
-        Raises RequestError when names or shapes differ, and has changed nothing then.
+        Raises RequestError if names or shapes differ, before anything is changed.
         """
         own, state = self.changing(), self._under_one_name(state)
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -181,7 +182,7 @@ class Adapted:
                 tensor.copy_(shard_like(state[name], tensor))
 
     def _under_one_name(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return values by name where those of a parameter that several modules share come once."""
+        """Return values by name, with those of a parameter that several modules share under its first name alone."""
         first = {id(parameter): name for name, parameter in named_parameters(self.model)}
         state = {strip_wrappers(name): tensor for name, tensor in state.items()}
         for name, parameter in named_parameters(self.model, remove_duplicate=False):
@@ -193,9 +194,10 @@ class Adapted:
     def save(self, directory: str | Path, format: str = "frod-bench", write: bool = True) -> Path:
         """Write the adapter and the head into `directory` and return it.
 
-        Where processes split what trains, all of them call it and one has `write`. `frod-bench` holds the trainable
-        values, the options and the seed; `peft` loads with `PeftModel.from_pretrained`. Raises RequestError for
-        another format, a method PEFT has not, and after `merge` and `detach`.
+        The format `frod-bench` holds the trainable values, the options and the seed; `peft` loads with
+        `PeftModel.from_pretrained`. If the trainable parameters are sharded, every process has to call this, and one
+        of them with `write`. Raises RequestError for another format, for a method that PEFT does not have, and after
+        `merge` or `detach`.
         """
         directory = Path(directory)
         if format not in FORMATS:
@@ -204,7 +206,7 @@ class Adapted:
         if write:
             directory.mkdir(parents=True, exist_ok=True)
         if format == "peft":
-            if write:  # no method that PEFT has is split in what trains
+            if write:  # the trainable parameters of PEFT's methods are never sharded
                 self.method.save_peft(self, directory)
             return directory
         tensors = self.trainable_state() | {f"{_FINGERPRINT}{name}": t for name, t in self.fingerprint().items()}
@@ -215,7 +217,7 @@ class Adapted:
         return directory
 
     def load(self, directory: str | Path) -> None:
-        """Read what `save` wrote in its own format. Raises RequestError when it does not fit this model."""
+        """Read what `save` wrote in the format `frod-bench`. Raises RequestError if it does not fit this model."""
         state = read_checkpoint_tensors(directory)
         saved = {name: state.pop(name) for name in list(state) if name.startswith(_FINGERPRINT)}
         self.check_fingerprint({name.removeprefix(_FINGERPRINT): tensor for name, tensor in saved.items()}, directory)
@@ -226,13 +228,13 @@ class Adapted:
         return {name: mark.values for name, mark in self._formed_marks().items()}
 
     def _formed_marks(self) -> dict[str, Mark]:
-        """Return `Method.fingerprint`, formed once: what it is made of is frozen, and may be split up later."""
+        """Return `Method.fingerprint`, computed once: it depends on frozen tensors, which may be sharded later."""
         if self._marks is None:
             self._marks = self.method.fingerprint(self)
         return self._marks
 
     def check_fingerprint(self, saved: dict[str, Tensor], place: str | Path) -> None:
-        """Raise RequestError unless the values in `place`, saved with this fingerprint, mean the same in this model."""
+        """Raise RequestError unless the adapter in `place`, with the fingerprint `saved`, was made for this model."""
         if self._formed_marks() and not saved:
             raise RequestError(
                 f"The adapter in {place} carries no sketch of its base weights, as an older version wrote it, so"

@@ -1,4 +1,4 @@
-"""The two files of a saved adapter: its tensors, and the configuration that says what they are."""
+"""The two files of a saved adapter: its tensors and its configuration."""
 
 import errno
 import json
@@ -15,19 +15,19 @@ from frod_bench.reading import parse_json, read_text
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
-_SEEDS = 2**63  # as many as torch has
+_SEEDS = 2**63  # the range that torch accepts
 
 
 def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[str, Any]) -> None:
-    """Write tensors and their configuration side by side, each file whole or as it was.
+    """Write tensors and configuration into `directory`, each file atomically.
 
-    Raises OSError, with the file's name, when they cannot be written.
+    Raises OSError, with the name of the file, if one cannot be written.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(directory / _WEIGHTS) as partial:
         try:
             save_file(tensors, partial, metadata={"format": "pt"})
-        except SafetensorError as error:  # the library's wrapping of what the system says
+        except SafetensorError as error:  # how the library reports an error of the system
             raise OSError(errno.EIO, str(error)) from error
     save_text(directory / _CONFIG, json.dumps(config, indent=2, sort_keys=True) + "\n")
 
@@ -35,11 +35,11 @@ def write_checkpoint(directory: Path, tensors: dict[str, Tensor], config: dict[s
 def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
     """Return the tensors that `write_checkpoint` wrote.
 
-    Raises RequestError when they cannot be read, and for NaN or infinity.
+    Raises RequestError if they cannot be read, and for NaN or infinity.
     """
     file = Path(directory) / _WEIGHTS
     try:
-        file.open("rb").close()  # safetensors takes what may not be read for what is not there
+        file.open("rb").close()  # safetensors reports an unreadable file as missing
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise RequestError(f"There is no readable {_WEIGHTS} in {directory}: {error}") from None
@@ -53,7 +53,7 @@ def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
 
 
 def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
-    """Return the configuration that `write_checkpoint` wrote. Raises RequestError when there is none."""
+    """Return the configuration that `write_checkpoint` wrote. Raises RequestError if there is none."""
     try:
         config = parse_json(read_text(Path(directory) / _CONFIG, links=True))
     except (RequestError, ValueError) as error:
@@ -64,7 +64,7 @@ def read_checkpoint_config(directory: str | Path) -> dict[str, Any]:
 
 
 def _is_own(config: dict[str, Any]) -> bool:
-    """Return whether every value is there and of its kind."""
+    """Return whether the configuration is one of ours, complete and with values of the right types."""
     return (
         all(type(config.get(key)) is kind for key, kind in _OWN_CONFIG.items())
         and all(isinstance(name, str) for name in config["targets"] + config["head"])

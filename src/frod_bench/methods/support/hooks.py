@@ -1,4 +1,4 @@
-"""What others have registered on a layer goes with its place: while an adapter stands there, it is the adapter's."""
+"""Move what others have registered on a layer, such as hooks, to the adapter that replaces it, and back."""
 
 from torch import nn
 
@@ -9,9 +9,9 @@ _HOOKS = (
 
 
 def move_hooks(old: nn.Module, new: nn.Module) -> None:
-    """Move the hooks of `old` to `new`, torch's and accelerate's: they see what the model gets from that place.
+    """Move the hooks of torch and accelerate from `old` to `new`, so that they see the output of the new module.
 
-    Their handles go on to work, as the dictionaries themselves move.
+    Their handles stay valid, because the dictionaries themselves move.
     """
     empty = nn.Module()
     for name in _HOOKS:
@@ -25,16 +25,16 @@ def move_hooks(old: nn.Module, new: nn.Module) -> None:
 
 
 def _move_accelerate_hook(old: nn.Module, new: nn.Module) -> None:
-    from accelerate.hooks import add_hook_to_module, remove_hook_from_module  # is there, or nobody had set the hook
+    from accelerate.hooks import add_hook_to_module, remove_hook_from_module  # installed, as it has set the hook
 
     hook = old._hf_hook
     remove_hook_from_module(old)
-    del old.forward  # which is the class's again, but on the object
+    del old.forward  # accelerate leaves the method of the class on the object
     add_hook_to_module(new, hook)
 
 
 def copy_attributes(layer: nn.Module, adapter: nn.Module) -> None:
-    """Give `adapter` the attributes that others have set on the `layer` it stands for, but those of packed weights."""
+    """Copy attributes that others have set on `layer` to its `adapter`; not from a layer with packed weights."""
     if not layer.weight.is_floating_point():
         return
     own = vars(nn.Linear(1, 1, device="meta"))
@@ -44,6 +44,6 @@ def copy_attributes(layer: nn.Module, adapter: nn.Module) -> None:
 
 
 def has_patched_forward(module: nn.Module) -> bool:
-    """Return whether somebody but accelerate has put another forward on the object."""
+    """Return whether `forward` was replaced on the object itself, by anything but accelerate."""
     forward = vars(module).get("_old_forward" if "_hf_hook" in vars(module) else "forward")
     return forward is not None and getattr(forward, "__func__", None) is not type(module).forward

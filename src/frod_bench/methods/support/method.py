@@ -23,92 +23,93 @@ HEADS = ("trained", "frozen")
 
 @dataclass(frozen=True)
 class Method:
-    """Base of all methods. Subclasses add fields and implement the methods below.
+    """Base of all methods. A subclass adds its options as fields and implements the methods below.
 
-    `head` is `trained` (also None) or `frozen`: a frozen head keeps the weights it was given, is in no role and
-    in no file, so a saved adapter then needs a model with the same head.
+    `head` is `trained` (or None, its default) or `frozen`. A frozen head keeps its weights and is in no role and no
+    file, so a saved adapter then needs a model with the same head.
     """
 
     name: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
-    # facts that a user, and every test of all methods, can rely on
-    start_error: ClassVar[float] = 0.0  # relative error of a layer's initial output in float32; 0: the base bit for bit
-    draws: ClassVar[bool] = True  # the initialisation depends on the seed
-    merges: ClassVar[bool] = True  # an adapted layer can become an `nn.Linear`
+    # facts that users and tests rely on
+    start_error: ClassVar[float] = 0.0  # relative, of a layer's initial output in float32; 0: bit-for-bit the base
+    draws: ClassVar[bool] = True  # whether the initialisation depends on the seed
+    merges: ClassVar[bool] = True  # whether an adapted layer can become an `nn.Linear`
 
     head: str | None = None
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> "Adapted":
         """Adapt the targets, leave the head trainable and freeze the rest, in place.
 
-        Raises RequestError when a target or head name matches nothing, or an option is out of range.
+        Raises RequestError if a target or head name matches nothing, or an option is out of range.
         """
         raise NotImplementedError
 
     def merge(self, adapted: "Adapted") -> None:
-        """Turn every adapter into a plain `nn.Linear` of the same function, in place.
+        """Replace every adapter by a plain `nn.Linear` that computes the same function, in place.
 
-        Raises RequestError where no such layer exists.
+        Raises RequestError if there is no such layer.
         """
         raise NotImplementedError
 
     def detach(self, adapted: "Adapted") -> None:
-        """Put the base layers back as they were, in place. Raises RequestError where they are not kept."""
+        """Restore the base layers bit for bit, in place. Raises RequestError if no copy of them is kept."""
         raise NotImplementedError
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
-        """Return how many parameters train for target layers of shapes [(m, n), ...], without the head."""
+        """Return the number of trainable parameters for target layers of `shapes` [(m, n), ...], without the head."""
         raise NotImplementedError
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
-        """Return the multiply-adds a token of a training step on `tokens` above those of frozen target layers.
+        """Return the multiply-adds per token that adapters of `shapes` add to a training step on `tokens` tokens.
 
-        A frozen layer [m, n] takes 2 m n. By default what trains is thin: used once forward and twice backward.
+        They come on top of the 2 m n of each frozen layer [m, n]. The default fits thin adapters, whose parameters are
+        used once forward and twice backward.
         """
         return 3 * self.trainable_parameters(shapes)
 
     @property
     def couples_rows(self) -> bool:
-        """Whether `auxiliary_loss` looks at all rows of a step together, through `batch_statistics`."""
+        """Whether `auxiliary_loss` depends on all rows of a step together, through `batch_statistics`."""
         return False
 
     def batch_statistics(self, adapted: "Adapted") -> Tensor | None:
-        """Return what `auxiliary_loss` must know of all rows of a step, of those of the last forward pass in training.
+        """Return the contribution of the last forward pass in training to what `auxiliary_loss` needs of a whole step.
 
-        These are numbers that add up over the parts of a step; None for a method that does not couple rows.
+        Contributions of micro-batches and processes are summed. None if the method does not couple rows.
         """
         return None
 
     def auxiliary_loss(self, adapted: "Adapted", statistics: Tensor | None = None) -> Tensor | float:
-        """Return what is added to the loss of the last forward pass; nothing by default.
+        """Return the term to add to the loss of the last forward pass; 0 by default.
 
-        `statistics` are the sum of `batch_statistics` over the step, by default those of this pass alone. For given
-        statistics the loss is a mean over tokens, so its parts add up as those of the task's loss do.
+        `statistics` is the sum of `batch_statistics` over the step, by default that of this pass alone. For given
+        statistics the term is a mean over tokens, so those of micro-batches add up as the task's loss does.
         """
         return 0.0
 
     def diagnostics(self, adapted: "Adapted") -> dict[str, Any]:
-        """Return what the method can say of its state between epochs; nothing by default."""
+        """Return what the method reports about its parameters after each epoch; nothing by default."""
         return {}
 
     @contextmanager
     def fixed_weights(self, adapted: "Adapted", passes: int = 1) -> Iterator[None]:
-        """Promise that no parameter changes inside the block, so that what follows from them is computed once.
+        """Let the method cache what depends on its parameters: none of them may change inside this block.
 
-        `passes` tells how many forward passes to expect there, on which the cheapest way to compute depends.
+        `passes` is the number of forward passes to expect there; the cheapest way to compute depends on it.
         """
         yield
 
     def fingerprint(self, adapted: "Adapted") -> dict[str, Mark]:
-        """Return marks that tell whether saved values mean the same thing in this model."""
+        """Return sketches of what saved values depend on, such as base weights, to compare when they are loaded."""
         return {}
 
     def save_peft(self, adapted: "Adapted", directory: Path) -> None:
-        """Write a checkpoint for `PeftModel.from_pretrained`."""
+        """Write a checkpoint for `PeftModel.from_pretrained`. Raises RequestError if PEFT does not have the method."""
         way = "Type --format merged, in Python merge()" if self.merges else "Only load_adapter of frod_bench reads it"
         raise RequestError(f"{self.name} has no form in PEFT. {way}.")
 
     @classmethod
     def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> "Adapted":
-        """Attach a checkpoint that PEFT wrote with the configuration `config`, when that is possible."""
+        """Attach a checkpoint that PEFT wrote with `config`. Raises RequestError for a method that cannot be read."""
         raise RequestError(f"A {cls.name} checkpoint of PEFT cannot be read here; load it with PeftModel.")

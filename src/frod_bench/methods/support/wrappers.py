@@ -1,4 +1,4 @@
-"""The modules and parameters of a model under the names they have without wrappers such as `torch.compile`'s."""
+"""Names of modules and parameters without the parts that wrappers such as `torch.compile` add."""
 
 import re
 from collections.abc import Iterator
@@ -7,19 +7,23 @@ from torch import nn
 from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
-_RESERVED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # what torch's wrappers call their one
+_RESERVED = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")  # attribute of a wrapped module
 _IN_NAME = re.compile(rf"(?:^|(?<=\.))(?:{'|'.join(_RESERVED)})(?:\.|$)")
-_CALLED_MODULE = (DataParallel, DistributedDataParallel, AveragedModel)  # a model's own part may be called so too
+_CALLED_MODULE = (
+    DataParallel,
+    DistributedDataParallel,
+    AveragedModel,
+)  # by `module`, a name that other parts may have
 _PARAMETRISED = re.compile(r"parametrizations\.([^.]+)\.original$")
 
 
 def strip_wrappers(name: str) -> str:
-    """Return a dotted name without the parts that only wrappers of torch have: of a file, or typed by a user."""
+    """Return a dotted name, from a file or a user, without the parts that wrappers of torch add."""
     return _IN_NAME.sub("", name).rstrip(".")
 
 
 def unwrap(module: nn.Module) -> nn.Module:
-    """Return what the wrappers around a module hold; the module itself where there are none."""
+    """Return the module inside any wrappers around `module`."""
     while (leaf := _wrapped(module)) is not None:
         module = module._modules[leaf]
     return module
@@ -32,7 +36,7 @@ def _wrapped(module: nn.Module) -> str | None:
 
 
 def named_modules_with_paths(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, str, nn.Module]]:
-    """Yield the name without wrappers, the name as it is, and the module, for all modules but the wrappers."""
+    """Yield the name without wrappers, the full path, and the module, for every module that is no wrapper."""
     plain = {"": ""}
     modules = {"": model}
     for name, module in model.named_modules(remove_duplicate=remove_duplicate):
@@ -46,13 +50,13 @@ def named_modules_with_paths(model: nn.Module, remove_duplicate: bool = True) ->
 
 
 def named_modules(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Module]]:
-    """Yield what `model.named_modules` does, without wrappers and their parts of the names."""
+    """Yield what `model.named_modules` does, without the wrappers and their parts of the names."""
     for name, _, module in named_modules_with_paths(model, remove_duplicate):
         yield name, module
 
 
 def named_parameters(model: nn.Module, remove_duplicate: bool = True) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield what `model.named_parameters` does, without the wrappers' parts of the names."""
+    """Yield what `model.named_parameters` does, without the parts that wrappers add to the names."""
     seen = set()
     for path, module in named_modules(model, remove_duplicate):
         for leaf, parameter in module._parameters.items():
@@ -63,7 +67,7 @@ def named_parameters(model: nn.Module, remove_duplicate: bool = True) -> Iterato
 
 
 def submodule(model: nn.Module, name: str) -> nn.Module:
-    """Return the module of that name, as `named_modules` gives it. Raises AttributeError where there is none."""
+    """Return the module with a name from `named_modules`. Raises AttributeError if there is none."""
     module = unwrap(model)
     for part in filter(None, name.split(".")):
         module = unwrap(module.get_submodule(part))
@@ -71,5 +75,5 @@ def submodule(model: nn.Module, name: str) -> nn.Module:
 
 
 def unparametrised_name(name: str) -> str:
-    """Return the name that a parameter keeps when its module is parametrised (`torch.nn.utils.parametrize`)."""
+    """Return the name of a parameter before its module was parametrised (`torch.nn.utils.parametrize`)."""
     return _PARAMETRISED.sub(r"\1", name)

@@ -1,4 +1,4 @@
-"""Layers that an adapter cannot move, because it starts from a part of the weight and that part is zero."""
+"""Layers that cannot train, because the adapter starts from a part of the weight that is zero."""
 
 import sys
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from frod_bench.methods.support.adapted import Adapted
 
 
 def report_zero_gradient(adapted: Adapted, layers: Iterable[str]) -> None:
-    """Put the names of layers that get no gradient into `adapted.facts`, for the record, and say so once."""
+    """Record the names of layers that get no gradient in `adapted.facts`, and print one warning."""
     names = list(layers)
     if not names:
         return
@@ -25,5 +25,5 @@ def report_zero_gradient(adapted: Adapted, layers: Iterable[str]) -> None:
 
 
 def all_zero(*factors: Tensor) -> bool:
-    """Return whether all of these tensors are zero, as far as they have values."""
+    """Return whether all tensors have values and are zero."""
     return not any(not has_data(factor) or factor.any() for factor in factors)

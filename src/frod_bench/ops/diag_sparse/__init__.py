@@ -1,8 +1,8 @@
 """The diagonal-plus-sparse matrix M = diag(d) + S of FRoD (arXiv 2512.23485, Eq. 8) and its products.
 
-S lives on a fixed off-diagonal pattern; only its values change. Activations are kept as columns, [n, T]
-for T tokens, because a sparse row then reads contiguous memory. Costs in multiply-adds: nnz * T for each
-product and for the sampled gradient, against n * n * T for a dense one.
+The pattern of S is fixed and off-diagonal; only its values train. Activations are columns, [n, T] for T tokens, so
+that a sparse row reads contiguous memory. Each product, and the sampled dense-dense product (SDDMM) that is the
+gradient of the values, takes nnz T multiply-adds, where a dense one takes n^2 T.
 """
 
 from frod_bench.ops.diag_sparse.pattern import Pattern, pattern_size

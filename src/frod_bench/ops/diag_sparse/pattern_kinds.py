@@ -1,4 +1,4 @@
-"""Drawing the pattern of S: which of the n (n - 1) places train."""
+"""The kinds of pattern that S can have: which of its n (n - 1) off-diagonal entries train."""
 
 import zlib
 
@@ -10,13 +10,13 @@ from frod_bench.ops.diag_sparse.pattern import Pattern, pattern_size
 from frod_bench.ops.diag_sparse.tiled import TiledPattern
 from frod_bench.ops.diag_sparse.unstructured import UnstructuredPattern
 
-_LEAST_HEIGHT = 16  # of a band's tiles, so that narrow bands do not become thousands of tiny products
+_LEAST_HEIGHT = 16  # of the tiles of a band; a narrow band would otherwise need thousands of tiny products
 
 
 def random_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Pattern:
     """Draw floor(sparsity * n^2) off-diagonal places of an [n, n] matrix, uniformly and without repetition.
 
-    The draw depends on the seed, the name of the group that shares the pattern, n and the sparsity only, so
+    The draw depends on nothing but the seed, the name of the group that shares the pattern, n and the sparsity, so
     adapting more modules does not change the pattern of the others.
     """
     flat = _choose(n * (n - 1), pattern_size(n, sparsity), seed, name)
@@ -39,7 +39,7 @@ def block_diagonal_pattern(n: int, sparsity: float, seed: int, name: str = "") -
 
 
 def banded_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Pattern:
-    """Take as many places as `random_pattern`, those nearest to the diagonal; the outermost ones are drawn."""
+    """Take as many places as `random_pattern`, nearest to the diagonal first; places on the outermost are drawn."""
     nnz = pattern_size(n, sparsity)
     halo = next(h for h in range(n) if h * (2 * n - h - 1) >= nnz)
     index, offsets = torch.arange(n), torch.arange(-halo, halo + 1)
@@ -58,7 +58,7 @@ PATTERNS = {"random": random_pattern, "block_diagonal": block_diagonal_pattern, 
 
 
 def _choose(places: int, count: int, seed: int, name: str) -> Tensor:
-    """Return `count` of the numbers below `places`, sorted [count] int64."""
+    """Draw `count` distinct numbers below `places`; return them sorted, [count] int64."""
     generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
     return torch.from_numpy(np.sort(generator.choice(places, size=count, replace=False, shuffle=False)))
 

@@ -1,4 +1,4 @@
-"""Products with M = diag(d) + S, whatever the pattern of S."""
+"""The products with M = diag(d) + S, for any kind of pattern."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,10 @@ def diag_sparse_product_transposed(pattern: Pattern, values: Tensor, diagonal: T
 
 
 def sddmm(pattern: Pattern, h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the entries of h z^T on the pattern [nnz] and on the diagonal [n], of h [n, T] and z [n, T]."""
+    """Return the entries of h z^T on the pattern [nnz] and on the diagonal [n], of h [n, T] and z [n, T].
+
+    This sampled dense-dense product is the gradient of the values and of d, with h the gradient of M z.
+    """
     if not pattern.nnz:
         return h.new_zeros(0), torch.linalg.vecdot(h, z)
     values, diagonal = pattern.sddmm(h, z).split([pattern.nnz, pattern.n])

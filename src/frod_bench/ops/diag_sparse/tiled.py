@@ -1,7 +1,7 @@
-"""Places in blocks on the diagonal or in a band: the products are batched products of small dense tiles.
+"""Structured sparsity, in blocks on the diagonal or in a band: batched products of small dense tiles.
 
-Tile k holds rows k b to k b + b - 1 of M and the columns from k b - h to k b + b + h - 1, so [b, w] with
-w = b + 2 h; b is the height, h the halo (0 for blocks). A product costs n w T multiply-adds, without an index.
+Tile k holds rows k b to k b + b - 1 of M and columns k b - h to k b + b + h - 1, so it is [b, w] with w = b + 2 h; b
+is the height, h the halo (0 for blocks). A product takes n w T multiply-adds and no indexing.
 """
 
 import torch
@@ -11,12 +11,12 @@ from torch.utils.flop_counter import register_flop_formula
 
 from frod_bench.ops.diag_sparse.pattern import Pattern
 
-# What reading and writing a row costs beside its few multiply-adds, on two CPU threads
+# cost of reading and writing a row, in multiply-adds, on two CPU threads
 ROW_COST = 160
 
 
 class TiledPattern(Pattern):
-    """A pattern inside tiles; `structure` is the place [nnz + n] of every entry in the tiles of M and of M^T."""
+    """A pattern inside tiles; `structure` holds the position [nnz + n] of each entry in the tiles of M and of M^T."""
 
     def __init__(self, n: int, rows: Tensor, cols: Tensor, height: int, halo: int):
         self.height, self.halo = height, halo

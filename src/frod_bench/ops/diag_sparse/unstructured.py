@@ -1,8 +1,8 @@
-"""Places without a structure: compressed rows on a CPU, a dense matrix where that is faster.
+"""Unstructured sparsity: compressed rows (CSR) on a CPU, a dense matrix where that is faster.
 
-The operators are `torch.library` ones, so that `torch.compile` sees through them; each is the other's gradient.
-Measured on two CPU threads at density 0.02: the sparse product is 5 to 12 times faster than the dense one for n
-384 and 1536 at 256 tokens, and 1.3 times slower for n 3072 at 3200 tokens.
+The operators are registered with `torch.library`, so `torch.compile` does not break at them; each is the gradient of
+the other. On two CPU threads at density 0.02 the sparse product is 5 to 12 times faster than the dense one for n = 384
+and n = 1536 at 256 tokens, and 1.3 times slower for n = 3072 at 3200 tokens.
 """
 
 import warnings
@@ -15,15 +15,15 @@ from frod_bench.ops.diag_sparse.pattern import Pattern
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
 
-# What one multiply-add of the sparse products costs in multiply-adds of a dense one, on two CPU threads
+# cost of a multiply-add of the sparse products in multiply-adds of a dense one, on two CPU threads
 SPARSE_COST = 16.0
 
 
 class UnstructuredPattern(Pattern):
-    """A pattern whose index structures hold M and M^T by compressed rows.
+    """A pattern that stores M and M^T as compressed rows.
 
-    `structure` is row starts [n + 1] and columns [nnz + n] in int32 and the order [nnz + n] that sorts the
-    entries by row; the same three of M^T; and the rows and columns [nnz + n] of the entries.
+    `structure` holds the row starts [n + 1] and columns [nnz + n] of M in int32, and the order [nnz + n] that sorts
+    its entries by row; then the same three for M^T; then the rows and columns [nnz + n] of the entries.
     """
 
     def index(self, rows: Tensor, cols: Tensor) -> list[Tensor]:

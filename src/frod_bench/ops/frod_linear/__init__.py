@@ -7,13 +7,13 @@ Three ways compute the same function; multiply-adds of one forward and backward 
     residual   y = x W^T + U dM z, dM = M - diag(sigma0)       2 T n^2 / k + 4 T m n + 3 T nnz
     merged     W' = W + U dM V^T, y = x W'^T                   3 T m n + 2 m n^2 + 2 min(m, n) nnz
 
-where k layers that read the same x share V and so z; of the last two terms of `merged` half is for W', which is formed
-once for all micro-batches of a step. `factored` does not read W and equals the base layer at initialisation to the
-error of U diag(sigma0) V^T; the other two equal it to the last bit. Each forward pass keeps one [n, T] activation
-(factored, residual) or one extra copy of the weight (merged) for its backward pass. The gradient of S comes out
-as its nnz values; on a GPU, in half precision and in the merged way an [n, n] product is formed on the way.
-All three can be differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. The
-transforms of `torch.func` and forward-mode differentiation take `plain_linear`.
+where k layers that read the same x share V and therefore z. Half of the last two terms of `merged` forms W', once for
+all micro-batches of a step. `factored` does not read W and equals the base layer at initialisation up to the error of
+U diag(sigma0) V^T; the other two equal it to the last bit. For its backward pass a forward pass keeps one [n, T]
+activation (factored, residual) or one extra copy of the weight (merged). The gradient of S has nnz values; on a GPU,
+in half precision and in the merged way, an [n, n] product is formed to compute it. All three ways can be
+differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. `torch.func` transforms
+and forward-mode AD use `plain_linear`.
 """
 
 from frod_bench.ops.frod_linear.choice import FACTORED_ERROR, WAYS, choose_way, starts_at_base

@@ -1,6 +1,6 @@
-"""The factored way: two dense products around the diagonal-plus-sparse one, with a hand-written backward.
+"""The factored way: two dense products around the diagonal-plus-sparse one, with a hand-written backward pass.
 
-The backward passes read inputs only and consist of differentiable operations, so they can be differentiated again.
+The backward passes read only the inputs and use differentiable operations, so they can be differentiated again.
 """
 
 import torch
@@ -12,7 +12,7 @@ from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse
 class _Projected(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, Vt: Tensor):
-        ctx.Vt = Vt  # a constant, not a saved tensor, as several backward passes may go through a shared projection
+        ctx.Vt = Vt  # not a saved tensor: several backward passes may go through a shared projection
         return Vt.to(x.dtype) @ x.T
 
     @staticmethod
@@ -21,7 +21,7 @@ class _Projected(torch.autograd.Function):
 
 
 def project(x: Tensor, Vt: Tensor) -> Tensor:
-    """Return z = V^T x as columns [n, T] in the dtype of x [T, n]; layers that read the same x over one V can share it.
+    """Return z = V^T x as columns [n, T] in the dtype of x [T, n], for all layers that read the same x over one V.
 
     V^T is a constant; gradients flow to x.
     """
@@ -60,7 +60,7 @@ def factored_linear(
 ) -> Tensor:
     """Return z^T (diag(d) + S)^T U^T + b [T, m] of z = V^T x [n, T], U [m, n], values [nnz] and d [n].
 
-    `U` and `bias` are constants, cast to the dtype of z here and again in the backward pass, so that no copy is kept;
-    gradients flow to z, values and d.
+    `U` and `bias` are constants, cast to the dtype of z here and again in the backward pass, which keeps no copy.
+    Gradients flow to z, values and d.
     """
     return _Factored.apply(z, U, values, diagonal, bias, pattern)

@@ -1,4 +1,4 @@
-"""The merged way: form W' once, use one dense product, and sample the gradient of S from that of W'."""
+"""The merged way: form W', apply it in one dense product, and sample the gradient of S from that of W'."""
 
 import torch
 from torch import Tensor
@@ -8,9 +8,9 @@ from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse
 
 
 def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
-    """Return W' = W + U ((diag(delta) + S) V^T) [m, n]; bit-equal to W where delta and S are zero.
+    """Return W' = W + U (diag(delta) + S) V^T [m, n]; equal to W to the last bit while delta and S are zero.
 
-    The update is formed in the dtype of U and V^T, the sum in that of W.
+    The update is computed in the dtype of U and V^T, the sum in that of W.
     """
     v, d = values.to(U.dtype), delta.to(U.dtype)
     if U.shape[0] < U.shape[1]:  # the sparse product goes over the shorter side
@@ -60,9 +60,9 @@ def merged_linear(
 ) -> Tensor:
     """Return x W'^T + b [..., m] of x [..., n], W [m, n], U [m, n], Vt [n, n], values [nnz] and delta [n].
 
-    `merged` is W' when the caller already has it for these values. `recompute` forms W' again in the backward
-    pass instead of keeping it from the forward one, for m n^2 multiply-adds more. W, U, Vt and b are constants;
-    gradients, of any order, flow to x, values and delta.
+    Pass W' as `merged` if it is known for these values. `recompute` forms W' again in the backward pass instead of
+    keeping it, for m n^2 more multiply-adds. W, U, Vt and b are constants; gradients of any order flow to x, values
+    and delta.
     """
     bias = None if bias is None else bias.to(x.dtype)
     if merged is None:

@@ -1,4 +1,4 @@
-"""The layer in plain operations, which every transform of `torch.func` and forward-mode differentiation see through."""
+"""The layer in plain operations, for `torch.func` transforms and forward-mode AD."""
 
 import torch
 from torch import Tensor
@@ -9,12 +9,12 @@ from frod_bench.ops.diag_sparse import Pattern
 
 
 def transform_active() -> bool:
-    """Return whether a transform of `torch.func` (vmap, grad, jvp, ...) or forward-mode differentiation is at work."""
+    """Return whether a `torch.func` transform (vmap, grad, jvp, ...) or forward-mode AD is active."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def is_transformed(tensor: Tensor) -> bool:
-    """Return whether a transform acts on this very tensor: it has a batch dimension, a tangent or a gradient in it."""
+    """Return whether a transform acts on this tensor, which then carries a batch dimension, a tangent or a gradient."""
     wrapped = torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     return wrapped or (forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None)
 
@@ -32,7 +32,7 @@ def plain_linear(
 ) -> Tensor:
     """Return x W^T + b + dropped (U (diag(delta) + S) V^T)^T [..., m], of x and dropped [..., n].
 
-    The update is formed as a dense matrix [m, n] through another one [n, n]: right for any transform, not fast.
+    The update is formed as a dense matrix [m, n], by way of one of [n, n]: correct under any transform, but slow.
     """
     dtype = x.dtype
     update = U @ (pattern.dense(values.to(U.dtype), delta.to(U.dtype)) @ Vt)
