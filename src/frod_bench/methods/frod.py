@@ -24,7 +24,7 @@ from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, listed_mark
+from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, given_sketch, weight_sketch
 from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules
@@ -214,16 +214,16 @@ class Frod(Method):
             },
         }
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """Return marks of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""
-        marks = {}
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """Return sketches of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""
+        sketches = {}
         for name, adapter in frod_layers(adapted.model):
-            marks[f"{name}{WEIGHT}"] = base_mark(adapter.weight)
+            sketches[f"{name}{WEIGHT}"] = weight_sketch(adapter.weight)
             key = f"{category(name)}:{adapter.in_features}"
-            if f"{key}.V" not in marks:
-                marks[f"{key}.V"] = listed_mark(adapter.basis.right.sketch)
-                marks[f"{key}.pattern"] = listed_mark(adapter.basis.pattern_sketch())
-        return marks
+            if f"{key}.V" not in sketches:
+                sketches[f"{key}.V"] = given_sketch(adapter.basis.right.sketch)
+                sketches[f"{key}.pattern"] = given_sketch(adapter.basis.pattern_sketch())
+        return sketches
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft` and `frod_peft`."""

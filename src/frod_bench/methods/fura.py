@@ -12,7 +12,7 @@ from frod_bench.adapters.fura import FuraLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.block_svd import block_count, block_factors
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, computed_mark
+from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, computed_sketch, weight_sketch
 from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules
@@ -68,11 +68,11 @@ class Fura(Method):
         for name, adapter in fura_layers(adapted.model):
             replace_module(adapted.model, name, adapter.restored_base())
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """See `Method.fingerprint`: marks of every W and its frozen core, whose singular vectors have a free sign."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """See `Method.fingerprint`: every W, and its frozen core, whose singular vectors have a free sign."""
         layers = fura_layers(adapted.model)
-        marks = {name: computed_mark(layer.frozen_core()) for name, layer in layers}
-        return marks | {f"{name}{WEIGHT}": base_mark(layer.offloaded.weight) for name, layer in layers}
+        sketches = {name: computed_sketch(layer.frozen_core()) for name, layer in layers}
+        return sketches | {f"{name}{WEIGHT}": weight_sketch(layer.offloaded.weight) for name, layer in layers}
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return q k (min(b, m) + 1), and m for the bias of each layer, summed over the target layers."""

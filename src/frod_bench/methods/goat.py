@@ -13,7 +13,7 @@ from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, computed_mark
+from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, computed_sketch, weight_sketch
 from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.options import check_choice, check_dropout, check_positive, check_whole
@@ -152,10 +152,10 @@ class Goat(Method):
             terms.append(load_balance(hits, routing.share))
         return self.balance * sum(terms) if terms else 0.0
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """See `Method.fingerprint`: marks of every W and W_res, which is in no file but computed again."""
-        marks = {name: computed_mark(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
-        return marks | {f"{name}{WEIGHT}": base_mark(weight) for name, weight in adapted.state.items()}
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """See `Method.fingerprint`: sketches of every W and W_res, which is in no file but computed again."""
+        sketches = {name: computed_sketch(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
+        return sketches | {f"{name}{WEIGHT}": weight_sketch(weight) for name, weight in adapted.state.items()}
 
 
 def moe_layers(model: nn.Module) -> list[tuple[str, MoeLoraLinear]]:

@@ -9,7 +9,7 @@ from torch import nn
 from frod_bench.adapters.nf4 import NF4_ERROR, Nf4Linear
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import Mark, base_mark
+from frod_bench.methods.support.fingerprint import Sketch, weight_sketch
 from frod_bench.methods.support.injection import find_targets, replace_module
 from frod_bench.methods.support.peft_method import ADAPTER, tuner_layers
 from frod_bench.methods.support.wrappers import named_modules, submodule
@@ -52,10 +52,10 @@ class QLora(Lora):
             if isinstance(layer, Nf4Linear):
                 replace_module(adapted.model, name, layer.restored_base())
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
         """See `Method.fingerprint`: of the weights before they are rounded, which no device does alike."""
         layers = tuner_layers(adapted.model)
-        return {name: base_mark(layer.get_base_layer().offloaded.weight) for name, layer in layers}
+        return {name: weight_sketch(layer.get_base_layer().offloaded.weight) for name, layer in layers}
 
 
 METHOD = QLora

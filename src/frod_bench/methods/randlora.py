@@ -11,7 +11,7 @@ from peft import RandLoraConfig
 from torch import nn
 
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import Mark, computed_mark
+from frod_bench.methods.support.fingerprint import Sketch, computed_sketch
 from frod_bench.methods.support.options import check_choice, check_dropout, check_positive, check_whole
 from frod_bench.methods.support.peft_method import (
     ADAPTER,
@@ -90,11 +90,11 @@ class RandLora(PeftMethod):
         """See `Method.multiply_adds`: the N scaled pairs side by side, as thin pairs of rank min(m, n) or more."""
         return sum(3 * self.rank * ceil(min(m, n) / self.rank) * (m + n) for m, n in shapes)
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """See `Method.fingerprint`: marks of A and B too."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """See `Method.fingerprint`: sketches of A and B too."""
         tuner = adapted.state.tuner
         drawn = {"A": tuner.randlora_A[ADAPTER], "B": tuner.randlora_B[ADAPTER]}
-        return super().fingerprint(adapted) | {name: computed_mark(matrix) for name, matrix in drawn.items()}
+        return super().fingerprint(adapted) | {name: computed_sketch(matrix) for name, matrix in drawn.items()}
 
 
 METHOD = RandLora

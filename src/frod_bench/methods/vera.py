@@ -8,7 +8,7 @@ from typing import ClassVar
 from peft import VeraConfig
 
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import Mark, computed_mark
+from frod_bench.methods.support.fingerprint import Sketch, computed_sketch
 from frod_bench.methods.support.options import check_dropout, check_positive, check_whole
 from frod_bench.methods.support.peft_method import ADAPTER, PeftMethod
 
@@ -50,11 +50,11 @@ class Vera(PeftMethod):
         """See `Method.multiply_adds`: A and B forward and backward, without a gradient of their own."""
         return sum(2 * self.rank * (m + n) for m, n in shapes)
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """See `Method.fingerprint`: marks of A and B too."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """See `Method.fingerprint`: sketches of A and B too."""
         tuner = adapted.state.tuner
         drawn = {"A": tuner.vera_A[ADAPTER], "B": tuner.vera_B[ADAPTER]}
-        return super().fingerprint(adapted) | {name: computed_mark(matrix) for name, matrix in drawn.items()}
+        return super().fingerprint(adapted) | {name: computed_sketch(matrix) for name, matrix in drawn.items()}
 
 
 METHOD = Vera

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import load_adapter, method_names
-from frod_bench.methods.support.fingerprint import base_mark, check_marks, computed_mark
+from frod_bench.methods.support.fingerprint import check_sketches, computed_sketch, weight_sketch
 
 METHODS = [name for name in method_names() if name != "full_ft"]
 FROM_WEIGHTS = ["frod", "fura", "goat", "milora", "pissa", "qfura"]  # what is frozen is computed from the weights
@@ -84,16 +84,16 @@ def test_a_file_of_the_version_before_loads_and_is_told_from_other_weights(metho
 def test_roundings_of_one_tensor_are_told_from_other_tensors(shape):
     """Over many draws: no rounding is taken for another weight, and hardly another weight for a rounding."""
     generator = torch.Generator().manual_seed(0)
-    check = partial(check_marks, place="there")
+    check = partial(check_sketches, place="there")
     taken = 0
     for _ in range(100):
         weight = 0.02 * torch.randn(shape, generator=generator)
         for rounded in (weight.half(), weight.bfloat16(), weight.double()):
-            check({"w": base_mark(weight)}, {"w": base_mark(rounded).values})
-            check({"w": base_mark(rounded)}, {"w": base_mark(weight).values})
+            check({"w": weight_sketch(weight)}, {"w": weight_sketch(rounded).values})
+            check({"w": weight_sketch(rounded)}, {"w": weight_sketch(weight).values})
         other = weight + 1e-3 * 0.02 * torch.randn(shape, generator=generator)
         try:
-            check({"w": base_mark(weight)}, {"w": base_mark(other).values})
+            check({"w": weight_sketch(weight)}, {"w": weight_sketch(other).values})
             taken += 1
         except RequestError:
             pass
@@ -102,7 +102,7 @@ def test_roundings_of_one_tensor_are_told_from_other_tensors(shape):
 
 def test_weights_that_overflow_half_precision_or_are_zero():
     for weight in (torch.full((3, 4), 1e6), torch.zeros(3, 4)):
-        check_marks({"w": base_mark(weight)}, {"w": base_mark(weight).values}, "there")
-        check_marks({"w": computed_mark(weight)}, {"w": computed_mark(weight).values}, "there")
+        check_sketches({"w": weight_sketch(weight)}, {"w": weight_sketch(weight).values}, "there")
+        check_sketches({"w": computed_sketch(weight)}, {"w": computed_sketch(weight).values}, "there")
         with pytest.raises(RequestError, match="other base weights"):
-            check_marks({"w": base_mark(weight)}, {"w": base_mark(weight + 1 + weight).values}, "there")
+            check_sketches({"w": weight_sketch(weight)}, {"w": weight_sketch(weight + 1 + weight).values}, "there")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.support.checkpoint import read_checkpoint_tensors, write_checkpoint
-from frod_bench.methods.support.fingerprint import Mark, check_marks
+from frod_bench.methods.support.fingerprint import Sketch, check_sketches
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules, named_parameters, strip_wrappers, unparametrised_name
 from frod_bench.ops.sharding import gather_full, shard_like
@@ -57,7 +57,7 @@ class Adapted:
                 self._names[role_of[id(parameter)]].append(name)
                 self._shapes[name] = parameter.shape
         self._ended = False
-        self._marks: dict[str, Mark] | None = None
+        self._sketches: dict[str, Sketch] | None = None
 
     def _parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Yield every parameter under each of its names; a shared one has a name in every module."""
@@ -225,19 +225,19 @@ class Adapted:
 
     def fingerprint(self) -> dict[str, Tensor]:
         """Return the values of `Method.fingerprint`."""
-        return {name: mark.values for name, mark in self._formed_marks().items()}
+        return {name: sketch.values for name, sketch in self._cached_sketches().items()}
 
-    def _formed_marks(self) -> dict[str, Mark]:
+    def _cached_sketches(self) -> dict[str, Sketch]:
         """Return `Method.fingerprint`, computed once: it depends on frozen tensors, which may be sharded later."""
-        if self._marks is None:
-            self._marks = self.method.fingerprint(self)
-        return self._marks
+        if self._sketches is None:
+            self._sketches = self.method.fingerprint(self)
+        return self._sketches
 
     def check_fingerprint(self, saved: dict[str, Tensor], place: str | Path) -> None:
         """Raise RequestError unless the adapter in `place`, with the fingerprint `saved`, was made for this model."""
-        if self._formed_marks() and not saved:
+        if self._cached_sketches() and not saved:
             raise RequestError(
                 f"The adapter in {place} carries no sketch of its base weights, as an older version wrote it, so"
                 " nothing tells whether it fits these. Train it again; a run of the command line takes force=true."
             )
-        check_marks(self._formed_marks(), saved, place)
+        check_sketches(self._cached_sketches(), saved, place)

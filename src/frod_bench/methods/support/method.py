@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
-from frod_bench.methods.support.fingerprint import Mark
+from frod_bench.methods.support.fingerprint import Sketch
 
 if TYPE_CHECKING:
     from frod_bench.methods.support.adapted import Adapted
@@ -100,7 +100,7 @@ class Method:
         """
         yield
 
-    def fingerprint(self, adapted: "Adapted") -> dict[str, Mark]:
+    def fingerprint(self, adapted: "Adapted") -> dict[str, Sketch]:
         """Return sketches of what saved values depend on, such as base weights, to compare when they are loaded."""
         return {}
 

@@ -16,7 +16,7 @@ from frod_bench.adapters import Adapter
 from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.checkpoint import write_checkpoint
-from frod_bench.methods.support.fingerprint import Mark, base_mark
+from frod_bench.methods.support.fingerprint import Sketch, weight_sketch
 from frod_bench.methods.support.hooks import copy_attributes, move_hooks
 from frod_bench.methods.support.injection import find_head, find_targets, train_only_head
 from frod_bench.methods.support.method import Method
@@ -81,10 +81,10 @@ class PeftMethod(Method):
         _move_hooks_back(adapted.model)
         adapted.state.tuner.unload()
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """See `Method.fingerprint`: a mark of the frozen weight of every target."""
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """See `Method.fingerprint`: a sketch of the frozen weight of every target."""
         layers = tuner_layers(adapted.model)
-        return {name: base_mark(layer.get_base_layer().weight) for name, layer in layers}
+        return {name: weight_sketch(layer.get_base_layer().weight) for name, layer in layers}
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """See `Method.save_peft`."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from frod_bench.errors import RequestError
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.fingerprint import WEIGHT, Mark, base_mark, computed_mark
+from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, computed_sketch, weight_sketch
 from frod_bench.methods.support.injection import find_targets, require_finite
 from frod_bench.methods.support.peft_method import (
     ADAPTER,
@@ -63,10 +63,12 @@ class ResidualLora(Lora):
             base = submodule(adapted.model, name)
             base.weight.data = weight.to(base.weight.device, base.weight.dtype)
 
-    def fingerprint(self, adapted: Adapted) -> dict[str, Mark]:
-        """See `Method.fingerprint`: marks of every W, and of W_res, which is in no file but computed again."""
-        marks = {name: computed_mark(layer.get_base_layer().weight) for name, layer in tuner_layers(adapted.model)}
-        return marks | {f"{name}{WEIGHT}": base_mark(weight) for name, (weight, _, _) in adapted.state.kept.items()}
+    def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
+        """See `Method.fingerprint`: sketches of every W, and of W_res, which is in no file but computed again."""
+        sketches = {name: computed_sketch(layer.get_base_layer().weight) for name, layer in tuner_layers(adapted.model)}
+        return sketches | {
+            f"{name}{WEIGHT}": weight_sketch(weight) for name, (weight, _, _) in adapted.state.kept.items()
+        }
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
         """Write W' - W = s (B A - B_0 A_0) as a plain LoRA of rank 2 r over W, which PEFT loads as it is."""
