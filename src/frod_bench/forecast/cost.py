@@ -1,15 +1,17 @@
-"""Closed forms of what a run costs, from its configuration alone: multiply-adds and disk.
+"""What a run costs, from its configuration alone: floating-point operations and disk.
 
-m x n are the shapes of the linear layers, T the tokens of a micro-batch. Everything else of a transformer is left
-out but the products of attention.
+The formulas are those of `ops.cost` and of `Method.multiply_adds`; this file adds them up over the layers of a
+backbone and the rows of a run. Left out are the embeddings, the head and all elementwise work.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.forecast.facts import plan_facts
+from frod_bench.ops.cost import attention_forward, linear_step
 from frod_bench.tasks.selection import rows_left
 from frod_bench.tasks.sources import open_source
 
@@ -21,40 +23,35 @@ class Cost:
     """What one run costs. `flop` counts a multiply-add as two."""
 
     flop: float
-    disk_bytes: int  # of the adapter that stays
-    half: bool  # the products run in half precision
+    disk_bytes: int  # of the adapter that is kept
+    half: bool  # matrix products run in half precision
 
 
-def cost(config: dict[str, Any], samples: dict[str, int]) -> Cost:
-    """Return the cost of a resolved configuration on `samples`: its rows by `train` and by what is evaluated."""
+def cost(config: dict[str, Any], samples: Mapping[str, int]) -> Cost:
+    """Return the cost of a resolved configuration on `samples`: its rows by split, `train` and those evaluated."""
     backbone, settings = config["backbone"], config["train"]
     architecture, method = Architecture.of(backbone), build_method(config["method"])
     micro = max(1, settings["batch_size"] // settings["accumulate"])
-    padded = settings["batch_size"] if method.couples_rows else micro  # rows that are as long as the longest of them
+    padded = settings["batch_size"] if method.couples_rows else micro  # rows padded to one length
     length = row_length(config, 1 if settings["group_by_length"] else padded)
-    dense = architecture.layers * sum(m * n for m, n in architecture.linears().values())
-    attention = 2 * architecture.layers * length * architecture.hidden
+    frozen = architecture.layers * sum(linear_step(1, m, n) for m, n in architecture.linears().values())
+    attention = architecture.layers * attention_forward(length, architecture.hidden)
     targets = architecture.target_shapes(backbone["targets"]) * architecture.layers
-    extra = method.multiply_adds(targets, micro * length)
-    forward = dense + attention
-    # multiply-adds a token: forward, backward to the inputs (twice for attention's product of two), and what trains
-    step = 2 * dense + 3 * attention + extra
+    forward = frozen // 2 + attention
+    # multiply-adds per token; the backward pass of a product of two inputs takes two products
+    step = frozen + 3 * attention + method.multiply_adds(targets, micro * length)
     step += forward * bool(backbone.get("gradient_checkpointing"))  # computed again
-    step += forward * (method.couples_rows and settings["accumulate"] > 1)  # a survey of the step before it
-    judged = sum(rows for split, rows in samples.items() if split != "train")
+    step += forward * (method.couples_rows and settings["accumulate"] > 1)  # a pass over the whole step first
+    evaluated_rows = sum(rows for split, rows in samples.items() if split != "train")
     longest = config["text"]["eval_max_length"] or config["text"]["max_length"]
-    evaluated = judged * row_length(config, settings["eval_batch_size"], longest)
-    per_epoch = samples["train"] * length * step + evaluated * forward
-    return Cost(
-        flop=2.0 * settings["epochs"] * per_epoch,
-        disk_bytes=4
-        * (backbone["facts"]["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)),
-        half=settings["precision"] != "no",
-    )
+    evaluated_tokens = evaluated_rows * row_length(config, settings["eval_batch_size"], longest)
+    per_epoch = samples["train"] * length * step + evaluated_tokens * forward
+    trained = backbone["facts"]["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)
+    return Cost(flop=2.0 * settings["epochs"] * per_epoch, disk_bytes=4 * trained, half=settings["precision"] != "no")
 
 
 def row_length(config: dict[str, Any], rows: int, longest: int | None = None) -> float:
-    """Return the tokens of a row in a batch of `rows`, padded to its longest and cut to `longest`, text.max_length."""
+    """Return the tokens of a row, padded to the longest of `rows` rows and cut to `longest` (text.max_length)."""
     if (patches := Architecture.of(config["backbone"]).tokens) is not None:
         return patches
     counts = plan_facts()["tokens"].get(config["task"]["name"])
@@ -67,10 +64,10 @@ def row_length(config: dict[str, Any], rows: int, longest: int | None = None) ->
 
 
 def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
-    """Return how many rows a run would train on and be judged by, and where that is from.
+    """Return how many rows a run would train on and evaluate, by split, and where the counts come from.
 
-    They are called `train` and `eval`, with selection=holdout also `holdout`, off by at most a row a label. Raises
-    RequestError when the source has none.
+    The splits are `train` and `eval`, and `holdout` with selection=holdout; counts are exact to a row per label.
+    Raises RequestError when the source has no such data.
     """
     task, data = config["task"], config["data"]
     source = open_source(data["source"], data["root"], data["max_row_bytes"])
@@ -81,5 +78,5 @@ def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
     train, evaluation = min(train, data["max_train"] or train), min(evaluation, data["max_eval"] or evaluation)
     if config["selection"] != "holdout":
         return {"train": train, "eval": evaluation}, origin
-    held = train // 10
-    return {"train": train - held, "eval": evaluation, "holdout": held}, origin
+    held_out = train // 10
+    return {"train": train - held_out, "eval": evaluation, "holdout": held_out}, origin

@@ -16,6 +16,7 @@ from frod_bench.methods.lora import Lora
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.injection import find_targets
 from frod_bench.methods.support.peft_method import ADAPTER, tuner_layers
+from frod_bench.ops import cost
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ class Dora(Lora):
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
         """See `Method.multiply_adds`: LoRA's, and B A once a step for the norms."""
-        return super().multiply_adds(shapes, tokens) + sum(self.rank * m * n / tokens for m, n in shapes)
+        return super().multiply_adds(shapes, tokens) + sum(
+            cost.low_rank_weight(m, n, self.rank) / tokens for m, n in shapes
+        )
 
 
 METHOD = Dora

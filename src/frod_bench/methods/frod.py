@@ -30,6 +30,7 @@ from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules
 from frod_bench.methods.support.zero_gradient import report_zero_gradient
 from frod_bench.module_names import category
+from frod_bench.ops import cost
 from frod_bench.ops.diag_sparse import PATTERNS, pattern_size
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
 
@@ -175,7 +176,14 @@ class Frod(Method):
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
         """See `Method.multiply_adds`: the cheaper of the merged and the factored way, each layer for itself."""
-        return sum(min(m * n + 2 * m * n * n / tokens, 2 * n * n) for m, n in shapes)
+        return (
+            sum(
+                min(cost.frod_factored_step(tokens, m, n, 0), cost.frod_merged_step(tokens, m, n, 0))
+                - cost.linear_step(tokens, m, n)
+                for m, n in shapes
+            )
+            / tokens
+        )
 
     @contextmanager
     def fixed_weights(self, adapted: Adapted, passes: int = 1) -> Iterator[None]:

@@ -9,6 +9,7 @@ from frod_bench.errors import RequestError
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.injection import require_loaded, require_plain, train_only_head
 from frod_bench.methods.support.method import Method
+from frod_bench.ops import cost
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class FullFineTuning(Method):
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
         """See `Method.multiply_adds`: the gradient of every weight."""
-        return self.trainable_parameters(shapes)
+        return sum(cost.weight_gradient(1, m, n) for m, n in shapes)
 
 
 METHOD = FullFineTuning

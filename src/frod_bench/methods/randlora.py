@@ -21,6 +21,7 @@ from frod_bench.methods.support.peft_method import (
     tuner_layers,
     write_peft_checkpoint,
 )
+from frod_bench.ops import cost
 
 BASES = ("dense", "sparse", "very_sparse")
 SCALINGS = ("peft", "authors")
@@ -88,7 +89,7 @@ class RandLora(PeftMethod):
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
         """See `Method.multiply_adds`: the N scaled pairs side by side, as thin pairs of rank min(m, n) or more."""
-        return sum(3 * self.rank * ceil(min(m, n) / self.rank) * (m + n) for m, n in shapes)
+        return sum(cost.low_rank_step(1, m, n, self.rank * ceil(min(m, n) / self.rank)) for m, n in shapes)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
         """See `Method.fingerprint`: sketches of A and B too."""

@@ -11,6 +11,7 @@ from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.fingerprint import Sketch, computed_sketch
 from frod_bench.methods.support.options import check_dropout, check_positive, check_whole
 from frod_bench.methods.support.peft_method import ADAPTER, PeftMethod
+from frod_bench.ops import cost
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Vera(PeftMethod):
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
         """See `Method.multiply_adds`: A and B forward and backward, without a gradient of their own."""
-        return sum(2 * self.rank * (m + n) for m, n in shapes)
+        return sum(cost.low_rank_step(1, m, n, self.rank, trained=False) for m, n in shapes)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
         """See `Method.fingerprint`: sketches of A and B too."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.flop_counter import register_flop_formula
 
+from frod_bench.ops import cost
 from frod_bench.ops.diag_sparse.pattern import Pattern
 
 # cost of reading and writing a row, in multiply-adds, on two CPU threads
@@ -115,15 +116,11 @@ tiled_product.register_autograd(_product_gradients, setup_context=_save_product)
 tiled_sddmm.register_autograd(_sddmm_gradients, setup_context=_save_sddmm)
 
 
-def _tile_flops(n: int, tokens: int, height: int, halo: int) -> int:
-    return 2 * -(-n // height) * height * (height + 2 * halo) * tokens
-
-
 @register_flop_formula(torch.ops.frod_bench.tiled_product, get_raw=True)
 def _product_flops(entries, z, structure, height, halo, transposed, **_) -> int:
-    return _tile_flops(*z.shape, height, halo)
+    return 2 * cost.tiled_product(*z.shape, height, halo)
 
 
 @register_flop_formula(torch.ops.frod_bench.tiled_sddmm, get_raw=True)
 def _sddmm_flops(h, z, structure, height, halo, **_) -> int:
-    return _tile_flops(*z.shape, height, halo)
+    return 2 * cost.tiled_product(*z.shape, height, halo)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from frod_bench.ops import cost
 from frod_bench.ops.diag_sparse.pattern import Pattern
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -41,7 +42,11 @@ class UnstructuredPattern(Pattern):
     def column_cost(self, dtype: torch.dtype, device_type: str) -> float:
         """See `Pattern.column_cost`."""
         entries = self.nnz + self.n
-        return SPARSE_COST * entries if _sparse_is_fast(device_type, dtype, entries, self.n) else float(self.n**2)
+        return (
+            SPARSE_COST * entries
+            if _sparse_is_fast(device_type, dtype, entries, self.n)
+            else float(cost.dense_square_product(self.n, 1))
+        )
 
 
 @torch.library.custom_op("frod_bench::unstructured_product", mutates_args=())
@@ -121,10 +126,12 @@ unstructured_sddmm.register_autograd(_sddmm_gradients, setup_context=_save_sddmm
 @register_flop_formula(torch.ops.frod_bench.unstructured_product, get_raw=True)
 def _product_flops(entries, z, structure, transposed, **_) -> int:
     n, tokens = z.shape
-    return 0 if _sparse_is_fast(z.device.type, z.dtype, entries.numel(), n) else 2 * n * n * tokens
+    sparse = _sparse_is_fast(z.device.type, z.dtype, entries.numel(), n)
+    return 0 if sparse else 2 * cost.dense_square_product(n, tokens)
 
 
 @register_flop_formula(torch.ops.frod_bench.unstructured_sddmm, get_raw=True)
 def _sddmm_flops(h, z, structure, **_) -> int:
     n, tokens = z.shape
-    return 0 if _sparse_is_fast(z.device.type, z.dtype, structure[2].numel(), n) else 2 * n * n * tokens
+    sparse = _sparse_is_fast(z.device.type, z.dtype, structure[2].numel(), n)
+    return 0 if sparse else 2 * cost.dense_square_product(n, tokens)

@@ -2,6 +2,8 @@
 
 import torch
 
+from frod_bench.ops import cost
+
 WAYS = ("factored", "residual", "merged")
 FACTORED_ERROR = 1e-5  # largest ||U diag(sigma) V^T - W|| / ||W|| at which the factored way is used
 
@@ -27,10 +29,8 @@ def choose_way(
         initialisation, `residual` takes the place of `factored`.
     """
     exact = may_factor and dtype in (torch.float32, torch.float64)
-    base_reads = 2 if exact else 4
-    factored = 2 * tokens * n * n / layers_sharing_input + base_reads * tokens * m * n + 3 * tokens * column_cost
-    merged = 3 * tokens * m * n + (1 + recompute + 1 / passes) * (m * n * n + min(m, n) * column_cost)
-    if merged < factored:
+    factored = cost.frod_factored_step(tokens, m, n, column_cost, layers_sharing_input, base_stays=not exact)
+    if cost.frod_merged_step(tokens, m, n, column_cost, passes, recompute=recompute) < factored:
         return "merged"
     return "factored" if exact else "residual"
 
