@@ -84,7 +84,7 @@ def clone(evidence, monkeypatch):
             hashes[commit] = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
         known = {commit: done.stdout.strip() for commit, done in hashes.items()}
         url = release.RELEASES[name].url
-        monkeypatch.setitem(release.RELEASES, name, release.Known(url, MappingProxyType(known)))
+        monkeypatch.setitem(release.RELEASES, name, release.PinnedRelease(url, MappingProxyType(known)))
 
     return make
 

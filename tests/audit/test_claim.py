@@ -3,18 +3,18 @@
 import pytest
 import torch
 
-from frod_bench.audit.claim import FAILS, HOLDS, OPEN, READS_CODE, UNDECIDED, Claim, Finding, judge
+from frod_bench.audit.claim import FAILS, HOLDS, OPEN, READS_CODE, UNDECIDED, Claim, Finding, check_claims
 from frod_bench.audit.claims import CLAIMS, SECTIONS
-from frod_bench.audit.evidence import Missing
+from frod_bench.audit.evidence import MissingEvidence
 
 
 def test_what_is_missing_is_no_verdict(evidence):
     def missing(evidence):
-        raise Missing("There is no such thing.", "make it")
+        raise MissingEvidence("There is no such thing.", "make it")
 
     held = Claim("b", "q", "x", "y", lambda evidence: Finding(HOLDS, "seen"), needs=READS_CODE)
     claims = [Claim("a", "q", "x", "y", missing), held]
-    first, second = judge(claims, evidence)
+    first, second = check_claims(claims, evidence)
     assert (first.finding.verdict, first.finding.measured, first.to_do) == (OPEN, "There is no such thing.", "make it")
     assert (second.finding.verdict, second.to_do) == (HOLDS, "")
     assert claims[0].command == "frod-bench audit --only a"
@@ -24,9 +24,9 @@ def test_what_is_missing_is_no_verdict(evidence):
 def test_what_a_check_draws_is_the_same_every_time(evidence):
     drawn = []
     claims = [Claim("a", "q", "x", "y", lambda evidence: drawn.append(torch.rand(2)) or Finding(HOLDS, "seen"))] * 2
-    list(judge(claims, evidence))
+    list(check_claims(claims, evidence))
     state = torch.get_rng_state()
-    list(judge(claims, evidence))
+    list(check_claims(claims, evidence))
     assert all(torch.equal(found, drawn[0]) for found in drawn)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -66,5 +66,5 @@ def test_what_nobody_states_is_listed_apart():
 
 def test_without_code_nothing_is_said_of_it(evidence):
     alone = [claim for claim in CLAIMS if claim.needs]
-    for judged in judge(alone, evidence):
+    for judged in check_claims(alone, evidence):
         assert judged.finding.verdict == OPEN and judged.to_do.startswith("git clone https://github.com/"), judged

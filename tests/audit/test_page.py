@@ -3,14 +3,14 @@
 import json
 
 from frod_bench.audit import page
-from frod_bench.audit.claim import FAILS, HOLDS, OPEN, UNDECIDED, Claim, Finding, Judged
+from frod_bench.audit.claim import FAILS, HOLDS, OPEN, UNDECIDED, CheckedClaim, Claim, Finding
 
 ROWS = (("a|b", 1234, 0.5, None), ("c", 2, 12.345, 1e-7))
 
 
 def sections():
     def judged(name, finding, to_do="", quote="so it is"):
-        return Judged(Claim(name, quote, "It is |so|.", "paper, Table 9", lambda e: finding), finding, to_do)
+        return CheckedClaim(Claim(name, quote, "It is |so|.", "paper, Table 9", lambda e: finding), finding, to_do)
 
     first = judged("first", Finding(FAILS, "Seen.", ("word", "count", "share", "rest"), ROWS))
     return {

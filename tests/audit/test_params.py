@@ -3,7 +3,7 @@
 import pytest
 
 from frod_bench.audit.architectures import PAPER_BACKBONES
-from frod_bench.audit.params import account, unexplained
+from frod_bench.audit.params import count_parameters, unexplained
 from frod_bench.config.paths import paper_dir
 from frod_bench.methods import method_names
 
@@ -30,7 +30,7 @@ ADAPTERS = {
 
 @pytest.fixture(scope="module")
 def rows():
-    return account(paper_dir() / "params.csv")
+    return count_parameters(paper_dir() / "params.csv")
 
 
 def test_backbones_have_their_published_sizes():

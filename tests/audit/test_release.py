@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from frod_bench.audit import scripts
-from frod_bench.audit.evidence import Missing
+from frod_bench.audit.evidence import MissingEvidence
 from frod_bench.audit.release import RELEASES, Release, Source
 from frod_bench.errors import RequestError
 
@@ -38,7 +38,7 @@ def test_files_of_a_commit(evidence, clone):
 
 
 def test_a_clone_that_is_not_there(evidence):
-    with pytest.raises(Missing) as missing:
+    with pytest.raises(MissingEvidence) as missing:
         evidence.release("AAAI2026-FRoD")
     assert (
         missing.value.command == f"git clone https://github.com/Bane-Elvin/AAAI2026-FRoD {evidence.code}/AAAI2026-FRoD"
@@ -55,8 +55,8 @@ def test_scripts_are_read_as_trees():
     }
     assert set(scripts.method_words(source, "main")) == {"Frod", "vera", "lora"}
     assert [node.lineno for node in scripts.never_true(source)] == [4]
-    assert scripts.keeps_best(source).lineno == 11
-    assert scripts.keeps_best(Source("x.py", "abc", SCRIPT.replace(">", "<"))) is None
+    assert scripts.saves_best_epoch(source).lineno == 11
+    assert scripts.saves_best_epoch(Source("x.py", "abc", SCRIPT.replace(">", "<"))) is None
     with pytest.raises(RequestError, match="no function other"):
         source.function("other")
 

@@ -30,7 +30,7 @@ class Group:
 
 def groups(evidence: Evidence) -> list[Group]:
     """Return the categories of the packaged backbones and one of normal random weights, decomposed once."""
-    return evidence.once("groups", lambda: [_decomposed(*group) for group in _stacks(evidence)])
+    return evidence.cached("groups", lambda: [_decomposed(*group) for group in _stacks(evidence)])
 
 
 def stacks(evidence: Evidence, backbone: str) -> dict[str, list[Tensor]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frod_bench.audit.evidence import Evidence, Missing
+from frod_bench.audit.evidence import Evidence, MissingEvidence
 
 HOLDS, FAILS, UNDECIDED, OPEN = VERDICTS = (
     *("holds", "does not hold"),
@@ -39,7 +39,7 @@ class Claim:
 
     `quote` is what is printed, word for word and short, `source` where: in the paper, or in a file of the released
     code. Without a quote nobody states it, and a reader of the tables or the code takes it for granted. `checks` is
-    what exactly is checked, in our words. `check` raises `Missing` when what it needs is not on this machine.
+    what exactly is checked, in our words. `check` raises `MissingEvidence` when what it needs is not on this machine.
     """
 
     name: str
@@ -64,7 +64,7 @@ READS_CODE, RUNS_CODE = "--code DIR", "--code DIR --run-code"  # what `Claim.nee
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckedClaim:
     """A claim with its finding; `to_do` is what to type first where it could not be checked."""
 
     claim: Claim
@@ -72,15 +72,15 @@ class Judged:
     to_do: str = ""
 
 
-def judge(claims: Iterable[Claim], evidence: Evidence) -> Iterator[Judged]:
+def check_claims(claims: Iterable[Claim], evidence: Evidence) -> Iterator[CheckedClaim]:
     """Yield every claim with what is found about it, one at a time."""
     for claim in claims:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)  # whatever a check draws, the page stays the same
             try:
-                judged = Judged(claim, claim.check(evidence))
-            except Missing as missing:
-                judged = Judged(claim, Finding(OPEN, missing.what), missing.command)
+                judged = CheckedClaim(claim, claim.check(evidence))
+            except MissingEvidence as missing:
+                judged = CheckedClaim(claim, Finding(OPEN, missing.what), missing.command)
         yield judged
 
 

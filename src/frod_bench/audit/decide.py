@@ -21,7 +21,7 @@ PAPER_BACKBONES = frozenset({"clip_vit_b32", "roberta_large", "llama2_7b"})
 
 
 @dataclass(frozen=True)
-class Measured:
+class Estimate:
     """A value with its 95 % interval, over so many independent units, e.g. pairs of runs."""
 
     value: float
@@ -42,25 +42,25 @@ class Decision:
     would_take: str = ""
 
 
-def mean(values: Sequence[float], unit: str) -> Measured:
+def mean(values: Sequence[float], unit: str) -> Estimate:
     """Return the mean of independent values, with Student's interval; one value has no bounded interval."""
     if len(values) < 2:
-        return Measured(values[0], -inf, inf, 1, unit)
+        return Estimate(values[0], -inf, inf, 1, unit)
     error = stdev(values) / sqrt(len(values))
     return _around(fmean(values), t.ppf((1 + LEVEL) / 2, len(values) - 1) * error, len(values), unit)
 
 
-def known_error(value: float, error: float, count: int, unit: str) -> Measured:
+def with_known_error(value: float, error: float, count: int, unit: str) -> Estimate:
     """Return a value whose standard error is known, as that of a difference of accuracies over counted rows."""
     return _around(value, _TWO_SIDED * error, count, unit)
 
 
-def share(successes: int, trials: int, unit: str) -> Measured:
+def proportion(successes: int, trials: int, unit: str) -> Estimate:
     """Return a share of trials, with the exact interval of Clopper and Pearson: a sign test where the range is 1/2."""
     if not trials:
-        return Measured(0.5, 0.0, 1.0, 0, unit)
+        return Estimate(0.5, 0.0, 1.0, 0, unit)
     interval = binomtest(successes, trials).proportion_ci(LEVEL)
-    return Measured(successes / trials, interval.low, interval.high, trials, unit)
+    return Estimate(successes / trials, interval.low, interval.high, trials, unit)
 
 
 def rows_error(pairs: Iterable[tuple[float, float, int]]) -> float:
@@ -74,7 +74,7 @@ def rows_error(pairs: Iterable[tuple[float, float, int]]) -> float:
 
 
 def decide(
-    measured: Measured, low: float = -inf, high: float = inf, backbones: Iterable[str] | None = None
+    measured: Estimate, low: float = -inf, high: float = inf, backbones: Iterable[str] | None = None
 ) -> Decision:
     """Return whether a quantity lies in the claimed range from `low` to `high`.
 
@@ -91,7 +91,7 @@ def decide(
     return Decision(UNDECIDED, f"{needed[:1].upper()}{needed[1:]}, if the difference is the one measured.")
 
 
-def _needed(measured: Measured, low: float, high: float) -> str:
+def _needed(measured: Estimate, low: float, high: float) -> str:
     """Return how many units would decide, '' where these do already."""
     distance = min(abs(measured.value - low), abs(measured.value - high))
     reach = (measured.high - measured.low) / 2
@@ -104,5 +104,5 @@ def _needed(measured: Measured, low: float, high: float) -> str:
     return f"about {ceil(measured.count * factor):,} {measured.unit}"
 
 
-def _around(value: float, reach: float, count: int, unit: str) -> Measured:
-    return Measured(value, value - reach, value + reach, count, unit)
+def _around(value: float, reach: float, count: int, unit: str) -> Estimate:
+    return Estimate(value, value - reach, value + reach, count, unit)

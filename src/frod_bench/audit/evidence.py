@@ -24,7 +24,7 @@ def settings(run: StoredRun) -> dict[str, Any]:
     return run.record.settings | rows
 
 
-class Missing(Exception):
+class MissingEvidence(Exception):
     """A check needs what is not on this machine; `command` is what would bring it."""
 
     def __init__(self, what: str, command: str):
@@ -69,7 +69,7 @@ class Evidence:
             yaml.safe_load((self.configs / "task" / f"{task}.yaml").read_text(encoding="utf-8"))["rows"].values()
         )
 
-    def once(self, key: str, compute: Callable[[], T]) -> T:
+    def cached(self, key: str, compute: Callable[[], T]) -> T:
         """Return what `compute` returned the first time, for claims that share work."""
         if key not in self._known:
             self._known[key] = compute()
@@ -77,7 +77,7 @@ class Evidence:
 
     def completed_runs(self) -> list[StoredRun]:
         """Return the completed runs below the folder of runs, each configuration once."""
-        return self.once("runs", self._read_runs)
+        return self.cached("runs", self._read_runs)
 
     def _read_runs(self) -> list[StoredRun]:
         found = find_records(self.runs).runs
@@ -89,11 +89,11 @@ class Evidence:
         return [run for run in runs if run.metrics[-1].get("tan_alpha")]
 
     def layers(self, backbone: str) -> Weights:
-        """Return the target layers of a packaged backbone. Raises Missing when its package is not installed."""
+        """Return the target layers of a packaged backbone. Raises MissingEvidence when its package is not installed."""
         try:
-            return self.once(f"weights of {backbone}", lambda: self.weights(backbone))
+            return self.cached(f"weights of {backbone}", lambda: self.weights(backbone))
         except RequestError as error:
-            raise Missing(str(error), "make setup") from error
+            raise MissingEvidence(str(error), "make setup") from error
 
     def benchmarks(self, what: str) -> list[dict]:
         """Return the stored results of `frod-bench bench WHAT`, those of most rows last."""
@@ -101,10 +101,10 @@ class Evidence:
         return sorted((json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda r: len(r["rows"]))
 
     def release(self, name: str) -> Release:
-        """Return a clone of released code. Raises Missing when `--code` names no folder that holds one."""
+        """Return a clone of released code. Raises MissingEvidence when `--code` names no folder that holds one."""
         wanted = RELEASES[name]
         path = (self.code or Path("DIR")) / name
         clone = f"git clone {wanted.url} {path}"
         if self.code is None or not path.is_dir():
-            raise Missing(f"It is a matter of the released code ({wanted.url}), which is not here.", clone)
+            raise MissingEvidence(f"It is a matter of the released code ({wanted.url}), which is not here.", clone)
         return Release(path, wanted.commits, wanted.url)

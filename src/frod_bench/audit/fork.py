@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.audit import fork_process
-from frod_bench.audit.evidence import Evidence, Missing
+from frod_bench.audit.evidence import Evidence, MissingEvidence
 from frod_bench.audit.release import Release
 
 LAYER, MODEL = "peft/src/peft/tuners/frod/layer.py", "peft/src/peft/tuners/frod/model.py"
@@ -28,15 +28,15 @@ _ENVIRONMENT = {
 }
 
 
-def ask(evidence: Evidence, question: str, commit: str, **settings: Any) -> dict[str, Any]:
+def run_check(evidence: Evidence, question: str, commit: str, **settings: Any) -> dict[str, Any]:
     """Return what a function of `fork_process` measures on the layers of a commit.
 
-    Raises Missing when the user has not agreed to run the code, and when the layers do not run here.
+    Raises MissingEvidence when the user has not agreed to run the code, and when the layers do not run here.
     """
     release = evidence.release("AAAI2026-FRoD")
     if not evidence.run_code:
         what = f"It takes running two files of {release.url} on this machine ({LAYER} and model.py beside it)"
-        raise Missing(f"{what}, which is for you to allow.", "frod-bench audit --code DIR --run-code")
+        raise MissingEvidence(f"{what}, which is for you to allow.", "frod-bench audit --code DIR --run-code")
     return _answer(release, question, commit, settings)
 
 
@@ -61,8 +61,8 @@ def _answer(release: Release, question: str, commit: str, settings: dict[str, An
                 timeout=_PATIENCE,
             )
         except subprocess.TimeoutExpired as error:
-            raise Missing(f"The release's layers did not answer within {_PATIENCE} s.", "make setup") from error
+            raise MissingEvidence(f"The release's layers did not answer within {_PATIENCE} s.", "make setup") from error
     if done.returncode:
         reason = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no message"])[-1]
-        raise Missing(f"The release's layers do not run in the installed PEFT: {reason}.", "make setup")
+        raise MissingEvidence(f"The release's layers do not run in the installed PEFT: {reason}.", "make setup")
     return json.loads(done.stdout)

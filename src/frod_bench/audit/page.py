@@ -8,7 +8,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from frod_bench.audit.claim import VERDICTS, Judged
+from frod_bench.audit.claim import VERDICTS, CheckedClaim
 
 _WIDTH = 110
 _PLURALS = ("hold", "do not hold", "are not decided here", "cannot be checked here")
@@ -35,23 +35,23 @@ are those of the commit in brackets. `--run-code` also runs two files of the fir
 _STATED, _IMPLIED = "Stated", "Implied, not stated"
 
 
-def counts(judged: Sequence[Judged]) -> str:
+def counts(judged: Sequence[CheckedClaim]) -> str:
     """Return how many claims have which verdict."""
     found = Counter(j.finding.verdict for j in judged)
     return ", ".join(f"{found[word]} {plural}" for word, plural in zip(VERDICTS, _PLURALS, strict=True))
 
 
-def totals(judged: Sequence[Judged]) -> str:
+def totals(judged: Sequence[CheckedClaim]) -> str:
     """Return the counts of what is stated, and apart from them those of what is implied."""
     return "\n".join(f"{title}: {counts(group)}." for title, group in _groups(judged))
 
 
-def _groups(judged: Sequence[Judged]) -> list[tuple[str, list[Judged]]]:
+def _groups(judged: Sequence[CheckedClaim]) -> list[tuple[str, list[CheckedClaim]]]:
     groups = [(_STATED, [j for j in judged if not j.claim.implied]), (_IMPLIED, [j for j in judged if j.claim.implied])]
     return [(title, group) for title, group in groups if group]
 
 
-def to_text(judged: Judged) -> str:
+def to_text(judged: CheckedClaim) -> str:
     """Return one claim for the terminal."""
     claim, finding = judged.claim, judged.finding
     lines = [f"{finding.verdict.upper()}  {claim.name}"]
@@ -64,21 +64,21 @@ def to_text(judged: Judged) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _label(judged: Judged) -> str:
+def _label(judged: CheckedClaim) -> str:
     return _IMPLIED if judged.claim.implied else _STATED
 
 
-def _quoted(judged: Judged) -> str:
+def _quoted(judged: CheckedClaim) -> str:
     claim = judged.claim
     return f"By {claim.source}." if claim.implied else f'"{claim.quote}" ({claim.source})'
 
 
-def details_text(judged: Judged) -> str:
+def details_text(judged: CheckedClaim) -> str:
     """Return the rows behind a finding for the terminal."""
     return f"\n{_table(judged, 'simple')}\n" if judged.finding.rows else ""
 
 
-def to_markdown(sections: dict[str, list[Judged]]) -> str:
+def to_markdown(sections: dict[str, list[CheckedClaim]]) -> str:
     """Return the page: a summary with links, then every claim with its measurement and rows."""
     everything = [j for section in sections.values() for j in section]
     parts = ["# Audit of the paper and its released code", _INTRODUCTION, _CODE]
@@ -91,13 +91,13 @@ def to_markdown(sections: dict[str, list[Judged]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_json(sections: dict[str, list[Judged]], environment: dict[str, Any]) -> str:
+def to_json(sections: dict[str, list[CheckedClaim]], environment: dict[str, Any]) -> str:
     """Return the page as data: the environment and a list of claims."""
     claims = [{"section": title} | _fields(j) for title, section in sections.items() for j in section]
     return json.dumps({"environment": environment, "claims": claims}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _section(judged: Judged) -> str:
+def _section(judged: CheckedClaim) -> str:
     claim, finding = judged.claim, judged.finding
     parts = [
         f"### {claim.name}",
@@ -117,7 +117,7 @@ def _section(judged: Judged) -> str:
     return "\n\n".join(parts)
 
 
-def _table(judged: Judged, style: str) -> str:
+def _table(judged: CheckedClaim, style: str) -> str:
     rows = [[_cell(value) for value in row] for row in judged.finding.rows]
     if style == "github":
         rows = _escaped(rows)
@@ -139,7 +139,7 @@ def _cell(value: object) -> str:
     return f"{value:.2f}" if 1 <= abs(value) < 1e5 or value == 0 else f"{value:.3g}"
 
 
-def _fields(judged: Judged) -> dict[str, Any]:
+def _fields(judged: CheckedClaim) -> dict[str, Any]:
     claim, finding = judged.claim, judged.finding
     return {
         "name": claim.name,

@@ -13,7 +13,7 @@ from frod_bench.methods import make_method
 
 
 @dataclass(frozen=True)
-class Accounting:
+class ParameterCount:
     """One row: counts, and the shares in per cent that follow from them.
 
     `pct_*` are the adapter over the backbone, over the backbone and the adapter, with the head on both sides of
@@ -35,20 +35,20 @@ class Accounting:
     note: str
 
 
-def account(file: Path) -> list[Accounting]:
+def count_parameters(file: Path) -> list[ParameterCount]:
     """Return the accounting of every row of the paper's percentages, `results/paper/params.csv`."""
     with file.open(newline="", encoding="utf-8") as text:
-        return [_account(row) for row in csv.DictReader(text)]
+        return [_count_row(row) for row in csv.DictReader(text)]
 
 
-def _account(row: dict[str, str]) -> Accounting:
+def _count_row(row: dict[str, str]) -> ParameterCount:
     architecture, total = PAPER_BACKBONES[row["backbone"]], _total(row["backbone"])
     head = architecture.head()
     if row["method"] == "full_ft":
         adapter, added = total, 0
     else:
         adapter = added = _adapter(row["backbone"], row["method"], row["options"], row["targets"])
-    return Accounting(
+    return ParameterCount(
         table=row["table"],
         row=row["row"],
         backbone=row["backbone"],
@@ -84,16 +84,16 @@ def _layers(backbone: str, targets: str) -> list[tuple[int, int, bool]]:
     return PAPER_BACKBONES[backbone].layers(targets.split())
 
 
-def unexplained(rows: Iterable[Accounting]) -> list[Accounting]:
+def unexplained(rows: Iterable[ParameterCount]) -> list[ParameterCount]:
     """Return the rows whose printed percentage no accounting gives to its two decimals, rounded or cut off."""
     return [row for row in rows if row.paper_pct is not None and not _agrees(row)]
 
 
-def _agrees(row: Accounting) -> bool:
+def _agrees(row: ParameterCount) -> bool:
     shares = (row.pct_backbone, row.pct_with_adapter, row.pct_head, row.pct_head_with_adapter, row.pct_goat)
-    return any(prints(row.paper_pct, share) for share in shares)
+    return any(matches_printed(row.paper_pct, share) for share in shares)
 
 
-def prints(printed: float, share: float) -> bool:
+def matches_printed(printed: float, share: float) -> bool:
     """Return whether a share in per cent prints like this with two decimals, rounded or cut off."""
     return printed in (round(share, 2), int(share * 100) / 100)

@@ -164,7 +164,7 @@ class Release:
 
 
 @dataclass(frozen=True)
-class Known:
+class PinnedRelease:
     """Where a release is, and the commits of it that were read."""
 
     url: str
@@ -173,7 +173,7 @@ class Known:
 
 # `first` is the release at publication, `head` the newest one that was read.
 RELEASES = {
-    "AAAI2026-FRoD": Known(
+    "AAAI2026-FRoD": PinnedRelease(
         "https://github.com/Bane-Elvin/AAAI2026-FRoD",
         MappingProxyType(
             {
@@ -182,7 +182,7 @@ RELEASES = {
             }
         ),
     ),
-    "GOAT-PEFT": Known(
+    "GOAT-PEFT": PinnedRelease(
         "https://github.com/Facico/GOAT-PEFT",
         MappingProxyType({"head": "ef4d21a41682bcf3b808f9273ace16cccfc7c648"}),
     ),

@@ -64,7 +64,7 @@ def calls(source: Source, name: str) -> list[ast.Call]:
     return [node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and _last_name(node.func) == name]
 
 
-def keeps_best(source: Source) -> ast.If | None:
+def saves_best_epoch(source: Source) -> ast.If | None:
     """Return the `if METRIC > best...` under which the model is saved, or None."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and isinstance(node.test.ops[0], ast.Gt):

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from tqdm.auto import tqdm
 
 from frod_bench.audit import page
-from frod_bench.audit.claim import Judged, judge
+from frod_bench.audit.claim import CheckedClaim, check_claims
 from frod_bench.audit.claims import CLAIMS, SECTIONS
 from frod_bench.audit.evidence import Evidence, Weights
 from frod_bench.cli import audit_params
@@ -55,14 +55,14 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _judge(names: list[str], evidence: Evidence, details: bool) -> dict[str, list[Judged]]:
-    sections: dict[str, list[Judged]] = {}
+def _judge(names: list[str], evidence: Evidence, details: bool) -> dict[str, list[CheckedClaim]]:
+    sections: dict[str, list[CheckedClaim]] = {}
     bar = tqdm(total=len(names), unit="claim", disable=None, leave=False, file=sys.stderr)
     with bar, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries, about models that the audit only counts
         for title, section in SECTIONS.items():
             chosen = [claim for claim in section if claim.name in names]
-            for judged in judge(chosen, evidence):
+            for judged in check_claims(chosen, evidence):
                 bar.write(page.to_text(judged) + (page.details_text(judged) if details else ""), file=sys.stdout)
                 bar.update()
                 sections.setdefault(title, []).append(judged)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from frod_bench.audit.params import Accounting, account, unexplained
+from frod_bench.audit.params import ParameterCount, count_parameters, unexplained
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.config.paths import paper_dir
@@ -37,7 +37,7 @@ CLIP, 2 for the others. GOAT's formula (its App. H) is the denominator of the ro
 def main(argv: list[str]) -> int:
     """Print the table; with `--to`, write it as well. Raises RequestError when it cannot be written."""
     arguments = _parser().parse_args(argv)
-    rows = account(paper_dir() / "params.csv")
+    rows = count_parameters(paper_dir() / "params.csv")
     show(f"{_LEGEND}\n\n{_table(rows, 'simple')}\n\n{_summary(rows)}")
     if arguments.to is not None:
         texts = {"params.csv": _csv(rows), "params.md": f"{_LEGEND}\n\n{_table(rows, 'github')}\n"}
@@ -45,10 +45,10 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _table(rows: list[Accounting], style: str) -> str:
+def _table(rows: list[ParameterCount], style: str) -> str:
     """Return the rows as text; the long notes stand in the files only."""
     leave_out = {"note"} if style == "simple" else set()
-    names = [field.name for field in fields(Accounting) if field.name not in leave_out]
+    names = [field.name for field in fields(ParameterCount) if field.name not in leave_out]
     body = [[_cell(name, getattr(row, name)) for name in names] for row in rows]
     align = ["right" if name not in ("table", "row", "backbone", "settings", "note") else "left" for name in names]
     return tabulate(body, [_HEADERS[name] for name in names], tablefmt=style, disable_numparse=True, colalign=align)
@@ -63,16 +63,16 @@ def _cell(name: str, value: object) -> str:
     return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
 
-def _summary(rows: list[Accounting]) -> str:
+def _summary(rows: list[ParameterCount]) -> str:
     odd = unexplained(rows)
     printed = sum(row.paper_pct is not None for row in rows)
     lines = [f"{printed - len(odd)} of {printed} printed percentages agree with one of the countings. The others:"]
     return "\n".join(lines + [f"  {row.table} {row.row} {row.paper_pct:.2f}: {row.note}" for row in odd])
 
 
-def _csv(rows: list[Accounting]) -> str:
+def _csv(rows: list[ParameterCount]) -> str:
     text = StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Accounting)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(ParameterCount)], lineterminator="\n")
     writer.writeheader()
     writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()} for row in rows)
     return text.getvalue()

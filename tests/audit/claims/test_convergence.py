@@ -4,7 +4,7 @@ import pytest
 
 from frod_bench.audit import decide
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
-from frod_bench.audit.evidence import Missing
+from frod_bench.audit.evidence import MissingEvidence
 
 LABELS = "[a, b]"
 
@@ -109,5 +109,5 @@ def test_levels_at_chance_are_left_out(check, cell):
 def test_where_neither_gets_there_nothing_is_told(check, cell):
     for seed in range(9):
         cell(seed, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
-    with pytest.raises(Missing, match="there are 0"):
+    with pytest.raises(MissingEvidence, match="there are 0"):
         check("convergence")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frod_bench.audit import bases
-from frod_bench.audit.claim import FAILS, HOLDS, OPEN, UNDECIDED, judge
+from frod_bench.audit.claim import FAILS, HOLDS, OPEN, UNDECIDED, check_claims
 from frod_bench.audit.claims import CLAIMS
 from frod_bench.errors import RequestError
 
@@ -83,5 +83,5 @@ def test_weights_that_are_not_installed(evidence):
         raise RequestError(f"The package of {backbone} is not installed.")
 
     changed = dataclasses.replace(evidence, weights=absent, _known={})
-    (judged,) = judge([claim for claim in CLAIMS if claim.name == "eq15"], changed)
+    (judged,) = check_claims([claim for claim in CLAIMS if claim.name == "eq15"], changed)
     assert (judged.finding.verdict, judged.to_do) == (OPEN, "make setup")

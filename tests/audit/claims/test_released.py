@@ -4,7 +4,7 @@ import pytest
 
 from frod_bench.audit import fork, fork_process, scripts
 from frod_bench.audit.claim import FAILS, HOLDS
-from frod_bench.audit.evidence import Missing
+from frod_bench.audit.evidence import MissingEvidence
 from frod_bench.audit.fork import LAYER, MODEL
 
 MODEL_TEXT = """
@@ -102,5 +102,5 @@ def test_twice_the_weight_is_seen(check, clone):
 def test_a_fork_that_does_not_run_here(check, clone):
     made = files(SOUND) | {LAYER: "import no_such_module_here"}
     clone("AAAI2026-FRoD", first=made, head=made | {"x": "1"})
-    with pytest.raises(Missing, match="no_such_module_here"):
+    with pytest.raises(MissingEvidence, match="no_such_module_here"):
         check("pattern-of-key")

@@ -6,12 +6,12 @@ import pytest
 
 from frod_bench.audit import decide
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
-from frod_bench.audit.evidence import Missing
+from frod_bench.audit.evidence import MissingEvidence
 
 
 @pytest.mark.parametrize("name", ["selection-worth", "convergence", "head-cost", "overhead", "tan-alpha-band"])
 def test_without_runs_there_is_no_verdict(check, name):
-    with pytest.raises(Missing) as missing:
+    with pytest.raises(MissingEvidence) as missing:
         check(name)
     assert missing.value.command.split()[0] in ("make", "frod-bench", "FROD_BENCH_OUT=results/runs/audit")
 
@@ -99,7 +99,7 @@ def test_ratios_that_are_as_good_as_the_rows_can_tell_are_not_judged(check, stor
 def test_ratios_on_one_side_of_the_band_are_no_grid(check, store):
     for ratio in (0.01, 0.5, 1.0, 2.0, 5.0):
         store("frod", [0.5, 0.7], tan_alpha={"mean": 3 * ratio}, lr_ratio=ratio)
-    with pytest.raises(Missing, match="one side of the band"):
+    with pytest.raises(MissingEvidence, match="one side of the band"):
         check("tan-alpha-band")
 
 
@@ -125,7 +125,7 @@ def test_ratios_without_a_common_task_are_no_grid(check, store):
     for number, ratio in enumerate((0.01, 0.05, 0.1, 0.5, 1.0)):
         task = f"task: {{name: t{number}}}\n"
         store("frod", [0.5, 0.9], task, tan_alpha={"mean": ratio}, lr_ratio=ratio)
-    with pytest.raises(Missing, match="needs the whole grid"):
+    with pytest.raises(MissingEvidence, match="needs the whole grid"):
         check("tan-alpha-band")
 
 

@@ -9,8 +9,8 @@ import torch
 from frod_bench.audit import printed, scripts
 from frod_bench.audit.bases import Group, groups
 from frod_bench.audit.claim import HOLDS, READS_CODE, UNDECIDED, Claim, Finding, verdict
-from frod_bench.audit.decide import decide, known_error, rows_error
-from frod_bench.audit.evidence import Evidence, Missing, settings
+from frod_bench.audit.decide import decide, rows_error, with_known_error
+from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
 from frod_bench.ops.diag_sparse import random_pattern
 from frod_bench.record import StoredRun
 
@@ -59,7 +59,7 @@ def _band(evidence: Evidence) -> Finding:
     )
     grid = _grid_of_runs(evidence)
     if len(grid) < _ENOUGH_RATIOS:
-        raise Missing(f"{stated} Whether other ratios are worse needs the whole grid, at our scale.", _SWEEP)
+        raise MissingEvidence(f"{stated} Whether other ratios are worse needs the whole grid, at our scale.", _SWEEP)
     measured = [
         (ratio, _mean_over(places, _final), _mean_over(places, _tangent), sum(map(len, places)))
         for ratio, places in grid
@@ -67,13 +67,13 @@ def _band(evidence: Evidence) -> Finding:
     within = [row for row in measured if _BAND[0] <= row[0] <= _BAND[1]]
     beyond = [row for row in measured if row not in within]
     if not within or not beyond:
-        raise Missing(f"{stated} The ratios of our runs are all on one side of the band's ends.", _SWEEP)
+        raise MissingEvidence(f"{stated} The ratios of our runs are all on one side of the band's ends.", _SWEEP)
     (ratio, best, angle, _), (_, best_beyond, *_) = (max(rows, key=itemgetter(1)) for rows in (within, beyond))
     runs = [run for _, places in grid for same in places for run in same]
     rows_of = {run.record.task: run.record.samples["eval"] for run in runs}
     rows = sum(rows_of.values())
     error = rows_error([(best, best_beyond, rows)])
-    apart = known_error(100 * (best - best_beyond), 100 * error, rows, "evaluation rows")
+    apart = with_known_error(100 * (best - best_beyond), 100 * error, rows, "evaluation rows")
     decision = decide(apart, low=0, backbones={run.record.backbone for run in runs})
     return Finding(
         decision.verdict,

@@ -11,7 +11,7 @@ from transformers import CLIPConfig, CLIPForImageClassification
 from frod_bench.audit import scripts
 from frod_bench.audit.claim import FAILS, READS_CODE, UNDECIDED, Claim, Finding, verdict
 from frod_bench.audit.decide import Decision, decide, mean
-from frod_bench.audit.evidence import Evidence, Missing, settings
+from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
 from frod_bench.audit.release import Source
 
 _HEAD = "classifier"
@@ -125,12 +125,12 @@ def _cost(evidence: Evidence) -> Finding:
         (*key[:3], pair["trained"], pair["frozen"], pair["trained"] - pair["frozen"]) for key, pair in whole.items()
     ]
     if not rows:
-        raise Missing("It needs runs with the head trained and frozen, otherwise equal.", _RUNS)
+        raise MissingEvidence("It needs runs with the head trained and frozen, otherwise equal.", _RUNS)
     costs = {
         m: mean([row[5] for row in rows if row[0] == m], "pairs of runs") for m in sorted({row[0] for row in rows})
     }
     backbones = {key[3] for key in whole}
-    decision = _worst([decide(cost, -_NOTHING, _NOTHING, backbones) for cost in costs.values()])
+    decision = _joint_decision([decide(cost, -_NOTHING, _NOTHING, backbones) for cost in costs.values()])
     return Finding(
         decision.verdict,
         f"Over {len(rows)} pairs of runs that differ only in the head, a frozen head costs "
@@ -143,7 +143,7 @@ def _cost(evidence: Evidence) -> Finding:
     )
 
 
-def _worst(decisions: list[Decision]) -> Decision:
+def _joint_decision(decisions: list[Decision]) -> Decision:
     """Return the decision about all of several: one that fails, else one that is open, else the first."""
     order = (FAILS, UNDECIDED)
     return next((d for word in order for d in decisions if d.verdict == word), decisions[0])

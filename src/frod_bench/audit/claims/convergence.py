@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from math import sqrt
 
 from frod_bench.audit.claim import Claim, Finding
-from frod_bench.audit.decide import decide, share
-from frod_bench.audit.evidence import Evidence, Missing, settings
+from frod_bench.audit.decide import decide, proportion
+from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
 from frod_bench.config.catalogue import read_choice
 from frod_bench.config.paths import config_dir
 from frod_bench.record import StoredRun
@@ -37,9 +37,9 @@ def _convergence(evidence: Evidence) -> Finding:
     told = len(rows) - outcomes["neither"]
     if told < _ENOUGH:
         what = f"It needs {_ENOUGH} runs of FRoD beside LoRA and full fine-tuning, one of the first two"
-        raise Missing(f"{what} coming near the third; there are {told}.", _TABLE)
+        raise MissingEvidence(f"{what} coming near the third; there are {told}.", _TABLE)
     first, last = outcomes["fewer"] + outcomes["only FRoD"], outcomes["more"] + outcomes["only LoRA"]
-    ahead = share(first, first + last, "pairs of runs of which one is first")
+    ahead = proportion(first, first + last, "pairs of runs of which one is first")
     decision = decide(ahead, low=0.5, backbones={row[0] for row in rows})
     return Finding(
         decision.verdict,

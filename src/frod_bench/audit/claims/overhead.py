@@ -2,7 +2,7 @@
 
 from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED, Claim, Finding
-from frod_bench.audit.evidence import Evidence, Missing
+from frod_bench.audit.evidence import Evidence, MissingEvidence
 
 _MINIMAL = 0.1  # of the layer that S stands in
 _DENSITY = 0.02
@@ -17,7 +17,7 @@ def _overhead(evidence: Evidence) -> Finding:
     counted = _DENSITY * square / layer
     rows = [row for result in evidence.benchmarks("ops") for row in _timed(result)]
     if not rows:
-        raise Missing("It needs the times of S beside those of its layer.", _BENCH)
+        raise MissingEvidence("It needs the times of S beside those of its layer.", _BENCH)
     shares, dense = [row[5] for row in rows], [row[6] for row in rows]
     devices = {row[1].partition(",")[0] for row in rows}
     all_little = max(shares) <= _MINIMAL

@@ -6,7 +6,7 @@ from statistics import fmean
 from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
-from frod_bench.audit.params import Accounting, account, prints, unexplained
+from frod_bench.audit.params import ParameterCount, count_parameters, matches_printed, unexplained
 from frod_bench.methods import make_method
 
 _TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
@@ -21,20 +21,20 @@ _KINDS = {
 _CLASSES = {"clip_vit_b32": (10, 43, 45, 47, 196, 397), "roberta_large": (2, 3), "llama2_7b": (2, 3, 4)}
 
 
-def _frod(evidence: Evidence) -> list[Accounting]:
-    return [row for row in account(evidence.paper / "params.csv") if row.row.startswith("FRoD(")]
+def _frod(evidence: Evidence) -> list[ParameterCount]:
+    return [row for row in count_parameters(evidence.paper / "params.csv") if row.row.startswith("FRoD(")]
 
 
-def _at_two_percent(evidence: Evidence) -> list[Accounting]:
+def _at_two_percent(evidence: Evidence) -> list[ParameterCount]:
     return [row for row in _frod(evidence) if row.row == "FRoD(s=0.02)"]
 
 
-def _shares(row: Accounting) -> tuple[float, ...]:
+def _shares(row: ParameterCount) -> tuple[float, ...]:
     return row.pct_backbone, row.pct_with_adapter, row.pct_head, row.pct_head_with_adapter, row.pct_goat
 
 
 def _percentages(evidence: Evidence) -> Finding:
-    rows = account(evidence.paper / "params.csv")
+    rows = count_parameters(evidence.paper / "params.csv")
     printed = [row for row in rows if row.paper_pct is not None]
     odd, ours = unexplained(rows), _frod(evidence)
     wrong = [row for row in ours if row in odd]
@@ -64,7 +64,7 @@ def _percentages(evidence: Evidence) -> Finding:
     )
 
 
-def _choices(row: Accounting) -> list[str]:
+def _choices(row: ParameterCount) -> list[str]:
     """Return the choices of target modules, with head and way of counting, that give a printed percentage of FRoD."""
     architecture = PAPER_BACKBONES[row.backbone]
     total = architecture.parameters()
@@ -84,7 +84,7 @@ def _choices(row: Accounting) -> list[str]:
             found += [
                 f"{' '.join(kinds)} {'with' if head else 'without'} head over {name}"
                 for name, whole in over.items()
-                if prints(row.paper_pct, 100 * trained / whole)
+                if matches_printed(row.paper_pct, 100 * trained / whole)
             ]
     return found
 

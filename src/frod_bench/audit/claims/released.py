@@ -17,7 +17,7 @@ def _release(evidence: Evidence) -> Release:
 
 
 def _start(evidence: Evidence) -> Finding:
-    found = {commit: fork.ask(evidence, "start", commit) for commit in _COMMITS}
+    found = {commit: fork.run_check(evidence, "start", commit) for commit in _COMMITS}
     release = _release(evidence)
     rows = [(release.short(c), answer["from_once"], answer["from_twice"]) for c, answer in found.items()]
     source = release.source(LAYER)
@@ -40,7 +40,7 @@ def _start(evidence: Evidence) -> Finding:
 
 
 def _product(evidence: Evidence) -> Finding:
-    difference = fork.ask(evidence, "product", "head")["difference"]
+    difference = fork.run_check(evidence, "product", "head")["difference"]
     source = _release(evidence).source(LAYER)
     return Finding(
         verdict(difference < _EXACT),
@@ -53,7 +53,7 @@ def _product(evidence: Evidence) -> Finding:
 
 
 def _pattern_of_density(evidence: Evidence) -> Finding:
-    found = {commit: fork.ask(evidence, "densities", commit, densities=_DENSITIES) for commit in _COMMITS}
+    found = {commit: fork.run_check(evidence, "densities", commit, densities=_DENSITIES) for commit in _COMMITS}
     release = _release(evidence)
     rows = [
         (release.short(commit), s, after, alone)
@@ -77,7 +77,7 @@ def _pattern_of_density(evidence: Evidence) -> Finding:
 
 
 def _pattern_of_key(evidence: Evidence) -> Finding:
-    found = {commit: fork.ask(evidence, "keys", commit, density=0.1, key=3) for commit in _COMMITS}
+    found = {commit: fork.run_check(evidence, "keys", commit, density=0.1, key=3) for commit in _COMMITS}
     rows = [(_release(evidence).short(commit), answer["both"], answer["places"]) for commit, answer in found.items()]
     return Finding(
         verdict(all(both == drawn for _, both, drawn in rows)),

@@ -6,7 +6,7 @@ from statistics import fmean
 from frod_bench.audit import scripts
 from frod_bench.audit.claim import READS_CODE, Claim, Finding, verdict
 from frod_bench.audit.decide import decide, mean
-from frod_bench.audit.evidence import Evidence, Missing
+from frod_bench.audit.evidence import Evidence, MissingEvidence
 
 _ENOUGH_RUNS = 10
 _NOTHING = 0.1  # points of accuracy that are no matter
@@ -17,7 +17,7 @@ def _selection(evidence: Evidence) -> Finding:
     """Read the three scripts, and what the choice is worth in our runs."""
     release = evidence.release("AAAI2026-FRoD")
     sources = [release.source(path) for path in (scripts.VISION, scripts.GLUE, scripts.COMMONSENSE)]
-    keeping = [source.at(node) for source in sources if (node := scripts.keeps_best(source))]
+    keeping = [source.at(node) for source in sources if (node := scripts.saves_best_epoch(source))]
     return Finding(
         verdict(not keeping),
         f"{len(keeping)} of the {len(sources)} training scripts evaluate after every epoch on the split that is"
@@ -37,7 +37,7 @@ def _worth(evidence: Evidence) -> Finding:
             by_task[record.backbone, record.task].append(gain)
     everything = [gain for method in gains.values() for gain in method]
     if len(everything) < _ENOUGH_RUNS:
-        raise Missing(f"It needs {_ENOUGH_RUNS} runs of several epochs; there are {len(everything)}.", _TABLE)
+        raise MissingEvidence(f"It needs {_ENOUGH_RUNS} runs of several epochs; there are {len(everything)}.", _TABLE)
     worth = mean([fmean(found) for found in by_task.values()], "tasks")
     decision = decide(worth, high=_NOTHING, backbones={backbone for backbone, _ in by_task})
     return Finding(
