@@ -106,6 +106,7 @@ def store(evidence):
             protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), identity=f"hash{number}",
             settings=dict(leaves(yaml.safe_load(config))),
             metric={"name": "accuracy", "higher_is_better": True}, status="completed",
+            settings={key: value for key, value in leaves(yaml.safe_load(config)) if value is not None},
             best=score[0], final=score[1], params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
             samples={"train": 10, "eval": 10}, time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0),
             memory={"peak_bytes": 1, "kind": "process"},

@@ -1,23 +1,23 @@
-"""The three backbones of the paper as shapes: their models on the meta device, without a weight."""
+"""The three backbones of the paper, built on the meta device: shapes without weights."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
-
-from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.config.backbones import registered_backbone
-from frod_bench.methods.support.injection import find_targets
-from frod_bench.module_names import in_matching_module
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class PaperBackbone:
-    """A registered backbone as transformers builds it; `classes` belong to the head that is counted beside it."""
+    """A registered backbone as transformers builds it. The head, counted apart, has `classes` classes."""
 
     name: str
     classes: int
-    goat_total: int  # what GOAT's formula for full fine-tuning gives (App. H), the denominator of the cited rows
+    goat_total: int  # by GOAT's formula for full fine-tuning (its App. H): the denominator of the cited rows
 
     def parameters(self) -> int:
         """Return the parameters of the backbone, without its head."""
@@ -29,14 +29,24 @@ class PaperBackbone:
 
     def layers(self, targets: list[str]) -> list[tuple[int, int, bool]]:
         """Return (m, n, whether there is a bias) of every target layer."""
+        from frod_bench.adapters.frod import base_weight
+        from frod_bench.methods.support.injection import find_targets
+
         found = find_targets(self._model(self.classes), targets, registered_backbone(self.name).head)
-        return [(*layer.weight.shape, layer.bias is not None) for _, layer in found]
+        shapes = [(*base_weight(layer).shape, layer.bias is not None) for _, layer in found]
+        return [(m, n, bias) for m, n, bias in shapes]
 
     def _count(self, model: nn.Module, head: bool) -> int:
+        from frod_bench.module_names import in_matching_module
+
         suffixes = registered_backbone(self.name).head
         return sum(p.numel() for name, p in model.named_parameters() if in_matching_module(name, suffixes) == head)
 
     def _model(self, classes: int) -> nn.Module:
+        import torch
+
+        from frod_bench.backbones.skeleton import make_skeleton
+
         architecture = registered_backbone(self.name).architecture
         with torch.device("meta"):
             return make_skeleton(architecture.values, classes, architecture.layers)

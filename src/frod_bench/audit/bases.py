@@ -1,14 +1,18 @@
-"""Packaged weights decomposed: what the claims about the shared basis are measured on."""
+"""Joint decompositions of packaged weights, on which the claims about the shared basis are measured."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from frod_bench.audit.evidence import Evidence
-from frod_bench.linalg.joint import JointFactors, joint_decomposition
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frod_bench.linalg.joint import JointFactors
 
 BACKBONES = ("minilm", "smollm2_135m", "vit_tiny")
 RANDOM_LAYERS, RANDOM_WIDTH = 12, 768  # the query projections of CLIP ViT-B/32
@@ -37,12 +41,14 @@ def stacks(evidence: Evidence, backbone: str) -> dict[str, list[Tensor]]:
     """Return the weights of a packaged backbone by category, the layers in the model's order."""
     found: dict[str, list[Tensor]] = {}
     for name, weight in evidence.layers(backbone).items():
-        category = re.split(r"\.\d+\.", name)[-1]  # what stands after the number of the layer
+        category = re.split(r"\.\d+\.", name)[-1]  # the part after the layer's number
         found.setdefault(category, []).append(weight.float())
     return found
 
 
 def _stacks(evidence: Evidence) -> Iterator[tuple[str, str, list[Tensor]]]:
+    import torch
+
     for backbone in BACKBONES:
         for name, weights in stacks(evidence, backbone).items():
             yield backbone, name, weights
@@ -52,4 +58,8 @@ def _stacks(evidence: Evidence) -> Iterator[tuple[str, str, list[Tensor]]]:
 
 
 def _decomposed(backbone: str, name: str, weights: list[Tensor]) -> Group:
+    import torch
+
+    from frod_bench.linalg.joint import joint_decomposition
+
     return Group(backbone, name, weights, joint_decomposition(weights, dtype=torch.float32))

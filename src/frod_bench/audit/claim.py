@@ -1,9 +1,8 @@
-"""A claim, what was found about it, and how a list of claims is judged."""
+"""A claim, the finding of its check, and the loop that checks a list of claims."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-
-import torch
+from typing import Any
 
 from frod_bench.audit.evidence import Evidence, MissingEvidence
 
@@ -15,15 +14,15 @@ HOLDS, FAILS, UNDECIDED, OPEN = VERDICTS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found: a verdict, the measurement in a sentence or two, and the rows behind it.
+    """The outcome of a check: a verdict, the measurement in a sentence or two, and the rows behind it.
 
-    `would_take` is what would decide a claim that this evidence does not: given with that verdict and no other.
+    `would_take` says what would decide the claim; the verdict "not decided here" needs it, and no other has it.
     """
 
     verdict: str
     measured: str
     headers: tuple[str, ...] = ()
-    rows: tuple[tuple, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
     would_take: str = ""
 
     def __post_init__(self):
@@ -37,9 +36,10 @@ class Finding:
 class Claim:
     """One checkable statement.
 
-    `quote` is what is printed, word for word and short, `source` where: in the paper, or in a file of the released
-    code. Without a quote nobody states it, and a reader of the tables or the code takes it for granted. `checks` is
-    what exactly is checked, in our words. `check` raises `MissingEvidence` when what it needs is not on this machine.
+    `quote` is a short verbatim quotation, `source` says where it stands: in the paper, or in a file of the released
+    code. A claim without a quote is implied: nobody states it, but readers of the tables or the code assume it.
+    `checks` says in our words exactly what is checked. `check` raises `MissingEvidence` when this machine lacks what
+    it needs.
     """
 
     name: str
@@ -47,25 +47,25 @@ class Claim:
     checks: str
     source: str
     check: Callable[[Evidence], Finding]
-    needs: str = ""  # options of the command without which it cannot be checked
+    needs: str = ""  # options of the command that the check needs
 
     @property
     def implied(self) -> bool:
-        """Whether it is nowhere printed."""
+        """Whether the claim is implied rather than printed anywhere."""
         return not self.quote
 
     @property
     def command(self) -> str:
-        """What repeats the measurement."""
+        """The command that repeats the measurement."""
         return f"frod-bench audit --only {self.name} {self.needs}".strip()
 
 
-READS_CODE, RUNS_CODE = "--code DIR", "--code DIR --run-code"  # what `Claim.needs`
+READS_CODE, RUNS_CODE = "--code DIR", "--code DIR --run-code"  # values of `Claim.needs`
 
 
 @dataclass(frozen=True)
 class CheckedClaim:
-    """A claim with its finding; `to_do` is what to type first where it could not be checked."""
+    """A claim with its finding; where the check could not run, `to_do` is the command that makes it possible."""
 
     claim: Claim
     finding: Finding
@@ -73,10 +73,12 @@ class CheckedClaim:
 
 
 def check_claims(claims: Iterable[Claim], evidence: Evidence) -> Iterator[CheckedClaim]:
-    """Yield every claim with what is found about it, one at a time."""
+    """Check the claims one after the other and yield each with its finding."""
+    import torch  # takes a second, which the list of claims can do without
+
     for claim in claims:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # whatever a check draws, the page stays the same
+            torch.manual_seed(0)  # so that the page is the same every time
             try:
                 judged = CheckedClaim(claim, claim.check(evidence))
             except MissingEvidence as missing:
@@ -85,5 +87,5 @@ def check_claims(claims: Iterable[Claim], evidence: Evidence) -> Iterator[Checke
 
 
 def verdict(holds: bool) -> str:
-    """Return the word for a check that leaves no doubt."""
+    """Return the verdict of a check that can only hold or fail."""
     return HOLDS if holds else FAILS

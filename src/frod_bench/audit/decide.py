@@ -1,28 +1,26 @@
-"""One rule for every claim that is checked by measured scores: the interval of the difference decides, or nothing does.
+"""The one rule for claims about measured scores: the 95 % interval of the difference decides, or nothing does.
 
-A claim says that a quantity lies in a range. It holds if the 95 % interval of what was measured lies inside, it does
-not hold if the interval lies outside, and otherwise it is not decided. Small backbones on a part of the rows never
-decide what a paper says of large ones: for that the runs have to be on its backbones.
+A claim says that a quantity lies in a range. It holds if the measured interval lies inside that range, it fails if the
+interval lies outside, and otherwise it is undecided. Runs of small backbones on a subset of the rows never decide what
+the paper says about its large ones: that takes runs on the paper's backbones.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, inf, sqrt
-from statistics import fmean, stdev
-
-from scipy.stats import binomtest, norm, t
+from statistics import NormalDist, fmean, stdev
 
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
 
 LEVEL = 0.95
-_POWER = 0.8  # chance with which the number of units that is named would decide
-_TWO_SIDED = norm.ppf((1 + LEVEL) / 2)
+_POWER = 0.8  # chance that the stated number of units would decide
+_TWO_SIDED = NormalDist().inv_cdf((1 + LEVEL) / 2)
 PAPER_BACKBONES = frozenset({"clip_vit_b32", "roberta_large", "llama2_7b"})
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval, over so many independent units, e.g. pairs of runs."""
+    """A value with its 95 % interval over `count` independent units, e.g. pairs of runs."""
 
     value: float
     low: float
@@ -36,22 +34,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, and what would decide where nothing is decided."""
+    """A verdict and, where nothing is decided, what would decide it."""
 
     verdict: str
     would_take: str = ""
 
 
 def mean(values: Sequence[float], unit: str) -> Estimate:
-    """Return the mean of independent values, with Student's interval; one value has no bounded interval."""
+    """Return the mean of independent values with Student's interval, which is unbounded for a single value."""
     if len(values) < 2:
         return Estimate(values[0], -inf, inf, 1, unit)
+    from scipy.stats import t  # takes a second to import
+
     error = stdev(values) / sqrt(len(values))
     return _around(fmean(values), t.ppf((1 + LEVEL) / 2, len(values) - 1) * error, len(values), unit)
 
 
 def with_known_error(value: float, error: float, count: int, unit: str) -> Estimate:
-    """Return a value whose standard error is known, as that of a difference of accuracies over counted rows."""
+    """Return a value with a known standard error, such as a difference of accuracies over so many rows."""
     return _around(value, _TWO_SIDED * error, count, unit)
 
 
@@ -59,6 +59,8 @@ def proportion(successes: int, trials: int, unit: str) -> Estimate:
     """Return a share of trials, with the exact interval of Clopper and Pearson: a sign test where the range is 1/2."""
     if not trials:
         return Estimate(0.5, 0.0, 1.0, 0, unit)
+    from scipy.stats import binomtest
+
     interval = binomtest(successes, trials).proportion_ci(LEVEL)
     return Estimate(successes / trials, interval.low, interval.high, trials, unit)
 
@@ -66,8 +68,8 @@ def proportion(successes: int, trials: int, unit: str) -> Estimate:
 def rows_error(pairs: Iterable[tuple[float, float, int]]) -> float:
     """Return the standard error of the mean difference of two accuracies, over triples (one, other, rows).
 
-    Accuracies are fractions. Whose answers agree on which row is not known, so the two count as independent, which
-    makes the error rather too large than too small.
+    Accuracies are fractions. The two are taken to be independent, because the records do not say on which rows the
+    answers agree; this overstates the error rather than understating it.
     """
     pairs = list(pairs)
     return sqrt(sum((p * (1 - p) + q * (1 - q)) / n for p, q, n in pairs)) / len(pairs)
@@ -78,7 +80,7 @@ def decide(
 ) -> Decision:
     """Return whether a quantity lies in the claimed range from `low` to `high`.
 
-    `backbones` are those of our runs where the claim is one about the paper's experiments, None for every other.
+    `backbones` are those of our runs if the claim is about the paper's experiments, None otherwise.
     """
     needed = _needed(measured, low, high)
     if backbones is not None and not set(backbones) <= PAPER_BACKBONES:
@@ -92,7 +94,7 @@ def decide(
 
 
 def _needed(measured: Estimate, low: float, high: float) -> str:
-    """Return how many units would decide, '' where these do already."""
+    """Return how many units it would take to decide, '' where these already do."""
     distance = min(abs(measured.value - low), abs(measured.value - high))
     reach = (measured.high - measured.low) / 2
     inside = low <= measured.low and measured.high <= high
@@ -100,7 +102,7 @@ def _needed(measured: Estimate, low: float, high: float) -> str:
         return ""
     if not distance or reach == inf or not measured.count:
         return f"many more {measured.unit}"
-    factor = ((_TWO_SIDED + norm.ppf(_POWER)) / _TWO_SIDED * reach / distance) ** 2
+    factor = ((_TWO_SIDED + NormalDist().inv_cdf(_POWER)) / _TWO_SIDED * reach / distance) ** 2
     return f"about {ceil(measured.count * factor):,} {measured.unit}"
 
 

@@ -1,31 +1,49 @@
-"""What the claims are checked against: the paper's tables, weights, runs, benchmarks and the released code."""
+"""The evidence for a claim: the paper's tables, packaged weights, our runs, our benchmarks and the released code."""
 
 import csv
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from torch import Tensor
 
 from frod_bench.audit.release import RELEASES, Release
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun, find_records
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 T = TypeVar("T")
-Weights = dict[str, Tensor]  # name of a target layer: W [m, n], in the model's order
+Weights = dict[str, "Tensor"]  # name of a target layer: W [m, n], in the model's order
 
 
 def settings(run: StoredRun) -> dict[str, Any]:
-    """Return the settings of a run, by dotted key, and which rows it was made on."""
+    """Return the settings of a run by dotted key, together with the revision and fingerprint of its data."""
     rows = {f"data.{key}": run.record.data.get(key) for key in ("revision", "fingerprint")}
     return run.record.settings | rows
 
 
+def best_score(run: StoredRun) -> dict[str, Any]:
+    """Return `{value, epoch, metrics}` of the best epoch of a completed run."""
+    return _score(run, run.record.best)
+
+
+def final_score(run: StoredRun) -> dict[str, Any]:
+    """Return `{value, epoch, metrics}` of the last epoch of a completed run."""
+    return _score(run, run.record.final)
+
+
+def _score(run: StoredRun, score: dict[str, Any] | None) -> dict[str, Any]:
+    if score is None:
+        raise RequestError(f"{run.path} has not been evaluated.")
+    return score
+
+
 class MissingEvidence(Exception):
-    """A check needs what is not on this machine; `command` is what would bring it."""
+    """A check needs something that is not on this machine; `command` would fetch or produce it."""
 
     def __init__(self, what: str, command: str):
         super().__init__(what)
@@ -34,9 +52,9 @@ class MissingEvidence(Exception):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Where everything lies. `weights` returns the target layers of a packaged backbone by the backbone's name.
+    """Where to find everything. `weights` takes the name of a packaged backbone and returns its target layers.
 
-    `run_code` says that the user agrees to running files of the released code.
+    `run_code` means that the user allows files of the released code to be run.
     """
 
     paper: Path
@@ -46,7 +64,7 @@ class Evidence:
     weights: Callable[[str], Weights]
     code: Path | None = None
     run_code: bool = False
-    _known: dict = field(default_factory=dict, repr=False)
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def table(self, name: str) -> list[dict[str, str]]:
         """Return the rows of `NAME.csv` of the paper's numbers."""
@@ -65,18 +83,25 @@ class Evidence:
         return self._rows(task)[0]
 
     def _rows(self, task: str) -> list[int]:
-        return list(
-            yaml.safe_load((self.configs / "task" / f"{task}.yaml").read_text(encoding="utf-8"))["rows"].values()
-        )
+        return list(self._registered(task)["rows"].values())
+
+    def num_classes(self, run: StoredRun) -> int | None:
+        """Return how many classes the task of a run has, None where its answers are texts."""
+        names = run.record.settings.get("task.label_names") or self._registered(run.record.task).get("label_names")
+        return len(names) if isinstance(names, list) else None
+
+    def _registered(self, task: str) -> dict[str, Any]:
+        file = self.configs / "task" / f"{task}.yaml"
+        return yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
     def cached(self, key: str, compute: Callable[[], T]) -> T:
-        """Return what `compute` returned the first time, for claims that share work."""
-        if key not in self._known:
-            self._known[key] = compute()
-        return self._known[key]
+        """Return `compute()`, computed once per key, for claims that share work."""
+        if key not in self._cache:
+            self._cache[key] = compute()
+        return self._cache[key]
 
     def completed_runs(self) -> list[StoredRun]:
-        """Return the completed runs below the folder of runs, each configuration once."""
+        """Return the completed runs below the folder of runs, one for each identity."""
         return self.cached("runs", self._read_runs)
 
     def _read_runs(self) -> list[StoredRun]:
@@ -95,8 +120,8 @@ class Evidence:
         except RequestError as error:
             raise MissingEvidence(str(error), "make setup") from error
 
-    def benchmarks(self, what: str) -> list[dict]:
-        """Return the stored results of `frod-bench bench WHAT`, those of most rows last."""
+    def benchmarks(self, what: str) -> list[dict[str, Any]]:
+        """Return the stored results of `frod-bench bench WHAT`, the one with the most rows last."""
         files = sorted(self.bench.glob(f"{what}_*.json"))
         return sorted((json.loads(file.read_text(encoding="utf-8")) for file in files), key=lambda r: len(r["rows"]))
 
@@ -106,5 +131,5 @@ class Evidence:
         path = (self.code or Path("DIR")) / name
         clone = f"git clone {wanted.url} {path}"
         if self.code is None or not path.is_dir():
-            raise MissingEvidence(f"It is a matter of the released code ({wanted.url}), which is not here.", clone)
+            raise MissingEvidence(f"This needs the released code ({wanted.url}), which is not here.", clone)
         return Release(path, wanted.commits, wanted.url)

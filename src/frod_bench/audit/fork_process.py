@@ -1,6 +1,6 @@
-"""What runs the layers of the released fork: a program of its own, without anything of this package.
+"""The program that runs the released fork's layers; it imports nothing of this package.
 
-It reads a request from its standard input and writes numbers to its standard output; `fork` starts it.
+It reads a request from standard input and writes numbers to standard output; `fork` starts it.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -21,7 +22,7 @@ _WIDTH, _LAYERS, _ROWS = 48, 3, 16
 
 
 def start(layer: str, model: str) -> dict[str, Any]:
-    """Return how far a freshly adapted layer is from W x, and from 2 W x, relative."""
+    """Return the relative distance of a freshly adapted layer's output from W x, and from 2 W x."""
     weight, adapted = _adapted(layer, model)
     x = _inputs()
     with torch.no_grad():
@@ -30,7 +31,7 @@ def start(layer: str, model: str) -> dict[str, Any]:
 
 
 def product(layer: str, model: str) -> dict[str, Any]:
-    """Return how far what S adds in the forward pass is from what it adds in merging, relative."""
+    """Return the relative difference between what S adds in the forward pass and what it adds in merging."""
     _, adapted = _adapted(layer, model)
     x = _inputs()
     with torch.no_grad():
@@ -45,7 +46,7 @@ def product(layer: str, model: str) -> dict[str, Any]:
 
 
 def densities(layer: str, model: str, densities: list[float]) -> dict[str, Any]:
-    """Return how many values of S train at each density: in one working directory, and each in its own."""
+    """Return how many values of S train at each density, in one working directory and in one each."""
     together = _bases(layer, model, densities)
     alone = [_bases(layer, model, [density])[0] for density in densities]
     counts = [[int(_places(shared).sum()) for shared in made] for made in (together, alone)]
@@ -53,7 +54,7 @@ def densities(layer: str, model: str, densities: list[float]) -> dict[str, Any]:
 
 
 def keys(layer: str, model: str, density: float, key: int) -> dict[str, Any]:
-    """Return how many places of S two draws with the same `projection_prng_key` share, and how many there are."""
+    """Return how many places of S two draws with one `projection_prng_key` share, and how many each has."""
     first, second = (_places(_bases(layer, model, [density], key)[0]) for _ in range(2))
     return {"both": int((first & second).sum()), "places": int(first.sum())}
 
@@ -67,9 +68,9 @@ def _adapted(layer: str, model: str) -> tuple[Tensor, Any]:
 
 
 def _bases(layer: str, model: str, densities: list[float], key: int = 3) -> list[dict[str, Any]]:
-    """Return what the release makes for runs with these densities, one after the other in one directory.
+    """Return the bases that the release makes for runs with these densities, in turn in one directory.
 
-    Each is V and then the places of S, in the release's own containers, by the release's name.
+    Each holds V, then the places of S, in the release's own containers under the release's names.
     """
     layers = _load(layer, {})
     names = {"FRODConfig": object, "FRODLayer": layers.FRODLayer, "Linear": layers.Linear}
@@ -136,17 +137,22 @@ def _relative(found: Tensor, wanted: Tensor) -> float:
     return ((found - wanted).norm() / wanted.norm()).item()
 
 
-_QUESTIONS = {"start": start, "product": product, "densities": densities, "keys": keys}
+_CHECKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "start": start,
+    "product": product,
+    "densities": densities,
+    "keys": keys,
+}
 
 
 def main() -> None:
-    """Answer one request; what the release prints goes to the standard error."""
+    """Answer one request; whatever the release prints goes to standard error."""
     request = json.load(sys.stdin)
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     torch.manual_seed(0)
     with contextlib.redirect_stdout(sys.stderr):
-        found = _QUESTIONS[request["question"]](request["layer"], request["model"], **request["settings"])
+        found = _CHECKS[request["check"]](request["layer"], request["model"], **request["settings"])
     json.dump(found, answer)
     answer.close()
 

@@ -1,4 +1,4 @@
-"""Trainable parameters of every row of the paper's tables, under every way of counting them."""
+"""The trainable parameters of every row of the paper's tables, counted in every way that could be meant."""
 
 import csv
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ from pathlib import Path
 import yaml
 
 from frod_bench.audit.architectures import PAPER_BACKBONES
-from frod_bench.methods import make_method
+from frod_bench.errors import RequestError
 
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """One row: counts, and the shares in per cent that follow from them.
+    """One row: its counts and the percentages that follow from them.
 
-    `pct_*` are the adapter over the backbone, over the backbone and the adapter, with the head on both sides of
-    each, and over what GOAT's formula gives for full fine-tuning.
+    `pct_backbone` divides the adapter by the backbone, `pct_with_adapter` by backbone and adapter; the `pct_head*`
+    pair counts the head in numerator and denominator; `pct_goat` divides by GOAT's total for full fine-tuning.
     """
 
     table: str
@@ -34,9 +34,21 @@ class ParameterCount:
     pct_goat: float
     note: str
 
+    @property
+    def printed_pct(self) -> float:
+        """The printed percentage of a row that has one."""
+        if self.paper_pct is None:
+            raise RequestError(f"The paper prints no percentage for {self.row} of {self.table}.")
+        return self.paper_pct
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The percentage under each of the five ways of counting."""
+        return self.pct_backbone, self.pct_with_adapter, self.pct_head, self.pct_head_with_adapter, self.pct_goat
+
 
 def count_parameters(file: Path) -> list[ParameterCount]:
-    """Return the accounting of every row of the paper's percentages, `results/paper/params.csv`."""
+    """Return the counts of every row of `file`, the paper's percentages (`results/paper/params.csv`)."""
     with file.open(newline="", encoding="utf-8") as text:
         return [_count_row(row) for row in csv.DictReader(text)]
 
@@ -66,7 +78,9 @@ def _count_row(row: dict[str, str]) -> ParameterCount:
 
 
 def _adapter(backbone: str, method: str, options: str, targets: str) -> int:
-    """Return what the method's closed form gives; a layer without a bias has none to train."""
+    """Return the method's closed form; a layer without a bias has none to train."""
+    from frod_bench.methods import make_method  # imports torch
+
     values = {k: yaml.safe_load(v) for k, _, v in (part.partition("=") for part in options.split())}
     layers = _layers(backbone, targets)
     if not any(bias for _, _, bias in layers) and "bias" in make_method(method).__dataclass_fields__:
@@ -85,15 +99,14 @@ def _layers(backbone: str, targets: str) -> list[tuple[int, int, bool]]:
 
 
 def unexplained(rows: Iterable[ParameterCount]) -> list[ParameterCount]:
-    """Return the rows whose printed percentage no accounting gives to its two decimals, rounded or cut off."""
+    """Return the rows whose printed percentage no way of counting reproduces to two decimals, rounded or truncated."""
     return [row for row in rows if row.paper_pct is not None and not _agrees(row)]
 
 
 def _agrees(row: ParameterCount) -> bool:
-    shares = (row.pct_backbone, row.pct_with_adapter, row.pct_head, row.pct_head_with_adapter, row.pct_goat)
-    return any(matches_printed(row.paper_pct, share) for share in shares)
+    return any(matches_printed(row.paper_pct, share) for share in row.shares)
 
 
-def matches_printed(printed: float, share: float) -> bool:
-    """Return whether a share in per cent prints like this with two decimals, rounded or cut off."""
+def matches_printed(printed: float | None, share: float) -> bool:
+    """Return whether a percentage prints like this to two decimals, rounded or truncated."""
     return printed in (round(share, 2), int(share * 100) / 100)

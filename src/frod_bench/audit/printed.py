@@ -1,9 +1,10 @@
-"""The paper's Tables 2 to 5 as printed (`results/paper/table*.csv`), and GOAT's where rows are cited from it."""
+"""The paper's Tables 2 to 5 as printed (`results/paper/table*.csv`), and GOAT's tables, from which rows are cited."""
 
 import re
 from dataclasses import dataclass
 
 from frod_bench.audit.evidence import Evidence
+from frod_bench.errors import RequestError
 
 ACCURACY_TABLES = ("table2", "table3", "table4")
 _SUITES = {"table2": "vision", "table3": "commonsense", "table4": "glue"}
@@ -14,7 +15,7 @@ _SETTING = re.compile(r"s=(?P<s>\S+) lr\(S\)=(?P<lr_s>\S+) lr\(Σ\)=(?P<lr_sigma
 
 @dataclass(frozen=True)
 class Row:
-    """One row of Tables 2 to 4: accuracies in per cent by column, and whether it is cited (the dagger)."""
+    """One row of Tables 2 to 4: accuracies in per cent by column, and whether a dagger marks it as cited."""
 
     table: str
     method: str
@@ -29,7 +30,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Ablation:
-    """One row of Table 5: density, the rates of S and Sigma, and the mean accuracy in per cent by epoch."""
+    """One row of Table 5: density, learning rates of S and Sigma, and mean accuracy in per cent by epoch."""
 
     sparsity: float
     lr_s: float
@@ -38,7 +39,7 @@ class Ablation:
 
     @property
     def ratio(self) -> float | None:
-        """The rate of S over that of Sigma; None where one part is switched off."""
+        """lr(S) / lr(Sigma); None where one of them is off."""
         return round(self.lr_s / self.lr_sigma, 6) if self.lr_s and self.lr_sigma else None
 
 
@@ -55,9 +56,11 @@ def ablation(evidence: Evidence) -> list[Ablation]:
     lines = evidence.table("table5")
     found = []
     for name in dict.fromkeys(line["row"] for line in lines):
-        setting = map(float, _SETTING.fullmatch(name).groups())
+        if (setting := _SETTING.fullmatch(name)) is None:
+            raise RequestError(f"table5.csv has a row {name!r}, which is not of the form s=... lr(S)=... lr(Σ)=...")
+        sparsity, lr_s, lr_sigma = map(float, setting.groups())
         accuracy = {int(column.removeprefix("epoch ")): value for column, value in _cells(lines, name).items()}
-        found.append(Ablation(*setting, accuracy))
+        found.append(Ablation(sparsity, lr_s, lr_sigma, accuracy))
     return found
 
 
@@ -66,21 +69,21 @@ def _cells(lines: list[dict[str, str]], row: str) -> dict[str, float]:
 
 
 def row(evidence: Evidence, table: str, method: str) -> Row:
-    """Return one row by the name of its method."""
+    """Return the row of a method."""
     return next(r for r in rows(evidence, table) if r.method == method)
 
 
 def frod(evidence: Evidence, table: str) -> Row:
-    """Return the row of FRoD at s = 0.02, which all three tables have."""
+    """Return FRoD's row at s = 0.02, which all three tables have."""
     return row(evidence, table, "FRoD(s=0.02)")
 
 
 def task(table: str, column: str) -> str:
-    """Return the name of a column's task here, e.g. glue/sst2."""
+    """Return our name for a column's task, e.g. glue/sst2."""
     name = {"obqa": "openbookqa"}.get(column.lower(), column.lower().replace("-", ""))
     return f"{_SUITES[table]}/{name}"
 
 
 def goat_cells(evidence: Evidence, table: str, method: str) -> dict[str, float]:
-    """Return what GOAT's own paper prints for a method, by column; empty when it has no such row."""
+    """Return what GOAT's paper prints for a method, by column; empty where it has no such row."""
     return _cells([line for line in evidence.table("goat") if line["table"] == _GOAT_TABLES[table]], method)

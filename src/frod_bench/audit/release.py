@@ -1,8 +1,8 @@
-"""Files of released code at fixed commits, read from a clone without believing anything that the clone says.
+"""Files of released code at fixed commits, read from a clone that is not trusted.
 
-A commit is named by its full hash, and every object on the way from it to a file is hashed again: a branch of that
-name, a replaced object or an altered file is no way in. Git itself runs with a repository of ours that is empty but
-for the clone's objects, so no configuration, hook, remote or filter of the clone is ever read.
+A commit is named by its full hash, and every object on the way from it to a file is hashed again, so a branch of that
+name, a replaced object or an altered file cannot get in. Git runs in an empty repository of ours that borrows the
+clone's objects, so no configuration, hook, remote or filter of the clone is ever read.
 """
 
 import ast
@@ -19,9 +19,9 @@ from types import MappingProxyType
 from frod_bench.errors import RequestError
 
 _FILE_MODES = ("100644", "100755")
-_PATIENCE = 60  # seconds for one object
-_SHORT = 7  # digits of a commit where a reader sees it
-_GIT = {  # nothing of the user, of the machine or of a network
+_TIMEOUT_S = 60  # for one object
+_SHORT = 7  # digits of a commit in messages
+_GIT = {  # no configuration of the user or the machine, no network
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -47,13 +47,13 @@ class Source:
     def tree(self) -> ast.Module:
         return ast.parse(self.text)
 
-    def at(self, *lines: ast.AST | int) -> str:
+    def at(self, *lines: ast.stmt | ast.expr | int) -> str:
         """Return file, commit and lines, e.g. `train.py:65 (cab87b0)`."""
         numbers = sorted({line if isinstance(line, int) else line.lineno for line in lines})
         return f"{self.path}:{','.join(map(str, numbers))} ({self.commit[:_SHORT]})"
 
     def line_of(self, words: str) -> int:
-        """Return the number of the first line that holds `words`, 0 without one."""
+        """Return the number of the first line that contains `words`, 0 if none does."""
         return next((number for number, line in enumerate(self.text.splitlines(), 1) if words in line), 0)
 
     def function(self, name: str) -> ast.FunctionDef:
@@ -66,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Release:
-    """A clone. `commits` are those that the claims speak of, full hashes by a name of ours."""
+    """A clone. `commits` maps our names of the commits that the claims are about to their full hashes."""
 
     path: Path
     commits: MappingProxyType[str, str]
@@ -90,7 +90,7 @@ class Release:
         return self._object(self._entry(entry, name, path, _FILE_MODES), "blob")
 
     def files(self, folder: str = "", commit: str = "head") -> list[str]:
-        """Return the paths of all files of a commit below a folder, [] where there is no such folder."""
+        """Return the paths of all files below a folder of a commit, [] if there is no such folder."""
         entries = self._tree(commit)
         for name in filter(None, folder.split("/")):
             mode, key = entries.get(name, ("", ""))
@@ -118,7 +118,7 @@ class Release:
         return key
 
     def _entries(self, key: str) -> dict[str, tuple[str, str]]:
-        """Return mode and hash of what a tree holds, by name."""
+        """Return mode and hash of every entry of a tree, by name."""
         content, found = self._object(key, "tree"), {}
         while content:
             head, _, content = content.partition(b"\0")
@@ -127,7 +127,7 @@ class Release:
         return found
 
     def _object(self, key: str, kind: str) -> bytes:
-        """Return an object, hashed again."""
+        """Return an object, verified against its hash."""
         if key not in self._read:
             self._read[key] = self._fetch(key, kind)
         return self._read[key]
@@ -143,7 +143,7 @@ class Release:
             words = ["git", "cat-file", kind, key]
             try:
                 done = subprocess.run(
-                    words, capture_output=True, check=False, cwd=folder, env=environment, timeout=_PATIENCE
+                    words, capture_output=True, check=False, cwd=folder, env=environment, timeout=_TIMEOUT_S
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise RequestError(f"git could not read {self.path}: {error}.") from error
@@ -156,7 +156,7 @@ class Release:
 
     @property
     def _objects(self) -> Path:
-        """The folder of objects of a clone with or without a work tree."""
+        """The object folder of a clone with or without a work tree."""
         for folder in (self.path / ".git" / "objects", self.path / "objects"):
             if folder.is_dir():
                 return folder.resolve()
@@ -165,13 +165,13 @@ class Release:
 
 @dataclass(frozen=True)
 class PinnedRelease:
-    """Where a release is, and the commits of it that were read."""
+    """Where a release is published, and the commits of it that we read."""
 
     url: str
     commits: MappingProxyType[str, str]
 
 
-# `first` is the release at publication, `head` the newest one that was read.
+# `first` is the release at publication, `head` the newest commit that we read.
 RELEASES = {
     "AAAI2026-FRoD": PinnedRelease(
         "https://github.com/Bane-Elvin/AAAI2026-FRoD",

@@ -1,4 +1,4 @@
-"""Reading training scripts of the released code as syntax trees: what a line says, and where it stands."""
+"""Read the released training scripts as syntax trees: what a line says, and where."""
 
 import ast
 from collections.abc import Iterator
@@ -12,8 +12,11 @@ ABLATION = "ablation_study/clip_vit_peft.py"
 
 
 def epochs(source: Source) -> tuple[int, int]:
-    """Return the number of epochs of the loop `for epoch in range(...)`, and its line."""
-    names = {
+    """Return the number of epochs and the line of the loop `for epoch in range(...)`.
+
+    Raises ValueError when there is no such loop over a number that the script states.
+    """
+    constants = {
         target.id: node.value.value
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
@@ -21,9 +24,12 @@ def epochs(source: Source) -> tuple[int, int]:
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.For) and isinstance(node.target, ast.Name) and node.target.id == "epoch":
-            stop = node.iter.args[0]
-            return (stop.value if isinstance(stop, ast.Constant) else names[stop.id]), node.lineno
+        if not (isinstance(node, ast.For) and isinstance(node.target, ast.Name) and node.target.id == "epoch"):
+            continue
+        stop = node.iter.args[0] if isinstance(node.iter, ast.Call) else node.iter
+        count = constants.get(stop.id) if isinstance(stop, ast.Name) else getattr(stop, "value", None)
+        if isinstance(count, int):
+            return count, node.lineno
     raise ValueError(f"{source.path} has no loop over epochs")
 
 
@@ -32,17 +38,21 @@ def branches(node: ast.AST) -> Iterator[tuple[str, ast.If]]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.If) and isinstance(inner.test, ast.Compare):
             right = inner.test.comparators[0]
-            if isinstance(inner.test.ops[0], ast.Eq) and isinstance(right, ast.Constant):
+            if (
+                isinstance(inner.test.ops[0], ast.Eq)
+                and isinstance(right, ast.Constant)
+                and isinstance(right.value, str)
+            ):
                 yield right.value, inner
 
 
 def optimizer_branches(source: Source) -> dict[str, ast.If]:
-    """Return the branches on the method in `main` that make an optimizer, by the method's word."""
+    """Return the branches of `main` that create an optimizer, by the method's word."""
     return {word: branch for word, branch in branches(source.function("main")) if _assigns(branch, "optimizer")}
 
 
 def method_words(source: Source, function: str) -> dict[str, ast.If]:
-    """Return the branches on the method that a function distinguishes; the first of a word is the one taken."""
+    """Return the branches of a function by the method's word; for a repeated word the first, which is the one taken."""
     found: dict[str, ast.If] = {}
     for word, branch in branches(source.function(function)):
         found.setdefault(word, branch)
@@ -50,12 +60,13 @@ def method_words(source: Source, function: str) -> dict[str, ast.If]:
 
 
 def filters(branch: ast.If) -> list[tuple[str, int]]:
-    """Return the words by which a branch selects parameters (`"word" in n`), each with its line."""
+    """Return the words by which a branch selects parameters (`"word" in n`), with their lines."""
     return [
         (node.left.value, node.lineno)
         for statement in branch.body
         for node in ast.walk(statement)
-        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In) and isinstance(node.left, ast.Constant)
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In)
+        if isinstance(node.left, ast.Constant) and isinstance(node.left.value, str)
     ]
 
 
@@ -65,7 +76,7 @@ def calls(source: Source, name: str) -> list[ast.Call]:
 
 
 def saves_best_epoch(source: Source) -> ast.If | None:
-    """Return the `if METRIC > best...` under which the model is saved, or None."""
+    """Return the `if METRIC > best...` that guards saving the model, or None."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and isinstance(node.test.ops[0], ast.Gt):
             right = node.test.comparators[0]

@@ -1,45 +1,42 @@
-"""`frod-bench audit`: what the paper and its released code say, held against what can be measured here."""
+"""`frod-bench audit`: check what the paper and its released code say against what can be measured here."""
 
 import argparse
 import sys
 import warnings
 from pathlib import Path
 
-from omegaconf import OmegaConf
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from frod_bench.audit import page
 from frod_bench.audit.claim import CheckedClaim, check_claims
 from frod_bench.audit.claims import CLAIMS, SECTIONS
 from frod_bench.audit.evidence import Evidence, Weights
-from frod_bench.cli import audit_params
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
-from frod_bench.config.instantiate import build
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
-from frod_bench.methods.support.injection import find_targets
 from frod_bench.record import environment
-from frod_bench.runs.quiet import quiet_in_logs
 
 _EXAMPLES = """\
 examples:
-  frod-bench audit                           every claim; minutes, no training
-  frod-bench audit --list                    their names and what they state
-  frod-bench audit --only eq15               one claim, with the rows behind its verdict
-  frod-bench audit --code DIR --to results/audit    also read the released code, and write audit.md and audit.json
-  frod-bench audit --code DIR --run-code     also run two of its files, in a process of their own
-  frod-bench audit params --to DIR           trainable parameters of every row of Tables 2-4, counted five ways
+  frod-bench audit                           check every claim: minutes, no training
+  frod-bench audit --list                    list the claims
+  frod-bench audit --only eq15               check one claim and print the rows behind its verdict
+  frod-bench audit --code DIR --to results/audit    also read the released code; write audit.md and audit.json
+  frod-bench audit --code DIR --run-code     also run two files of the released code, in a separate process
+  frod-bench audit params --to DIR           count the trainable parameters of every row of Tables 2-4 in five ways
 """
 
 
 def main(argv: list[str]) -> int:
-    """Check the claims and print them; with `--to`, write the page as well. `params` is a table of its own.
+    """Check the claims and print their findings; with `--to`, also write the page. `params` prints another table.
 
     Raises RequestError for an unknown claim and for a folder that does not exist or cannot be written.
     """
     if argv[:1] == ["params"]:
+        from frod_bench.cli import audit_params
+
         return audit_params.main(argv[1:])
     arguments = _parser().parse_args(argv)
     if arguments.list:
@@ -73,7 +70,8 @@ def _names(only: list[str] | None) -> list[str]:
     names = [claim.name for claim in CLAIMS]
     for name in only or []:
         if name not in names:
-            raise RequestError(f"--only {name} is no claim. {nearest(name, names)} `frod-bench audit --list` has all.")
+            hint = f"{nearest(name, names)} `frod-bench audit --list` prints all names."
+            raise RequestError(f"--only {name}: there is no such claim. {hint}")
     return only or names
 
 
@@ -97,6 +95,12 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
 
 def _weights(backbone: str) -> Weights:
     """Return the target layers of a packaged backbone."""
+    from omegaconf import OmegaConf
+
+    from frod_bench.config.instantiate import build
+    from frod_bench.methods.support.injection import find_targets
+    from frod_bench.runs.quiet import quiet_in_logs
+
     quiet_in_logs()
     config = OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml")
     made = build(OmegaConf.to_container(config, resolve=True), "backbones")
@@ -107,15 +111,15 @@ def _weights(backbone: str) -> Weights:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench audit",
-        "Check every claim of the paper and of its released code that can be checked without training:"
-        " what is stated, what is measured, and whether it holds.",
+        "Check every claim of the paper and of its released code that can be checked without training. Prints what is"
+        " stated, what is measured, and whether the claim holds.",
         _EXAMPLES,
     )
-    parser.add_argument("--list", action="store_true", help="list the claims and check nothing")
-    parser.add_argument("--only", action="append", metavar="NAME", help="check this claim; can be given several times")
-    code = "folder with the clones AAAI2026-FRoD and GOAT-PEFT, which are read at fixed commits"
+    parser.add_argument("--list", action="store_true", help="list the claims without checking them")
+    parser.add_argument("--only", action="append", metavar="NAME", help="check only this claim; may be repeated")
+    code = "folder with clones of AAAI2026-FRoD and GOAT-PEFT; they are read at fixed commits"
     parser.add_argument("--code", type=Path, metavar="DIR", help=code)
-    run = "also run two files of AAAI2026-FRoD's PEFT, without your environment but as you: no sandbox"
+    run = "also run two files of AAAI2026-FRoD's PEFT, without your environment but as your user: this is no sandbox"
     parser.add_argument("--run-code", action="store_true", help=run)
     parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")

@@ -1,47 +1,52 @@
-"""`frod-bench decompose`: FRoD's bases of a model into the cache, one group of layers at a time."""
+"""`frod-bench decompose`: compute FRoD's bases of a model directory and cache them, one group of layers at a time."""
 
 import argparse
 import os
 import time
 from pathlib import Path
+from typing import Any
 
-import torch
-from torch import nn
-from transformers.pytorch_utils import Conv1D
-
-from frod_bench.adapters.frod import base_weight
-from frod_bench.backbones.directory import DTYPES
-from frod_bench.backbones.shards import LayerWeights, ModelShards
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.console import show
 from frod_bench.errors import RequestError, nearest
-from frod_bench.linalg.cache import cache_directory
-from frod_bench.linalg.joint_stored import stored_joint_factors
-from frod_bench.methods import make_method
-from frod_bench.methods.support.injection import find_targets
-from frod_bench.train.memory import peak_memory, reset_peak
 
+_DTYPES = ("float32", "bfloat16", "float16")  # those of `backbones.directory.DTYPES`, which imports torch
 _EXAMPLES = """\
 examples:
   frod-bench decompose ~/models/llama2-7b --backbone llama2_7b --device cuda
   frod-bench decompose ~/models/roberta-large --backbone roberta_large --basis global
   frod-bench decompose DIR --targets c_attn,c_proj --head score --dtype bfloat16
 
-Afterwards a run with backbone.path=DIR (of roberta_large or llama2_7b: the packaged backbones read no directory) or
-attach() in your own script finds the bases. The same command goes on where it was interrupted.
+A later run with backbone.path=DIR (roberta_large and llama2_7b; the packaged backbones read no directory), or attach()
+in your own script, finds the bases in the cache. After an interruption, repeat the command: it continues where it was.
 """
 
 
 def main(argv: list[str]) -> int:
-    """Decompose and print a line a group. Raises RequestError for what is not there or cannot be decomposed,
-    and RunFailure for what cannot be kept.
+    """Decompose every group of layers and print a line for each.
+
+    Raises RequestError for a model that is missing or cannot be decomposed, RunFailure when a basis cannot be stored.
     """
     arguments = _parser().parse_args(argv)
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("--device cuda is not to be had: torch sees no CUDA device. Use --device cpu.")
     targets, head, dtype = _choices(arguments)
-    method = make_method("frod", basis=arguments.basis, pi=arguments.pi)
+    import torch  # with the libraries below it takes seconds; --help and most refusals need none of them
+    from torch import nn
+    from transformers.pytorch_utils import Conv1D
+
+    from frod_bench.adapters.frod import base_weight
+    from frod_bench.backbones.directory import DTYPES
+    from frod_bench.backbones.shards import LayerWeights, ModelShards
+    from frod_bench.linalg.cache import cache_directory
+    from frod_bench.linalg.joint_stored import stored_joint_factors
+    from frod_bench.methods import make_method
+    from frod_bench.methods.support.injection import find_targets
+    from frod_bench.train.memory import peak_memory, reset_peak
+
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("--device cuda is not available: torch sees no CUDA device. Use --device cpu.")
+    options = {} if arguments.pi is None else {"pi": arguments.pi}
+    method = make_method("frod", basis=arguments.basis, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
     layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
     groups = method.groups({name: base_weight(layer).shape[1] for name, layer in layers.items()})
@@ -54,18 +59,17 @@ def main(argv: list[str]) -> int:
         factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False, must_keep=True)
         show(
             f"{number}/{len(groups)} {group}: {len(names)} layers, largest relative error"
-            f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s",
-            flush=True,
+            f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s"
         )
         del factors
     peak, kind = peak_memory(device)
-    show(f"kept in {cache_directory()}; peak memory of the {kind} {peak / 2**20:,.0f} MiB")
+    show(f"stored in {cache_directory()}; peak memory of the {kind} {peak / 2**20:,.0f} MiB")
     return 0
 
 
 def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:
     """Return targets, head and dtype: the backbone's, or those that were typed."""
-    values = {"targets": [], "head": [], "dtype": "float32"}
+    values: dict[str, Any] = {"targets": [], "head": [], "dtype": "float32"}
     if arguments.backbone is not None:
         known = read_group(config_dir() / "backbone")
         if arguments.backbone not in known:
@@ -76,8 +80,8 @@ def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:
     typed = {key: getattr(arguments, key) for key in ("targets", "head")}
     values |= {key: text.split(",") for key, text in typed.items() if text is not None}
     dtype = arguments.dtype or values["dtype"]
-    if dtype not in DTYPES:
-        raise RequestError(f"--dtype {dtype} is not known. {nearest(dtype, DTYPES)}")
+    if dtype not in _DTYPES:
+        raise RequestError(f"--dtype {dtype} is not known. {nearest(dtype, _DTYPES)}")
     return values["targets"], values["head"], dtype
 
 
@@ -95,17 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench decompose",
         description="Compute FRoD's shared bases of a model directory and keep them in the cache. The weights are read"
-        " from their safetensors files one layer at a time; the model is never loaded.",
+        " from their safetensors files one layer at a time; the whole model is never loaded.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("directory", type=Path, metavar="DIR", help="a model as save_pretrained writes it, in one file or in shards")
-    add("--backbone", help="take targets, head and dtype of this backbone, as for backbone=")
-    add("--targets", help="names of the layers, separated by commas")
-    add("--head", help="names of the modules that are the head, in which no layer is a target")
+    add("--backbone", help="take targets, head and dtype from this backbone, as for backbone=")
+    add("--targets", help="comma-separated names of the layers")
+    add("--head", help="comma-separated names of the modules that form the head; no layer in them is a target")
     add("--basis", default="category", choices=["category", "global"], help="as for method.basis=")
-    add("--pi", type=float, default=make_method("frod").pi, help="as for method.pi= (default: %(default)s)")
-    add("--dtype", help=f"of the weights in the run: {', '.join(DTYPES)}; as for backbone.dtype=")
+    add("--pi", type=float, help="as for method.pi= (default: the method's)")
+    add("--dtype", help=f"of the weights in the run: {', '.join(_DTYPES)}; as for backbone.dtype=")
     add("--device", default="cpu", choices=["cpu", "cuda"], help="where to compute (default: cpu)")
     return parser

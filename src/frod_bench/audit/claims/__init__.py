@@ -1,4 +1,7 @@
-"""Every claim, in the order of the page; a new one is a `Claim` in a file here and its module in this list."""
+"""Every claim, in the order of the page. To add one, define a `Claim` in a file here and add its module to this list.
+
+No file here imports torch at its top: listing the claims and refusing an unknown name take no second.
+"""
 
 from frod_bench.audit.claim import Claim
 from frod_bench.audit.claims import (
@@ -30,7 +33,7 @@ _BY_SUBJECT: dict[str, tuple[Claim, ...]] = {
 }
 _ALL = tuple(claim for section in _BY_SUBJECT.values() for claim in section)
 
-# what is printed, by subject, and apart from it what nobody prints
+# the printed claims by subject, then those that are only implied
 SECTIONS: dict[str, tuple[Claim, ...]] = {
     title: tuple(claim for claim in section if not claim.implied) for title, section in _BY_SUBJECT.items()
 } | {"What the tables and the code imply": tuple(claim for claim in _ALL if claim.implied)}

@@ -3,25 +3,26 @@
 from collections.abc import Callable
 from operator import itemgetter
 from statistics import fmean
-
-import torch
+from typing import TYPE_CHECKING
 
 from frod_bench.audit import printed, scripts
 from frod_bench.audit.bases import Group, groups
 from frod_bench.audit.claim import HOLDS, READS_CODE, UNDECIDED, Claim, Finding, verdict
 from frod_bench.audit.decide import decide, rows_error, with_known_error
-from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
-from frod_bench.ops.diag_sparse import random_pattern
+from frod_bench.audit.evidence import Evidence, MissingEvidence, final_score, settings
 from frod_bench.record import StoredRun
+
+if TYPE_CHECKING:
+    import torch
 
 _EPOCHS = (1, 4, 10)
 _ENOUGH_RATIOS = 5
 _BAND = (0.05, 0.2)
 _DENSITY = 0.02
 _NEAR = 1.5  # a factor within which one number approximates another
-# the learning rates that the caption of Table 5 names, written as the released scripts' names write them
+# the learning rates in the caption of Table 5, spelled as in the file names of the released scripts
 _NAMES_S, _NAMES_SIGMA = ("1e-5", "5e-5", "1e-4", "5e-4"), ("1e-4", "5e-4", "1e-3", "5e-3")
-_PLACE = ("task.", "data.revision", "data.fingerprint", "method.sparsity", "seed")  # what a ratio is averaged over
+_PLACE = ("task.", "data.revision", "data.fingerprint", "method.sparsity", "seed")  # a ratio is averaged over these
 _SWEEP = "frod-bench -m sweep=figure6 profile=offline"
 
 
@@ -31,8 +32,8 @@ def _joint_is_best(evidence: Evidence) -> Finding:
     detail = []
     for epoch in _EPOCHS:
         best = max(r.accuracy[epoch] for r in joint)
-        above = [r.accuracy[epoch] for r in ablated if r.accuracy[epoch] > best]
-        detail.append((epoch, best, max(r.accuracy[epoch] for r in ablated), len(above)))
+        count_above = sum(r.accuracy[epoch] > best for r in ablated)
+        detail.append((epoch, best, max(r.accuracy[epoch] for r in ablated), count_above))
     (_, first, first_ablated, above), *_, (_, last, last_ablated, _) = detail
     return Finding(
         verdict(last > last_ablated),
@@ -57,30 +58,30 @@ def _band(evidence: Evidence) -> Finding:
         f" {' and '.join(f'{a:.2f}' for _, a in known)}, where all {len(rows)} rows lie between {min(final):.2f} and"
         f" {max(final):.2f}."
     )
-    grid = _grid_of_runs(evidence)
-    if len(grid) < _ENOUGH_RATIOS:
+    measured_grid = _grid_of_runs(evidence)
+    if len(measured_grid) < _ENOUGH_RATIOS:
         raise MissingEvidence(f"{stated} Whether other ratios are worse needs the whole grid, at our scale.", _SWEEP)
     measured = [
         (ratio, _mean_over(places, _final), _mean_over(places, _tangent), sum(map(len, places)))
-        for ratio, places in grid
+        for ratio, places in measured_grid
     ]
     within = [row for row in measured if _BAND[0] <= row[0] <= _BAND[1]]
     beyond = [row for row in measured if row not in within]
     if not within or not beyond:
         raise MissingEvidence(f"{stated} The ratios of our runs are all on one side of the band's ends.", _SWEEP)
     (ratio, best, angle, _), (_, best_beyond, *_) = (max(rows, key=itemgetter(1)) for rows in (within, beyond))
-    runs = [run for _, places in grid for same in places for run in same]
+    runs = [run for _, places in measured_grid for same in places for run in same]
     rows_of = {run.record.task: run.record.samples["eval"] for run in runs}
-    rows = sum(rows_of.values())
-    error = rows_error([(best, best_beyond, rows)])
-    apart = with_known_error(100 * (best - best_beyond), 100 * error, rows, "evaluation rows")
+    eval_rows = sum(rows_of.values())
+    error = rows_error([(best, best_beyond, eval_rows)])
+    apart = with_known_error(100 * (best - best_beyond), 100 * error, eval_rows, "evaluation rows")
     decision = decide(apart, low=0, backbones={run.record.backbone for run in runs})
     return Finding(
         decision.verdict,
         f"{stated} In our records, {len(runs)} runs of {len(runs[0].metrics)} epochs on {', '.join(sorted(rows_of))},"
         " each ratio on the same tasks with the same densities and seeds, the ratio in the band with the highest mean"
         f" final accuracy is {ratio} ({100 * best:.2f}, tan alpha by its definition {angle:.2g}); the best of the"
-        f" others is at {100 * best_beyond:.2f}. The difference is {apart} points over {rows:,} evaluation rows.",
+        f" others is at {100 * best_beyond:.2f}. The difference is {apart} points over {eval_rows:,} evaluation rows.",
         ("lr(S) / lr(Sigma)", "mean final accuracy", "mean tan alpha", "runs"),
         tuple(measured),
         decision.would_take,
@@ -88,10 +89,10 @@ def _band(evidence: Evidence) -> Finding:
 
 
 def _grid_of_runs(evidence: Evidence) -> list[tuple[float, list[list[StoredRun]]]]:
-    """Return the ratios of the rates of S and Sigma in our FRoD runs, each with its runs by place.
+    """Return the ratios lr(S) / lr(Sigma) of our FRoD runs, each with its runs by place.
 
-    A place is a task, its rows, a density and a seed. All runs share every other setting but the rates, and all
-    ratios have the same places; of several such sets it is the one with the most ratios.
+    A place is a task with its rows, a density and a seed. The runs share all other settings but the learning rates,
+    and every ratio was run at the same places; of several such sets this is the one with the most ratios.
     """
     sets: dict[frozenset, dict[float, dict[frozenset, list[StoredRun]]]] = {}
     for run in evidence.frod_runs():
@@ -113,7 +114,7 @@ def _mean_over(places: list[list[StoredRun]], of: Callable[[StoredRun], float]) 
 
 
 def _final(run: StoredRun) -> float:
-    return run.record.final["value"]
+    return final_score(run)["value"]
 
 
 def _tangent(run: StoredRun) -> float:
@@ -145,6 +146,10 @@ def _is_ratio_of_rates(evidence: Evidence) -> Finding:
 
 def _first_step(group: Group) -> float:
     """Return ||U S V^T||_F / ||U dSigma V^T||_F of the first layer for entries of plus and minus one."""
+    import torch
+
+    from frod_bench.ops.diag_sparse import random_pattern
+
     pattern = random_pattern(group.width, _DENSITY, 0, group.category)
     generator = torch.Generator().manual_seed(0)
     values, delta = (_signs(count, generator) for count in (pattern.nnz, group.width))
@@ -152,7 +157,9 @@ def _first_step(group: Group) -> float:
     return ((U @ pattern.dense(values) @ V.T).norm() / ((U * delta) @ V.T).norm()).item()
 
 
-def _signs(count: int, generator: torch.Generator) -> torch.Tensor:
+def _signs(count: int, generator: "torch.Generator") -> "torch.Tensor":
+    import torch
+
     return torch.randint(0, 2, (count,), generator=generator).double() * 2 - 1
 
 

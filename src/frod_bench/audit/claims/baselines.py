@@ -1,23 +1,23 @@
-"""Whether the baselines that the paper ran itself are trained as a reader would expect."""
+"""Whether the baselines that the paper ran itself were trained as a reader would expect."""
 
 import ast
 from collections import defaultdict
-
-import peft
-import torch
-from torch import nn
-from transformers import CLIPConfig, CLIPForImageClassification
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 from frod_bench.audit import scripts
 from frod_bench.audit.claim import FAILS, READS_CODE, UNDECIDED, Claim, Finding, verdict
 from frod_bench.audit.decide import Decision, decide, mean
-from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
+from frod_bench.audit.evidence import Evidence, MissingEvidence, best_score, settings
 from frod_bench.audit.release import Source
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _HEAD = "classifier"
 _WIDTH = 64
-_NOTHING = 0.5  # points of accuracy that are no cost
-_BUNDLED = "peft/src/peft/__init__.py"  # of the PEFT that the README of the release has one install
+_NEGLIGIBLE = 0.5  # points of accuracy
+_BUNDLED = "peft/src/peft/__init__.py"  # of the PEFT that the release's README says to install
 _RUNS = (
     "FROD_BENCH_OUT=results/runs/audit frod-bench -m profile=offline task=vision/digits method=vera,randlora"
     " method.head=trained,frozen data.max_train=480 train.epochs=3 seed=0,1"
@@ -38,7 +38,7 @@ def _randlora(evidence: Evidence) -> Finding:
     return Finding(
         UNDECIDED,
         f"The PEFT that the release installs has no RandLoraConfig ({bundled.at(bundled.line_of('__version__'))}), so"
-        f" the script as released cannot have made this row. With the PEFT installed here, {peft.__version__}:"
+        f" the script as released cannot have made this row. With the PEFT installed here, {version('peft')}:"
         f" {measured}",
         _FILTERED,
         rows,
@@ -78,19 +78,22 @@ def _optimized(evidence: Evidence, method: str) -> tuple[int, int, str, tuple[tu
 
 def _adapter_call(source: Source, method: str) -> ast.Call:
     branch = scripts.method_words(source, "get_lora_config")[method]
-    return next(node.value for node in branch.body if isinstance(node, ast.Return))
+    return next(node.value for node in branch.body if isinstance(node, ast.Return) and isinstance(node.value, ast.Call))
 
 
-def _adapted(adapter: ast.Call, method: str) -> nn.Module:
+def _adapted(adapter: ast.Call, method: str) -> "nn.Module":
     """Return a small random model of the script's class with the adapter that a call in the script describes."""
-    options = {keyword.arg: ast.literal_eval(keyword.value) for keyword in adapter.keywords}
+    import peft
+    import torch
+    from transformers import CLIPConfig, CLIPForImageClassification
+
+    options: dict[str, Any] = {word.arg: ast.literal_eval(word.value) for word in adapter.keywords if word.arg}
     vision = {"hidden_size": _WIDTH, "intermediate_size": 2 * _WIDTH, "num_hidden_layers": 2, "num_attention_heads": 2}
-    make = {"vera": peft.VeraConfig, "randlora": peft.RandLoraConfig}[method]
+    made: peft.PeftConfig = {"vera": peft.VeraConfig, "randlora": peft.RandLoraConfig}[method](**options)
+    config = CLIPConfig(vision_config=vision | {"image_size": 8, "patch_size": 4})
+    config.num_labels = 3
     with torch.random.fork_rng(devices=[]):
-        model = CLIPForImageClassification(
-            CLIPConfig(vision_config=vision | {"image_size": 8, "patch_size": 4}, num_labels=3)
-        )
-        return peft.get_peft_model(model, make(**options))
+        return peft.get_peft_model(CLIPForImageClassification(config), made)
 
 
 def _optimizers(evidence: Evidence) -> Finding:
@@ -100,15 +103,15 @@ def _optimizers(evidence: Evidence) -> Finding:
     branches = scripts.method_words(source, "get_lora_config")
     offered = {*branches, "lora"}
     without = sorted(offered - set(scripts.optimizer_branches(source)))
-    configs = {word: _adapter_call(source, word).func.id for word in branches}
+    configs = {word: ast.unparse(_adapter_call(source, word).func) for word in branches}
     absent = sorted(word for word, config in configs.items() if config not in bundled.text)
-    version = bundled.at(bundled.line_of("__version__"))
+    bundled_version = bundled.at(bundled.line_of("__version__"))
     return Finding(
         verdict(not without and not absent),
         f"The image script distinguishes {len(offered)} adapters ({', '.join(sorted(offered))}, LoRA as what is left"
         f" over). It makes no optimizer for {' and '.join(without) or 'none of them'}"
-        f" ({source.at(*scripts.optimizer_branches(source).values())}). The PEFT that the release installs ({version})"
-        f" lacks what it imports for {' and '.join(absent) or 'none of them'}.",
+        f" ({source.at(*scripts.optimizer_branches(source).values())}). The PEFT that the release installs"
+        f" ({bundled_version}) lacks what it imports for {' and '.join(absent) or 'none of them'}.",
     )
 
 
@@ -119,7 +122,7 @@ def _cost(evidence: Evidence) -> Finding:
             others = {key: str(value) for key, value in settings(run).items() if key != "method.head"}
             head = run.record.settings.get("method.head") or "trained"
             key = (run.record.method, run.record.task, run.record.seed, run.record.backbone, *sorted(others.items()))
-            pairs[key][head] = 100 * run.record.best["value"]
+            pairs[key][head] = 100 * best_score(run)["value"]
     whole = {key: pair for key, pair in pairs.items() if len(pair) > 1}
     rows = [
         (*key[:3], pair["trained"], pair["frozen"], pair["trained"] - pair["frozen"]) for key, pair in whole.items()
@@ -130,13 +133,13 @@ def _cost(evidence: Evidence) -> Finding:
         m: mean([row[5] for row in rows if row[0] == m], "pairs of runs") for m in sorted({row[0] for row in rows})
     }
     backbones = {key[3] for key in whole}
-    decision = _joint_decision([decide(cost, -_NOTHING, _NOTHING, backbones) for cost in costs.values()])
+    decision = _joint_decision([decide(cost, -_NEGLIGIBLE, _NEGLIGIBLE, backbones) for cost in costs.values()])
     return Finding(
         decision.verdict,
         f"Over {len(rows)} pairs of runs that differ only in the head, a frozen head costs "
         + " and ".join(f"{method} {cost}" for method, cost in costs.items())
         + " points of accuracy (best epoch, mean over the pairs), at our scale and on the tasks listed. The rule here:"
-        f" less than {_NOTHING} points is no cost.",
+        f" less than {_NEGLIGIBLE} points is no cost.",
         ("method", "task", "seed", "head trained", "head frozen", "difference"),
         tuple(sorted(rows)),
         decision.would_take,
@@ -144,7 +147,7 @@ def _cost(evidence: Evidence) -> Finding:
 
 
 def _joint_decision(decisions: list[Decision]) -> Decision:
-    """Return the decision about all of several: one that fails, else one that is open, else the first."""
+    """Return one decision for several: the first that fails, else the first that is undecided, else the first."""
     order = (FAILS, UNDECIDED)
     return next((d for word in order for d in decisions if d.verdict == word), decisions[0])
 

@@ -15,7 +15,8 @@ def _check(evidence: Evidence) -> Finding:
     equal = sum(cell[3] == cell[4] for cell in unmarked)
     rows = [r for t in printed.ACCURACY_TABLES for r in printed.rows(evidence, t)]
     touched = [row for row in rows if (row.label, row.method) in {cell[:2] for cell in differing}]
-    carried = sum(abs(averages.goat_mean(evidence, row) - row.average) <= averages.ROUNDING for row in touched)
+    goat_means = [(averages.goat_mean(evidence, row), row.average) for row in touched]
+    carried = sum(mean is not None and abs(mean - average) <= averages.ROUNDING for mean, average in goat_means)
     return Finding(
         verdict(not differing),
         f"{len(compared) - len(differing)} of {len(compared)} cells of the marked rows are GOAT's, {len(differing)} in"

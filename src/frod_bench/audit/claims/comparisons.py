@@ -1,6 +1,7 @@
-"""What the text says of Tables 2 to 4, worked out from the tables.
+"""What the text says about Tables 2 to 4, recomputed from the tables.
 
-The sentences describe the tables, so the printed numbers decide. The error of the evaluation rows stands beside them.
+The sentences describe the tables, so the printed numbers decide. The sampling error of the evaluation rows is given
+beside them.
 """
 
 from dataclasses import dataclass

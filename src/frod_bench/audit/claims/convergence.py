@@ -1,17 +1,16 @@
-"""How soon FRoD and LoRA come near what full fine-tuning reaches, in runs of ours."""
+"""How many epochs FRoD and LoRA take to come near full fine-tuning, in our own runs."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from math import sqrt
+from typing import Any
 
 from frod_bench.audit.claim import Claim, Finding
 from frod_bench.audit.decide import decide, proportion
 from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
-from frod_bench.config.catalogue import read_choice
-from frod_bench.config.paths import config_dir
 from frod_bench.record import StoredRun
 
-_SHARE = 0.99  # of full fine-tuning's best accuracy, taken as having converged
+_SHARE = 0.99  # of full fine-tuning's best accuracy counts as converged
 _DENSITY = 0.02
 _DEFAULTS = {"method.basis": "category", "method.pattern": "random", "method.head": "trained"}
 _ENOUGH = 5
@@ -19,13 +18,15 @@ _TABLE = "make table4 PROFILE=offline"
 
 
 def _convergence(evidence: Evidence) -> Finding:
-    rows, outcomes, at_chance = [], Counter(), 0
+    rows: list[tuple[Any, ...]] = []
+    outcomes: Counter[str] = Counter()
+    at_chance = 0
     for runs in _cells(evidence):
         if not len(runs["full_ft"]) == len(runs["lora"]) == 1:
             continue
         full, lora = (_curve(runs[method][0]) for method in ("full_ft", "lora"))
         level = _SHARE * max(full)
-        if level <= _chance([run for found in runs.values() for run in found]):
+        if level <= _chance(evidence, [run for found in runs.values() for run in found]):
             at_chance += len(runs["frod"])
             continue
         for run in runs["frod"]:
@@ -65,7 +66,7 @@ def _convergence(evidence: Evidence) -> Finding:
 
 
 def _cells(evidence: Evidence) -> Iterable[dict[str, list[StoredRun]]]:
-    """Return the runs of each group that shares everything but the method and its learning rates, by method."""
+    """Return groups of runs that differ only in the method and its learning rates, each by method."""
     cells: dict[frozenset, dict[str, list[StoredRun]]] = defaultdict(lambda: defaultdict(list))
     for run in evidence.completed_runs():
         own, record = settings(run), run.record
@@ -79,13 +80,12 @@ def _cells(evidence: Evidence) -> Iterable[dict[str, list[StoredRun]]]:
     return cells.values()
 
 
-def _chance(runs: list[StoredRun]) -> float:
-    """Return the accuracy of having learned nothing, as far as the records tell it, and one standard error on top."""
+def _chance(evidence: Evidence, runs: list[StoredRun]) -> float:
+    """Return chance accuracy, as far as the records tell it, plus one standard error."""
     evaluations = [line["eval"] for run in runs for line in run.metrics]
     one_class = [found["accuracy"] for found in evaluations if found.get("matthews_correlation") == 0]
-    task = runs[0].record.task
-    names = settings(runs[0]).get("task.label_names") or read_choice(config_dir() / "task", task).get("label_names")
-    p = max([*one_class, 1 / len(names) if names else 0.0])
+    classes = evidence.num_classes(runs[0])
+    p = max([*one_class, 1 / classes if classes else 0.0])
     return p + sqrt(p * (1 - p) / runs[0].record.samples["eval"])
 
 

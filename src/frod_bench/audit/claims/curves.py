@@ -1,15 +1,17 @@
-"""Figure 4: what its caption and the text say, and the arrays that it is drawn from."""
+"""Figure 4: its caption, the text about it, and the arrays that it is drawn from."""
 
 import io
 import re
 from math import log
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from frod_bench.audit import printed
 from frod_bench.audit.claim import READS_CODE, UNDECIDED, Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
 from frod_bench.audit.release import Release
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _FOLDER = "Plot_Anything/converage"
 _NUMBERED = re.compile(r"(?P<method>[a-z]+)_loss_list_(?P<number>\d+)\.npy")
@@ -17,13 +19,15 @@ _CLASSES = 196
 _BATCHES = (64, 512)  # of the script of Table 2, and of GOAT's
 
 
-def _arrays(release: Release) -> dict[str, np.ndarray]:
+def _arrays(release: Release) -> dict[str, "np.ndarray"]:
+    import numpy as np
+
     names = [name for name in release.files(_FOLDER) if name.endswith(".npy")]
     return {name: np.load(io.BytesIO(release.blob(name)), allow_pickle=False) for name in names}
 
 
-def runs(evidence: Evidence) -> dict[str, dict[str, np.ndarray]]:
-    """Return the arrays of Figure 4 that carry a number, by method and number."""
+def runs(evidence: Evidence) -> dict[str, dict[str, "np.ndarray"]]:
+    """Return the numbered arrays of Figure 4, by method and number."""
     found: dict[str, dict[str, np.ndarray]] = {}
     for name, array in _arrays(evidence.release("AAAI2026-FRoD")).items():
         if numbered := _NUMBERED.fullmatch(name.rpartition("/")[2]):

@@ -1,15 +1,19 @@
 """Equations 1 to 7, the hierarchical joint decomposition, measured on packaged weights."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.bases import Group, groups, stacks
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
-from frod_bench.linalg.joint import DEFAULT_PI
+
+if TYPE_CHECKING:
+    import torch
 
 _STATED_ERROR = 1e-5
-_ROUNDING = 1e-3  # further from orthonormal than this is no matter of float32
+_ROUNDING = 1e-3  # rounding in float32 does not take a matrix further than this from orthonormal
 _BACKBONE = "minilm"
 # the target modules of the released scripts
 _TARGETS = {
@@ -20,7 +24,9 @@ _TARGETS = {
 
 
 def _reconstruction(evidence: Evidence) -> Finding:
-    detail = tuple(
+    import torch
+
+    detail: tuple[tuple[Any, ...], ...] = tuple(
         (g.backbone, g.category, len(g.weights), g.width, *_errors(g, torch.float32), _errors(g, torch.bfloat16)[0])
         for g in groups(evidence)
     )
@@ -64,6 +70,10 @@ def _one_basis(evidence: Evidence) -> Finding:
 
 
 def _equation_three(evidence: Evidence) -> Finding:
+    import torch
+
+    from frod_bench.linalg.joint import DEFAULT_PI
+
     by_category = [w for w in stacks(evidence, _BACKBONE).values() if w[0].shape[1] == w[0].shape[0]]
     n = by_category[0][0].shape[1]
     eye = torch.eye(n, dtype=torch.float64)
@@ -86,6 +96,8 @@ def _equation_three(evidence: Evidence) -> Finding:
 
 
 def _v_orthonormal(evidence: Evidence) -> Finding:
+    import torch
+
     detail = []
     for g in groups(evidence):
         V = g.factors.V
@@ -104,10 +116,12 @@ def _v_orthonormal(evidence: Evidence) -> Finding:
 
 
 def _u_orthogonal(evidence: Evidence) -> Finding:
+    import torch
+
     detail = []
     for g in groups(evidence):
         grams = [U.double().T @ U.double() for U in g.factors.U]
-        total = sum(sigma.square() for sigma in g.factors.sigma)
+        total = torch.stack(g.factors.sigma).square().sum(dim=0)
         detail.append(
             (
                 g.backbone,
@@ -128,6 +142,8 @@ def _u_orthogonal(evidence: Evidence) -> Finding:
 
 
 def _off_orthonormal(gram: torch.Tensor) -> float:
+    import torch
+
     return (gram - torch.eye(len(gram), dtype=gram.dtype)).abs().max().item()
 
 

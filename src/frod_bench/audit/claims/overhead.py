@@ -1,10 +1,12 @@
-"""What the sparse matrix costs: arithmetic counted, and times from stored benchmarks."""
+"""What the sparse matrix costs: counted multiplications, and times from stored benchmarks."""
+
+from typing import Any
 
 from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED, Claim, Finding
 from frod_bench.audit.evidence import Evidence, MissingEvidence
 
-_MINIMAL = 0.1  # of the layer that S stands in
+_MINIMAL = 0.1  # of the layer's time
 _DENSITY = 0.02
 _TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 _BENCH = "frod-bench bench ops --to results/bench"
@@ -35,8 +37,8 @@ def _overhead(evidence: Evidence) -> Finding:
     )
 
 
-def _timed(result: dict) -> list[tuple]:
-    """Return what S takes in each layer shape of a benchmark: over the factored layer, and over a dense matrix."""
+def _timed(result: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return, for each layer shape of a benchmark, the time of S over the factored layer and over a dense matrix."""
     found = []
     for row in result["rows"]:
         products = [p for p in result["products"] if p["n"] == row["n"] and p["pattern"] == "random"]

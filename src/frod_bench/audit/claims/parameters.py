@@ -7,12 +7,11 @@ from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
 from frod_bench.audit.params import ParameterCount, count_parameters, matches_printed, unexplained
-from frod_bench.methods import make_method
 
 _TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 _BASES = (768, 768, 768, 768, 768, 3072)  # input widths of the categories of CLIP ViT-B/32
 _DENSITY, _RANK = 0.02, 8
-# every kind of linear layer of a block, so that every choice among them can be tried; one name is one kind
+# every kind of linear layer of a block, so that every subset of them can be tried
 _KINDS = {
     "clip_vit_b32": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
     "roberta_large": ("query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"),
@@ -27,10 +26,6 @@ def _frod(evidence: Evidence) -> list[ParameterCount]:
 
 def _at_two_percent(evidence: Evidence) -> list[ParameterCount]:
     return [row for row in _frod(evidence) if row.row == "FRoD(s=0.02)"]
-
-
-def _shares(row: ParameterCount) -> tuple[float, ...]:
-    return row.pct_backbone, row.pct_with_adapter, row.pct_head, row.pct_head_with_adapter, row.pct_goat
 
 
 def _percentages(evidence: Evidence) -> Finding:
@@ -60,12 +55,14 @@ def _percentages(evidence: Evidence) -> Finding:
             "both",
             "GOAT's formula",
         ),
-        tuple((row.table, row.row, row.paper_pct, row.adapter, *_shares(row)) for row in ours),
+        tuple((row.table, row.row, row.paper_pct, row.adapter, *row.shares) for row in ours),
     )
 
 
 def _choices(row: ParameterCount) -> list[str]:
-    """Return the choices of target modules, with head and way of counting, that give a printed percentage of FRoD."""
+    """Return the choices of target modules, head and way of counting that reproduce a printed percentage of FRoD."""
+    from frod_bench.methods import make_method  # imports torch
+
     architecture = PAPER_BACKBONES[row.backbone]
     total = architecture.parameters()
     frod = make_method("frod", sparsity=float(row.settings.partition("=")[2]))
@@ -91,8 +88,8 @@ def _choices(row: ParameterCount) -> list[str]:
 
 def _abstract(evidence: Evidence) -> Finding:
     rows = _at_two_percent(evidence)
-    printed, counted = fmean(row.paper_pct for row in rows), fmean(row.pct_backbone for row in rows)
-    lowest = min(fmean(shares) for shares in zip(*map(_shares, rows), strict=True))
+    printed, counted = fmean(row.printed_pct for row in rows), fmean(row.pct_backbone for row in rows)
+    lowest = min(fmean(shares) for shares in zip(*(row.shares for row in rows), strict=True))
     return Finding(
         verdict(lowest <= 1.72),
         f"1.72 is the mean of the three printed percentages at s = 0.02 ({printed:.2f}), and falls with them (claim"
@@ -110,11 +107,13 @@ def _five_hundred(evidence: Evidence) -> Finding:
         verdict(total / row.adapter >= 500),
         f"LLaMA2-7B without its language-model head has {total:,} parameters; FRoD at s = {_DENSITY} on the released"
         f" targets trains {row.adapter:,}, which is {total / row.adapter:.0f} times fewer. The printed"
-        f" {row.paper_pct} % would be {100 / row.paper_pct:.0f} times (claim `params`).",
+        f" {row.paper_pct} % would be {100 / row.printed_pct:.0f} times (claim `params`).",
     )
 
 
 def _formula(evidence: Evidence) -> Finding:
+    from frod_bench.methods import make_method
+
     layers = [(m, n) for m, n, _ in PAPER_BACKBONES["clip_vit_b32"].layers(_TARGETS)]
     bases = sum(n * n for n in _BASES)
     frozen = sum(m * n for m, n in layers) + bases

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from statistics import fmean
+from typing import Any
 
 from frod_bench.audit import printed, scripts
 from frod_bench.audit.claim import HOLDS, READS_CODE, UNDECIDED, Claim, Finding, verdict
@@ -55,7 +56,7 @@ def _mixture(evidence: Evidence) -> Finding:
     )
 
 
-def _written(source: Source, node) -> str:
+def _written(source: Source, node: ast.expr) -> str:
     return source.text.splitlines()[node.lineno - 1]
 
 
@@ -84,7 +85,7 @@ def _budget(evidence: Evidence) -> Finding:
     goat = printed.goat_cells(evidence, "table2", "Full FT")
     copied = [column for column, value in full.items() if goat.get(column) == value]
     whole = [column for column in full if f"{column}Val" in splits.text]
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for column in full:
         n = evidence.train_rows(printed.task("table2", column))
         held = 0 if column in whole else min(int(0.1 * n), _GOAT_HELD_BACK)
@@ -165,7 +166,7 @@ def _repeatable(evidence: Evidence) -> Finding:
     )
 
 
-def _seeding(source: Source) -> list:
+def _seeding(source: Source) -> list[ast.Call]:
     names = ("manual_seed", "manual_seed_all", "set_seed", "seed_everything")
     return [call for name in names for call in scripts.calls(source, name)]
 

@@ -1,4 +1,4 @@
-"""What the released FRoD layers and scripts do: the layers run in small, the scripts read."""
+"""What the released FRoD layers and scripts do: the layers are run on small weights, the scripts are read."""
 
 from frod_bench.audit import fork, scripts
 from frod_bench.audit.claim import FAILS, HOLDS, READS_CODE, RUNS_CODE, Claim, Finding, verdict

@@ -1,4 +1,4 @@
-"""What takes runs: the choice of the epoch."""
+"""What our runs say of choosing the best epoch."""
 
 from collections import defaultdict
 from statistics import fmean
@@ -6,10 +6,10 @@ from statistics import fmean
 from frod_bench.audit import scripts
 from frod_bench.audit.claim import READS_CODE, Claim, Finding, verdict
 from frod_bench.audit.decide import decide, mean
-from frod_bench.audit.evidence import Evidence, MissingEvidence
+from frod_bench.audit.evidence import Evidence, MissingEvidence, best_score, final_score
 
 _ENOUGH_RUNS = 10
-_NOTHING = 0.1  # points of accuracy that are no matter
+_NEGLIGIBLE = 0.1  # points of accuracy
 _TABLE = "make table4 PROFILE=offline"
 
 
@@ -32,20 +32,21 @@ def _worth(evidence: Evidence) -> Finding:
     for run in evidence.completed_runs():
         record = run.record
         if record.metric["higher_is_better"] and len(run.metrics) > 1 and record.selection == "best_on_eval":
-            gain = 100 * (record.best["value"] - record.final["value"])
-            gains[record.method].append((gain, record.best["epoch"] < run.metrics[-1]["epoch"]))
+            best = best_score(run)
+            gain = 100 * (best["value"] - final_score(run)["value"])
+            gains[record.method].append((gain, best["epoch"] < run.metrics[-1]["epoch"]))
             by_task[record.backbone, record.task].append(gain)
     everything = [gain for method in gains.values() for gain in method]
     if len(everything) < _ENOUGH_RUNS:
         raise MissingEvidence(f"It needs {_ENOUGH_RUNS} runs of several epochs; there are {len(everything)}.", _TABLE)
     worth = mean([fmean(found) for found in by_task.values()], "tasks")
-    decision = decide(worth, high=_NOTHING, backbones={backbone for backbone, _ in by_task})
+    decision = decide(worth, high=_NEGLIGIBLE, backbones={backbone for backbone, _ in by_task})
     return Finding(
         decision.verdict,
         f"Over {len(everything)} runs of ours on {len(by_task)} tasks the best epoch is {worth} points above the last"
         f" one (mean over the tasks), at most {max(gain for gain, _ in everything):.2f}; in"
         f" {sum(earlier for _, earlier in everything)} of them it is an earlier epoch. The rule here: less than"
-        f" {_NOTHING} points is little.",
+        f" {_NEGLIGIBLE} points is little.",
         ("method", "runs", "mean best - last", "largest", "runs with an earlier best"),
         tuple(
             (method, len(found), fmean(g for g, _ in found), max(g for g, _ in found), sum(e for _, e in found))

@@ -1,4 +1,4 @@
-"""Cells of Tables 2 to 4 that are whole numbers of right answers, and what that says of averaging."""
+"""Which cells of Tables 2 to 4 are whole numbers of correct answers, and what that says about averaging."""
 
 from math import prod
 
@@ -8,8 +8,8 @@ from frod_bench.audit.evidence import Evidence
 
 _RUNS = 3
 _OWN = ("Full FT", "FRoD(s=0.01)", "FRoD(s=0.02)")
-_COARSE = 4000  # rows of an evaluation set above which nearly every printed value is a whole number of them
-_WINDOW = 0.01  # share of the evaluation set around a cell over which its chance is taken
+_COARSE = 4000  # evaluation rows; above, nearly every printed value is a whole number of them
+_WINDOW = 0.01  # neighbourhood of a cell over which its chance is computed, as a share of the evaluation rows
 _UNLIKELY = 1e-3
 
 
@@ -42,18 +42,18 @@ def _check(evidence: Evidence) -> Finding:
 
 
 def _count(value: float, n: int) -> int | None:
-    """Return k with 100 k / n printed as `value`, the nearest one, or None."""
+    """Return the k for which 100 k / n prints as `value`, or None."""
     k = round(value * n / 100)
     return k if _prints(k, n) == f"{value:.2f}" else None
 
 
 def _count_cut(value: float, n: int) -> bool:
-    """Return whether some 100 k / n cut off after two digits is `value`."""
+    """Return whether some 100 k / n, truncated to two decimals, is `value`."""
     return any(int(10_000 * k / n) == round(100 * value) for k in range(n + 1))
 
 
 def _chance(value: float, n: int) -> float:
-    """Return the share of means of three runs near `value` that print like some single run."""
+    """Return the share of means of three runs near `value` that print like a single run."""
     single = {_prints(k, n) for k in range(n + 1)}
     middle, reach = round(value * n * _RUNS / 100), max(1, round(_WINDOW * n * _RUNS))
     near = range(max(0, middle - reach), min(n * _RUNS, middle + reach) + 1)

@@ -1,15 +1,18 @@
 """Equations 13 to 17: the two parts of the update, the theorem's bound, and the rank."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from frod_bench.adapters.frod_update import singular_value_shift
 from frod_bench.audit.bases import Group, groups
 from frod_bench.audit.claim import Claim, Finding, verdict
 from frod_bench.audit.evidence import Evidence
-from frod_bench.ops.diag_sparse import UnstructuredPattern, random_pattern
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from frod_bench.ops.diag_sparse import Pattern
 
 _DENSITY = 0.02
 _DRAWS = 5
@@ -18,8 +21,12 @@ _SMALL = 0.05  # ||S||_2 over the largest Sigma, in the check of directions
 _WIDEST = 768  # n above which a full singular value decomposition takes seconds
 
 
-def _parts(group: Group, draw: int) -> tuple[UnstructuredPattern, Tensor, Tensor]:
+def _parts(group: Group, draw: int) -> tuple[Pattern, Tensor, Tensor]:
     """Return a pattern of S [n, n], its values [nnz] and a change of Sigma [n], normal and independent."""
+    import torch
+
+    from frod_bench.ops.diag_sparse import random_pattern
+
     pattern = random_pattern(group.width, _DENSITY, draw, group.category)
     generator = torch.Generator().manual_seed(draw)
     values = torch.randn(pattern.nnz, generator=generator, dtype=torch.float64)
@@ -28,8 +35,8 @@ def _parts(group: Group, draw: int) -> tuple[UnstructuredPattern, Tensor, Tensor
 
 def _orthogonal_parts(evidence: Evidence) -> Finding:
     detail = tuple((g.backbone, g.category, max(_cosines(g))) for g in groups(evidence))
-    trained = [run.metrics[-1].get("cosine") for run in evidence.frod_runs()]
-    trained = [abs(cosine) for cosine in trained if cosine is not None]
+    cosines = [run.metrics[-1].get("cosine") for run in evidence.frod_runs()]
+    trained = [abs(cosine) for cosine in cosines if cosine is not None]
     worst = max(row[2] for row in detail)
     seen = f" In {len(trained)} trained runs of ours it is up to {max(trained):.3f}." if trained else ""
     return Finding(
@@ -55,6 +62,8 @@ def _narrow(evidence: Evidence) -> list[Group]:
 
 
 def _bound(evidence: Evidence) -> Finding:
+    from frod_bench.adapters.frod_update import singular_value_shift
+
     detail = []
     for g in _narrow(evidence):
         pattern, values, _ = _parts(g, 0)
@@ -74,7 +83,9 @@ def _bound(evidence: Evidence) -> Finding:
     )
 
 
-def _norm(pattern: UnstructuredPattern, values: Tensor) -> float:
+def _norm(pattern: Pattern, values: Tensor) -> float:
+    import torch
+
     return torch.linalg.matrix_norm(pattern.dense(values), 2).item()
 
 
@@ -107,11 +118,15 @@ def _gap(sigma: Tensor) -> float:
 
 def _sine(sigma: Tensor, S: Tensor) -> float:
     """Return the sine of the angle by which S turns the leading right singular direction of diag(sigma)."""
+    import torch
+
     right = torch.linalg.svd(sigma.diag() + S).Vh[0]
     return (1 - right[sigma.argmax()].square()).clamp_min(0).sqrt().item()
 
 
 def _coupled(sigma: Tensor, gap: float) -> float:
+    import torch
+
     p, q = sigma.topk(2).indices
     S = torch.zeros(len(sigma), len(sigma), dtype=sigma.dtype)
     S[p, q] = S[q, p] = gap
@@ -119,6 +134,8 @@ def _coupled(sigma: Tensor, gap: float) -> float:
 
 
 def _full_rank(evidence: Evidence) -> Finding:
+    import torch
+
     detail = []
     for g in _narrow(evidence):
         pattern, values, delta = _parts(g, 0)
