@@ -104,7 +104,6 @@ def store(evidence):
         record = RunRecord(
             method=method, task=last.pop("task", "glue/sst2"), backbone="minilm", profile="offline",
             protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), identity=f"hash{number}",
-            settings=dict(leaves(yaml.safe_load(config))),
             metric={"name": "accuracy", "higher_is_better": True}, status="completed",
             settings={key: value for key, value in leaves(yaml.safe_load(config)) if value is not None},
             best=score[0], final=score[1], params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),

@@ -1,7 +1,8 @@
-"""What is timed against what, by name."""
+"""The contenders of the benchmarks, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from peft import FrodConfig, LoraConfig, PeftConfig, RandLoraConfig, VeraConfig, get_peft_model
@@ -29,23 +30,23 @@ class Setting:
     narrow: int = 1
 
     def model(self) -> nn.Module:
-        """Return the backbone with its random weights, in training."""
+        """Return the backbone with random weights, in training mode."""
         return self.architecture.build(self.layers, self.dtype, self.device, self.narrow).train()
 
     def inputs(self) -> dict[str, Tensor]:
-        """Return a batch for it."""
+        """Return a batch for that model."""
         return self.architecture.inputs(self.batch, self.length, self.dtype, self.device)
 
 
-_VERA_RANK = 256  # of vectors, not of matrices: --rank is not for it
+_VERA_RANK = 256  # VeRA trains vectors, so --rank, which sets the rank of matrices, does not apply
 
 Adapt = Callable[[nn.Module, Setting], Adapted | None]
 
 
-def _ours(method: str, **options: object) -> Adapt:
+def _ours(method: str, **options: Any) -> Adapt:
     def adapt(model: nn.Module, setting: Setting) -> Adapted:
         arch, taken = setting.architecture, {option.name for option in fields(make_method(method))}
-        own = {"sparsity": setting.sparsity} if "sparsity" in taken else {}
+        own: dict[str, Any] = {"sparsity": setting.sparsity} if "sparsity" in taken else {}
         own |= {"rank": setting.rank} if "rank" in taken else {}
         return attach(model, method, targets=list(arch.targets), head=[arch.head], **own | options)
 
@@ -55,7 +56,7 @@ def _ours(method: str, **options: object) -> Adapt:
 def _peft(make_config: Callable[[Setting, list[str]], PeftConfig]) -> Adapt:
     def adapt(model: nn.Module, setting: Setting) -> None:
         config = make_config(setting, list(setting.architecture.targets))
-        config.modules_to_save = [setting.architecture.head]
+        vars(config)["modules_to_save"] = [setting.architecture.head]
         get_peft_model(model, config)  # changes the model in place
 
     return adapt
@@ -65,7 +66,7 @@ def _base(model: nn.Module, setting: Setting) -> None:
     train_only_head(model, [setting.architecture.head])
 
 
-# name: adapts a model in place and returns it with its method, where that is one of ours
+# each adapts a model in place; our methods also return the `Adapted`
 CONTENDERS: dict[str, Adapt] = {
     "base": _base,
     **{method: _ours(method) for method in method_names()},
@@ -81,12 +82,12 @@ CONTENDERS: dict[str, Adapt] = {
 
 
 def adapt(name: str, setting: Setting) -> tuple[nn.Module, Adapted | None]:
-    """Return the backbone adapted by the contender `name`, in training, and what its adapter returned."""
+    """Return the backbone adapted by the contender `name`, in training mode, and the `Adapted` of our methods."""
     model = setting.model()
     adapted = CONTENDERS[name](model, setting)
     return model.train(), adapted
 
 
 def build(name: str, setting: Setting) -> nn.Module:
-    """Return the backbone adapted by the contender `name`, in training."""
+    """Return the backbone adapted by the contender `name`, in training mode."""
     return adapt(name, setting)[0]

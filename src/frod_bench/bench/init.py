@@ -1,4 +1,4 @@
-"""`bench init`: attaching FRoD to a whole backbone, against PEFT's, and again from the cache."""
+"""`bench init`: the time to attach FRoD to a whole backbone, against PEFT's, and again from the cache."""
 
 import os
 import statistics
@@ -7,11 +7,11 @@ from typing import Any
 
 from frod_bench.bench.check import check_against_peft
 from frod_bench.bench.contenders import CONTENDERS, Setting
-from frod_bench.bench.timing import now
+from frod_bench.bench.timing import Progress, now
 
 
-def bench_init(setting: Setting, names: list[str], rounds: int, progress) -> dict[str, Any]:
-    """Return the seconds of every contender, taken in turns, ours also from the cache; the model is made before.
+def bench_init(setting: Setting, names: list[str], rounds: int, progress: Progress) -> dict[str, Any]:
+    """Return the seconds of every contender, timed in turns; ours also from the cache. Building the model is not timed.
 
     Raises RunFailure when the check against PEFT fails.
     """

@@ -1,4 +1,4 @@
-"""`bench memory_model`: the memory that is predicted for every method beside what a process of its own takes."""
+"""`bench memory_model`: the predicted memory of every method beside what a separate process measures."""
 
 from functools import partial
 from typing import Any
@@ -7,6 +7,7 @@ from torch import nn
 
 from frod_bench.bench.contenders import Setting
 from frod_bench.bench.peak import measure_peaks
+from frod_bench.bench.timing import Progress
 from frod_bench.methods import make_method
 from frod_bench.methods.support.method import Method
 from frod_bench.train.memory_model import predict_memory
@@ -15,18 +16,18 @@ _MIB = 2**20
 
 
 def adapted(method: Method, setting: Setting) -> nn.Module:
-    """Return the setting's backbone adapted by a method, in training, with all that the method keeps for later."""
+    """Return the setting's backbone adapted by a method, in training mode, with everything that the method keeps."""
     arch = setting.architecture
     found = method.attach(setting.model(), list(arch.targets), [arch.head])
-    found.model.adapted = found  # as long as the model lives, as in a run
+    vars(found.model)["adapted"] = found  # kept alive as long as the model, as in a run
     return found.model.train()
 
 
-def bench_memory_model(setting: Setting, methods: list[str], progress) -> dict[str, Any]:
-    """Return a row a method: predicted and measured MiB of the initialisation and of a step, and their ratio.
+def bench_memory_model(setting: Setting, methods: list[str], progress: Progress) -> dict[str, Any]:
+    """Return a row per method: predicted and measured MiB of the initialisation and of a step, and their ratio.
 
-    Measured is what is alive, see `measure_peaks`; `process_mib` is what a process takes whose malloc keeps what is
-    freed. Raises RunFailure when a process that measures dies.
+    The measured peaks are those of live memory, see `measure_peaks`; `process_mib` is the peak of a process whose
+    malloc keeps freed blocks. Raises RunFailure when a measuring process dies.
     """
     arch, rows = setting.architecture, []
     for name in methods:

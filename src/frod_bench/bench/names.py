@@ -1,6 +1,8 @@
-"""What can be benchmarked, by name: needs no torch."""
+"""The names of what can be benchmarked; importing them does not import torch."""
 
-# backbone: rows of a step, tokens of a row (None where the input is an image)
+from typing import Any
+
+# backbone: rows per step, tokens per row (None for images)
 SHAPES: dict[str, tuple[int, int | None]] = {
     "clip_vit_b32": (64, None),
     "clip_vit_l14": (16, None),
@@ -10,8 +12,8 @@ SHAPES: dict[str, tuple[int, int | None]] = {
     "minilm": (16, 64),
 }
 
-# variants of FRoD that are timed beside each other: options of the method
-FROD_VARIANTS: dict[str, dict[str, object]] = {
+# variants of FRoD by their options
+FROD_VARIANTS: dict[str, dict[str, Any]] = {
     "frod_factored": {"way": "factored"},
     "frod_residual": {"way": "residual"},
     "frod_merged": {"way": "merged"},

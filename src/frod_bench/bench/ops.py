@@ -1,4 +1,4 @@
-"""`bench ops`: the diagonal-plus-sparse products by pattern, and the ways of a layer, against the cost model."""
+"""`bench ops`: the products with M by pattern, and the ways to compute a layer, against the cost model."""
 
 import itertools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from torch import nn
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.bench.contenders import Setting
-from frod_bench.bench.timing import now
+from frod_bench.bench.timing import Progress, now
 from frod_bench.errors import RunFailure
 from frod_bench.ops.diag_sparse import PATTERNS, diag_sparse_product, diag_sparse_product_transposed, sddmm
 from frod_bench.ops.frod_linear import WAYS, choose_way
@@ -18,10 +18,10 @@ from frod_bench.ops.frod_linear import WAYS, choose_way
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
 
-def bench_ops(setting: Setting, rounds: int, progress) -> dict[str, Any]:
-    """Return two tables for the target shapes of the setting: products against a dense one, and ways of a layer.
+def bench_ops(setting: Setting, rounds: int, progress: Progress) -> dict[str, Any]:
+    """Return two tables for the setting's target shapes: our products against dense ones, and the ways of a layer.
 
-    Raises RunFailure when a product differs from the dense one, so that no wrong one is timed.
+    Raises RunFailure when a product differs from the dense one, before it is timed.
     """
     tokens = setting.architecture.tokens(setting.batch, setting.length)
     shapes = _shapes(setting)
@@ -92,7 +92,7 @@ def _ways(setting: Setting, m: int, n: int, tokens: int, rounds: int) -> dict[st
 
 
 def _in_turns(calls: dict[str, Callable], inputs: dict[str, torch.Tensor], rounds: int) -> dict[str, float]:
-    """Return the median time of every call in ms, after a warm-up, one call of each a round."""
+    """Return the median milliseconds of every call: after a warm-up, each is called once per round."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 2):
         for name, call in calls.items():

@@ -1,4 +1,4 @@
-"""Peak memory of a training step: the allocator's own count on a GPU, a process of its own on a CPU."""
+"""Peak memory of a training step: counted by the allocator on a GPU, measured in a separate process on a CPU."""
 
 import ctypes
 import dataclasses
@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 import torch
@@ -23,15 +24,16 @@ _M_MMAP_THRESHOLD = -3  # of glibc's mallopt; setting it also stops malloc from 
 
 
 class Peaks(NamedTuple):
-    """Bytes above what there was before: while the model is made and adapted, and in training steps."""
+    """Bytes above the starting point: while the model is built and adapted, and in training steps."""
 
     initialisation: int
     step: int
 
 
 def peak_bytes(name: str, setting: Setting) -> int:
-    """Return the peak memory in bytes that model, activations, gradients and optimizer of a contender take, of two
-    steps; on a CPU with the initialisation in it. Raises RunFailure when the process that measures dies.
+    """Return the peak bytes of a contender in two steps: model, activations, gradients and optimizer.
+
+    On a CPU the initialisation is included. Raises RunFailure when the measuring process dies.
     """
     peaks = measure_peaks(partial(build, name), setting)
     return peaks.step if setting.device.type == "cuda" else max(peaks)
@@ -40,9 +42,9 @@ def peak_bytes(name: str, setting: Setting) -> int:
 def measure_peaks(make: Callable[[Setting], nn.Module], setting: Setting, live: bool = False) -> Peaks:
     """Return the peaks of `make(setting)` and of two steps on the setting's batch.
 
-    On a CPU they are the growth of the resident memory of a fresh process with an empty decomposition cache. With
-    `live` that process gives every large block back to the system when it is freed, so what is measured is what is
-    alive; else also what malloc keeps for later. Raises RunFailure when that process dies.
+    On a CPU they are the growth in resident memory of a fresh process with an empty decomposition cache. With `live`
+    that process returns every large block to the system as soon as it is freed, so only live memory counts; otherwise
+    blocks that malloc keeps count too. Raises RunFailure when that process dies.
     """
     if setting.device.type == "cuda":
         torch.cuda.empty_cache()
@@ -60,13 +62,15 @@ def measure_peaks(make: Callable[[Setting], nn.Module], setting: Setting, live: 
         raise RunFailure(f"The process that measures the memory ended with code {process.exitcode}.") from None
 
 
-def _measure(make: Callable[[Setting], nn.Module], setting: Setting, live: bool, threads: int, sender) -> None:
+def _measure(
+    make: Callable[[Setting], nn.Module], setting: Setting, live: bool, threads: int, sender: Connection
+) -> None:
     torch.set_num_threads(threads)
     warnings.simplefilter("ignore")
     if live:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**16)
     small = dataclasses.replace(setting, layers=2, batch=2, rank=8, narrow=8)
-    _peaks(make, small, 0)  # the pages of libraries and the thread pool are no model's
+    _peaks(make, small, 0)  # so that pages of libraries and the thread pool do not count
     reset_peak()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FROD_BENCH_CACHE"] = folder

@@ -1,10 +1,10 @@
 """`bench scaling`: initialisation time, memory and step time from 125 million to 70 billion parameters.
 
-No model of that size is made. For models as wide as `measured_to` inputs and less, times are taken of the decomposition
-of one group of layers of each shape, all its layers in it, and of one and two blocks, with random weights; beyond that
-they follow from the operations: a decomposition of layers [m_i, n] costs a n^3 + b n^2 sum(m_i), with a and b of the
-least relative error over all that were timed, a block in proportion to its weights. Memory is the model of
-`train.memory_model` at two depths, which is a straight line. Every time in the result says how it was found.
+No model of that size is built. Models of at most `measured_to` inputs are timed with random weights: the decomposition
+of one whole group of layers of each shape, and a step of one and of two blocks. Larger ones are extrapolated: the
+decomposition of layers [m_i, n] takes a n^3 + b n^2 sum(m_i) seconds, with a and b fitted to all timed decompositions
+by least relative error, and a block takes time in proportion to its weights. Memory comes from `train.memory_model` at
+two depths, between which it is linear. Every time in the result says how it was obtained.
 """
 
 import time
@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters.frod import FrodLinear
+from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.backbones.directory import DTYPES, checkpoint_activations
 from frod_bench.backbones.skeleton import make_skeleton
-from frod_bench.bench.timing import Stepper
+from frod_bench.bench.timing import Progress, Stepper
 from frod_bench.config.backbones import RegisteredBackbone, registered_backbone
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import make_method
@@ -39,7 +39,7 @@ _SPARSITY = 0.02
 
 @dataclass(frozen=True)
 class Size:
-    """A registered backbone at its full size, as it is timed and counted here."""
+    """A registered backbone at full size."""
 
     backbone: RegisteredBackbone
 
@@ -70,25 +70,26 @@ class Size:
         return DTYPES[self.backbone.config.get("dtype", "float32")]
 
     def build(self, blocks: int, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """Return a classifier with random weights and so many blocks, without dropout."""
+        """Return a classifier of `blocks` blocks with random weights and without dropout."""
         values = dict(self.backbone.architecture.values)
         if "bert" in values["model_type"]:
             values |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-        model = make_skeleton(values, 2, blocks).to(dtype)
+        model: nn.Module = make_skeleton(values, 2, blocks)
+        model.to(dtype)
         if self.backbone.config.get("gradient_checkpointing"):
             checkpoint_activations(model)
         return model
 
     def on_meta(self, blocks: int) -> nn.Module:
-        """Return the model without values."""
+        """Return the model on the meta device."""
         with torch.device("meta"):
             return self.build(blocks)
 
     def groups(self) -> Counter[tuple[int, tuple[int, ...]]]:
-        """Return how many groups of layers, which share a basis, have n inputs and rows (m_1, ..., m_L)."""
+        """Return how many groups of layers with a common basis have n inputs and rows (m_1, ..., m_L)."""
         rows: dict[tuple[str, int], list[int]] = {}
         for name, layer in find_targets(self.on_meta(self.blocks), self.targets, self.head):
-            m, n = layer.weight.shape
+            m, n = base_weight(layer).shape
             rows.setdefault((category(name), n), []).append(m)
         return Counter((n, tuple(own)) for (_, n), own in rows.items())
 
@@ -97,9 +98,9 @@ NAMES = ("roberta_base", "roberta_large", "tinyllama_1b", "llama2_7b", "llama2_1
 
 
 def bench_scaling(
-    tokens: int, measured_to: int, progress, backbones: Iterable[RegisteredBackbone] | None = None
+    tokens: int, measured_to: int, progress: Progress, backbones: Iterable[RegisteredBackbone] | None = None
 ) -> dict[str, Any]:
-    """Return a row for each size and method, and the decompositions behind them; `tokens` reach a layer in a step."""
+    """Return a row for each size and method, and the timed decompositions; a step has `tokens` tokens."""
     sizes = list(map(Size, backbones or map(registered_backbone, NAMES)))
     points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
     groups_of = {size.name: size.groups() for size in sizes}
@@ -145,7 +146,7 @@ def bench_scaling(
     return {"rows": rows, "decompositions": points, "fit": dict(zip(("n3", "n2m"), fit, strict=True))}
 
 
-def _time_decomposition(n: int, rows: tuple[int, ...], progress) -> dict[str, Any]:
+def _time_decomposition(n: int, rows: tuple[int, ...], progress: Progress) -> dict[str, Any]:
     """Return the seconds of a group of layers [m_i, n] in float32."""
     progress.say(f"decomposition: {len(rows)} layers, {sum(rows):,} rows of {n:,}")
     generator = torch.Generator().manual_seed(0)
@@ -167,7 +168,7 @@ def _predicted(fit: tuple[float, float], n: int, rows: int) -> float:
 
 
 def _time_blocks(size: Size, method: str, tokens: int) -> tuple[float, float]:
-    """Return the seconds of a step with one block, and what the second block adds; the better of two steps each."""
+    """Return the seconds of a step of one block, and what a second block adds; each is the better of two steps."""
     inputs = {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}
     seconds = []
     for blocks in (1, 2):
@@ -183,14 +184,14 @@ def _time_blocks(size: Size, method: str, tokens: int) -> tuple[float, float]:
         seconds.append(min(stepper.seconds))
         del model, stepper
     added = seconds[1] - seconds[0]
-    return seconds[0], added if added > 0 else seconds[1] / 2  # where noise hides it, the most it can be
+    return seconds[0], added if added > 0 else seconds[1] / 2  # an upper bound where noise hides it
 
 
 def _random_frod(model: nn.Module, size: Size) -> None:
-    """Put FRoD's layers over random bases into a model: what a step costs does not depend on their values."""
+    """Adapt a model with FRoD layers over random bases; the cost of a step does not depend on their values."""
     bases: dict[str, FrodBasis] = {}
     for name, layer in find_targets(model, size.targets, size.head):
-        m, n = layer.weight.shape
+        m, n = base_weight(layer).shape
         kind = category(name)
         if kind not in bases:
             bases[kind] = FrodBasis(RightBasis(torch.randn(n, n) / n**0.5), random_pattern(n, _SPARSITY, 0, kind))
@@ -203,7 +204,7 @@ def _random_frod(model: nn.Module, size: Size) -> None:
 
 
 def _memory(size: Size, method: str, tokens: int) -> dict[str, Any]:
-    """Return predicted GiB of the initialisation and of a step, by the line through two depths."""
+    """Return the predicted GiB of the initialisation and of a step, extrapolated linearly from two depths."""
 
     def batch() -> dict[str, Tensor]:
         return {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}

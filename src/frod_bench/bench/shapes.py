@@ -1,4 +1,4 @@
-"""The backbones that are timed, with random weights: speed and memory depend on shapes alone."""
+"""The backbones that the benchmarks time. Their weights are random: speed and memory depend on shapes alone."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 @dataclass(frozen=True)
 class TimedBackbone:
-    """A registered backbone; it can have fewer blocks than its own, or be `narrow` times narrower."""
+    """A registered backbone, which can be built with fewer blocks and with widths divided by `narrow`."""
 
     backbone: RegisteredBackbone
     batch: int
@@ -39,14 +39,15 @@ class TimedBackbone:
         return name
 
     def build(self, layers: int, dtype: torch.dtype, device: torch.device, narrow: int = 1) -> nn.Module:
-        """Return the model with random weights, the same ones every time; dropout is off."""
+        """Return the model with the same random weights every time, without dropout."""
         values = dict(self.backbone.architecture.narrowed(narrow).values)
         if "bert" in values["model_type"]:
             values |= _NO_DROPOUT
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             with torch.device(device):
-                return make_skeleton(values, _CLASSES, layers).to(dtype)
+                model: nn.Module = make_skeleton(values, _CLASSES, layers)
+                return model.to(dtype)
 
     def inputs(self, batch: int, length: int | None, dtype: torch.dtype, device: torch.device) -> dict[str, Tensor]:
         """Return a batch of random inputs and labels."""
@@ -60,10 +61,13 @@ class TimedBackbone:
         return {name: tensor.to(device) for name, tensor in (inputs | {"labels": labels}).items()}
 
     def tokens(self, batch: int, length: int | None) -> int:
-        """Return how many tokens reach a layer in a step."""
-        return batch * (self.backbone.architecture.tokens if length is None else length)
+        """Return how many tokens a layer sees in a step."""
+        per_row = self.backbone.architecture.tokens if length is None else length
+        if per_row is None:
+            raise ValueError(f"{self.name} reads text: a row needs a length")
+        return batch * per_row
 
 
 def timed_backbone(name: str) -> TimedBackbone:
-    """Return a backbone that is timed, at the batch and length it is timed at by default."""
+    """Return a backbone with its default batch and length."""
     return TimedBackbone(registered_backbone(name), *SHAPES[name])

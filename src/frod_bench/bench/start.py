@@ -1,4 +1,4 @@
-"""`bench start`: how far an adapted model is from its base before the first step, by dtype and by way."""
+"""`bench start`: the distance of an adapted model from its base before the first step, by dtype and way."""
 
 import dataclasses
 from typing import Any
@@ -7,18 +7,19 @@ import torch
 from torch import Tensor
 
 from frod_bench.bench.contenders import CONTENDERS, Setting
+from frod_bench.bench.timing import Progress
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @torch.no_grad()
-def bench_start(setting: Setting, names: list[str], progress) -> dict[str, Any]:
-    """Return a row a dtype and contender: the relative difference (norms) of the logits from the base model's.
+def bench_start(setting: Setting, names: list[str], progress: Progress) -> dict[str, Any]:
+    """Return a row per dtype and contender: the relative difference of the logits' norm from the base model's.
 
-    The base computes in the same dtype; the models are the same but for what adapts them, and dropout is off. In
-    evaluation ours computes with the merged weight, in training in its way. `bit_equal` tells of evaluation.
+    The base model computes in the same dtype, and dropout is off. Our FRoD computes with the merged weight in
+    evaluation and in its own way in training. `bit_equal` refers to evaluation.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for label, dtype in _DTYPES.items():
         cast = dataclasses.replace(setting, dtype=dtype)
         inputs = cast.inputs()

@@ -5,18 +5,18 @@ from typing import Any
 from frod_bench.bench.check import check_against_peft
 from frod_bench.bench.contenders import Setting, adapt
 from frod_bench.bench.peak import peak_bytes
-from frod_bench.bench.timing import Stepper, gemm_rate, ratio, spread, take_turns
+from frod_bench.bench.timing import Progress, Stepper, gemm_rate, ratio, spread, take_turns
 from frod_bench.module_names import matches
+from frod_bench.ops.cost import linear_step
 
 BASE, PEFT = "base", "peft_"
 _FLOOR = "the frozen target layers, forward and input gradient"
 
 
-def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dict[str, Any]:
-    """Return what was measured: a row a contender, the machine's matrix-product rate and the errors of the check.
+def bench_step(setting: Setting, names: list[str], rounds: int, progress: Progress) -> dict[str, Any]:
+    """Return a row per contender, the machine's matrix-product rate and the errors of the check against PEFT.
 
-    Raises RunFailure when the check against PEFT fails. On a GPU one contender is alive at a time; on a CPU all of
-    them take turns.
+    Raises RunFailure when that check fails. On a GPU one contender is in memory at a time; on a CPU all take turns.
     """
     progress.say("checking against PEFT's FRoD")
     errors = check_against_peft(setting)
@@ -48,7 +48,7 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
         for what, column, other in (("time", "lora", "lora"), ("time", "peft", peft), ("evaluation", "base", BASE)):
             if other in rows:
                 row[f"{what}_over_{column}"] = ratio(seconds[name][what], seconds[other][what])
-    floor = 4e-9 * tokens * _target_weights(setting)
+    floor = 2e-9 * sum(linear_step(tokens, m, n) for m, n in _target_shapes(setting))  # in GFLOP
     return {
         "rows": list(rows.values()),
         "gemm_gflops": rate / 1e9,
@@ -57,6 +57,7 @@ def bench_step(setting: Setting, names: list[str], rounds: int, progress) -> dic
     }
 
 
-def _target_weights(setting: Setting) -> int:
+def _target_shapes(setting: Setting) -> list[tuple[int, int]]:
     weights = [f"{target}.weight" for target in setting.architecture.targets]
-    return sum(p.numel() for name, p in setting.model().named_parameters() if matches(name, weights))
+    found = (p.shape for name, p in setting.model().named_parameters() if matches(name, weights))
+    return [(m, n) for m, n in found]

@@ -1,10 +1,11 @@
-"""Times of training steps, taken in turns so that a machine's drift falls on all alike, and what stands beside them."""
+"""Time training steps in turns, so that a slow spell of the machine affects all contenders alike."""
 
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +14,18 @@ from frod_bench.methods.support.adapted import Adapted
 from frod_bench.train.flops import FlopCount
 
 
+class Progress(Protocol):
+    """Where a benchmark reports what it is doing."""
+
+    def say(self, what: str) -> None: ...
+
+
 @dataclass
 class Stepper:
-    """A model with its optimizer and its batch; `flops` is of one training step.
+    """A model with its optimizer and its batch. `flops` counts one training step.
 
-    `adapted` is the model with its method, where that is one of ours: it then trains and evaluates as in a run.
-    `seconds` and `evaluation_seconds` collect the times of training steps and of forward passes in evaluation.
+    For our own methods `adapted` holds the model and its method, which then train and evaluate as in a run. `seconds`
+    and `evaluation_seconds` collect the times of training steps and of forward passes in evaluation.
     """
 
     model: nn.Module
@@ -43,27 +50,27 @@ class Stepper:
         self.optimizer.zero_grad()
 
     def timed_step(self) -> None:
-        """Take one step and keep its time."""
+        """Take one step and record its time."""
         start = now(self.inputs)
         self.step()
         self.seconds.append(now(self.inputs) - start)
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """A context for `timed_evaluation`, as that of a run: what a first pass forms there serves the later ones."""
+        """A context for `timed_evaluation`, as in a run: later passes reuse what the first one computes."""
         self.model.eval()
         with torch.no_grad(), self.adapted.fixed_weights() if self.adapted is not None else nullcontext():
             self.model(**self.inputs)
             yield
 
     def timed_evaluation(self) -> None:
-        """Take a forward pass inside `evaluating` and keep its time."""
+        """Take a forward pass inside `evaluating` and record its time."""
         start = now(self.inputs)
         self.model(**self.inputs)
         self.evaluation_seconds.append(now(self.inputs) - start)
 
     def warm_up(self) -> None:
-        """Take a step to count the floating-point operations of its dense products, and one like the timed ones."""
+        """Take one step that counts FLOPs and one that runs like the timed steps."""
         with FlopCount() as count:
             self.step()
         self.flops = float(count.total)
@@ -71,14 +78,14 @@ class Stepper:
 
 
 def now(inputs: dict[str, Tensor]) -> float:
-    """Return the clock in seconds once the device of the inputs has nothing left to do."""
+    """Return the clock in seconds after the inputs' device has finished its work."""
     if next(iter(inputs.values())).is_cuda:
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def take_turns(steppers: dict[str, Stepper], rounds: int, progress) -> None:
-    """Warm every model up, then let each take one timed step a round, and then one timed evaluation a round."""
+def take_turns(steppers: dict[str, Stepper], rounds: int, progress: Progress) -> None:
+    """Warm up every model, then time one step of each per round, then one evaluation of each per round."""
     for name, stepper in steppers.items():
         progress.say(f"warming up {name}")
         stepper.warm_up()
@@ -105,12 +112,12 @@ def spread(seconds: list[float]) -> dict[str, float]:
 
 
 def ratio(seconds: list[float], others: list[float]) -> float:
-    """Return the median over the rounds of the ratio in a round, in which a slow spell of the machine cancels."""
+    """Return the median of the ratios within a round, in which a slow spell of the machine cancels."""
     return statistics.median(mine / theirs for mine, theirs in zip(seconds, others, strict=True))
 
 
 def gemm_rate(tokens: int, width: int, dtype: torch.dtype, device: torch.device) -> float:
-    """Return the rate of x W^T in operations a second, of x [tokens, width] and W [width, width]: the best of ten."""
+    """Return the FLOP/s of x W^T for x [tokens, width] and W [width, width], the best of ten."""
     x = torch.randn(tokens, width, device=device).to(dtype)
     W = torch.randn(width, width, device=device).to(dtype)
     inputs, best = {"x": x}, float("inf")

@@ -1,4 +1,4 @@
-"""`frod-bench bench`: speed and memory against other implementations, as ratios in one process."""
+"""`frod-bench bench`: compare speed and memory with other implementations, as ratios within one process."""
 
 import argparse
 import importlib
@@ -21,8 +21,16 @@ if TYPE_CHECKING:
     from frod_bench.bench.contenders import Setting
 
 _DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-_ROUNDS = {"step": 5, "init": 1, "ops": 9}  # by default; the others have none
-_EXAMPLES = """\
+_ROUNDS = {"step": 5, "init": 1, "ops": 9}  # defaults; the others have no rounds
+_EPILOG = """\
+what:
+  step          Time a training step and an evaluation pass of each contender, and measure its peak memory.
+  init          Time attaching FRoD to the whole backbone, ours and PEFT's, and ours again from the cache.
+  start         Measure how far each contender is from the base model before the first step, in three precisions.
+  ops           Time the products with M by pattern of S, and every way to compute a layer, against the cost model.
+  memory_model  Compare the predicted memory of every method with what a separate process measures.
+  scaling       Extrapolate initialisation, memory and step time from 125M to 70B parameters.
+
 examples:
   frod-bench bench step --shape clip_vit_b32 --threads 2 --to results/bench
   frod-bench bench step --shape roberta_large --batch 32 --length 128 --contenders lora,peft_frod,frod,frod_global
@@ -39,18 +47,18 @@ examples:
 def main(argv: list[str]) -> int:
     """Measure, print a table and, with `--to`, write it as JSON and Markdown.
 
-    Raises RequestError for what cannot be measured as asked and RunFailure when the results are wrong.
+    Raises RequestError for a request that cannot be measured, RunFailure when a check of the results fails.
     """
     arguments = _parser().parse_args(argv)
     names = _names(arguments)
     _check(arguments)
-    import torch  # with the libraries below it takes seconds, and a wrong request is told before
+    import torch  # with the libraries below it takes seconds; refuse a wrong request first
 
     from frod_bench.report.bench import to_markdown
 
     if arguments.threads is not None:
         torch.set_num_threads(arguments.threads)
-    warnings.simplefilter("ignore")  # of the libraries; they would stand between the lines of progress
+    warnings.simplefilter("ignore")  # of the libraries, which would break up the lines of progress
     setting, progress = _setting(arguments), _Progress()
     result = _about(arguments, setting) | _measure(arguments, setting, names, progress)
     text = to_markdown(result)
@@ -81,36 +89,41 @@ class _Progress:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench bench",
-        description="Time FRoD against PEFT's FRoD, LoRA, DoRA, VeRA and full fine-tuning on random weights of a"
-        " backbone's shapes. The results are compared with PEFT's first; where they differ nothing is timed.",
-        epilog=_EXAMPLES,
+        description="Benchmark FRoD against PEFT's FRoD, LoRA, DoRA, VeRA and full fine-tuning, on a backbone's shapes\n"
+        "with random weights. step and init first compare the results with PEFT's, and time nothing if they differ.",
+        epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
         "what",
         choices=["step", "init", "start", "ops", "memory_model", "scaling"],
-        help="a training step, the initialisation, the distance from the base model after it, single operations, the"
-        " memory predicted for every method, or time and memory from 125M to 70B parameters",
+        metavar="WHAT",
+        help="step, init, start, ops, memory_model or scaling; see below",
     )
     add("--shape", default="clip_vit_b32", choices=list(SHAPES), help="default: clip_vit_b32")
-    add("--layers", type=int, help="blocks; default: all of the backbone's")
-    add("--batch", type=int, help="rows a step")
-    add("--length", type=int, help="tokens a row, for text")
+    add("--layers", type=int, help="number of blocks (default: all of the backbone's)")
+    add("--batch", type=int, help="rows per step")
+    add("--length", type=int, help="tokens per row, for text")
     add("--narrow", type=int, default=1, help="divide the backbone's widths by this, for a rehearsal (default: 1)")
     add("--sparsity", type=float, default=0.02, help="density of S (default: 0.02)")
-    add("--rank", type=int, default=64, help="rank of LoRA and its kin, not of VeRA (default: 64)")
+    add("--rank", type=int, default=64, help="rank of LoRA and its variants, not of VeRA (default: 64)")
     add(
         "--contenders",
         help=f"comma-separated; default: {','.join(USUAL)}; also"
         f" {', '.join(name for name in _contenders() if name not in USUAL)}; for"
         " memory_model: methods",
     )
-    add("--dtype", default="fp32", choices=list(_DTYPES), help="of the backbone (default: fp32); start takes all")
-    add("--device", choices=["cpu", "cuda"], help="default: cuda where torch sees a device, else cpu")
+    add(
+        "--dtype",
+        default="fp32",
+        choices=list(_DTYPES),
+        help="precision of the backbone (default: fp32); start measures all three",
+    )
+    add("--device", choices=["cpu", "cuda"], help="default: cuda if torch sees a device, else cpu")
     add("--threads", type=int, help="CPU threads; default: torch's own choice")
-    add("--measured-to", type=int, default=2048, help="widest model that scaling times (default: 2048)")
-    add("--rounds", type=int, help="timed rounds; default: 5 for step, 1 for init, 9 for ops")
+    add("--measured-to", type=int, default=2048, help="width of the widest model that scaling times (default: 2048)")
+    add("--rounds", type=int, help="timed rounds (default: 5 for step, 1 for init, 9 for ops)")
     add("--to", type=Path, metavar="DIR", help="write the measurement into DIR as .json and .md")
     return parser
 

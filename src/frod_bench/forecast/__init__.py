@@ -1,1 +1,1 @@
-"""What runs cost before anything is spent: time, memory and disk."""
+"""Forecast the time, memory and disk of runs before they start."""

@@ -1,4 +1,4 @@
-"""A run that says, when memory runs out, which micro-batches would fit."""
+"""Run a configuration and, when memory runs out, say which micro-batches would fit."""
 
 from typing import Any
 
@@ -7,5 +7,5 @@ from frod_bench.runs.job import run_job
 
 
 def run_advised(config: dict[str, Any]) -> float:
-    """Run a configuration as `run_job` does; see there."""
+    """Run a configuration; see `run_job`."""
     return run_job(config, advise=what_would_fit)

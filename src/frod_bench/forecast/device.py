@@ -1,4 +1,4 @@
-"""What a device can do: its rates, its memory and its power."""
+"""The rates, memory and power of a device."""
 
 import time
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ import torch
 
 from frod_bench.errors import RequestError, nearest
 from frod_bench.forecast.facts import plan_facts
+from frod_bench.ops.cost import dense_square_product
 from frod_bench.train.device import device_name, total_memory
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where runs would run. `rate` is in FLOP/s by half precision or not, `watts` None where unknown."""
+    """A device to run on. `rate[half]` is in FLOP/s, in half precision or not; `watts` is None if unknown."""
 
     name: str
     rate: dict[bool, float]
@@ -22,7 +23,7 @@ class Device:
 
 
 def named_device(name: str) -> Device:
-    """Return a GPU of `configs/plan.yaml` as its data sheet has it. Raises RequestError for another name."""
+    """Return a GPU of `configs/plan.yaml`, by its data sheet. Raises RequestError for an unknown name."""
     facts = plan_facts()
     if name not in facts["devices"]:
         raise RequestError(f"--gpu {name} is not known. {nearest(name, facts['devices'])}")
@@ -37,7 +38,7 @@ def named_device(name: str) -> Device:
 
 
 def this_device() -> Device:
-    """Return the device of this machine, its rates measured just now."""
+    """Return this machine's device, with freshly measured rates."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name, sheets = device_name(device), plan_facts()["devices"]
     return Device(
@@ -51,11 +52,11 @@ def this_device() -> Device:
 
 
 def _product_rate(device: torch.device, dtype: torch.dtype, n: int = 1024, seconds: float = 0.5) -> float:
-    """Return the FLOP/s of n x n products, of which as many run as `seconds` hold."""
+    """Return the FLOP/s of n x n products, repeated for `seconds`."""
     a = torch.randn(n, n, device=device).to(dtype)
     (a @ a).sum().item()
     count, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         (a @ a)[0, 0].item()
         count += 1
-    return 2 * n**3 * count / (time.perf_counter() - start)
+    return 2 * dense_square_product(n, n) * count / (time.perf_counter() - start)

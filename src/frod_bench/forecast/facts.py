@@ -1,4 +1,4 @@
-"""What a forecast takes as given: `configs/plan.yaml`."""
+"""The assumptions of a forecast, read from `configs/plan.yaml`."""
 
 from functools import cache
 from typing import Any
@@ -10,5 +10,5 @@ from frod_bench.config.paths import config_dir
 
 @cache
 def plan_facts() -> dict[str, Any]:
-    """Return data sheets of devices, the tokens of a row and the assumed utilisation."""
+    """Return the data sheets of devices, the tokens per row of each task and the assumed utilisation."""
     return yaml.safe_load((config_dir() / "plan.yaml").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The memory that a run would take, from its configuration alone."""
+"""Predict the memory of a run from its configuration alone."""
 
 import json
 import math
@@ -18,10 +18,10 @@ _GIB = 2**30
 
 
 def footprint(config: dict[str, Any], accumulate: int | None = None) -> MemoryUse:
-    """Return the memory of a resolved configuration whose steps are cut into `accumulate` micro-batches, on a CPU.
+    """Return the predicted memory of a resolved configuration on a CPU, with `accumulate` micro-batches per step.
 
-    The rows are as long as the longest of their batch is as a rule, see `configs/plan.yaml`. No weights are read.
-    A GPU's attention may keep less than a CPU's.
+    Rows have the typical length of the longest of their batch, see `configs/plan.yaml`. No weights are read. On a GPU
+    attention may keep less.
     """
     settings = config["train"]
     rows = math.ceil(settings["batch_size"] / (accumulate or settings["accumulate"]))
@@ -32,9 +32,9 @@ def footprint(config: dict[str, Any], accumulate: int | None = None) -> MemoryUs
 
 
 def what_would_fit(config: dict[str, Any], memory_bytes: int) -> str:
-    """Return a sentence on the peaks of ever smaller micro-batches, to the first that fits.
+    """Return a sentence with the predicted peaks of ever smaller micro-batches, up to the first that fits.
 
-    Raises RequestError for a backbone whose facts do not tell its shapes.
+    Raises RequestError for a backbone without facts.architecture.
     """
     accumulate, peaks = config["train"]["accumulate"], []
     while accumulate < config["train"]["batch_size"]:
@@ -55,11 +55,11 @@ def _predicted(
     architecture = Architecture.of(config)
 
     def batch() -> dict[str, Tensor]:
-        labels = torch.zeros(rows, dtype=torch.long) if classes else torch.zeros(rows, length, dtype=torch.long)
         if length is None:
             size = backbone.processor().size
-            return {"pixel_values": torch.zeros(rows, 3, size, size), "labels": labels}
+            return {"pixel_values": torch.zeros(rows, 3, size, size), "labels": torch.zeros(rows, dtype=torch.long)}
         ids = torch.full((rows, length), 5)
+        labels = torch.zeros(rows, dtype=torch.long) if classes else torch.zeros_like(ids)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
 
     def predict(layers: int) -> MemoryUse:
@@ -68,6 +68,6 @@ def _predicted(
             lambda: backbone.skeleton(classes, layers), batch, method, backbone.targets, head, precision
         )
 
-    # with fewer blocks a stack of such layers would have no more rows than inputs, which is another decomposition
+    # with fewer blocks a stack of layers has no more rows than inputs, and is decomposed in another way
     low = max(2, *(n // m + 1 for m, n in architecture.target_shapes(config["targets"])))
     return at_depth(predict, architecture.layers, (low, low + 1))

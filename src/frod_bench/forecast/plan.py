@@ -1,4 +1,4 @@
-"""What the runs of a table cost: disk, hours and memory, by row and column."""
+"""Forecast the runs of a table by row and column: disk, hours and memory."""
 
 import shutil
 import sys
@@ -21,7 +21,7 @@ _GIB = 2**30
 
 
 class PlannedRun(NamedTuple):
-    """A run of a table, and its record where it is complete."""
+    """A run of a table, with its record if it is complete."""
 
     row: str
     column: str
@@ -29,9 +29,15 @@ class PlannedRun(NamedTuple):
     record: RunRecord | None
 
 
+class _CompleteRun(NamedTuple):
+    column: str
+    config: dict[str, Any]
+    record: RunRecord
+
+
 @dataclass(frozen=True)
 class PlanLine:
-    """A row and a column of the table over its seeds."""
+    """One cell of the table, over its seeds."""
 
     row: str
     column: str
@@ -52,13 +58,13 @@ class PlanLine:
 
 
 def plan_lines(runs: list[PlannedRun], device: Device) -> tuple[list[PlanLine], list[str]]:
-    """Return a line for each row and column, and where the counts of rows are from.
+    """Return a line for each row and column, and where the counts of data rows come from.
 
     Raises RequestError when a column has no data.
     """
-    done = [run for run in runs if run.record is not None]
+    done = [_CompleteRun(run.column, run.config, run.record) for run in runs if run.record is not None]
     rows = {run.column: (run.record.samples, "an earlier run") for run in done}
-    rows |= {column: count_rows(config) for column, config in _one_of_each(runs).items() if column not in rows}
+    rows |= {column: count_rows(config) for column, config in _config_of_column(runs).items() if column not in rows}
     groups: dict[tuple[str, str], list[PlannedRun]] = {}
     for run in runs:
         groups.setdefault((run.row, run.column), []).append(run)
@@ -67,7 +73,7 @@ def plan_lines(runs: list[PlannedRun], device: Device) -> tuple[list[PlanLine], 
 
 
 def plan_memory(lines: Iterable[PlanLine]) -> list[tuple[PlanLine, MemoryUse]]:
-    """Return the memory of the column with the longest rows, for each row of the table."""
+    """Return, for each row of the table, the memory of its column with the longest data rows."""
     longest: dict[str, PlanLine] = {}
     for line in lines:
         longest[line.row] = max(longest.get(line.row, line), line, key=lambda one: row_length(one.config, 16))
@@ -78,7 +84,7 @@ def plan_memory(lines: Iterable[PlanLine]) -> list[tuple[PlanLine, MemoryUse]]:
 def what_does_not_fit(
     memory: list[tuple[PlanLine, MemoryUse]], disk_bytes: int, device: Device, root: Path
 ) -> list[str]:
-    """Return a sentence for each row whose memory the device has not, and for disk that `root` has not."""
+    """Return a sentence for each row that exceeds the device's memory, and one if `root` has too little disk left."""
     found = []
     for line, use in memory:
         if use.peak > device.memory_bytes:
@@ -93,11 +99,11 @@ def what_does_not_fit(
     return found
 
 
-def _one_of_each(runs: list[PlannedRun]) -> dict[str, dict[str, Any]]:
+def _config_of_column(runs: list[PlannedRun]) -> dict[str, dict[str, Any]]:
     return {run.column: run.config for run in runs}
 
 
-def _line(group: list[PlannedRun], done: list[PlannedRun], samples: dict[str, int], device: Device) -> PlanLine:
+def _line(group: list[PlannedRun], done: list[_CompleteRun], samples: dict[str, int], device: Device) -> PlanLine:
     first, own = group[0], sum(run.record is not None for run in group)
     one = cost(first.config, samples)
     here = [run for run in done if run.record.environment["device"] == device.name]
@@ -105,8 +111,8 @@ def _line(group: list[PlannedRun], done: list[PlannedRun], samples: dict[str, in
     return PlanLine(first.row, first.column, first.config, own, len(group) - own, one, hours)
 
 
-def _hours(one: Cost, config: dict[str, Any], done: list[PlannedRun], device: Device) -> float:
-    """Return the hours of one run, at the rate of the runs that are most like it, else at the device's."""
+def _hours(one: Cost, config: dict[str, Any], done: list[_CompleteRun], device: Device) -> float:
+    """Return the hours of one run, at the rate of the most similar complete runs, else at the device's."""
     method, task = config["method"]["name"], config["task"]["name"]
     alike = [run for run in done if (run.record.method, run.record.task) == (method, task)]
     alike = alike or [run for run in done if run.record.method == method] or done

@@ -1,1 +1,1 @@
-"""The loss around a point in the space of weights (Li et al., NeurIPS 2018, arXiv 1712.09913)."""
+"""The loss landscape around a point in weight space (Li et al., NeurIPS 2018, arXiv 1712.09913)."""

@@ -1,4 +1,4 @@
-"""A surface as a CSV that grows point by point, so that an interrupted computation goes on where it stopped."""
+"""A loss surface as a CSV that grows point by point, so that an interrupted computation can resume."""
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,7 @@ _HEAD = ["x", "y", "loss"]
 
 
 def read(file: Path) -> Surface:
-    """Return the points that the file holds, {} where there is none; a line cut short counts as missing."""
+    """Return the points in the file, {} if there is no file; an incomplete last line is ignored."""
     if not file.exists():
         return {}
     with file.open(encoding="utf-8", newline="") as stream:
@@ -25,7 +25,7 @@ def read(file: Path) -> Surface:
 def complete(
     file: Path, points: Iterable[Point], compute: Callable[[list[Point]], Iterator[tuple[Point, float]]]
 ) -> Surface:
-    """Return the loss at the points; what the file lacks is computed and written down as it comes.
+    """Return the loss at the points; those missing from the file are computed and appended one by one.
 
     Raises OSError when the file cannot be written.
     """
@@ -47,7 +47,7 @@ def complete(
 
 
 def _rewrite(file: Path, known: Surface) -> None:
-    """Put the file into order before it grows: a heading, and no line cut short."""
+    """Rewrite the file with a header and without an incomplete last line."""
     with replacing(file) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_HEAD)

@@ -1,7 +1,7 @@
 """The loss over a plane of two random directions through a model's weights, filter-normalised (Li et al. 2018, Sec. 4).
 
-The plane lies in the space of the weights that a layer computes with, which every method shares, and not in that of
-its own parameters: LoRA's B and FRoD's S start at zero, where a filter has no norm to be scaled to.
+The plane lies in the space of the effective weights, which all methods have in common, and not in that of a method's
+own parameters: LoRA's B and FRoD's S start at zero, so their filters have no norm to normalise to.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,9 +17,9 @@ Point = tuple[float, float]
 
 
 def directions(weights: Weights, seed: int) -> tuple[Weights, Weights]:
-    """Return two Gaussian directions, every row [n] of a weight [m, n] scaled to the norm of the weight's own row.
+    """Return two Gaussian directions; each row of a direction [m, n] has the norm of the weight's own row.
 
-    The draw depends on the seed, the names and the shapes alone, so that it is the same for every method.
+    The draw depends only on the seed, the names and the shapes, so it is the same for every method.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn = [{name: torch.randn(weights[name].shape, generator=generator) for name in sorted(weights)} for _ in "xy"]
@@ -34,7 +34,7 @@ def _like_rows(direction: Tensor, weight: Tensor) -> Tensor:
 
 
 def grid(points: int, span: float) -> list[Point]:
-    """Return the `points` x `points` places (x, y) in [-span, span], row by row from below."""
+    """Return a `points` x `points` grid of (x, y) over [-span, span], row by row from the bottom."""
     ticks = [span * (2 * i / (points - 1) - 1) for i in range(points)]
     return [(x, y) for y in ticks for x in ticks]
 
@@ -51,8 +51,8 @@ def losses(
 ) -> Iterator[tuple[Point, float]]:
     """Yield the mean loss over the rows of the batches (tensors, rows) at each point, as they are computed.
 
-    `weights` are the parameters of the model that move; `together` points share one forward pass, which holds that
-    many copies of them. The model is put into evaluation mode and its weights are left as they are.
+    `weights` are the model's parameters that move. A forward pass takes `together` points and holds that many copies of
+    them. The model is put into evaluation mode; its weights do not change.
     """
     model.eval()
     along_x, along_y = directions(weights, seed)
@@ -67,7 +67,7 @@ def losses(
     for chunk in _chunks(list(points), together):
         x, y = torch.tensor(chunk, device=device).T
         if len(chunk) > 1:
-            with sdpa_kernel(SDPBackend.MATH):  # the fused kernels have no rule for a batch of weights
+            with sdpa_kernel(SDPBackend.MATH):  # the fused kernels do not support batched weights
                 values = torch.vmap(loss)(x, y)
         else:
             values = loss(x[0], y[0])[None]
