@@ -1,6 +1,6 @@
 """The ways a command ends before its time, and the hint that goes with an unknown name."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -37,7 +37,11 @@ class Interrupted(BaseException):
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Return a sentence that offers the names closest to `word`, or all of them when none is close."""
     names = sorted(choices)
+    accepted = f"Accepted: {', '.join(names)}." if names else ""
+    return offer_close(word, names) or accepted
+
+
+def offer_close(word: str, names: Sequence[str]) -> str:
+    """Return a sentence that offers up to three names close to `word`, empty when none is close."""
     close = get_close_matches(word, names, n=3, cutoff=0.5)
-    if close:
-        return f"Did you mean {' or '.join(close)}?"
-    return f"Accepted: {', '.join(names)}." if names else ""
+    return f"Did you mean {' or '.join(close)}?" if close else ""

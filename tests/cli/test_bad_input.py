@@ -58,7 +58,9 @@ CHOICES = [
 KEYS = [
     ("train.epoch=3", "'train.epoch'", "train.epochs"),
     ("train.lr.foo=1", "'train.lr.foo'", "train.lr.diag"),
-    ("metod=frod", "'metod'", "method"),
+    ("methd=frod", "'methd'", "Did you mean method=frod?"),
+    ("tsk=glue/rte", "'tsk'", "Did you mean task=glue/rte?"),
+    ("+profil=smoke", "+profil=smoke", "Did you mean profile=smoke?"),
     ("xyzzy=1", "'xyzzy'", "--cfg job"),
     ("method.sparsty=0.1", "'method.sparsty'", "method.sparsity"),
     ("+train.foo=1", "+train.foo=1", "neither added nor removed"),

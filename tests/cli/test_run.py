@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -244,13 +245,16 @@ def test_help_and_composition_need_no_torch(tmp_path):
         "assert run_command(['list', 'methods']) == 0\n"
         "assert run_command(['--cfg', 'job', '--resolve', 'profile=smoke']) == 0\n"
         "assert run_command(['method=frdo']) == 2\n"
+        "assert run_command(['method=frod', 'task=glue/rte']) == 2  # its weights are not here\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    nothing = os.environ | {"HF_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=nothing)
     assert done.returncode == 0, done.stderr
     assert "lr:" in done.stdout
     assert done.stderr.startswith("frod-bench: method=frdo is not known. Did you mean frod")
-    assert len(done.stderr.splitlines()) == 1
+    assert "FacebookAI/roberta-large is not on this machine" in done.stderr
+    assert len(done.stderr.splitlines()) == 2
 
 
 def test_the_module_leaves_with_the_exit_code(tmp_path):

@@ -10,12 +10,12 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from open_clip.factory import load_state_dict
 from torch import Tensor
 
+from frod_bench.backbones.availability import UNREACHABLE, missing_file
 from frod_bench.backbones.network import hub_reachable
 from frod_bench.errors import RequestError, nearest
 
 _HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _FILES = (*_HUB_FILES, "model.safetensors", "pytorch_model.bin")
-_LOCAL = "Give a local copy with backbone.path=FILE, or take the packaged one: profile=offline."
 
 # transformers' names as patterns, and open_clip's; a block's projections for query, key and value are joined
 _NAMES = (
@@ -50,8 +50,11 @@ def hub_file(model: str, tag: str) -> Path:
         raise RequestError(f"backbone.pretrained={tag} is not known for {model}. {nearest(tag, known)}")
     repo, _, name = found.get("hf_hub", "").rpartition("/")
     if not repo:
-        raise RequestError(f"The weights {tag} of {model} are not on the hub. {_LOCAL}")
-    reachable, reason = hub_reachable(), "the hub cannot be reached"
+        raise RequestError(
+            f"The weights {tag} of {model} are not on the hub. Give a local copy with backbone.path=FILE, or take the"
+            " packaged one: profile=offline."
+        )
+    reachable, reason = hub_reachable(), UNREACHABLE
     for file in [name] if name else _HUB_FILES:
         try:
             return Path(hf_hub_download(repo, file, local_files_only=not reachable))
@@ -59,7 +62,7 @@ def hub_file(model: str, tag: str) -> Path:
             continue
         except Exception as error:  # the client's HTTP library, and so its errors, differ between versions
             reason = f"the download broke off ({type(error).__name__})"
-    raise RequestError(f"The weights {repo} are not on this machine and {reason}. {_LOCAL}")
+    raise missing_file(repo, reason)
 
 
 def local_file(path: str) -> Path:

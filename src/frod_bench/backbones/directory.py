@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from frod_bench.backbones.availability import require_directory
 from frod_bench.backbones.base import quiet, renew_head, require_generator, seeded
 from frod_bench.backbones.checked_config import on_meta, read_config
 from frod_bench.errors import RequestError, nearest
@@ -50,8 +51,7 @@ class Loading:
 
 def check_directory(directory: Path) -> None:
     """Raise RequestError unless `directory` holds a configuration, safetensors weights and a tokenizer."""
-    if not directory.is_dir():
-        raise RequestError(f"There is no model directory {directory}. Give one that save_pretrained wrote.")
+    require_directory(directory)
     wanted = {
         "config.json": ["config.json"],
         "weights (model.safetensors)": ["model*.safetensors"],

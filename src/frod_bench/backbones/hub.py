@@ -13,6 +13,7 @@ from huggingface_hub.errors import (
 )
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from frod_bench.backbones.availability import UNREACHABLE, missing_model
 from frod_bench.backbones.directory import Loading, fingerprint, load_model, load_tokenizer
 from frod_bench.backbones.network import hub_reachable
 from frod_bench.backbones.skeleton import make_skeleton
@@ -87,9 +88,5 @@ class HubBackbone:
                 f"or give a local copy with backbone.path=DIR."
             ) from error
         except Exception as error:  # the client's HTTP library, and so its errors, differ between versions
-            broken = f"its download broke off ({type(error).__name__})"
-            raise RequestError(
-                f"The backbone {self.id} is not on this machine and "
-                f"{broken if reachable else 'the hub cannot be reached'}. Give a local copy with "
-                f"backbone.path=DIR (a save_pretrained directory), or take the packaged one: profile=offline."
-            ) from error
+            reason = f"its download broke off ({type(error).__name__})" if reachable else UNREACHABLE
+            raise missing_model(self.id, reason) from error

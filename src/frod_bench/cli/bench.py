@@ -89,8 +89,8 @@ class _Progress:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench bench",
-        description="Benchmark FRoD against PEFT's FRoD, LoRA, DoRA, VeRA and full fine-tuning, on a backbone's shapes\n"
-        "with random weights. step and init first compare the results with PEFT's, and time nothing if they differ.",
+        description="Benchmark FRoD against PEFT's FRoD, LoRA, DoRA, VeRA and full fine-tuning, on the shapes of a\n"
+        "backbone with random weights. step and init first compare the results with PEFT's, and time nothing if they differ.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

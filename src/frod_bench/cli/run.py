@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from frod_bench.backbones.availability import require_weights
 from frod_bench.config.catalogue import identity
 from frod_bench.config.checks import check_config
 from frod_bench.config.overrides import check_overrides, in_one_sentence
@@ -77,14 +78,18 @@ def _run(config: DictConfig) -> float:
     check_config(resolved)
     if (record := _complete_already(resolved)) is not None:
         return record.objective
-    from frod_bench.forecast.advised_run import run_advised  # torch takes seconds; what is refused does not need it
+    require_weights(resolved["backbone"])
+    from frod_bench.forecast.advised_run import run_advised  # torch takes seconds to import, and a refusal needs none
 
     return run_advised(resolved)
 
 
 def _complete_already(config: dict[str, Any]) -> RunRecord | None:
     """Return the record of a run that is complete, and say so; None when there is anything left to do."""
-    name = identity(config)
+    try:
+        name = identity(config)
+    except ValueError:  # NaN or infinity, which the run refuses by key
+        return None
     directory = Path(config["out"] or default_directory(config, name))
     if config["force"] or RunDirectory(directory).checkpoints.exists():
         return None

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from frod_bench.config.catalogue import GROUPS, choices
 from frod_bench.config.paths import config_dir
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, nearest, offer_close
 
 # empty, a number, a list, a mapping, a word with a meaning of its own, or a file that is only a part of others
 _NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
@@ -30,7 +30,7 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
         if not equals or not key:
             first = [] if number else commands
             typed = [f"{group}={name}" for group in GROUPS for name in choices(group)]
-            hint = _close(word, [*first, *typed]) or "Type `frod-bench --help` for what there is."
+            hint = offer_close(word, [*first, *typed]) or "Type `frod-bench --help` for what there is."
             kind = "override of the form key=value" if number else "command and no override of the form key=value"
             raise RequestError(f"{word!r} is no {kind}. {hint}")
         if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
@@ -77,13 +77,11 @@ def _joined(error: Exception) -> str:
 
 
 def _key_hint(key: str, argv: list[str]) -> str:
-    every = "`frod-bench --cfg job` with the same choices shows every key."
-    return _close(key, [*GROUPS, *_known_keys(argv)]) or every.capitalize()
-
-
-def _close(word: str, names: list[str]) -> str | None:
-    found = get_close_matches(word, names, n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(found)}?" if found else None
+    """Return a sentence that offers what was probably meant: a choice with the value as typed, else keys."""
+    if "." not in key and (group := get_close_matches(key, GROUPS, n=1, cutoff=0.7)):
+        value = next((word.partition("=")[2] for word in argv if word.partition("=")[0].lstrip("+~") == key), "")
+        return f"Did you mean {group[0]}={value or 'NAME'}?"
+    return offer_close(key, _known_keys(argv)) or "`frod-bench --cfg job` with the same choices shows every key."
 
 
 def _known_keys(argv: list[str]) -> list[str]:
