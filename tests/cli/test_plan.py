@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from frod_bench.cli.plan import _number
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.forecast.cost import cost as cost_on
@@ -151,3 +152,8 @@ def test_a_plan_takes_the_rate_of_runs_that_are_done(bench, tmp_path):
     assert "1 of 2 cells missing" in after
     assert "an earlier run" in after
     assert next(line for line in after.splitlines() if " RTE " in line).split()[2:4] == ["1", "0"]
+
+
+def test_numbers_are_printed_without_powers_of_ten():
+    found = [_number(value) for value in (0.0, 9e-5, 0.0123, 2.5, 123.4, 39_612.0)]
+    assert found == ["0", "<0.001", "0.0123", "2.5", "123", "39,612"]

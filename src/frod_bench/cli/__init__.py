@@ -1,4 +1,4 @@
-"""The command line: `frod-bench WORD …` for a sub-command, anything else is a Hydra override list."""
+"""The command line: `frod-bench COMMAND …` runs a command; anything else is a Hydra override list."""
 
 import importlib
 import sys
@@ -8,44 +8,80 @@ from frod_bench.console import say, show
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.secrets import redact
 
-# word: its module here; each has main(argv) -> exit code
+# command, which is also its module here, with main(argv) -> exit code
 COMMANDS = {
-    "audit": "check what the paper and its released code say against what is measured here",
-    "bench": "time FRoD against PEFT's methods, on random weights of a backbone's shapes",
+    "audit": "check what the paper and its released code state",
+    "bench": "time FRoD against PEFT's methods on random weights",
     "decompose": "compute FRoD's bases of a model directory without loading the model",
     "doctor": "check what this machine can run and what is missing",
     "export": "write a run's adapter for PEFT, or the merged model",
     "figure": "draw a figure of the paper from stored runs",
     "list": "list tasks, methods or backbones",
-    "plan": "say what a table of the paper would cost: memory, disk, hours, energy",
-    "report": "print the table of a folder of runs, or one of the paper beside its own; stats, html: more of it",
-    "table": "run the missing cells of a table of the paper and print it",
+    "plan": "estimate what a table's missing runs cost: memory, disk, hours, energy",
+    "report": "print tables of stored runs, beside the paper's if asked; also stats and html",
+    "table": "run the missing cells of a table and print it",
 }
 
 _HELP = f"""usage: frod-bench [--help|--version] [OVERRIDE ...]      one run
-       frod-bench -m OVERRIDE=A,B ...        every combination
+       frod-bench -m OVERRIDE=A,B ...        every combination, complete ones skipped
        frod-bench COMMAND [--help] ...
 
 One run trains one method on one task:
 
-  frod-bench method=frod task=glue/rte                      the paper's protocol (RoBERTa-large, hub data)
+  frod-bench method=frod                                    SST-2 with RoBERTa-large from the hub: a GPU
+  frod-bench method=frod task=glue/rte                      the same protocol on RTE
   frod-bench method=frod task=glue/sst2 profile=offline     packaged backbone, packaged real data, CPU
-  frod-bench method=lora task=glue/cola backbone=minilm data.source=local data.root=DIR
-
-Choices: method=, task=, backbone=, profile=paper|offline|smoke, protocol=released|paper|goat,
-selection=best_on_eval|last|holdout. Leaves: seed=, train.*, train.lr.ROLE=, method.*, data.*, wandb.mode=,
-out=DIR, force=true. `frod-bench --cfg job --resolve OVERRIDE ...` prints the whole configuration.
+  frod-bench method=lora task=glue/cola backbone=minilm data.root=DIR
 
 Commands:
 {chr(10).join(f"  {word:<10}{what}" for word, what in COMMANDS.items())}
 
-Exit codes: 0 done, 1 the run failed, 2 the request is wrong; 143 after SIGTERM and 130 after SIGINT (Ctrl-C), with a
-checkpoint from which the same command goes on.
+Choices (`frod-bench list` shows the names):
+  method= task= backbone=
+  profile=paper|offline|smoke       the paper's backbones on hub data; packaged ones on packaged real data; random
+                                    weights on generated rows
+  protocol=released|paper|goat      the released scripts; the paper's text; the code of GOAT and LLM-Adapters, from
+                                    which the paper cites rows: image crops, steps, warm-up and lengths are theirs
+  selection=best_on_eval|last|holdout   which epoch counts; best and last are always recorded
+
+Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
+  seed=0                            seeds the head, the adapter and the order of rows
+  train.epochs= train.lr.ROLE= train.precision=no|bf16|fp16 train.accumulate=
+  method.KEY=                       e.g. method.sparsity=0.01 method.pattern=banded method.rank=8 method.head=frozen;
+                                    method.scaling=authors divides RandLoRA's alpha as its authors' code does
+  data.root=DIR                     your own copy, DIR/nyu-mll/glue/rte/train.parquet and so on, with the hub's columns
+  data.max_train= data.max_eval=    at most so many rows, the same ones for every method and seed
+  backbone.path=DIR                 a local copy of a hub backbone (save_pretrained's directory, or CLIP's file)
+  backbone.head_init=random|text    CLIP's new head: random on the mean of the patch tokens, or the zero-shot classifier
+  task.scoring=generation|likelihood|likelihood_per_token    how protocol=paper finds a commonsense answer
+  task.layout=commonsense170k       read LLM-Adapters' own rows; task=commonsense/all trains once, evaluates six times
+  wandb.mode=offline|online         also log to wandb
+  out=DIR force=true                where this run goes; run a complete one again
+
+Prompts and GLUE's instructions are worded by frod-bench, and a record says so under data.wording. FuRA cuts o_proj like
+every other layer; its authors' script cuts it by heads.
+
+Folders: runs go below FROD_BENCH_OUT (outputs), decompositions, images and weights below FROD_BENCH_CACHE
+(~/.cache/frod-bench). FRoD's decomposition of a backbone and resized images are computed once and read from there.
+Every file is written whole or not at all, with your umask; links inside a run's folder are refused.
+
+Interruption: a run writes a checkpoint per epoch and every ten minutes (checkpoint.every_s) and keeps two. After
+SIGTERM, Ctrl-C or kill -9 the same command resumes from the newest whole one, bit-for-bit on a CPU, with the run's own
+number of threads; a difference that may change the last bits is said. It resumes only with the rows and base weights
+that it began with. Two processes never share a folder, also on file systems without working locks. A record holds a
+digest of itself and of its files: reports leave out an edited run and say so, and export refuses it.
+
+Several GPUs or processes: torchrun --nproc-per-node=4 -m frod_bench OVERRIDE ... (or accelerate launch) computes the
+same effective batch. train.shard=true also splits the weights over the processes (FSDP). With several processes or
+train.accumulate above 1, models with batch normalisation and experts with output_router_logits are refused.
+Sweeps: -m hydra/launcher=joblib on a large host, scripts/slurm_array.sh for SLURM; pip install 'frod-bench[launchers]'.
+
+Exit codes: 0 done, 1 the run failed, 2 the request is wrong; 143 after SIGTERM and 130 after SIGINT (Ctrl-C).
 """
 
 
 def main() -> None:
-    """Run the command of `sys.argv` and leave with its exit code."""
+    """Run the command in `sys.argv` and exit with its code."""
     sys.exit(run_command(sys.argv[1:]))
 
 

@@ -1,4 +1,4 @@
-"""`frod-bench plan`: what the missing cells of a table cost, before anything is spent."""
+"""`frod-bench plan`: estimate what the missing cells of a table cost before anything is spent."""
 
 import argparse
 
@@ -20,20 +20,20 @@ examples:
   frod-bench plan 4 --profile offline data.root=DIR --methods frod,lora
 """
 _LEGEND = (
-    "Hours: the FLOP of a run (closed forms over the shapes in configs/backbone) at the rate of {evidence}; rows and"
-    " tokens from {rows}. Memory: predicted from the shapes for one micro-batch of the column with the longest rows, as"
-    " on a CPU, without the framework's own. kWh: at the board's full power. Disk: the adapters that stay."
+    "Hours: the FLOPs of a run (closed forms over the shapes in configs/backbone) at the rate of {evidence}; rows and"
+    " tokens from {rows}. Memory: predicted from the shapes, for one micro-batch of the column with the longest rows,"
+    " as on a CPU, without the framework's own. kWh: at the board's full power. Disk: the adapters that are kept."
 )
 
 
 def main(argv: list[str]) -> int:
-    """Print the plan of a table. Raises RequestError for what no table and no run would take."""
+    """Print the plan of a table. Raises RequestError for a table, row, column, device or value that does not exist."""
     arguments = _parser().parse_intermixed_args(argv)
     table = requested_table(arguments)
     if arguments.gpu is not None and arguments.gpu not in plan_facts()["devices"]:
         raise RequestError(f"--gpu {arguments.gpu} is not known. {nearest(arguments.gpu, plan_facts()['devices'])}")
     cells, without = runnable_cells(table, arguments)
-    from frod_bench.forecast.device import named_device, this_device  # torch takes seconds
+    from frod_bench.forecast.device import named_device, this_device  # torch takes seconds to import
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit
 
     device = named_device(arguments.gpu) if arguments.gpu else this_device()
@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     lines, origins = plan_lines(runs, device)
     missing, hours = sum(line.missing for line in lines), sum(line.hours_left for line in lines)
     disk = sum(line.disk_left for line in lines)
-    energy = "" if device.watts is None else f", {hours * device.watts / 1000:.3g} kWh"
+    energy = "" if device.watts is None else f", {_number(hours * device.watts / 1000)} kWh"
     show(
         f"{table.name}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing, about"
         f" {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n"
@@ -66,9 +66,9 @@ def _table(lines: list, device) -> str:
             line.done,
             line.missing,
             f"{line.cost.disk_bytes / 2**20:,.1f}",
-            f"{line.hours:,.3g}",
-            f"{line.hours_left:,.3g}",
-            "" if device.watts is None else f"{line.hours_left * device.watts / 1000:,.3g}",
+            _number(line.hours),
+            _number(line.hours_left),
+            "" if device.watts is None else _number(line.hours_left * device.watts / 1000),
         ]
         for line in lines
     ]
@@ -82,16 +82,25 @@ def _memory_table(memory: list) -> str:
 
 
 def _duration(hours: float) -> str:
-    return f"{hours:.3g} hours" if hours >= 0.1 else f"{60 * hours:.2g} minutes"
+    return f"{_number(hours)} hours" if hours >= 0.1 else f"{60 * hours:.2g} minutes"
+
+
+def _number(value: float) -> str:
+    """Return three digits, or all before the decimal point, never in powers of ten."""
+    if 0 < value < 0.001:
+        return "<0.001"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench plan",
-        "Say which cells of a table are done and what the others need: memory, disk, hours and energy.",
+        "Estimate what the missing cells of a table need: hours, energy, disk and memory, and which do not fit.",
         _EXAMPLES,
     )
-    parser.add_argument("table", help="2, 3, 4, 5 or the name of another file with rows in configs/sweep/")
+    parser.add_argument("table", help="2, 3, 4, 5, or the name of another table in configs/sweep/")
     add_arguments(parser)
-    parser.add_argument("--gpu", metavar="NAME", help=f"instead of this machine: {', '.join(plan_facts()['devices'])}")
+    parser.add_argument(
+        "--gpu", metavar="NAME", help=f"plan for this GPU instead of this machine: {', '.join(plan_facts()['devices'])}"
+    )
     return parser
