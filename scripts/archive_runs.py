@@ -1,7 +1,7 @@
-"""Pack the complete runs below FOLDER, adapters left out: `python scripts/archive_runs.py FOLDER [--remove]`.
+"""Pack the complete runs below FOLDER, without adapters: `python scripts/archive_runs.py FOLDER [--remove]`.
 
-Each task gets one file, FOLDER/SUITE_TASK.runs.jsonl, with a line for each run. Reports and tables read it as they read
-the directories. Runs that an archive holds already stay in it. --remove deletes the directories that were packed.
+Each task gets one file, FOLDER/SUITE_TASK.runs.jsonl, with one line per run. Reports and tables read it as they read
+folders. Runs that are already in an archive stay in it. --remove deletes the folders that were packed.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 #!/bin/bash
-# What is to be measured on a GPU: that the core is right there, then time and memory at the paper's shapes; tables go to
-# $TO (results/bench). It has not run on a GPU yet, so how long it takes there is not known.
+# Measure on a GPU: first check that the core is right there, then time and memory at the paper's shapes; tables go to $TO
+# (results/bench). It has not run on a GPU yet, so its duration is unknown.
 #   scripts/bench_gpu.sh
 #   TO=/tmp/rehearsal scripts/bench_gpu.sh --device cpu --narrow 16 --layers 2 --batch 1 --rounds 2     on a CPU
-# What is typed goes to every measurement. A part that fails does not stop the others; the exit code tells.
+# Arguments go to every measurement. A part that fails does not stop the others; the exit code is then 1.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 TO=${TO:-results/bench} PYTHON=${PYTHON:-python} code=0

@@ -1,13 +1,13 @@
-"""Images a CPU second through our loader, against open_clip's own transform in a plain DataLoader, in one process.
+"""Count images per CPU second through our loader and through open_clip's transform in a plain DataLoader.
 
     python scripts/bench_image_loader.py --root DIR [--to results/bench/image_loader.csv]
 
-DIR holds the vision tasks as `data.root` does. Three loaders of 512 training rows, 224 pixels, batch 64:
-plain   decodes and transforms each image when it is asked for (open_clip.image_transform);
-cold    ours with an empty cache: every image is decoded, resized, written, and a first epoch read;
+DIR holds the vision tasks as `data.root` does. Three loaders of 512 training rows, 224 pixels, batch 64, one process:
+plain   decodes and transforms each image on request (open_clip.image_transform);
+cold    ours with an empty cache: decode, resize and write every image, then read a first epoch;
 cached  ours in every later epoch and run.
-They take turns, three rounds, and the best of each counts. A second is one of CPU time, summed over threads, so
-that other work on the machine does not show; what threads win in wall time does not show either.
+They take turns for three rounds, and the best of each counts. Seconds are CPU time summed over threads, so other work
+on the machine does not show, and neither does the wall time that threads save.
 """
 
 import argparse
@@ -39,7 +39,7 @@ TASKS = ("vision/resisc45", "vision/cars", "vision/gtsrb")
 
 
 class Plain(torch.utils.data.Dataset):
-    """What one writes first: open_clip's transform on every image that is asked for."""
+    """The obvious loader: open_clip's transform on every requested image."""
 
     def __init__(self, rows: Dataset):
         self.rows, self.transform = rows, image_transform(SIZE, is_train=False)

@@ -1,8 +1,8 @@
 """Bring the records of version 0.1 (schema 2) up to date: `python scripts/migrate_runs.py FOLDER …`.
 
-They named a run by every leaf of its configuration, class paths among them. The present schema names it by its
-settings (`frod_bench.record.identity`). Every digest is checked before anything is changed and sealed anew after it;
-a run whose files were edited is left alone and named. A directory called after the old name gets the new one.
+Version 0.1 named a run by every key of its configuration, class paths included. The present schema names it by its
+settings (`frod_bench.record.identity`). Every digest is checked before anything changes and computed anew afterwards;
+a run whose files were edited is left as it is and reported. A folder named after the old identity is renamed.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ OLD_SCHEMA, OLD_LINE = 2, "# config_hash: "
 
 
 def main(folders: list[str]) -> int:
-    """Migrate every run below the folders; return 1 when one was left alone."""
+    """Migrate every run below the folders; return 1 when one was left as it is, else 0."""
     if not folders:
         sys.exit(__doc__)
     migrated, left = 0, 0
@@ -36,7 +36,7 @@ def main(folders: list[str]) -> int:
 
 
 def migrate(run: Path) -> bool:
-    """Bring one run's directory up to date; return whether there was anything to do. Raises ValueError."""
+    """Migrate one run; return whether it had the old schema. Raises ValueError when its files were edited."""
     content = json.loads((run / "record.json").read_text(encoding="utf-8"))
     if content.get("schema") != OLD_SCHEMA:
         return False

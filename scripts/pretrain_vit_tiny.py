@@ -2,10 +2,10 @@
 
     python scripts/pretrain_vit_tiny.py --root DIR [--to FOLDER]
 
-DIR holds CIFAR-10 as `data.root` does: DIR/uoft-cs/cifar10/plain_text/{train,test}.parquet. Supervised: the
-classifier is the one that the harness puts on every image tower (mean over patch tokens, linear head), so that the
-features it leaves are the ones it will be used by. Half of the patches are left out in training (Li et al. 2023,
-arXiv 2212.00794) but for the last epochs. Writes model.safetensors (float16, without the head) and training.json.
+DIR holds CIFAR-10 as `data.root` does: DIR/uoft-cs/cifar10/plain_text/{train,test}.parquet. Training is supervised,
+with the classifier that the harness puts on every image tower (mean over patch tokens, linear head), so the features
+suit it. Half of the patches are dropped in training (Li et al. 2023, arXiv 2212.00794), except in the last epochs.
+Writes model.safetensors (float16, without the head) and training.json.
 """
 
 import argparse

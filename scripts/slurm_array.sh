@@ -1,10 +1,10 @@
 #!/bin/bash
-# A table as a SLURM array, one run a task. Type on the login node: pip install 'frod-bench[launchers]', then
+# Run a sweep as a SLURM array, one run per array task. On the login node: pip install 'frod-bench[launchers]', then
 #   PARTITION=gpu scripts/slurm_array.sh method=frod,lora,full_ft task=glue/rte,glue/mrpc seed=0,1,2
-# Every node must see the same FROD_BENCH_OUT and FROD_BENCH_CACHE: the first run computes FRoD's bases, the others
-# wait and read. A preempted or timed-out task writes a checkpoint, is queued again by submitit and goes on; the same
-# command starts what is missing and skips what is complete. Logs: $FROD_BENCH_OUT/.submitit.
-# More than one GPU a run takes a job of its own:
+# Every node must see the same FROD_BENCH_OUT and FROD_BENCH_CACHE: the first run computes FRoD's bases, the others wait
+# and read them. A preempted or timed-out run writes a checkpoint, is queued again by submitit and resumes; the same
+# command starts missing runs and skips complete ones. Logs: $FROD_BENCH_OUT/.submitit.
+# A run on more than one GPU needs a job of its own:
 #   srun --gpus=4 torchrun --nproc-per-node=4 -m frod_bench method=frod task=commonsense/boolq
 set -euo pipefail
 : "${PARTITION:?the name of a partition}" "${FROD_BENCH_OUT:=$PWD/outputs}" "${FROD_BENCH_CACHE:=$PWD/outputs/.cache}"

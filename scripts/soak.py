@@ -1,12 +1,11 @@
-"""Kill runs at random, type the same command again until they are complete, and compare with undisturbed runs.
+"""Kill runs at random, repeat the same command until they complete, and compare them with undisturbed runs.
 
     python scripts/soak.py [--kills 100] [--runs 20] [--methods frod,lora,vera,full_ft] [--seed 0] [--to DIR]
 
-Every run is profile=smoke with a checkpoint after every batch. An attempt is a process of its own, forked from this
-one, which has imported everything (an attempt then begins within milliseconds instead of seconds); it is sent SIGKILL,
-every fourth time SIGTERM, after a random part of the time that the run takes undisturbed. Of a run that is complete,
-the metrics of every epoch, the best and the last score, and the bytes of the adapter must be those of the
-undisturbed run. Exit code 0 when all are, 1 when one is not.
+Every run is profile=smoke with a checkpoint after every batch. Each attempt is a process forked from this one, which
+has imported everything, so an attempt starts within milliseconds instead of seconds. It gets SIGKILL, every fourth time
+SIGTERM, after a random part of the time that the run takes undisturbed. A complete run must have the undisturbed run's
+metrics in every epoch, best and last score, and adapter, byte for byte. The exit code is 1 when one has not, else 0.
 """
 
 import argparse
@@ -19,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-os.environ["OMP_NUM_THREADS"] = "1"  # no threads that a fork would leave behind
+os.environ["OMP_NUM_THREADS"] = "1"  # a fork does not copy threads
 
 import torch
 
@@ -33,7 +32,7 @@ TERM_EVERY = 4
 
 
 def start(words: list[str], log: Path) -> int:
-    """Run the command in a forked process with its output in a file; return the process id."""
+    """Run the command in a forked process that writes to a log; return the process id."""
     sys.stdout.flush()
     if child := os.fork():
         return child
@@ -51,12 +50,12 @@ def start(words: list[str], log: Path) -> int:
 
 
 def wait(child: int) -> int:
-    """Return the exit code of a process, minus the number of the signal that ended it."""
+    """Return the exit code of a process, or minus the number of the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def result(folder: Path) -> dict:
-    """Return what a complete run has measured that no clock is part of; raises when it is not complete."""
+    """Return what a complete run measured, except times; raises when it is not complete."""
     directory = RunDirectory(folder)
     record = directory.read_record()
     directory.verify(record, adapter=True)

@@ -1,10 +1,10 @@
-"""Find the learning rates of `profile=offline`: the same number of trials for every method, on training rows only.
+"""Tune the learning rates of `profile=offline`: the same number of trials for every method, on training rows only.
 
     python scripts/tune_offline.py --root DIR [--task glue/sst2] [--methods vera,goat] [--jobs 2] [train.precision=bf16]
 
-DIR holds the task as `data.root` does. Its training rows are divided: for GLUE 1,000 train and 1,500 others judge,
-for images 600 and 400. The rows that evaluate in a real run are not read. Prints one table; the winners are copied
-by hand into the suite's recipe. Trials that are complete in --out are not run again.
+DIR holds the task as `data.root` does. Its training rows are divided: 1,000 train and 1,500 evaluate for GLUE, 600 and
+400 for images. The evaluation rows of a real run are not read. Prints one table; the best rates are copied by hand into
+the suite's recipe. Trials that are complete in --out are not run again.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from frod_bench.config.paths import config_dir
 from frod_bench.files import replacing
 from frod_bench.methods import make_method
 
-ROWS = {"glue": (1000, 1500), "vision": (600, 400)}  # that train, that judge
+ROWS = {"glue": (1000, 1500), "vision": (600, 400)}  # training rows, evaluation rows
 LOW_RANK = [
     (5e-4, 1e-3), (1e-3, 1e-3), (2e-3, 1e-3), (3e-3, 1e-3), (1e-3, 1e-2), (2e-3, 1e-2),
     (2e-4, 1e-3), (5e-4, 1e-2), (7e-4, 1e-3),

@@ -1,11 +1,11 @@
-"""Train every method on one process and on two under torchrun, and put the losses side by side.
+"""Train every method on one process and on two under torchrun, and compare the losses.
 
     python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--shard] [--to DIR] [OVERRIDE …]
 
-A step is an epoch here, so that the records hold every step's loss and a whole evaluation after it: 27 rows a step in
-two micro-batches of 14 and 13, which two processes cannot share evenly, and 21 rows that judge in batches of 8, 8 and
-5. Random tiny backbones without dropout, generated rows, float32. With --shard the two also split the weights. Exits
-with 1 when a loss differs by more than the tolerance, relative, or a metric at all.
+A step is an epoch here, so the records hold every step's loss and a whole evaluation after it: 27 rows per step in two
+micro-batches of 14 and 13, which two processes cannot share evenly, and 21 evaluation rows in batches of 8, 8 and 5.
+Random tiny backbones without dropout, generated rows, float32. With --shard the two also split the weights. The exit
+code is 1 when a loss differs by more than the relative tolerance, or a metric at all.
 """
 
 import argparse
@@ -31,7 +31,7 @@ RUN = [
 
 
 def train(processes: int, words: list[str], out: Path) -> dict[str, StoredRun]:
-    """Run the sweep `words` on so many processes below `out`; return the runs by method."""
+    """Run the sweep `words` on that many processes, below `out`; return the runs by method."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, *(launcher if processes > 1 else []), "-m", "frod_bench", "-m", *RUN, *words]
     place = {"FROD_BENCH_OUT": str(out / f"{processes}"), "FROD_BENCH_CACHE": str(out / f"cache{processes}")}
@@ -39,13 +39,13 @@ def train(processes: int, words: list[str], out: Path) -> dict[str, StoredRun]:
     code = subprocess.run(command, env=os.environ | place | {"OMP_NUM_THREADS": "1"}, check=False).returncode
     if code:
         sys.exit(code)
-    runs = find_records(out / f"{processes}").runs  # the newest are of this sweep, others may lie beside them
+    runs = find_records(out / f"{processes}").runs  # the newest are this sweep's; there may be older ones
     runs.sort(key=lambda run: (run.path / "record.json").stat().st_mtime_ns)
     return {run.record.method: run for run in runs}
 
 
 def compare(one: StoredRun, two: StoredRun) -> dict[str, Any]:
-    """Return the largest relative difference of a step's loss, the number of metrics that differ, and the ends."""
+    """Return the largest relative difference of a step's loss, how many metrics differ, and the last losses."""
     pairs = list(zip(one.metrics, two.metrics, strict=True))
     return {
         "method": one.record.method,

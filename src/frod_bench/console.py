@@ -1,4 +1,4 @@
-"""What a run says is never worth the run: its reader may have gone, the disk of its log may be full."""
+"""Printing that never ends a run: the reader may be gone, or the disk of the log full."""
 
 import contextlib
 import os
@@ -9,18 +9,18 @@ from frod_bench.escape import visible
 
 
 def say(text: str, file: TextIO | None = None) -> None:
-    """Print a line at once, to stdout or `file`; what cannot be printed is left out."""
+    """Print a line immediately, to stdout or `file`; drop it when that fails."""
     with contextlib.suppress(Exception):
         show(text, file=file)
 
 
 def show(text: str, end: str = "\n", file: TextIO | None = None) -> None:
-    """Print what was asked for, to stdout or `file`; nothing in it reaches the terminal as a command."""
+    """Print a command's result, to stdout or `file`, with terminal control characters made visible."""
     print(visible(str(text)), end=end, file=file or sys.stdout, flush=True)
 
 
 def drop_unsaid() -> None:
-    """Forget what stdout would not take; else the interpreter tries it again at its end, and ends with an error."""
+    """Discard what stdout could not take; the interpreter would try again at exit, and exit with an error."""
     try:
         sys.stdout.flush()
     except OSError:

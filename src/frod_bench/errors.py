@@ -1,22 +1,22 @@
-"""The ways a command ends before its time, and the hint that goes with an unknown name."""
+"""The ways a command ends early, and the hint for an unknown name."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class RequestError(Exception):
-    """What was asked for is wrong or not to be had; the command exits with code 2.
+    """The request is wrong or cannot be met; the command exits with code 2.
 
-    The message names the value, says what would be accepted and what to type.
+    The message names the value, what would be accepted and what to type.
     """
 
 
 class RunFailure(Exception):
-    """The run itself failed (a NaN loss, no memory left); the command exits with code 1."""
+    """The run itself failed (a NaN loss, out of memory); the command exits with code 1."""
 
 
 class OutOfMemory(RunFailure):
-    """Memory ran out; a smaller value of the batch size that `key` of `train` sets, if any, may fit."""
+    """Memory ran out; `key` names the setting of `train`, if any, whose change may make the run fit."""
 
     def __init__(self, message: str, key: str | None = None):
         super().__init__(message)
@@ -24,13 +24,13 @@ class OutOfMemory(RunFailure):
 
 
 class Interrupted(BaseException):
-    """A signal ended the run, after a checkpoint; the command exits with 128 and the signal's number, as shells do."""
+    """A signal ended the run after a checkpoint; the command exits with 128 + the signal's number, as shells do."""
 
     def __init__(self, message: str, signum: int):
         super().__init__(message)
         self.signum = signum
 
-    def __reduce__(self) -> tuple:  # a launcher's process sends it to the one that waits
+    def __reduce__(self) -> tuple:  # a launcher's worker pickles it for the waiting process
         return type(self), (str(self), self.signum)
 
 

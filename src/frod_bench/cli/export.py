@@ -1,4 +1,4 @@
-"""`frod-bench export`: the adapter of a stored run as a PEFT checkpoint, or the model with the adapter merged in."""
+"""`frod-bench export`: write a stored run's adapter as a PEFT checkpoint, or the model with the adapter merged in."""
 
 import argparse
 import sys
@@ -15,14 +15,14 @@ examples:
   frod-bench export outputs/.../seed0-1a2b3c4d --format merged --to sst2_model
   frod-bench export outputs/.../seed0-1a2b3c4d --format peft --to sst2_adapter
 
-A merged model of transformers loads with `AutoModelForSequenceClassification.from_pretrained(DIR)`; an image model
-is `model.safetensors`, the state of the tower and its head. A PEFT adapter loads with `PeftModel.from_pretrained`.
-FRoD has one in every basis where PEFT computes the same V: train with method.basis=peft to be sure.
+A merged text model loads with `AutoModelForSequenceClassification.from_pretrained(DIR)`. An image model is one file,
+`model.safetensors`, with the state of the tower and its head. A PEFT adapter loads with `PeftModel.from_pretrained`.
+FRoD can be written for PEFT where PEFT computes the same V; a run with method.basis=peft always can.
 """
 
 
 def main(argv: list[str]) -> int:
-    """Write the export and print where it lies. Raises RequestError for what cannot be exported as asked."""
+    """Write the export and print its folder. Raises RequestError when the run cannot be exported as asked."""
     arguments = _parser().parse_args(argv)
     config, adapter = stored_config(arguments.run), stored_adapter(arguments.run)
     _check_folder(arguments.to)
@@ -37,19 +37,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench export",
         description="Write what a run has trained in a form that other programs load. The base weights are read from"
-        " where the run read them; the adapter is that of the selected epoch, of a run that is not complete"
-        " (which a warning says) of those so far.",
+        " where the run read them. The adapter is that of the selected epoch; for a run that is not complete, that of"
+        " the epoch selected so far, with a warning.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="a run's directory, with config.yaml and adapter/")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, with config.yaml and adapter/")
     parser.add_argument("--format", choices=["peft", "merged"], default="peft", help="default: peft")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     return parser
 
 
 def _check_folder(folder: Path) -> None:
-    """Raise RequestError unless `folder` is new, or there and empty."""
+    """Raise RequestError unless `folder` is new or empty."""
     try:
         if folder.exists() and any(folder.iterdir()):
             raise RequestError(f"{folder} is not empty. Give another folder to --to.")
@@ -60,7 +60,7 @@ def _check_folder(folder: Path) -> None:
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:
     from safetensors import SafetensorError
 
-    from frod_bench.config.instantiate import build  # these take seconds, and a wrong request is told before
+    from frod_bench.config.instantiate import build  # these imports take seconds, and a refusal needs none of them
     from frod_bench.methods import load_adapter
     from frod_bench.runs.quiet import quiet_in_logs
 
@@ -79,7 +79,7 @@ def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> P
 
 
 def _classes(adapter: Path) -> int | None:
-    """Return how many classes the trained head has, None for a language model, which has no new head.
+    """Return the number of classes of the trained head, None for a language model, which has no new head.
 
     Raises RequestError when the head was frozen, as its weights are then in no file.
     """

@@ -1,4 +1,4 @@
-"""The loss surface of a stored run, rebuilt from its configuration and its adapter."""
+"""The loss surface of a stored run, computed from its configuration and its adapter."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,11 +36,10 @@ class Plane(NamedTuple):
 
 
 def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> cache.Surface:
-    """Return the loss surface of a run before or after training; what its directory lacks is computed.
+    """Return the loss surface of a run before or after training; points missing in its folder are computed.
 
-    `together` points share a forward pass, by default 16 on an accelerator and 1 on a CPU. Raises RequestError when
-    the adapter or the data is not there any more, the method has no weights of its own to move, or the directory cannot
-    be written.
+    `together` points share a forward pass, by default 16 on a GPU and 1 on a CPU. Raises RequestError when the adapter
+    or the data is gone, the method has no loss surface, or the folder cannot be written.
     """
     file = RunDirectory(run.path).landscapes / f"{state}_{plane.name}.csv"
     points = grid(plane.points, plane.span)
@@ -86,7 +85,7 @@ def _rebuild(path: Path, state: str, device: torch.device) -> tuple[torch.nn.Mod
 
 
 def _batches(data: TaskData, plane: Plane, device: torch.device) -> list[tuple[dict[str, Any], int]]:
-    """Return the first rows of a shuffle that is the same for every run, by length, as tensors on the device."""
+    """Return the first rows of a shuffle that is the same for every run, sorted by length, as batches on the device."""
     generator = torch.Generator().manual_seed(plane.seed)
     rows = torch.randperm(len(data.train), generator=generator)[: plane.rows].tolist()
     if "length" in data.train.column_names:

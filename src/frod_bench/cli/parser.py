@@ -1,4 +1,4 @@
-"""The help text of a sub-command: its description as a paragraph, its examples as they stand."""
+"""The parser of a command: its description wrapped, its examples as written."""
 
 import argparse
 import shutil
@@ -6,7 +6,7 @@ from textwrap import fill
 
 
 def command_parser(prog: str, description: str, examples: str = "") -> argparse.ArgumentParser:
-    """Return a parser whose description is wrapped to the terminal's width and whose `examples` come last."""
+    """Return a parser that wraps its description to the terminal's width and prints `examples` last."""
     return argparse.ArgumentParser(
         prog=prog,
         description=fill(description, max(40, shutil.get_terminal_size().columns - 2)),

@@ -27,33 +27,33 @@ from frod_bench.runs.complete import completed_record, say_complete
 
 
 def main(argv: list[str]) -> int:
-    """Run every job that the overrides ask for. Raises RequestError or RunFailure.
+    """Run every job of the overrides. Raises RequestError or RunFailure.
 
-    A sweep goes on past a job that ends badly, and names it at once.
+    A sweep reports a failed job at once and continues with the next.
     """
-    from frod_bench.cli import COMMANDS  # a word that is no override may be a misspelt command
+    from frod_bench.cli import COMMANDS  # to suggest a command for a misspelt word
 
     check_overrides(argv, list(COMMANDS))
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions reach us whole, and we turn them into one sentence
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: we turn them into one sentence
     register_resolvers()
     overrides = [word for word in argv if "=" in word and not word.startswith("-")]
     flags = [word for word in argv if word not in overrides]
-    sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra's parser does not take flags between overrides
+    sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra's parser accepts no flags between overrides
     failures: list[tuple[str | None, RequestError | RunFailure]] = []
     home = os.getpid()
 
     def job(config: DictConfig) -> float:
-        register_resolvers()  # a launcher's own process has imported nothing of ours yet
+        register_resolvers()  # a launcher's worker process has not done it yet
         try:
             return _run(config)
         except (RequestError, RunFailure) as error:
-            told = type(error)(redact(str(error)))  # with the traceback of `error` the model would stay in memory
+            told = type(error)(redact(str(error)))  # the traceback of `error` would keep the model in memory
             if (overrides := _sweep_overrides()) is not None:
                 say(redact(f"frod-bench: {overrides}: {told}"), sys.stderr)
-            if os.getpid() != home:  # in a launcher's own process there is no other way to tell
+            if os.getpid() != home:  # a launcher's worker process can report in no other way
                 raise told from None
             failures.append((overrides, told))
-            return math.nan  # a search counts it as a failed trial
+            return math.nan  # counts as a failed trial of a search
         finally:
             drop_unsaid()
 
@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
         raise in_one_sentence(error, argv) from error
-    except OSError as error:  # what a job meets is a RunFailure by now
+    except OSError as error:  # not from a job: those are RunFailures
         raise RequestError(
             f"{error.filename} cannot be written ({error.strerror}). Give another folder for all runs with"
             " FROD_BENCH_OUT=DIR before the command."
@@ -85,7 +85,7 @@ def _run(config: DictConfig) -> float:
 
 
 def _complete_already(config: dict[str, Any]) -> RunRecord | None:
-    """Return the record of a run that is complete, and say so; None when there is anything left to do."""
+    """Return the record of a complete run, and say so; None when anything is left to do."""
     try:
         name = identity(config)
     except ValueError:  # NaN or infinity, which the run refuses by key
@@ -99,7 +99,7 @@ def _complete_already(config: dict[str, Any]) -> RunRecord | None:
 
 
 def _sweep_overrides() -> str | None:
-    """Return what sets this job apart in a sweep; None outside of one."""
+    """Return the overrides of this job in a sweep; None outside of one."""
     config = HydraConfig.get()
     return (" ".join(config.overrides.task) or "the defaults") if config.mode == RunMode.MULTIRUN else None
 
@@ -110,4 +110,4 @@ def _raise_worst(failures: list[tuple[str | None, RequestError | RunFailure]]) -
             raise error
     if failures:
         kind = RunFailure if any(isinstance(error, RunFailure) for _, error in failures) else RequestError
-        raise kind(f"{len(failures)} of the sweep's runs ended without a result; the reasons stand above.")
+        raise kind(f"{len(failures)} of the sweep's runs ended without a result; the reasons are above.")

@@ -1,4 +1,4 @@
-"""`frod-bench table`: run the missing cells of a table, the paper's or another, then print it."""
+"""`frod-bench table`: run the missing cells of a table, of the paper or another, then print it."""
 
 import argparse
 
@@ -17,16 +17,21 @@ examples:
   frod-bench table 4 --profile smoke --jobs 2        GLUE on random tiny models, a minute or two
   frod-bench table 4 --profile offline data.root=DIR --seeds 0 --methods frod,lora,full_ft --tasks rte,mrpc
   FROD_BENCH_OUT=results/runs frod-bench table 2     the paper's protocol: a GPU, and the hub's data
-  frod-bench table figure6 --tasks dtd --seeds 0     a column of the ablation's whole grid: 64 runs
-  frod-bench table methods --profile smoke           every method there is, the paper's and others, on four tasks
+  frod-bench table figure6 --tasks dtd --seeds 0     one task of the ablation's whole grid: 64 runs
+  frod-bench table methods --profile smoke           every method, the paper's and others, on four tasks
 
-A cell is one method on one task with one seed. What is complete is not run again, so the same command goes on after
-an interruption; `frod-bench plan` says beforehand what a table costs.
+A cell is one method on one task with one seed. Complete cells are not run again and a failed cell does not stop the
+others, so the same command continues after an interruption; Ctrl-C or SIGTERM lets the running cell write a checkpoint
+first. `frod-bench plan` estimates what a table costs.
+
+A printed cell is `reproduced` when it differs from the paper by no more than the margin beside it: the sampling error
+of the evaluation rows or, from three seeds on, the interval over seeds, whichever is larger. Runs with another
+backbone, protocol or part of the data get no such verdict, and the table says so.
 """
 
 
 def main(argv: list[str]) -> int:
-    """Run what is missing, print the table and return 0, or 1 when a cell failed. Raises RequestError."""
+    """Run the missing cells and print the table; return 1 when a cell failed, else 0. Raises RequestError."""
     arguments = _parser().parse_intermixed_args(argv)
     if arguments.jobs < 1:
         raise RequestError(f"--jobs {arguments.jobs} is not accepted: a whole number of 1 or more is.")
@@ -35,7 +40,7 @@ def main(argv: list[str]) -> int:
     for column, reason in without.items():
         show(f"{column} is left out, as it has no data here: {reason}")
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
-    from frod_bench.grid.paper import compare_with_paper  # scipy takes a second
+    from frod_bench.grid.paper import compare_with_paper  # scipy takes a second to import
 
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
@@ -52,12 +57,12 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench table",
-        "Run the missing cells of a table, each in a process of its own, and print it, beside the paper's numbers"
-        " if it is one of the paper's. Exit code 1 says that a cell failed.",
+        "Run the missing cells of a table, each in a process of its own, and print the table, beside the paper's"
+        " numbers if it is one of the paper's. The exit code is 1 when a cell failed.",
         _EXAMPLES,
     )
-    parser.add_argument("table", help="2, 3, 4, 5, methods or the name of another file with rows in configs/sweep/")
+    parser.add_argument("table", help="2, 3, 4, 5, methods, or the name of another table in configs/sweep/")
     add_arguments(parser)
-    help_jobs = "cells at a time, each with its share of the CPU's threads and without lines of its own (default: 1)"
+    help_jobs = "cells to run at a time; each gets its share of the CPU threads and prints no progress (default: 1)"
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help=help_jobs)
     return parser

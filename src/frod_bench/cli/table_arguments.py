@@ -1,4 +1,4 @@
-"""The arguments of every command about a table, and the cells that they ask for."""
+"""The arguments that all commands about tables share, and the cells they select."""
 
 import argparse
 
@@ -9,35 +9,35 @@ from frod_bench.record import output_root
 
 
 def add_arguments(parser: argparse.ArgumentParser, folders: bool = False) -> None:
-    """Add what every command about a table takes; with `folders`, these may stand among the overrides."""
+    """Add the arguments; with `folders`, folders of runs are accepted among the overrides."""
     add = parser.add_argument
     add("--profile", default="paper", choices=choices("profile"), help="default: paper")
-    add("--seeds", metavar="0,1,…", help="default: those of configs/sweep/TABLE.yaml")
-    add("--methods", metavar="M,…", help="only these, by the row's name or by method=")
-    add("--tasks", metavar="T,…", help="only these, by the column's name or by task=")
-    overrides = "overrides go to every cell, as in data.root=DIR train.epochs=2"
+    add("--seeds", metavar="0,1,…", help="seeds (default: those in configs/sweep/TABLE.yaml)")
+    add("--methods", metavar="M,…", help="only these methods, by the name of the row or as in method=")
+    add("--tasks", metavar="T,…", help="only these tasks, by the name of the column or as in task=")
+    overrides = "overrides for every cell, such as data.root=DIR train.epochs=2"
     if folders:
-        where = f"where runs are: a run's directory or any folder above (default: {output_root()}); {overrides}"
+        where = f"folders to search for runs (default: {output_root()}); {overrides}"
         add("words", nargs="*", default=[], metavar="FOLDER|OVERRIDE", help=where)
     else:
         add("words", nargs="*", default=[], metavar="OVERRIDE", help=overrides)
 
 
 def requested_table(arguments: argparse.Namespace) -> TableSpec:
-    """Return the table with the rows and columns that were asked for. Raises RequestError for an unknown one."""
+    """Return the table with the requested rows and columns. Raises RequestError for an unknown one."""
     return load_table(arguments.table).restricted(arguments.methods, arguments.tasks)
 
 
 def runnable_cells(table: TableSpec, arguments: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]:
-    """Return all cells, and why no missing cell of a column can run for want of data, by the column.
+    """Return all cells, and for each column without data the reason.
 
-    Raises RequestError for a value that no run would take, and when no column is left.
+    Raises RequestError for a value that no run accepts, and when no column is left.
     """
     cells = compose_cells(table, arguments.profile, arguments.seeds, arguments.words)
     if all(cell.completed() for cell in cells):
         return cells, {}
-    from frod_bench.grid.runnable import check_values, columns_without_data  # their libraries take seconds
+    from frod_bench.grid.runnable import check_values, columns_without_data  # their libraries take seconds to import
 
-    if arguments.words or arguments.seeds:  # the files' own values are right
+    if arguments.words or arguments.seeds:  # registered values need no check
         check_values(cells)
     return cells, columns_without_data(cells)

@@ -1,1 +1,1 @@
-"""Composing a configuration with Hydra: files, recipes, overrides, and the objects that it describes."""
+"""Compose a configuration with Hydra: files, recipes, overrides, and the objects they describe."""

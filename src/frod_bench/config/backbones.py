@@ -1,4 +1,4 @@
-"""The backbones that the configuration files register, by what does not need their weights."""
+"""The registered backbones: what is known without their weights."""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from frod_bench.errors import RequestError, nearest
 
 
 class RegisteredBackbone(NamedTuple):
-    """A file of `configs/backbone/`; `parameters` are those of the body."""
+    """A file of `configs/backbone/`; `parameters` counts those of the body, without a head."""
 
     name: str
     architecture: Architecture
@@ -22,7 +22,7 @@ class RegisteredBackbone(NamedTuple):
 
 @cache
 def registered_backbone(name: str) -> RegisteredBackbone:
-    """Return a backbone by its name. Raises RequestError for an unknown one."""
+    """Return the backbone of that name. Raises RequestError for an unknown one."""
     known = read_group(config_dir() / "backbone")
     if name not in known:
         raise RequestError(f"There is no backbone {name}. {nearest(name, known)}")

@@ -1,4 +1,4 @@
-"""What the configuration files register: the choices of each group, and what each file itself says."""
+"""What the configuration files register: the choices of each group, and the values each file sets."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,17 +15,17 @@ _NOT_OURS = ("defaults", "hydra")
 
 
 def choices(group: str) -> list[str]:
-    """Return what can be chosen in a configuration group, e.g. glue/rte in `task`."""
+    """Return the choices of a configuration group, e.g. glue/rte in `task`."""
     folder = config_dir() / group
     files = [file.relative_to(folder).with_suffix("") for file in sorted(folder.rglob("*.yaml"))]
     return [file.as_posix() for file in files if not file.name.startswith("_") and file.parts[0] != "default"]
 
 
 def read_group(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the options of a configuration group by the name to type, sorted.
+    """Return the choices of a configuration group by name, sorted.
 
-    Left out are hidden files (`_base`) and those with nothing but `defaults`, which only stand for another option.
-    Defaults are merged as Hydra does within a group; interpolations stay as written.
+    Hidden files (`_base`) and files with nothing but `defaults`, which only point to another choice, are left out.
+    Defaults are merged as Hydra merges them within a group; interpolations stay as written.
     """
     paths = sorted(path for path in folder.rglob("*.yaml") if not path.name.startswith("_"))
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in paths]
@@ -34,7 +34,7 @@ def read_group(folder: Path) -> dict[str, dict[str, Any]]:
 
 @cache
 def read_choice(folder: Path, name: str) -> dict[str, Any]:
-    """Return what the file of one option says, with the files that it builds on; interpolations stay as written."""
+    """Return the values of one choice, its defaults merged in; interpolations stay as written."""
     return OmegaConf.to_container(_compose(folder, name))
 
 
@@ -49,7 +49,7 @@ def identity(config: Mapping[str, Any]) -> str:
 
 
 def _registered(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values that the files chosen in a configuration state, by dotted key, without what is looked up."""
+    """Return the values that the chosen files set, by dotted key, without interpolations."""
     parts = _root() | {group: _group_file(group, config[group]["name"]) for group in GROUPS}
     merged = [*leaves(_root()), *leaves(parts)]
     return {key: value for key, value in merged if not (isinstance(value, str) and "${" in value)}
@@ -73,7 +73,7 @@ def _compose(folder: Path, name: str) -> DictConfig:
 
 
 def _load(folder: Path, name: str) -> tuple[list, DictConfig]:
-    """Return a file's defaults and its own values, those of the group alone when it writes to the root."""
+    """Return a file's defaults and its own values; of a file that writes to the root, those of its group."""
     text = (folder / f"{name}.yaml").read_text(encoding="utf-8")
     config = OmegaConf.create(text)
     defaults = config.pop("defaults", [])

@@ -1,4 +1,4 @@
-"""What a resolved configuration must hold before anything is built from it."""
+"""Checks of a resolved configuration before anything is built from it."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 
 def check_config(config: dict[str, Any]) -> None:
-    """Raise RequestError for a value that no run takes, as far as that can be told without the method and the data."""
+    """Raise RequestError for a value that no run accepts, as far as that shows without the method and the data."""
     TrainSettings(**config["train"], selection=config["selection"], roles=tuple(config["train"]["lr"]))
     _check_leaves(config)
     check_no_secret(config)
@@ -57,7 +57,7 @@ def _check_leaves(config: dict[str, Any]) -> None:
 
 
 def check_no_secret(config: dict[str, Any], prefix: str = "") -> None:
-    """Raise RequestError for a key or token of this machine anywhere in the configuration, which goes to disk."""
+    """Raise RequestError for a secret of this machine anywhere in the configuration, which is written to disk."""
     for key, value in config.items():
         if isinstance(value, dict):
             check_no_secret(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Objects from a configuration: only classes of this package, and nothing hidden deeper in it."""
+"""Build objects from a configuration: only classes of this package, and nothing nested."""
 
 import importlib
 import pkgutil
@@ -14,10 +14,10 @@ _OF_HYDRA = ("_target_", "_convert_")
 
 
 def build(part: dict[str, Any], group: str) -> Any:
-    """Return what `_target_`, a class that a file of `frod_bench.<group>` defines, makes of the other keys of `part`.
+    """Call `part`'s `_target_`, a class defined in a file of `frod_bench.<group>`, with its other keys.
 
-    The values are handed over as they are. Raises RequestError for any other target, and for what the class does not
-    take. A configuration may come from somebody else.
+    Values are passed on unchanged. Raises RequestError for any other target, as a configuration may come from somebody
+    else, and for values that the class does not accept.
     """
     made = _class(part.get("_target_"), group)
     try:
@@ -25,7 +25,7 @@ def build(part: dict[str, Any], group: str) -> Any:
     except RequestError:
         raise
     except Exception as error:
-        for cause in _causes(error):  # an interrupt that a library's import took for its own failure
+        for cause in _causes(error):  # an interrupt that a library's import reported as its own failure
             if not isinstance(cause, Exception):
                 raise cause from None
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -33,19 +33,19 @@ def build(part: dict[str, Any], group: str) -> Any:
 
 
 def build_method(part: dict[str, Any]) -> Method:
-    """Return the method of a resolved configuration; an option that is null is left to the method."""
+    """Return the method of a resolved configuration; a null option takes the method's default."""
     options = {key: value for key, value in part.items() if key not in _ABOUT and value is not None}
     return make_method(part["name"], **options)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield what lies behind an error, the nearest first."""
+    """Yield the causes of an error, the nearest first."""
     while (error := error.__cause__ or error.__context__) is not None:
         yield error
 
 
 def _class(target: Any, group: str) -> type:
-    """Return the class; what the group's files only import, a module as well as a class, is out of reach."""
+    """Return the class, if a file of the group defines it; what such a file only imports is refused."""
     package = importlib.import_module(f"frod_bench.{group}")
     module, _, name = str(target).rpartition(".")
     if module in {file.name for file in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")}:

@@ -1,4 +1,4 @@
-"""What the user typed: checked before Hydra reads it, and Hydra's complaints about it in one sentence."""
+"""Check the overrides before Hydra reads them, and turn Hydra's errors into one sentence."""
 
 import re
 from difflib import get_close_matches
@@ -12,13 +12,13 @@ from frod_bench.config.catalogue import GROUPS, choices
 from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, nearest, offer_close
 
-# empty, a number, a list, a mapping, a word with a meaning of its own, or a file that is only a part of others
+# empty, a number, a list, a mapping, a word that YAML reads as a value, or a file that only others include
 _NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
 _FLAGS_WITH_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 
 
 def check_overrides(argv: list[str], commands: list[str]) -> None:
-    """Raise RequestError for a word that is no `key=value`, adds or removes a key, or takes a choice away."""
+    """Raise RequestError for a word that is no `key=value`, adds or removes a key, or unsets a choice."""
     for number, word in enumerate(argv):
         if word.startswith("-") or (number and argv[number - 1] in _FLAGS_WITH_A_WORD):
             continue
@@ -30,7 +30,7 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
         if not equals or not key:
             first = [] if number else commands
             typed = [f"{group}={name}" for group in GROUPS for name in choices(group)]
-            hint = offer_close(word, [*first, *typed]) or "Type `frod-bench --help` for what there is."
+            hint = offer_close(word, [*first, *typed]) or "Type `frod-bench --help` for what is accepted."
             kind = "override of the form key=value" if number else "command and no override of the form key=value"
             raise RequestError(f"{word!r} is no {kind}. {hint}")
         if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
@@ -38,7 +38,7 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
 
 
 def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:
-    """Return what Hydra or OmegaConf found wrong in the overrides as the user should read it."""
+    """Return the error of Hydra or OmegaConf as one sentence for the user."""
     if cause := _request_error(error):
         return cause
     if isinstance(error, MissingConfigException):
@@ -47,7 +47,7 @@ def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:
     if isinstance(error, OverrideParseException):
         return RequestError(
             f"The override {error.override!r} cannot be read ({str(error).splitlines()[0].strip()}). Write key=value,"
-            " a list as key=[a,b], and quote what holds special characters, as in \"key='a b'\"."
+            " a list as key=[a,b], and quote values with special characters, as in \"key='a b'\"."
         )
     text = _joined(error)
     if several := re.search(r"Ambiguous value for argument '(.+?)'", text):
@@ -62,7 +62,7 @@ def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:
 
 
 def _request_error(error: BaseException | None) -> RequestError | None:
-    """Return the RequestError that a look-up raised below OmegaConf's wrapping, if there is one."""
+    """Return the RequestError that OmegaConf wrapped, if there is one."""
     while error is not None and not isinstance(error, RequestError):
         error = error.__cause__ or error.__context__
     return error
@@ -85,7 +85,7 @@ def _key_hint(key: str, argv: list[str]) -> str:
 
 
 def _known_keys(argv: list[str]) -> list[str]:
-    """Return all keys of the configuration that the choices among the overrides compose to."""
+    """Return all keys of the configuration composed from the choices among the overrides."""
     picked = [word for word in argv if word.partition("=")[0] in GROUPS and "," not in word]
     GlobalHydra.instance().clear()
     try:

@@ -1,4 +1,4 @@
-"""The look-ups that configurations use: `${recipe:KEY}`, `${source_for:NAME}` and `${task_files:SUITE,TASK,…}`."""
+"""The resolvers that configurations use: `${recipe:KEY}`, `${source_for:NAME}`, `${task_files:SUITE,TASK,…}`."""
 
 from typing import Any
 
@@ -12,17 +12,17 @@ _ABSENT = object()
 
 
 def register_resolvers() -> None:
-    """Make the look-ups known to OmegaConf."""
+    """Register the resolvers with OmegaConf."""
     OmegaConf.register_new_resolver("recipe", look_up, replace=True)
     OmegaConf.register_new_resolver("source_for", _source_for, replace=True)
     OmegaConf.register_new_resolver("task_files", _task_files, replace=True)
 
 
 def look_up(key: str, *, _root_: DictConfig) -> Any:
-    """Return the value of `key` in the recipe of this run's suite, profile, protocol, method and task.
+    """Return the value of `key` in the recipe for this run's suite, profile, protocol, method and task.
 
-    Blocks are searched in the order profile, protocol, released; within a block the task's row comes before
-    the method's and that before the common one. Raises RequestError when no row has it.
+    Blocks are searched in the order profile, protocol, released; within a block, the task's row, the method's, then
+    the common one. Raises RequestError when no row has the key.
     """
     task = str(_root_.task.name).rpartition("/")[2]
     blocks = list(dict.fromkeys(b for b in (_root_.profile.rows, _root_.protocol, "released") if b))
@@ -37,17 +37,17 @@ def look_up(key: str, *, _root_: DictConfig) -> Any:
 
 
 def check_protocol(protocol: str) -> None:
-    """Raise RequestError for a protocol that is not known."""
+    """Raise RequestError for an unknown protocol."""
     if protocol not in PROTOCOLS:
         raise RequestError(f"protocol={protocol} is not known. {nearest(str(protocol), PROTOCOLS)}")
 
 
 def _source_for(default: str, *, _root_: DictConfig) -> str:
-    # a data.root alone says that the data is local
+    # data.root alone implies local data
     return default if _root_.data.root is None else "local"
 
 
 def _task_files(suite: str, *tasks: str) -> list[dict[str, Any]]:
-    """Return what the tasks' own files say, without the base that they share."""
+    """Return the values that the tasks' own files set, without their shared base."""
     files = [OmegaConf.load(config_dir() / f"task/{suite}/{task}.yaml") for task in tasks]
     return [{key: value for key, value in OmegaConf.to_container(file).items() if key != "defaults"} for file in files]

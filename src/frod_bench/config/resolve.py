@@ -1,4 +1,4 @@
-"""A composed configuration as plain values."""
+"""Turn a composed configuration into plain values."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def resolve(config: DictConfig) -> dict[str, Any]:
     """Return the configuration with every interpolation resolved and without the recipe tables."""
     for key in _SECTIONS:
         if not OmegaConf.is_dict(OmegaConf.select(config, key)):
-            raise RequestError(f"{key} holds further keys and takes no value of its own: type {key}.KEY=VALUE.")
+            raise RequestError(f"{key} holds further keys and takes no value itself: type {key}.KEY=VALUE.")
     check_protocol(config.protocol)
     resolved = OmegaConf.to_container(config, resolve=True)
     resolved.pop("recipe")
