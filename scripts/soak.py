@@ -22,7 +22,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a fork does not copy threads
 
 import torch
 
-from frod_bench.cli import job, run, run_command  # noqa: F401 - imported before the first fork
+from frod_bench.cli import run, run_command  # noqa: F401 - imported before the first fork
+from frod_bench.forecast import advised_run  # noqa: F401 - the same
 from frod_bench.record import RunDirectory
 
 CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
