@@ -246,6 +246,9 @@ def test_help_and_composition_need_no_torch(tmp_path):
         "assert run_command(['--cfg', 'job', '--resolve', 'profile=smoke']) == 0\n"
         "assert run_command(['method=frdo']) == 2\n"
         "assert run_command(['method=frod', 'task=glue/rte']) == 2  # its weights are not here\n"
+        "for command in ('bench', 'decompose', 'doctor', 'export', 'list', 'plan', 'table'):\n"
+        "    try: run_command([command, '--help'])\n"
+        "    except SystemExit as end: assert end.code == 0\n"
         "assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
     )
     nothing = os.environ | {"HF_HOME": str(tmp_path)}

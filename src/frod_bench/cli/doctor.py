@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.config.paths import requirements_file
 from frod_bench.console import show
 from frod_bench.disk_cache import cache_folder
@@ -182,9 +183,9 @@ def _installed(name: str) -> str | None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench doctor",
-        description="Show what this machine can run and what is missing. The exit code is 0 when profiles smoke and"
+    parser = command_parser(
+        "frod-bench doctor",
+        "Show what this machine can run and what is missing. The exit code is 0 when profiles smoke and"
         " offline can run, else 1.",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of text")

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.files import filling
@@ -34,13 +35,12 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench export",
-        description="Write what a run has trained in a form that other programs load. The base weights are read from"
+    parser = command_parser(
+        "frod-bench export",
+        "Write what a run has trained in a form that other programs load. The base weights are read from"
         " where the run read them. The adapter is that of the selected epoch; for a run that is not complete, that of"
         " the epoch selected so far, with a warning.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _EXAMPLES,
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="a run's folder, with config.yaml and adapter/")
     parser.add_argument("--format", choices=["peft", "merged"], default="peft", help="default: peft")

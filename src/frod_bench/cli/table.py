@@ -10,7 +10,6 @@ from frod_bench.errors import RequestError
 from frod_bench.grid.missing import run_missing
 from frod_bench.grid.tables import is_printed
 from frod_bench.record import output_root
-from frod_bench.report import paper_tables, tables
 
 _EXAMPLES = """\
 examples:
@@ -40,7 +39,8 @@ def main(argv: list[str]) -> int:
     for column, reason in without.items():
         show(f"{column} is left out, as it has no data here: {reason}")
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
-    from frod_bench.grid.paper import compare_with_paper  # scipy takes a second to import
+    from frod_bench.grid.paper import compare_with_paper  # scipy takes seconds to import
+    from frod_bench.report import paper_tables, tables
 
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
