@@ -5,7 +5,7 @@ import pytest
 
 from frod_bench.console import say
 
-TALK = "from frod_bench.console import *; say(1); say(2); drop_unsaid(); say(3, sys.stderr)"
+TALK = "from frod_bench.console import *; say(1); say(2); discard_unprinted(); say(3, sys.stderr)"
 
 
 def test_a_line_is_printed_at_once(capsys):

@@ -19,7 +19,7 @@ def show(text: str, end: str = "\n", file: TextIO | None = None) -> None:
     print(visible(str(text)), end=end, file=file or sys.stdout, flush=True)
 
 
-def drop_unsaid() -> None:
+def discard_unprinted() -> None:
     """Discard what stdout could not take; the interpreter would try again at exit, and exit with an error."""
     try:
         sys.stdout.flush()

@@ -16,11 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 from frod_bench.backbones.availability import require_weights
 from frod_bench.config.catalogue import identity
 from frod_bench.config.checks import check_config
-from frod_bench.config.overrides import check_overrides, in_one_sentence
+from frod_bench.config.overrides import as_request_error, check_overrides
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
-from frod_bench.console import drop_unsaid, say
+from frod_bench.console import discard_unprinted, say
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.record import RunDirectory, RunRecord, default_directory, redact
 from frod_bench.runs.complete import completed_record, say_complete
@@ -55,12 +55,12 @@ def main(argv: list[str]) -> int:
             failures.append((overrides, told))
             return math.nan  # counts as a failed trial of a search
         finally:
-            drop_unsaid()
+            discard_unprinted()
 
     try:
         hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise in_one_sentence(error, argv) from error
+        raise as_request_error(error, argv) from error
     except OSError as error:  # not from a job: those are RunFailures
         raise RequestError(
             f"{error.filename} cannot be written ({error.strerror}). Give another folder for all runs with"
@@ -74,7 +74,7 @@ def _run(config: DictConfig) -> float:
     try:
         resolved = resolve(config)
     except OmegaConfBaseException as error:
-        raise in_one_sentence(error, []) from error
+        raise as_request_error(error, []) from error
     check_config(resolved)
     if (record := _complete_already(resolved)) is not None:
         return record.objective

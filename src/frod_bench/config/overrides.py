@@ -37,7 +37,7 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
             raise _unknown_choice(key, value)
 
 
-def in_one_sentence(error: Exception, argv: list[str]) -> RequestError:
+def as_request_error(error: Exception, argv: list[str]) -> RequestError:
     """Return the error of Hydra or OmegaConf as one sentence for the user."""
     if cause := _request_error(error):
         return cause

@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from frod_bench.config.catalogue import settings
-from frod_bench.config.overrides import check_overrides, in_one_sentence
+from frod_bench.config.overrides import as_request_error, check_overrides
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
@@ -87,7 +87,7 @@ def _check(overrides: list[str], table: TableSpec) -> None:
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
     except HydraException as error:
-        raise in_one_sentence(error, overrides) from error
+        raise as_request_error(error, overrides) from error
     for word, override in zip(overrides, parsed, strict=True):
         key = override.key_or_group
         if key in _OWN:
@@ -121,7 +121,7 @@ def _errors_of_row(row: str, words: list[str]) -> Iterator[None]:
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:
-        raise RequestError(f"{row}: {in_one_sentence(error, words)}") from error
+        raise RequestError(f"{row}: {as_request_error(error, words)}") from error
 
 
 def _whole_numbers(text: str) -> list[int]:
