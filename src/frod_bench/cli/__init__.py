@@ -40,8 +40,8 @@ Choices (`frod-bench list` shows the names):
   method= task= backbone=
   profile=paper|offline|smoke       the paper's backbones on hub data; packaged ones on packaged real data; random
                                     weights on generated rows
-  protocol=released|paper|goat      the released scripts; the paper's text; the code of GOAT and LLM-Adapters, from
-                                    which the paper cites rows: image crops, steps, warm-up and lengths are theirs
+  protocol=released|paper|goat      the released scripts, with Hugging Face's image crops; the paper's text; the code
+                                    behind the rows cited from GOAT, with its crops, steps, warm-up and lengths
   selection=best_on_eval|last|holdout   which epoch counts; best and last are always recorded
 
 Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
