@@ -38,3 +38,12 @@ def test_a_place_that_cannot_be_written(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert run_command(["bench", "ops", *TINY, "--to", str(tmp_path / "file" / "x")]) == 2
     assert "--to" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["step", "init", "start", "ops", "memory_model", "scaling"])
+def test_each_measurement_explains_itself(what, capsys):
+    with pytest.raises(SystemExit) as end:
+        run_command(["bench", what, "--help"])
+    out = capsys.readouterr().out
+    assert end.value.code == 0
+    assert out.startswith(f"usage: frod-bench bench {what} ") and f"frod-bench bench {what} --" in out
