@@ -3,7 +3,7 @@ from decimal import Decimal
 
 import pytest
 
-from frod_bench.report.compare import Scope, agreement, compare, half_interval
+from frod_bench.report.compare import TableSlice, compare, half_interval, rank_agreements
 from frod_bench.report.paper import PaperTable
 
 SCORES = {
@@ -19,12 +19,12 @@ PAPER = PaperTable(
     frozenset({"LoRA"}),
     {"LoRA": Decimal("4.00")},
 )
-SCOPE = Scope(("LoRA", "VeRA", "FRoD"), ("RTE", "MRPC"))
+ALL = TableSlice(("LoRA", "VeRA", "FRoD"), ("RTE", "MRPC"))
 REAL = {"profile": "paper", "backbone": "roberta_large", "data": {"source": "hub", "revision": "1"}}
 
 
-def cells(measured, scope=SCOPE, paper=PAPER):
-    return {(cell.row, cell.column): cell for cell in compare(paper, measured, scope)}
+def cells(measured, wanted=ALL, paper=PAPER):
+    return {(cell.row, cell.column): cell for cell in compare(paper, measured, wanted)}
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_the_last_epoch_is_judged_where_the_selection_takes_it(seeds):
 
 
 def test_overridden_settings_are_another_protocol(seeds):
-    scope = Scope(SCOPE.rows, SCOPE.columns, overridden=True)
-    assert cells({"FRoD": {"RTE": seeds(0.62)}}, scope)["FRoD", "RTE"].verdict == "other protocol"
+    wanted = TableSlice(ALL.rows, ALL.columns, overridden=True)
+    assert cells({"FRoD": {"RTE": seeds(0.62)}}, wanted)["FRoD", "RTE"].verdict == "other protocol"
 
 
 def test_texts_cut_by_the_protocol_are_the_paper_s_data(seeds):
@@ -114,8 +114,8 @@ def test_texts_cut_by_the_protocol_are_the_paper_s_data(seeds):
 
 
 def test_a_part_of_the_rows_is_other_data(seeds):
-    scope = Scope(SCOPE.rows, SCOPE.columns, whole_data=False)
-    assert cells({"FRoD": {"RTE": seeds(0.62)}}, scope)["FRoD", "RTE"].verdict == "other data"
+    wanted = TableSlice(ALL.rows, ALL.columns, whole_data=False)
+    assert cells({"FRoD": {"RTE": seeds(0.62)}}, wanted)["FRoD", "RTE"].verdict == "other data"
 
 
 def test_what_was_not_run_is_there_and_empty():
@@ -150,18 +150,18 @@ def test_a_column_can_be_the_mean_over_tasks_at_an_epoch(seeds):
     scores = {"FRoD": {"epoch 2": Decimal("75.00"), "epoch 9": Decimal("80.00")}}
     paper = PaperTable("table5", "roberta_large", ("epoch 2", "epoch 9"), scores, frozenset(), {})
     measured = {"FRoD": {"RTE": seeds(0.60), "MRPC": seeds(0.90, task="glue/mrpc")}}
-    found = cells(measured, Scope(("FRoD",), ("RTE", "MRPC"), (2, 9)), paper)
+    found = cells(measured, TableSlice(("FRoD",), ("RTE", "MRPC"), (2, 9)), paper)
     assert found["FRoD", "epoch 2"].ours == pytest.approx({0: 75.0})
     assert found["FRoD", "epoch 2"].final == {}
     assert found["FRoD", "epoch 9"].verdict == "not run"  # three epochs were run
-    part = cells(measured, Scope(("FRoD",), ("RTE",), (2,), whole_table=False), paper)
+    part = cells(measured, TableSlice(("FRoD",), ("RTE",), (2,), whole_table=False), paper)
     assert (part["FRoD", "epoch 2"].paper, part["FRoD", "epoch 2"].verdict) == (None, "other data")
 
 
 def test_rankings_agree_or_do_not(seeds):
     def ranked(*scores):
         measured = {row: {"RTE": seeds(score)} for row, score in zip(SCORES, scores, strict=True)}
-        return agreement(compare(PAPER, measured, Scope(SCOPE.rows, ("RTE",))))
+        return rank_agreements(compare(PAPER, measured, TableSlice(ALL.rows, ("RTE",))))
 
     (same,) = ranked(0.9, 0.8, 0.7)
     assert (same.tau, same.methods, same.best_paper, same.best_ours) == (1.0, 3, "LoRA", "LoRA")
@@ -170,7 +170,7 @@ def test_rankings_agree_or_do_not(seeds):
     assert ranked(0.7, 0.7, 0.7) == []
     sums = {"LoRA": (146, 146, 140), "VeRA": (144, 142, 146), "FRoD": (100, 100, 100)}  # two equal ones
     tied = {row: {"RTE": seeds(*(k / 175 for k in right))} for row, right in sums.items()}
-    (half,) = agreement(compare(PAPER, tied, Scope(SCOPE.rows, ("RTE",))))
+    (half,) = rank_agreements(compare(PAPER, tied, TableSlice(ALL.rows, ("RTE",))))
     assert half.tau == pytest.approx(2 / math.sqrt(6))
     two = {"LoRA": {"RTE": seeds(0.7)}, "VeRA": {"RTE": seeds(0.8)}}
-    assert agreement(compare(PAPER, two, SCOPE)) == []
+    assert rank_agreements(compare(PAPER, two, ALL)) == []

@@ -30,8 +30,8 @@ def drawn(monkeypatch):
 
 def test_curves_are_means_in_percent_with_a_panel_for_every_task(store, tmp_path, drawn):
     runs = [store(seed=0, best=0.60), store(seed=1, best=0.70), store(task="glue/sst2")]
-    figures.learning_curves(summarise(runs).sections, tmp_path / "curves.png")
-    [figure] = drawn
+    figures.learning_curves(summarise(runs).sections, tmp_path)
+    figure = drawn[0]
     assert len(figure.axes) == 4
     score, loss = figure.axes[:2]
     assert "glue/rte" in score.get_title(loc="left")
@@ -45,7 +45,7 @@ def test_curves_are_means_in_percent_with_a_panel_for_every_task(store, tmp_path
 
 
 def test_methods_look_the_same_in_every_panel_and_differ_without_colour(sections, tmp_path, drawn):
-    figures.learning_curves(sections, tmp_path / "curves.png")
+    figures.learning_curves(sections, tmp_path)
     looks = {
         (line.get_label(), line.get_color(), line.get_marker(), line.get_linestyle())
         for axes in drawn[0].axes
@@ -56,10 +56,12 @@ def test_methods_look_the_same_in_every_panel_and_differ_without_colour(sections
     assert len({line for *_, line in looks}) == 2
 
 
-def test_the_suffix_chooses_the_format(sections, tmp_path):
-    figures.learning_curves(sections, tmp_path / "curves.png")
-    figures.learning_curves(sections, tmp_path / "curves.svg")
-    height, width, _ = matplotlib.image.imread(tmp_path / "curves.png").shape
+def test_a_picture_and_a_drawing_are_written_the_same_every_time(sections, tmp_path):
+    files = figures.learning_curves(sections, tmp_path / "first")
+    assert [file.name for file in files] == ["learning_curves.png", "learning_curves.svg"]
+    height, width, _ = matplotlib.image.imread(files[0]).shape
     assert width == 1440
     assert height > 1000
-    assert ElementTree.parse(tmp_path / "curves.svg").getroot().tag.endswith("svg")
+    assert ElementTree.parse(files[1]).getroot().tag.endswith("svg")
+    again = figures.learning_curves(sections, tmp_path / "second")
+    assert [file.read_bytes() for file in again] == [file.read_bytes() for file in files]

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from frod_bench.config.paths import paper_dir
-from frod_bench.report.compare import Scope, agreement, compare
+from frod_bench.report.compare import TableSlice, compare, rank_agreements
 from frod_bench.report.paper import read_paper_table
-from frod_bench.report.paper_tables import Comparison, to_csv, to_latex, to_markdown, to_text
+from frod_bench.report.paper_tables import PaperComparison, to_csv, to_latex, to_markdown, to_text
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def comparison(store):
         "LoRA": {"RTE": [store(method="lora", best=0.60)]},
         "FRoD(s=0.02)": {"RTE": [store(best=0.65)]},
     }
-    scope = Scope(paper.rows, tuple(column for column in paper.columns if column != "Average"))
-    cells = compare(paper, measured, scope)
+    wanted = TableSlice(paper.rows, tuple(column for column in paper.columns if column != "Average"))
+    cells = compare(paper, measured, wanted)
     setting = {"profile": "offline", "protocol": "released", "backbone": "minilm", "selection": "last", "data": "local"}
     setting["overrides"] = "train.epochs=2 method.pattern=banded"
-    return Comparison(paper, cells, setting, agreement(cells), paper.remarks())
+    return PaperComparison(paper, cells, setting, rank_agreements(cells), paper.remarks())
 
 
 def line(text, *starts):
@@ -87,9 +87,9 @@ def test_csv_has_a_line_a_cell_and_nothing_where_nothing_was_run(comparison):
 def test_a_cell_with_a_verdict_has_its_margin(store):
     paper = read_paper_table(paper_dir(), "table4")
     run = store(best=0.8448, profile="paper", backbone="roberta_large", data={"source": "hub", "revision": "1"})
-    scope = Scope(("FRoD(s=0.02)",), ("RTE",))
-    cells = compare(paper, {"FRoD(s=0.02)": {"RTE": [run]}}, scope)
-    found = Comparison(paper, cells, {"profile": "paper"}, [])
+    wanted = TableSlice(("FRoD(s=0.02)",), ("RTE",))
+    cells = compare(paper, {"FRoD(s=0.02)": {"RTE": [run]}}, wanted)
+    found = PaperComparison(paper, cells, {"profile": "paper"}, [])
     row = line(to_markdown(found), "FRoD(s=0.02)", "RTE").strip("|").split("|")
     assert [cell.strip() for cell in row[4:6]] == ["+0.00", "4.26"] and "reproduced" in row[-1]
 

@@ -10,11 +10,11 @@ from scipy.stats import bootstrap, permutation_test
 from frod_bench.report.statistics import (
     ALL_TASKS,
     average_ranks,
-    comparisons,
     convergence,
     estimates,
     holm,
     interval,
+    paired_comparisons,
     paired_p,
 )
 from frod_bench.report.summary import summarise
@@ -81,12 +81,12 @@ def test_only_common_seeds_are_paired(store):
         store("frod", seed=0, best=0.70), store("frod", seed=1, best=0.72), store("frod", seed=2, best=0.99),
         store("lora", seed=1, best=0.70), store("lora", seed=0, best=0.69), store("lora", seed=7, best=0.10),
     )  # fmt: skip
-    [found] = comparisons(section, "best")
+    [found] = paired_comparisons(section, "best")
     assert (found.method, found.baseline, found.task, found.pairs) == ("frod", "lora", "glue/rte", 2)
     assert found.difference == pytest.approx(0.015)
     assert found.interval == pytest.approx((0.01, 0.02))
     assert found.p == pytest.approx(0.5)
-    assert next(comparisons(section, "final")).difference == 0.0
+    assert next(paired_comparisons(section, "final")).difference == 0.0
 
 
 def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
@@ -95,7 +95,7 @@ def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
         *(store("lora", "glue/rte", seed, best=0.6) for seed in range(3)),
         store("frod", "glue/sst2", best=0.8), store("lora", "glue/sst2", best=0.9),
     )  # fmt: skip
-    *_, over_all = comparisons(section, "best")
+    *_, over_all = paired_comparisons(section, "best")
     assert (over_all.task, over_all.pairs) == (ALL_TASKS, 2)
     assert over_all.difference == pytest.approx(0.0)
 
@@ -103,7 +103,7 @@ def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
 def test_p_values_are_adjusted_within_a_task(store):
     methods = {"frod": 0.8, "lora": 0.7, "vera": 0.6}
     section = section_of(*(store(m, seed=s, best=b + 0.01 * s) for m, b in methods.items() for s in range(4)))
-    assert [(c.baseline, c.p, c.p_holm) for c in comparisons(section, "best")] == [
+    assert [(c.baseline, c.p, c.p_holm) for c in paired_comparisons(section, "best")] == [
         ("lora", pytest.approx(0.125), pytest.approx(0.25)),
         ("vera", pytest.approx(0.125), pytest.approx(0.25)),
     ]

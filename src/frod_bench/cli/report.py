@@ -3,16 +3,16 @@
 import argparse
 import importlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from frod_bench.cli import report_table
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import say_written, write_texts, writing
 from frod_bench.console import show
 from frod_bench.grid.tables import is_printed
-from frod_bench.report.figures import learning_curves
-from frod_bench.report.summary import Summary
-from frod_bench.report.tables import to_csv, to_markdown, to_text
+
+if TYPE_CHECKING:
+    from frod_bench.report.summary import Summary
 
 _EXAMPLES = """\
 examples:
@@ -30,16 +30,18 @@ _KINDS = {"stats": "frod_bench.cli.report_stats", "html": "frod_bench.cli.report
 def main(argv: list[str]) -> int:
     """Print the tables of the runs below the folders; with `--to`, write them and the figures as well.
 
-    A first word of `stats` or `html` is a report of its own.
+    A first word of `stats`, `html` or the name of a table of the paper is a report of its own.
 
     Raises RequestError when a folder does not exist, holds no run, or the place to write cannot be written.
     """
-    if argv and is_printed(argv[0]):
-        return report_table.main(argv)
     if argv and argv[0] in _KINDS:
         return importlib.import_module(_KINDS[argv[0]]).main(argv[1:])
+    if argv and is_printed(argv[0]):
+        return importlib.import_module("frod_bench.cli.report_table").main(argv)  # Hydra takes a while
     arguments = _parser().parse_intermixed_args(argv)
     summary = read_summary(arguments.folders)
+    from frod_bench.report.tables import to_text
+
     show(to_text(summary), end="")
     if arguments.to is not None:
         say_written(_write(summary, arguments.to))
@@ -49,9 +51,9 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench report",
-        "Show stored runs as tables: a row a task and method, over its seeds. Runs of different"
-        " profiles, protocols, backbones, selections or data sources are in tables of their own. Every table"
-        " has the best epoch (what the released code reports) and the final one.",
+        "Show stored runs as tables, one row per task and method, over the seeds. Runs with different profiles,"
+        " protocols, backbones, selections or data sources are in separate tables. Every table has the score of the"
+        " best epoch (what the released code reports) and of the last one.",
         _EXAMPLES,
     )
     add_folders(parser)
@@ -62,12 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write(summary: Summary, folder: Path) -> list[Path]:
+def _write(summary: "Summary", folder: Path) -> list[Path]:
     """Write the tables, and the figures when a run completed, into `folder`; return the files."""
-    written = write_texts(folder, {"report.md": to_markdown(summary), "report.csv": to_csv(summary)})
-    figures = [folder / f"learning_curves.{suffix}" for suffix in ("png", "svg")] if summary.sections else []
+    from frod_bench.report.figures import learning_curves  # matplotlib takes a second
+    from frod_bench.report.tables import to_csv, to_markdown
 
+    files = write_texts(folder, {"report.md": to_markdown(summary), "report.csv": to_csv(summary)})
     with writing(folder):
-        for figure in figures:
-            learning_curves(summary.sections, figure)
-    return written + figures
+        figures = learning_curves(summary.sections, folder) if summary.sections else []
+    return files + figures

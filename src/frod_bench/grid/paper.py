@@ -10,9 +10,9 @@ from frod_bench.grid.stored_runs import runs_of_cells
 from frod_bench.grid.tables import TableSpec, is_printed, load_table
 from frod_bench.record import REMARKS
 from frod_bench.record.identity import EXPERIMENT, effect_of
-from frod_bench.report.compare import Compared, Measured, Scope, agreement, compare
+from frod_bench.report.compare import ComparedCell, RunsByCell, TableSlice, compare, rank_agreements
 from frod_bench.report.paper import AVERAGE, read_paper_table
-from frod_bench.report.paper_tables import Comparison
+from frod_bench.report.paper_tables import PaperComparison
 
 # what the setting of a comparison says by itself
 _IN_THE_SETTING = ("protocol", "selection", "backbone")
@@ -20,7 +20,7 @@ _IN_THE_SETTING = ("protocol", "selection", "backbone")
 
 def compare_with_paper(
     table: TableSpec, cells: list[Cell], folders: list[Path], overrides: Sequence[str]
-) -> list[Comparison]:
+) -> list[PaperComparison]:
     """Return the table with the runs below the folders, once for each kind of data that they were made on.
 
     `overrides` are those that the cells were composed with. Without a run there is one table, whose cells are empty.
@@ -34,7 +34,7 @@ def compare_with_paper(
     changes = [word for word in overrides if _changes(word)]
     comparisons = []
     for data, measured in sorted(found.items()) or [(("no run yet",), {})]:
-        scope = Scope(
+        wanted = TableSlice(
             rows=rows,
             columns=tuple(table.columns),
             epochs=tuple(table.epochs or ()),
@@ -42,10 +42,10 @@ def compare_with_paper(
             whole_data=len(data) == 1,
             overridden=bool(changes),
         )
-        compared = compare(paper, measured, scope)
+        compared = compare(paper, measured, wanted)
         remarks = [*paper.remarks(), *_empty(compared), *_notes(measured), *others]
         setting = _setting(cells[0], ", ".join(data)) | {"overrides": " ".join(changes)}
-        comparisons.append(Comparison(paper, compared, setting, agreement(compared), remarks))
+        comparisons.append(PaperComparison(paper, compared, setting, rank_agreements(compared), remarks))
     return comparisons
 
 
@@ -67,7 +67,7 @@ def _setting(cell: Cell, data: str) -> dict[str, str]:
     }
 
 
-def _empty(cells: list[Compared]) -> list[str]:
+def _empty(cells: list[ComparedCell]) -> list[str]:
     """Return what to type for an average where whole columns have no run and the others have some."""
     columns = dict.fromkeys(cell.column for cell in cells)
     run = {cell.column for cell in cells if cell.ours}
@@ -78,7 +78,7 @@ def _empty(cells: list[Compared]) -> list[str]:
     return [f"Without a run of {' and '.join(empty)} there is no average of ours; `--tasks {names}` has one."]
 
 
-def _notes(measured: Measured) -> list[str]:
+def _notes(measured: RunsByCell) -> list[str]:
     """Return what the sources of the runs say of their data, and the columns whose runs are not on the same rows."""
     notes = []
     for column in dict.fromkeys(column for row in measured.values() for column in row):

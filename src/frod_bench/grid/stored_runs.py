@@ -8,13 +8,13 @@ from typing import Any
 from frod_bench.grid.cells import Cell
 from frod_bench.record import StoredRun, find_records
 from frod_bench.record.identity import cell_settings, identity_of
-from frod_bench.report.compare import Measured
+from frod_bench.report.compare import RunsByCell
 
 # a kind of data in words: its source, then the limits that cut it
 Data = tuple[str, ...]
 
 
-def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Measured], list[str]]:
+def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, RunsByCell], list[str]]:
     """Return the completed runs below the folders by kind of data, row and column, and remarks on the others.
 
     A remark says which runs of the table's methods and tasks are in no cell, are there twice, did not complete, are of
@@ -22,7 +22,7 @@ def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Me
     """
     places = {_key(cell.settings): (cell.row, cell.column) for cell in cells}
     seeds = {cell.config["seed"] for cell in cells}
-    found: dict[Data, Measured] = {}
+    found: dict[Data, RunsByCell] = {}
     taken: dict[tuple, Path] = {}
     odd: Counter[str] = Counter()
     remarks: list[str] = []

@@ -1,8 +1,10 @@
 """A measurement of `frod-bench bench` as Markdown."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tabulate import tabulate
+from frod_bench.report.table import table_of_records
+from frod_bench.report.table import to_markdown as table_to_markdown
 
 _TITLES = {
     "step": "One training step",
@@ -27,10 +29,10 @@ def to_markdown(result: dict[str, Any]) -> str:
         _table(result["rows"]),
     ]
     if "products" in result:
-        parts += ["Products with M = diag(d) + S against a dense n x n product:", _table(result["products"])]
+        parts.append(_table(result["products"], "Products with M = diag(d) + S against a dense n x n product:"))
     if "decompositions" in result:
-        parts += ["Decompositions that were timed, and what the fit over them gives:"]
-        parts.append(_table(result["decompositions"]))
+        title = "Decompositions that were timed, and what the fit over them gives:"
+        parts.append(_table(result["decompositions"], title))
     if "gemm_gflops" in result:
         floor = result["floor"]
         parts.append(
@@ -43,16 +45,11 @@ def to_markdown(result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    body = [[_cell(row.get(column)) for column in columns] for row in rows]
-    headers = [column.replace("_", " ") for column in columns]
-    return tabulate(body, headers, tablefmt="github", disable_numparse=True)
+def _table(records: Sequence[Mapping[str, Any]], title: str = "") -> str:
+    return table_to_markdown(table_of_records(records, _text, "left", title=title, absent=""))
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
+def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Our runs held against a table of the paper: a verdict a cell, by a stated rule."""
+"""Our runs compared with a table of the paper: one verdict per cell, by a fixed rule."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,30 +15,30 @@ NOT_COMPARABLE, OTHER_PROTOCOL, OTHER_DATA = "not comparable", "other protocol",
 RULE = (
     "Verdict: `reproduced` where ours and the paper's number differ by no more than the margin, the larger of two"
     " errors: 1.96 sqrt(p (1 - p) / N), the sampling error of the paper's share p over N evaluation rows, and, from"
-    " three seeds on, half the 95 % interval over our seeds (Student's t; that of two seeds is nine standard deviations"
-    " and would pass nearly anything). `differs` otherwise, `not run` without a run. There is no such verdict"
-    " where ours is another experiment than the paper's: `not comparable` (another backbone, or a profile that is not"
-    " paper), `other protocol` (a setting of the table was overridden; rows marked † are quoted from Fan et al. 2025"
-    " and were made under protocol=goat, the others were not; commonsense under protocol=goat or paper is one model"
-    " trained on Commonsense170K, where each column here has a model of its own), `other data` (not the official"
-    " splits, a part of them, as selection=holdout leaves, or a part of the tasks)."
+    " three seeds on, half the 95 % interval over our seeds (Student's t; with two seeds it is nine standard deviations"
+    " wide and nearly everything would pass). `differs` otherwise, and `not run` without a run. Three verdicts say that"
+    " ours is another experiment than the paper's. `not comparable`: another backbone, or a profile other than paper."
+    " `other protocol`: an override changes a setting of the table; or a row marked † (quoted from Fan et al. 2025, who"
+    " used protocol=goat) was run under another protocol, or an unmarked row under goat; or commonsense was run under"
+    " protocol=goat or paper, which train one model on Commonsense170K, where each column here has its own model."
+    " `other data`: not the official splits, a part of them (as selection=holdout leaves), or a part of the tasks."
 )
 _CITED_PROTOCOL = "goat"
-_PROTOCOLS_OF_A_MIXTURE = ("goat", "paper")  # of commonsense, whose six columns they take from one model
-_SEEDS_OF_AN_INTERVAL = 3  # from which on it counts in a verdict
+_PROTOCOLS_OF_A_MIXTURE = ("goat", "paper")  # one commonsense model gives all six columns
+_SEEDS_OF_AN_INTERVAL = 3  # the fewest whose interval counts in a verdict
 _Z = 1.959964  # 97.5 % of a normal distribution
 
 # row of the table: column: the runs of its seeds
-Measured = dict[str, dict[str, list[StoredRun]]]
+RunsByCell = dict[str, dict[str, list[StoredRun]]]
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What of a table is asked for: `rows` by their printed names, and `columns`, which are tasks.
+class TableSlice:
+    """The part of a table to compare: `rows` by their printed names, and `columns`, which are tasks.
 
-    Without `epochs` each task is a column, and their mean is another; with them a column is the mean over the tasks
-    at one epoch. `whole_table` tells that no task is left out, `whole_data` that no row is (max_train, max_eval),
-    `overridden` that the cells have other settings than the table's own.
+    Without `epochs` each task is a column, and their mean is another; with `epochs` a column is the mean over the
+    tasks at one epoch. `whole_table`: no task is left out. `whole_data`: no limit on rows (max_train, max_eval).
+    `overridden`: the cells have other settings than the table's own.
     """
 
     rows: tuple[str, ...]
@@ -50,11 +50,11 @@ class Scope:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedCell:
     """A cell: the paper's score and ours by seed, in percent.
 
-    `final` is the last epoch's, empty where the column itself names an epoch. `sampling` is the sampling error of
-    the evaluation rows, `trainable` a percentage of the backbone.
+    `final` holds the scores of the last epoch, and is empty where the column itself names an epoch. `sampling` is the
+    sampling error of the evaluation rows in points, `trainable` a percentage of the backbone.
     """
 
     row: str
@@ -78,7 +78,7 @@ class Compared:
 
     @property
     def margin(self) -> float | None:
-        """By how much ours may differ from the paper's and still be `reproduced`, None where they cannot compare."""
+        """The largest difference that still counts as `reproduced`, None where there is no score to compare."""
         if self.sampling is None:
             return None
         return max(self.sampling, self.interval if len(self.ours) >= _SEEDS_OF_AN_INTERVAL else 0.0)
@@ -90,8 +90,8 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How alike two rankings of the methods are in one column: Kendall's tau-b in [-1, 1], and the best of each."""
+class RankAgreement:
+    """Kendall's tau-b in [-1, 1] between the paper's ranking and ours in one column, and the best row of each."""
 
     column: str
     tau: float
@@ -100,14 +100,14 @@ class Agreement:
     best_ours: str
 
 
-def compare(paper: PaperTable, measured: Measured, scope: Scope) -> list[Compared]:
-    """Return every cell of the table, row by row, those without a run as well."""
-    return [cell for row in scope.rows for cell in _row(paper, row, measured.get(row, {}), scope)]
+def compare(paper: PaperTable, runs: RunsByCell, wanted: TableSlice) -> list[ComparedCell]:
+    """Return every cell of the table, row by row, including those without a run."""
+    return [cell for row in wanted.rows for cell in _row(paper, row, runs.get(row, {}), wanted)]
 
 
-def agreement(cells: Sequence[Compared]) -> list[Agreement]:
-    """Return the agreement of the rankings in every column where three methods or more have both numbers."""
-    found = []
+def rank_agreements(cells: Sequence[ComparedCell]) -> list[RankAgreement]:
+    """Return the rank agreement of every column where at least three rows have both numbers."""
+    agreements = []
     for column in dict.fromkeys(cell.column for cell in cells):
         both = [c for c in cells if c.column == column and c.paper is not None and c.mean is not None]
         if len(both) < 3:
@@ -116,8 +116,8 @@ def agreement(cells: Sequence[Compared]) -> list[Agreement]:
         tau = kendalltau([c.paper for c in both], [round(c.mean, 10) for c in both]).statistic
         if not math.isnan(tau):
             best = [max(both, key=key).row for key in (lambda c: c.paper, lambda c: c.mean)]
-            found.append(Agreement(column, float(tau), len(both), *best))
-    return found
+            agreements.append(RankAgreement(column, float(tau), len(both), *best))
+    return agreements
 
 
 def half_interval(values: Sequence[float]) -> float | None:
@@ -126,19 +126,19 @@ def half_interval(values: Sequence[float]) -> float | None:
     return float(t.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n) if n > 1 else None
 
 
-def _row(paper: PaperTable, row: str, runs: dict[str, list[StoredRun]], scope: Scope) -> Iterator[Compared]:
-    groups = [runs.get(column, []) for column in scope.columns]
-    if scope.epochs:
-        for epoch in scope.epochs:
+def _row(paper: PaperTable, row: str, runs: dict[str, list[StoredRun]], wanted: TableSlice) -> Iterator[ComparedCell]:
+    groups = [runs.get(column, []) for column in wanted.columns]
+    if wanted.epochs:
+        for epoch in wanted.epochs:
             name = f"epoch {epoch}"
-            printed = paper.score(row, name) if scope.whole_table else None
-            yield _cell(paper, row, name, [printed] * len(groups), groups, scope, epoch)
+            printed = paper.score(row, name) if wanted.whole_table else None
+            yield _cell(paper, row, name, [printed] * len(groups), groups, wanted, epoch)
         return
-    printed = [paper.score(row, column) for column in scope.columns]
-    for column, score, group in zip(scope.columns, printed, groups, strict=True):
-        yield _cell(paper, row, column, [score], [group], scope)
-    if len(scope.columns) > 1:
-        yield _cell(paper, row, AVERAGE, printed, groups, scope)
+    printed = [paper.score(row, column) for column in wanted.columns]
+    for column, score, group in zip(wanted.columns, printed, groups, strict=True):
+        yield _cell(paper, row, column, [score], [group], wanted)
+    if len(wanted.columns) > 1:
+        yield _cell(paper, row, AVERAGE, printed, groups, wanted)
 
 
 def _cell(
@@ -147,22 +147,22 @@ def _cell(
     column: str,
     scores: list[float | None],
     groups: list[list[StoredRun]],
-    scope: Scope,
+    wanted: TableSlice,
     epoch: int | None = None,
-) -> Compared:
+) -> ComparedCell:
     """Return a cell: for each seed that all groups (tasks) have, the mean over them.
 
-    `scores` are what the paper prints for each of the groups.
+    `scores` holds the paper's score of each group.
     """
     printed = None if None in scores else fmean(scores)
     by_seed = [{run.record.seed: run for run in group if _score(run, epoch) is not None} for group in groups]
     seeds = sorted(set.intersection(*map(set, by_seed)))
-    runs = {seed: [found[seed] for found in by_seed] for seed in seeds}
+    runs = {seed: [of_group[seed] for of_group in by_seed] for seed in seeds}
     if not runs:
-        return Compared(row, column, printed, {}, {}, None, None, NOT_RUN)
+        return ComparedCell(row, column, printed, {}, {}, None, None, NOT_RUN)
     final = {seed: fmean(100 * run.record.final["value"] for run in used) for seed, used in runs.items()}
     every = [run for used in runs.values() for run in used]
-    cell = Compared(
+    cell = ComparedCell(
         row=row,
         column=column,
         paper=printed,
@@ -172,41 +172,43 @@ def _cell(
         trainable=every[0].record.params["pct_of_backbone"],
         verdict="",
     )
-    return replace(cell, verdict=_verdict(cell, paper, every, scope))
+    return replace(cell, verdict=_verdict(cell, paper, every, wanted))
 
 
 def _score(run: StoredRun, epoch: int | None) -> float | None:
-    """Return the score in percent at `epoch`, without one at the selected epoch; None where it was not reached."""
+    """Return the score in percent at `epoch`, or at the selected epoch for None; None where it was not reached."""
     if epoch is None:
         return 100 * run.record.selected["value"]
-    found = next((line for line in run.metrics if line["epoch"] == epoch), {})
-    score = (found.get("eval") or {}).get(run.record.metric["name"])
+    line = next((line for line in run.metrics if line["epoch"] == epoch), {})
+    score = (line.get("eval") or {}).get(run.record.metric["name"])
     return None if score is None else 100 * score
 
 
 def _sampling_error(runs: list[StoredRun], scores: list[float]) -> float:
-    """Return 1.96 standard errors, in points, of the mean of the scores over the evaluation rows of their `runs`."""
+    """Return 1.96 standard errors, in points, of the mean of the scores, by the number of evaluation rows."""
     shares = [score / 100 for score in scores]
     variances = [p * (1 - p) / run.record.samples["eval"] for p, run in zip(shares, runs, strict=True)]
     return 100 * _Z * math.sqrt(sum(variances)) / len(runs)
 
 
-def _verdict(cell: Compared, paper: PaperTable, runs: list[StoredRun], scope: Scope) -> str:
+def _verdict(cell: ComparedCell, paper: PaperTable, runs: list[StoredRun], wanted: TableSlice) -> str:
     if any(run.record.profile != "paper" or run.record.backbone != paper.backbone for run in runs):
         return NOT_COMPARABLE
     cited = cell.row in paper.cited
-    if scope.overridden or any(_of_a_mixture(run) or (run.record.protocol == _CITED_PROTOCOL) != cited for run in runs):
+    if wanted.overridden or any(map(_of_a_mixture, runs)):
         return OTHER_PROTOCOL
-    if not scope.whole_data or cell.difference is None or any(map(_on_other_rows, runs)):
+    if any((run.record.protocol == _CITED_PROTOCOL) != cited for run in runs):
+        return OTHER_PROTOCOL
+    if not wanted.whole_data or cell.difference is None or any(map(_on_other_rows, runs)):
         return OTHER_DATA
     return REPRODUCED if abs(cell.difference) <= cell.margin else DIFFERS
 
 
 def _of_a_mixture(run: StoredRun) -> bool:
-    """Return whether the paper's number of the run's task is that of one model for several tasks."""
+    """Return whether the paper's number for the run's task comes from one model of several tasks."""
     return run.record.task.startswith("commonsense/") and run.record.protocol in _PROTOCOLS_OF_A_MIXTURE
 
 
 def _on_other_rows(run: StoredRun) -> bool:
-    """Return whether the run did not train and judge on the rows of the official splits."""
+    """Return whether the run was not trained and evaluated on the official splits."""
     return bool(run.record.data.get("note")) or run.record.selection == "holdout"

@@ -11,21 +11,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from frod_bench.escape import plot_text
-from frod_bench.report.style import legend, looks, polish, save_picture
+from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
 
-_PANELS = 100  # rows of them at most: a picture has an end
+_MOST_ROWS = 100  # of panels
 
 
-def learning_curves(sections: list[Section], path: str | Path) -> None:
-    """Draw score and training loss by epoch, a row of panels a task, into `path` (PNG, or SVG by suffix).
+def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
+    """Draw score and training loss by epoch into the folder as PNG and SVG; return the files.
 
-    Of more than 100 settings and tasks the first are drawn.
-
-    A curve is the mean over seeds and its band reaches from the lowest to the highest seed.
+    Each setting and task has a row of panels, at most 100 of them. A curve is the mean over the seeds, and its band
+    reaches from the lowest to the highest seed.
     """
     panels = [(section, task) for section in sections for task in sorted({row.task for row in section.rows})]
-    panels = panels[:_PANELS]
+    panels = panels[:_MOST_ROWS]
     methods = sorted({row.method for section, task in panels for row in section.rows if row.task == task})
     styles = looks(methods)
 
@@ -37,7 +36,7 @@ def learning_curves(sections: list[Section], path: str | Path) -> None:
         _draw(axes[1], rows, styles, "training loss", lambda row, line: line.get("train_loss"))
     legend(figure, methods)
     figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
-    save_picture(figure, Path(path), dpi=200)
+    return save(figure, folder, "learning_curves")
 
 
 def _score(row: Row, line: dict[str, Any]) -> float | None:

@@ -1,41 +1,31 @@
-"""A comparison with a table of the paper as text: for the terminal, as Markdown, CSV and LaTeX."""
+"""A comparison with a table of the paper: for the terminal, as Markdown, CSV and LaTeX."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from frod_bench.escape import csv_cell, one_line
-from frod_bench.report.compare import DIFFERS, REPRODUCED, RULE, Agreement, Compared
-from frod_bench.report.layout import Layout, lay_out, words
+from frod_bench.report import table
+from frod_bench.report.compare import DIFFERS, REPRODUCED, RULE, ComparedCell, RankAgreement
 from frod_bench.report.paper import PaperTable
-from frod_bench.report.tables import ABSENT, wrapped
+from frod_bench.report.table import Bullets, Column, Note, Prose, Table
 
-_HEADERS = ("row", "column", "paper", "ours", "difference", "margin", "seeds", "last epoch", "% trainable", "verdict")
-_CSV = (
-    "table", "profile", "protocol", "backbone", "selection", "data", "overrides", "row", "cited", "column", "paper",
-    "ours", "half_interval_95", "difference", "sampling_error", "margin", "seeds", "final", "trainable_pct",
-    "paper_trainable_pct", "verdict",
-)  # fmt: skip
-_LEGEND = (
-    "Scores in percent. ours: at the epoch that the selection takes, the last one with selection=last, else the best by"
-    " the rows that it judges by (a column that names an epoch: at that one), mean over the seeds ± half of a 95 %"
-    " interval, which one seed does not have. margin: see the verdict. last epoch: the same runs at their end."
-    " % trainable: adapters without the head over the backbone; the paper counts in other ways (`frod-bench audit"
-    " params`). Average: over the columns shown, the paper's computed again from its own."
+_LEGEND = Prose(
+    "Scores in percent. ours: mean over the seeds, at the epoch that the selection reports (selection=last: the"
+    " last one; holdout: the best on held-out training rows; otherwise the best on the evaluation split; a column that"
+    " names an epoch: that one), ± half of a 95 % interval where there are several seeds. margin: see the verdict. last epoch: the same runs at their last"
+    " epoch. % trainable: adapters without the head over the backbone; the paper counts in other ways (`frod-bench"
+    " audit params`). Average: over the columns shown; the paper's is computed again from its own."
 )
-_LATEX = {"±": r"$\pm$", "†": r"$^\dagger$", "Σ": r"$\Sigma$", "—": "---"}
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One table: the paper's, our cells, and what both were made under."""
+class PaperComparison:
+    """A table of the paper, the cells that compare our runs with it, and our setting."""
 
     paper: PaperTable
-    cells: list[Compared]
+    cells: list[ComparedCell]
     setting: dict[str, str]  # profile, protocol, backbone, selection, data, overrides; empty where there is none
-    agreements: list[Agreement]
+    agreements: list[RankAgreement]
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -49,134 +39,114 @@ class Comparison:
         """The columns in the paper's order."""
         return list(dict.fromkeys(cell.column for cell in self.cells))
 
+    @property
+    def notes(self) -> list[Note]:
+        """Verdicts counted, rankings, remarks and the legend."""
+        counts = Counter(cell.verdict for cell in self.cells)
+        notes: list[Note] = ["Cells: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common()) + "."]
+        if self.agreements:
+            rankings = [
+                f"{a.column}: {a.tau:+.2f} ({a.methods} rows; best in the paper {a.best_paper}, here {a.best_ours})"
+                for a in self.agreements
+            ]
+            notes.append(Bullets("Rank agreement with the paper (Kendall's tau-b), by column:", rankings))
+        if self.remarks:
+            notes.append(Bullets("Remarks:", self.remarks))
+        return [*notes, _LEGEND, Prose(RULE)]
 
-def to_text(comparison: Comparison) -> str:
-    """Return the comparison for a terminal; the cells without a run are in the overview only."""
+
+def _score(score: float) -> str:
+    return f"{score:.2f}"
+
+
+def _our_score(cell: ComparedCell) -> str | None:
+    if cell.mean is None:
+        return None
+    return _score(cell.mean) if cell.interval is None else f"{_score(cell.mean)} ± {_score(cell.interval)}"
+
+
+_CELLS = (
+    *(Column("row", align="left"), Column("column", align="left"), Column("paper", _score), Column("ours")),
+    *(Column("difference", "{:+.2f}".format), Column("margin", _score), Column("seeds"), Column("last epoch", _score)),
+    *(Column("% trainable", _score), Column("verdict")),
+)
+_CSV = tuple(
+    Column(name)
+    for name in (
+        *("table", "profile", "protocol", "backbone", "selection", "data", "overrides", "row", "cited", "column"),
+        *("paper", "ours", "half_interval_95", "difference", "sampling_error", "margin", "seeds", "final"),
+        *("trainable_pct", "paper_trainable_pct", "verdict"),
+    )
+)
+
+
+def to_text(comparison: PaperComparison) -> str:
+    """Return the comparison for a terminal; cells without a run are in the overview only."""
     run = [cell for cell in comparison.cells if cell.ours]
-    cells = [_cells(comparison, run, "simple")] if run else []
-    blocks = [one_line(comparison.title), _overview(comparison, "simple"), *cells]
-    return "\n\n".join([*blocks, *map(wrapped, _words(comparison, "simple"))]) + "\n"
+    below = Table(*_every_cell(comparison.paper, run) if run else ((), ()), notes=comparison.notes)
+    return f"{table.to_text(_overview(comparison))}\n\n{table.to_text(below)}\n"
 
 
-def to_markdown(comparison: Comparison) -> str:
+def to_markdown(comparison: PaperComparison) -> str:
     """Return the comparison as a Markdown page."""
-    every = _cells(comparison, comparison.cells, "github")
-    blocks = [f"# {words(comparison.title, 'github')}", _overview(comparison, "github"), "## Every cell", every]
-    return "\n\n".join([*blocks, *_words(comparison, "github")]) + "\n"
+    every = Table(*_every_cell(comparison.paper, comparison.cells), "Every cell", comparison.notes)
+    return f"{table.to_markdown(_overview(comparison), level=1)}\n\n{table.to_markdown(every, level=2)}\n"
 
 
-def to_latex(comparison: Comparison) -> str:
+def to_latex(comparison: PaperComparison) -> str:
     """Return the overview as a tabular of booktabs, the rest as comments above it."""
-    comments = [f"% {line}" for block in _comments(comparison) for line in block.splitlines()]
-    table = _overview(comparison, "latex_booktabs")
-    for sign, command in _LATEX.items():
-        table = table.replace(sign, command)
-    return "\n".join([*comments, table]) + "\n"
+    return table.to_latex(_overview(comparison, comparison.notes))
 
 
-def to_csv(comparison: Comparison) -> str:
-    """Return a line a cell; scores in percent, absent values empty."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_CSV)
+def to_csv(comparison: PaperComparison) -> str:
+    """Return one line per cell; scores in percent, absent values empty."""
+    paper = comparison.paper
+    rows = []
     for cell in comparison.cells:
         scores = [cell.paper, cell.mean, cell.interval, cell.difference, cell.sampling, _margin(cell)]
-        writer.writerow(
-            csv_cell(value)
-            for value in [
-                comparison.paper.name,
-                *comparison.setting.values(),
-                cell.row,
-                cell.row in comparison.paper.cited,
-                cell.column,
-                *(_number(value, absent="") for value in scores),
-                len(cell.ours),
-                _number(_mean(cell.final), absent=""),
-                _number(cell.trainable, absent=""),
-                comparison.paper.trainable.get(cell.row, ""),
-                cell.verdict,
-            ]
-        )
-    return stream.getvalue()
+        place = [cell.row, cell.row in paper.cited, cell.column]
+        shares = [_fixed(cell.trainable), paper.trainable.get(cell.row)]
+        values = [*map(_fixed, scores), len(cell.ours), _fixed(_mean(cell.final)), *shares, cell.verdict]
+        rows.append([paper.name, *comparison.setting.values(), *place, *values])
+    return table.to_csv(Table(_CSV, rows))
 
 
-def _comments(comparison: Comparison) -> list[str]:
-    return [one_line(comparison.title), *_words(comparison, "latex_booktabs")]
-
-
-def _overview(comparison: Comparison, layout: Layout) -> str:
-    """Lay out the paper's own form, each of its rows followed by ours."""
-    paper, columns = comparison.paper, comparison.columns
-    rows = []
+def _overview(comparison: PaperComparison, notes: Sequence[Note] = ()) -> Table:
+    """Return the table in the paper's own form, each of its rows followed by ours."""
+    paper = comparison.paper
+    rows: list[list[object]] = []
     for row in dict.fromkeys(cell.row for cell in comparison.cells):
         cells = [cell for cell in comparison.cells if cell.row == row]
         trainable = next((cell.trainable for cell in cells if cell.trainable is not None), None)
-        printed = str(paper.trainable.get(row, "")) or ABSENT
-        rows.append([_name(paper, row), "paper", printed, *(_number(cell.paper) for cell in cells)])
-        rows.append(["", "ours", _number(trainable), *(_ours(cell) for cell in cells)])
-    return _table(rows, ["method", "", "% trainable", *columns], layout, left=2)
+        rows.append([_name(paper, row), "paper", paper.trainable.get(row), *(_fixed(cell.paper) for cell in cells)])
+        rows.append(["", "ours", _fixed(trainable), *map(_our_score, cells)])
+    columns = [Column("method", align="left"), Column("", align="left"), Column("% trainable")]
+    return Table([*columns, *map(Column, comparison.columns)], rows, comparison.title, notes)
 
 
-def _cells(comparison: Comparison, cells: Sequence[Compared], layout: Layout) -> str:
-    rows = [
+def _every_cell(paper: PaperTable, cells: Sequence[ComparedCell]) -> tuple[Sequence[Column], list[list[object]]]:
+    """Return the columns and rows of the table of single cells."""
+    return _CELLS, [
         [
-            _name(comparison.paper, cell.row),
-            cell.column,
-            _number(cell.paper),
-            _ours(cell),
-            _number(cell.difference, "+.2f"),
-            _number(_margin(cell)),
-            str(len(cell.ours)),
-            _number(_mean(cell.final)),
-            _number(cell.trainable),
-            cell.verdict,
+            *(_name(paper, cell.row), cell.column, cell.paper, _our_score(cell), cell.difference, _margin(cell)),
+            *(len(cell.ours), _mean(cell.final), cell.trainable, cell.verdict),
         ]
         for cell in cells
     ]
-    return _table(rows, _HEADERS, layout, left=2)
-
-
-def _words(comparison: Comparison, layout: Layout) -> list[str]:
-    """Return what stands below the tables: verdicts counted, rankings, remarks and the legend."""
-    counts = Counter(cell.verdict for cell in comparison.cells)
-    blocks = ["Cells: " + ", ".join(f"{n} {verdict}" for verdict, n in counts.most_common()) + "."]
-    if comparison.agreements:
-        lines = [
-            f"{a.column}: {a.tau:+.2f} ({a.methods} rows; best in the paper {a.best_paper}, here {a.best_ours})"
-            for a in comparison.agreements
-        ]
-        blocks.append(
-            "Agreement of our ranking of the rows with the paper's, Kendall's tau-b:\n" + _bullets(lines, layout)
-        )
-    if comparison.remarks:
-        blocks.append("Remarks:\n" + _bullets(comparison.remarks, layout))
-    return [*blocks, _LEGEND, RULE]
-
-
-def _bullets(lines: Sequence[str], layout: Layout) -> str:
-    return "\n" + "\n".join(f"- {words(line, layout)}" for line in lines)
-
-
-def _table(rows: Sequence[Sequence[str]], headers: Sequence[str], layout: Layout, left: int) -> str:
-    return lay_out(rows, headers, layout, [place >= left for place in range(len(headers))])
 
 
 def _name(paper: PaperTable, row: str) -> str:
     return f"{row} †" if row in paper.cited else row
 
 
-def _ours(cell: Compared) -> str:
-    return _number(cell.mean) if cell.interval is None else f"{_number(cell.mean)} ± {_number(cell.interval)}"
-
-
-def _margin(cell: Compared) -> float | None:
-    """Return the margin of a verdict; where the two are different experiments there is none."""
+def _margin(cell: ComparedCell) -> float | None:
+    """Return the margin of the verdict, None where the two are different experiments."""
     return cell.margin if cell.verdict in (REPRODUCED, DIFFERS) else None
 
 
-def _mean(values: dict[int, float]) -> float | None:
+def _mean(values: Mapping[int, float]) -> float | None:
     return sum(values.values()) / len(values) if values else None
 
 
-def _number(value: float | None, form: str = ".2f", absent: str = ABSENT) -> str:
-    return absent if value is None else format(value, form)
+def _fixed(score: float | None) -> str | None:
+    return None if score is None else _score(score)

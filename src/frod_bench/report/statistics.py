@@ -42,7 +42,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """`method` minus `baseline` over pairs: equal seeds on one task, or the task means of all tasks.
 
     `p` is two-sided, None for a single pair; `p_holm` is adjusted for the baselines tried on the same task.
@@ -169,7 +169,7 @@ def estimates(section: Section, score: Score) -> list[Estimate]:
     return found
 
 
-def comparisons(section: Section, score: Score, method: str = "frod") -> Iterator[Comparison]:
+def paired_comparisons(section: Section, score: Score, method: str = "frod") -> Iterator[PairedComparison]:
     """Yield every variant of `method` against every other method: by task, then over the tasks both have.
 
     Over tasks, one pair is the difference of the task's means over the common seeds: tasks are the sample there.
@@ -193,10 +193,10 @@ def comparisons(section: Section, score: Score, method: str = "frod") -> Iterato
             yield from _block(ALL_TASKS, variant, score, {other: means[other] for other in others if other in means})
 
 
-def _block(task: str, variant: str, score: Score, block: dict[str, list[float]]) -> Iterator[Comparison]:
+def _block(task: str, variant: str, score: Score, block: dict[str, list[float]]) -> Iterator[PairedComparison]:
     p_values = paired_p(block.values())
     for (other, d), p, adjusted in zip(block.items(), p_values, holm(p_values), strict=True):
-        yield Comparison(task, variant, other, score, len(d), fmean(d), interval(d), p, adjusted)
+        yield PairedComparison(task, variant, other, score, len(d), fmean(d), interval(d), p, adjusted)
 
 
 def average_ranks(section: Section, score: Score) -> list[Rank]:

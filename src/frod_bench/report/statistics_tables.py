@@ -1,86 +1,83 @@
-"""The statistics of stored runs as tables of plain values, and those as text, Markdown and CSV."""
+"""The statistics of stored runs as tables, and those as text, Markdown and CSV."""
 
-import csv
-import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import replace
 from itertools import islice
-from typing import Any, NamedTuple
 
-from frod_bench.escape import csv_cell
-from frod_bench.report.layout import Layout, lay_out, words
-from frod_bench.report.statistics import Score, average_ranks, comparisons, convergence, estimates
+from frod_bench.escape import one_line
+from frod_bench.report import table
+from frod_bench.report.statistics import Score, average_ranks, convergence, estimates, paired_comparisons
 from frod_bench.report.summary import Section, Setting, Summary
-from frod_bench.report.tables import ABSENT, wrapped
+from frod_bench.report.table import Column, Table
+from frod_bench.report.tables import percent
 
-Show = Callable[[Any], str]
 _MOST_COMPARISONS = 10_000  # of a setting and score: every variant of FRoD with every variant of every baseline
 
 
-class Column(NamedTuple):
-    """The heading of a column and how a value of it is shown; `numeric` ones are aligned right."""
-
-    name: str
-    show: Show = str
-    numeric: bool = True
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table: `rows` hold the values as measured, None where there is none, a column each."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: list[tuple[Any, ...]]
-    note: str
-
-    def shown(self) -> list[list[str]]:
-        """Return the cells as text."""
-        return [[_cell(column, value) for column, value in zip(self.columns, row, strict=True)] for row in self.rows]
-
-
-def _cell(column: Column, value: Any) -> str:
-    return ABSENT if value is None else column.show(value)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.2f}"
-
-
-def _points(value: float) -> str:
-    return f"{100 * value:+.2f}"
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.2f}"
 
 
 def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
-_TASK, _METHOD = Column("task", numeric=False), Column("method", numeric=False)
-_SCORE = Column("score", numeric=False)
-_INTERVAL = (Column("low", _percent), Column("high", _percent))
-_ESTIMATES = (_TASK, _METHOD, _SCORE, Column("seeds"), Column("mean", _percent), Column("std", _percent), *_INTERVAL)
+_TASK, _METHOD = Column("task", align="left"), Column("method", align="left")
+_SCORE = Column("score", align="left")
+_INTERVAL = (Column("low", percent), Column("high", percent))
+_ESTIMATES = (_TASK, _METHOD, _SCORE, Column("seeds"), Column("mean", percent), Column("std", percent), *_INTERVAL)
 _COMPARISONS = (
-    *(_TASK, _METHOD, Column("baseline", numeric=False), _SCORE, Column("pairs"), Column("difference", _points)),
+    *(_TASK, _METHOD, Column("baseline", align="left"), _SCORE, Column("pairs"), Column("difference", _points)),
     *(Column("low", _points), Column("high", _points), Column("p", _p), Column("p (Holm)", _p)),
 )
 _RANKS = (_METHOD, _SCORE, Column("average rank", "{:.2f}".format), Column("tasks"))
 _CONVERGENCE = (
-    *(_TASK, _METHOD, Column("of full_ft's best", "{:.0%}".format), Column("reached", numeric=False)),
+    *(_TASK, _METHOD, Column("of full_ft's best", "{:.0%}".format), Column("reached", align="left")),
     *(Column("epochs", "{:.1f}".format), Column("seconds", "{:.1f}".format), Column("FLOPs", "{:.2e}".format)),
 )
+_SETTING = tuple(Column(name) for name in Setting._fields)
 _SCORES: tuple[Score, ...] = ("best", "final")
 
-
-def statistics(summary: Summary) -> list[tuple[Setting, list[Table]]]:
-    """Return the tables of every setting, which takes a while; the functions below lay them out."""
-    return [(section.setting, tables(section)) for section in summary.sections]
+Statistics = list[tuple[Setting, list[Table]]]
 
 
-def tables(section: Section) -> list[Table]:
-    """Return the statistics of one setting; a table without rows is left out."""
-    found = [_estimates(section), _comparisons(section), _ranks(section), _convergence(section)]
-    return [table for table in found if table.rows]
+def statistics(summary: Summary) -> Statistics:
+    """Compute the tables of every setting, which takes a while."""
+    return [(section.setting, section_tables(section)) for section in summary.sections]
+
+
+def section_tables(section: Section) -> list[Table]:
+    """Return the statistics of one setting, without the tables that have no rows."""
+    tables = [_estimates(section), _comparisons(section), _ranks(section), _convergence(section)]
+    return [each for each in tables if each.rows]
+
+
+def to_text(computed: Statistics) -> str:
+    """Return the statistics for a terminal."""
+    blocks = [block for setting, tables in computed for block in (one_line(str(setting)), *map(table.to_text, tables))]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_markdown(computed: Statistics) -> str:
+    """Return the statistics as a Markdown page."""
+    blocks = ["# Statistics"]
+    for setting, tables in computed:
+        blocks.append(table.markdown_heading(str(setting), level=2))
+        blocks += [table.to_markdown(each, level=3) for each in tables]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_csv(computed: Statistics) -> dict[str, str]:
+    """Return one CSV for each kind of table, by its name; every row begins with its setting."""
+    kinds: dict[str, list[Table]] = defaultdict(list)
+    for setting, tables in computed:
+        for each in tables:
+            columns, rows = (*_SETTING, *each.columns), [(*setting, *row) for row in each.rows]
+            kinds[each.name].append(replace(each, columns=columns, rows=rows))
+    return {
+        name: table.to_csv(replace(tables[0], rows=[row for each in tables for row in each.rows]))
+        for name, tables in kinds.items()
+    }
 
 
 def _estimates(section: Section) -> Table:
@@ -91,31 +88,32 @@ def _estimates(section: Section) -> Table:
     ]
     note = (
         "Percent. std: sample standard deviation over the seeds; low, high: 95 % percentile bootstrap of the mean,"
-        " which is narrow rather than safe for few seeds."
+        " which is too narrow for few seeds."
     )
-    return Table("scores", "Scores", _ESTIMATES, rows, note)
+    return Table(_ESTIMATES, rows, "Scores", (note,), "scores")
 
 
 def _comparisons(section: Section) -> Table:
-    found = [list(islice(comparisons(section, score), _MOST_COMPARISONS + 1)) for score in _SCORES]
+    by_score = [list(islice(paired_comparisons(section, score), _MOST_COMPARISONS + 1)) for score in _SCORES]
     rows = [
         (c.task, c.method, c.baseline, c.score, c.pairs, c.difference, *(c.interval or (None, None)), c.p, c.p_holm)
-        for of_score in found
-        for c in of_score[:_MOST_COMPARISONS]
+        for comparisons in by_score
+        for c in comparisons[:_MOST_COMPARISONS]
     ]
-    cut = f" Only the first {_MOST_COMPARISONS:,} of each score: give a smaller FOLDER for the others."
-    note = (cut if len(found[0]) > _MOST_COMPARISONS else "") + (
+    note = (
         "Points. A pair is one seed of both methods; over all tasks it is a task, with the means over its common"
         " seeds. p: two-sided sign-flip permutation test, exact up to 16 pairs and never below 2^(1 - pairs);"
         " p (Holm): adjusted for the number of baselines in the block."
     )
-    return Table("comparisons", "FRoD against each baseline", _COMPARISONS, rows, note)
+    if len(by_score[0]) > _MOST_COMPARISONS:
+        note = f"Only the first {_MOST_COMPARISONS:,} of each score: give a smaller FOLDER for the others. {note}"
+    return Table(_COMPARISONS, rows, "FRoD against each baseline", (note,), "comparisons")
 
 
 def _ranks(section: Section) -> Table:
     rows = [(r.method, r.score, r.rank, r.tasks) for score in _SCORES for r in average_ranks(section, score)]
-    note = "1 is the best, ties share; over the tasks where every method ran, by the mean over the common seeds."
-    return Table("ranks", "Average ranks", _RANKS, rows, note)
+    note = "1 is the best and ties share a rank. Over the tasks that every method ran, by the mean over common seeds."
+    return Table(_RANKS, rows, "Average ranks", (note,), "ranks")
 
 
 def _convergence(section: Section) -> Table:
@@ -128,39 +126,4 @@ def _convergence(section: Section) -> Table:
         " the seeds that reached it. seconds: training alone, on the machine of the run; FLOPs: as counted in a typical"
         " step of each epoch (matrix products, attention, convolutions)."
     )
-    return Table("convergence", "Cost of convergence", _CONVERGENCE, rows, note)
-
-
-def to_text(found: list[tuple[Setting, list[Table]]]) -> str:
-    """Return the statistics for a terminal."""
-    return _document(found, "simple", "{}", "{}")
-
-
-def to_markdown(found: list[tuple[Setting, list[Table]]]) -> str:
-    """Return the statistics as a Markdown page."""
-    return "# Statistics\n\n" + _document(found, "github", "## {}", "### {}")
-
-
-def to_csv(found: list[tuple[Setting, list[Table]]]) -> dict[str, str]:
-    """Return one CSV a kind of table by its name, values unrounded, each row with its setting."""
-    streams: dict[str, io.StringIO] = {}
-    for setting, of_setting in found:
-        for table in of_setting:
-            fresh = table.name not in streams
-            writer = csv.writer(streams.setdefault(table.name, io.StringIO()), lineterminator="\n")
-            if fresh:
-                writer.writerow([*setting._fields, *(column.name for column in table.columns)])
-            writer.writerows(map(csv_cell, [*setting, *row]) for row in table.rows)
-    return {name: stream.getvalue() for name, stream in streams.items()}
-
-
-def _document(found: list[tuple[Setting, list[Table]]], layout: Layout, heading: str, subheading: str) -> str:
-    blocks = []
-    for setting, of_setting in found:
-        blocks.append(heading.format(words(str(setting), layout)))
-        for table in of_setting:
-            headers, numeric = [c.name for c in table.columns], [c.numeric for c in table.columns]
-            blocks.append(subheading.format(table.title))
-            blocks.append(lay_out(table.shown(), headers, layout, numeric))
-            blocks.append(wrapped(table.note) if layout == "simple" else table.note)
-    return "\n\n".join(blocks) + "\n"
+    return Table(_CONVERGENCE, rows, "Cost of convergence", (note,), "convergence")

@@ -47,7 +47,8 @@ def legend(figure: Figure, names: list[str]) -> None:
 
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure as PNG and SVG into the folder, without a date, and return both files."""
+    """Write the figure as PNG and SVG into the folder, without a date, and return both files; make the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.png", folder / f"{name}.svg"]
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same picture is the same file
         save_picture(figure, files[0], dpi=200)

@@ -69,7 +69,7 @@ class Section:
         return "final" if self.setting.selection == "last" else "best"
 
     @property
-    def rows_used(self) -> str:
+    def row_counts(self) -> str:
         """How many rows train and how many judge on every task, from all its runs."""
         sizes: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:

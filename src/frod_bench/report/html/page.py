@@ -1,8 +1,9 @@
-"""The page: tables written here, charts and choices by the script inside it."""
+"""The page: its tables are written here, its charts and choices are drawn by the script inside it."""
 
 import json
 from collections import defaultdict
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from frod_bench.escape import visible
+from frod_bench.report import statistics_tables
 from frod_bench.report.html.data import RUNS, page_data
-from frod_bench.report.statistics_tables import ABSENT, Column, Table, tables
 from frod_bench.report.summary import Section, Summary
-from frod_bench.report.tables import best_and_final
+from frod_bench.report.table import ABSENT, Column, Table, to_html
+from frod_bench.report.tables import ROW_COUNTS, best_and_final, incomplete_runs, mebibytes, percent
 
 _HERE = Path(__file__).parent
-_ROWS = 2_000  # at most of a table, of the runs that did not complete, and of the warnings
-_CELLS = 100_000  # at most of a table of methods by tasks
-_ENVIRONMENTS, _PACKAGES = 20, 100
+_MOST_ROWS = 2_000  # of a table, and of the warnings
+_MOST_CELLS = 100_000  # of a table of methods by tasks
+_MOST_ENVIRONMENTS, _MOST_PACKAGES = 20, 100
 
+_METHOD = Column("method", align="left")
 _RUNS = (
-    *(Column("task", numeric=False), Column("method", numeric=False), Column("seeds")),
-    *(Column("best", "{:.2f}".format), Column("± std", "{:.2f}".format)),
-    *(Column("final", "{:.2f}".format), Column("± std", "{:.2f}".format)),
+    *(Column("task", align="left"), _METHOD, Column("seeds")),
+    *(Column("best", percent), Column("± std", percent), Column("final", percent), Column("± std", percent)),
     *(Column("trainable", "{:,}".format), Column("% of backbone", "{:.2f}".format), Column("tan α", "{:.3g}".format)),
-    *(Column("s/epoch", "{:.1f}".format), Column("peak MiB", "{:,.0f}".format)),
+    *(Column("s/epoch", "{:.1f}".format), Column("peak memory", "{:,.0f}".format, unit="MiB")),
 )
 
 
@@ -40,18 +42,22 @@ def page(summary: Summary, title: str) -> str:
         title=title,
         summary=summary,
         runs=len(runs),
-        sections=[
-            (section, [_shortened(t) for t in (_runs(section), *_matrix(section), *_others(section), *tables(section))])
-            for section in summary.sections
-        ],
+        row_counts=ROW_COUNTS,
+        sections=[(section, [_shortened(table) for table in _section_tables(section)]) for section in summary.sections],
+        incomplete=[_shortened(table) for table in incomplete_runs(summary)],
+        html=lambda table: Markup(to_html(table)),
         environments=_environments(runs),
         one_by_one=RUNS,
-        most=_ROWS,
+        most=_MOST_ROWS,
         absent=ABSENT,
         data=_inline_json(page_data(summary)),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
         script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
     )
+
+
+def _section_tables(section: Section) -> list[Table]:
+    return [_runs(section), *_matrix(section), *_others(section), *statistics_tables.section_tables(section)]
 
 
 def _shown(value: Any) -> Any:
@@ -60,12 +66,10 @@ def _shown(value: Any) -> Any:
 
 def _shortened(table: Table) -> Table:
     """Return the table with no more rows than a page can take."""
-    if len(table.rows) <= _ROWS:
+    if len(table.rows) <= _MOST_ROWS:
         return table
-    note = (
-        f"{table.note} Here are the first {_ROWS:,} of {len(table.rows):,} rows; the CSV of --to DIR has all of them."
-    )
-    return replace(table, rows=table.rows[:_ROWS], note=note)
+    note = f"Here are the first {_MOST_ROWS:,} of {len(table.rows):,} rows; the CSV of --to DIR has all of them."
+    return replace(table, rows=table.rows[:_MOST_ROWS], notes=(*table.notes, note))
 
 
 def _inline_json(data: dict[str, Any]) -> Markup:
@@ -76,9 +80,8 @@ def _inline_json(data: dict[str, Any]) -> Markup:
 def _runs(section: Section) -> Table:
     rows = [
         (
-            *(row.task, row.method, row.seeds, *_percent(row.best), *_percent(row.final)),
-            *(row.trainable, row.pct_of_backbone, row.tan_alpha, row.s_per_epoch),
-            None if row.peak_bytes is None else row.peak_bytes / 2**20,
+            *(row.task, row.method, row.seeds, *row.best, *row.final),
+            *(row.trainable, row.pct_of_backbone, row.tan_alpha, row.s_per_epoch, mebibytes(row.peak_bytes)),
         )
         for row in section.rows
     ]
@@ -86,52 +89,45 @@ def _runs(section: Section) -> Table:
     note = (
         f"Scores ({metrics}) in percent, mean and sample standard deviation over the seeds. {best_and_final(section)}."
     )
-    return Table("runs", "Runs", _RUNS, rows, note)
+    return Table(_RUNS, rows, "Runs", (note,), "runs")
 
 
 def _matrix(section: Section) -> list[Table]:
     """Return every method on every task and the average where it ran on all, if there is more than one task."""
     tasks = list(dict.fromkeys(row.task for row in section.rows))
-    if len(tasks) < 2 or len(tasks) * len({row.method for row in section.rows}) > _CELLS:
+    if len(tasks) < 2 or len(tasks) * len({row.method for row in section.rows}) > _MOST_CELLS:
         return []
-    shown = {(row.method, row.task): 100 * getattr(row, section.reported).mean for row in section.rows}
+    means = {(row.method, row.task): getattr(row, section.reported).mean for row in section.rows}
     rows = []
     for method in dict.fromkeys(row.method for row in section.rows):
-        scores = [shown.get((method, task)) for task in tasks]
+        scores = [means.get((method, task)) for task in tasks]
         rows.append((method, *scores, None if None in scores else sum(scores) / len(scores)))
-    columns = [Column(name, "{:.2f}".format) for name in (*tasks, "average")]
+    columns = (_METHOD, *(Column(name, percent) for name in (*tasks, "average")))
     note = f"{section.reported}, mean over the seeds; an average only where every task was run."
-    return [Table("matrix", "Every method on every task", (Column("method", numeric=False), *columns), rows, note)]
+    return [Table(columns, rows, "Every method on every task", (note,), "matrix")]
 
 
 def _others(section: Section) -> list[Table]:
     """Return the metrics that no other table shows, every method on every task, if a task has any."""
     keys = dict.fromkeys((row.task, name) for row in section.rows for name in row.others)
     methods = dict.fromkeys(row.method for row in section.rows)
-    if not keys or len(keys) * len(methods) > _CELLS:
+    if not keys or len(keys) * len(methods) > _MOST_CELLS:
         return []
-    scores = {
-        (row.method, row.task, name): 100 * score.mean for row in section.rows for name, score in row.others.items()
-    }
-    rows = [(method, *(scores.get((method, *key)) for key in keys)) for method in methods]
-    columns = [Column(f"{task} {name}", "{:.2f}".format) for task, name in keys]
+    means = {(row.method, row.task, name): score.mean for row in section.rows for name, score in row.others.items()}
+    rows = [(method, *(means.get((method, *key)) for key in keys)) for method in methods]
+    columns = (_METHOD, *(Column(f"{task} {name}", percent) for task, name in keys))
     note = f"At the epoch of {section.reported}, mean over the seeds, in percent."
-    return [Table("others", "Other metrics", (Column("method", numeric=False), *columns), rows, note)]
-
-
-def _percent(spread: tuple[float, float | None]) -> tuple[float, float | None]:
-    mean, std = spread
-    return 100 * mean, None if std is None else 100 * std
+    return [Table(columns, rows, "Other metrics", (note,), "others")]
 
 
 def _environments(runs: list[Any]) -> list[tuple[dict[str, Any], int]]:
-    """Return the most frequent environments and how many runs each has."""
-    counts: dict[str, list[Any]] = defaultdict(list)
+    """Return the most frequent environments, and how many runs each has."""
+    runs_of: dict[str, list[Any]] = defaultdict(list)
     for run in runs:
-        counts[json.dumps(run.record.environment, sort_keys=True)].append(run)
-    frequent = sorted(counts.values(), key=len, reverse=True)[:_ENVIRONMENTS]
-    packages = [dict(list(found[0].record.environment["packages"].items())[:_PACKAGES]) for found in frequent]
+        runs_of[json.dumps(run.record.environment, sort_keys=True)].append(run)
+    frequent = sorted(runs_of.values(), key=len, reverse=True)[:_MOST_ENVIRONMENTS]
+    environments = [group[0].record.environment for group in frequent]
     return [
-        (found[0].record.environment | {"packages": shown}, len(found))
-        for found, shown in zip(frequent, packages, strict=True)
+        (environment | {"packages": dict(islice(environment["packages"].items(), _MOST_PACKAGES))}, len(group))
+        for environment, group in zip(environments, frequent, strict=True)
     ]
