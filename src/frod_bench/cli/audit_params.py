@@ -1,15 +1,17 @@
 """`frod-bench audit params`: the trainable parameters of every row of the paper's tables, counted in five ways."""
 
 import argparse
-from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from frod_bench.audit.params import ParameterCount, count_parameters, unexplained
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.config.paths import paper_dir
 from frod_bench.console import show
 from frod_bench.report.table import Column, Table, to_csv, to_markdown, to_text
+
+if TYPE_CHECKING:
+    from frod_bench.audit.params import ParameterCount
 
 _COUNT, _SHARE = "{:,}".format, "{:.3f}".format
 _COLUMNS = {
@@ -35,32 +37,32 @@ CLIP, 2 for the others. GOAT's formula (its App. H) is the denominator of the ro
 def main(argv: list[str]) -> int:
     """Print the table; with `--to`, write it as well. Raises RequestError when it cannot be written."""
     arguments = _parser().parse_args(argv)
+    from frod_bench.audit.params import count_parameters, unexplained  # torch takes seconds
+
     rows = count_parameters(paper_dir() / "params.csv")
     on_terminal = [name for name in _COLUMNS if name != "note"]  # the notes are too long for it
-    show(f"{_LEGEND}\n\n{to_text(_table(rows, on_terminal))}\n\n{_summary(rows)}")
+    show(f"{_LEGEND}\n\n{to_text(_table(rows, on_terminal))}\n\n{_summary(rows, unexplained(rows))}")
     if arguments.to is not None:
         markdown = f"{_LEGEND}\n\n{to_markdown(_table(rows, list(_COLUMNS)))}\n"
         say_written(write_texts(arguments.to, {"params.csv": _csv(rows), "params.md": markdown}))
     return 0
 
 
-def _table(rows: list[ParameterCount], names: list[str]) -> Table:
+def _table(rows: "list[ParameterCount]", names: list[str]) -> Table:
     values = [[getattr(row, name) for name in names] for row in rows]
     return Table([_COLUMNS[name] for name in names], values, absent="")
 
 
-def _summary(rows: list[ParameterCount]) -> str:
-    without = unexplained(rows)
+def _summary(rows: "list[ParameterCount]", without: "list[ParameterCount]") -> str:
     printed = sum(row.paper_pct is not None for row in rows)
     lines = [f"{printed - len(without)} of {printed} printed percentages agree with one of the counts. The others:"]
     return "\n".join(lines + [f"  {row.table} {row.row} {row.paper_pct:.2f}: {row.note}" for row in without])
 
 
-def _csv(rows: list[ParameterCount]) -> str:
-    names = [field.name for field in fields(ParameterCount)]
-    values = [[getattr(row, name) for name in names] for row in rows]
+def _csv(rows: "list[ParameterCount]") -> str:
+    values = [[getattr(row, name) for name in _COLUMNS] for row in rows]
     rounded = [[round(value, 4) if isinstance(value, float) else value for value in row] for row in values]
-    return to_csv(Table([Column(name) for name in names], rounded))
+    return to_csv(Table([Column(name) for name in _COLUMNS], rounded))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
@@ -14,21 +14,22 @@ from frod_bench.config.paths import paper_dir
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.record import StoredRun
-from frod_bench.report import figure4, figure6, landscapes
-from frod_bench.report.summary import Row, Section
+
+if TYPE_CHECKING:
+    from frod_bench.report.summary import Row, Section
 
 _EXAMPLES = """\
 examples:
   frod-bench figure 4 outputs --profile offline            loss and accuracy by step, over the seeds
   frod-bench figure 6 outputs --to results/figures         accuracy against tan alpha, over Table 5's grid
-  frod-bench figure 2 outputs --task vision/digits         loss landscapes; computed once and kept with the runs
+  frod-bench figure 2 outputs --task vision/digits         loss landscapes; computed once and stored with the runs
 """
 
 
 def main(argv: list[str]) -> int:
-    """Draw one figure as PNG, SVG and CSV and print where they lie.
+    """Draw one figure as PNG, SVG and CSV and print their paths.
 
-    Raises RequestError when the runs do not hold what it needs, or more than one setting or task is left to choose.
+    Raises RequestError when the runs lack what it needs, or when they have more than one setting or task.
     """
     arguments = _parser().parse_intermixed_args(argv)
     section = _section(arguments)
@@ -40,9 +41,9 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench figure",
-        "Draw a figure of the paper from stored runs, with the data it was drawn from. 2: loss landscapes"
-        " of the baselines before and after training. 4: training loss and accuracy by step. 5: the landscapes with"
-        " FRoD's. 6: accuracy against tan alpha after 1, 4 and 10 epochs.",
+        "Draw a figure of the paper from stored runs, and write its data as CSV. 2: loss landscapes of the baselines"
+        " before and after training. 4: training loss and accuracy by step. 5: the landscapes, FRoD's included."
+        " 6: accuracy against tan alpha after 1, 4 and 10 epochs.",
         _EXAMPLES,
     )
     parser.add_argument("number", type=int, choices=sorted(_FIGURES), metavar="N", help="2, 4, 5 or 6")
@@ -55,15 +56,17 @@ def _parser() -> argparse.ArgumentParser:
     count = _number(int, "a whole number of 1 or more", lambda number: number > 0)
     plane = parser.add_argument_group("landscapes (figures 2 and 5)")
     plane.add_argument("--points", type=odd, default=21, help="points along each direction, odd (default: 21)")
-    plane.add_argument("--span", type=positive, default=1.0, help="as far as this many filter norms (default: 1)")
-    plane.add_argument("--rows", type=count, default=256, help="training rows of the loss (default: 256)")
-    plane.add_argument("--seed", type=int, default=0, help="of the two directions and the rows (default: 0)")
-    plane.add_argument("--together", type=count, help="points in one forward pass (default: 16 on a GPU, else 1)")
+    plane.add_argument(
+        "--span", type=positive, default=1.0, help="extent along each direction in filter norms (default: 1)"
+    )
+    plane.add_argument("--rows", type=count, default=256, help="training rows to average the loss over (default: 256)")
+    plane.add_argument("--seed", type=int, default=0, help="seed of the two directions and of the rows (default: 0)")
+    plane.add_argument("--together", type=count, help="points per forward pass (default: 16 on a GPU, else 1)")
     return parser
 
 
 def _number(kind: Callable[[str], Any], wanted: str, fits: Callable[[Any], bool]) -> Callable[[str], Any]:
-    """Return what reads a number and says what is `wanted` where it does not fit."""
+    """Return a type for argparse: a number that `fits`, else an error that names what is `wanted`."""
 
     def read(text: str) -> Any:
         with suppress(ValueError):
@@ -74,82 +77,90 @@ def _number(kind: Callable[[str], Any], wanted: str, fits: Callable[[Any], bool]
     return read
 
 
-def _section(arguments: argparse.Namespace) -> Section:
-    """Return the one setting that is left by the options, with the rows that are."""
-    found = []
+def _section(arguments: argparse.Namespace) -> "Section":
+    """Return the one setting that matches the options, with its rows. Raises RequestError for none or several."""
+    from frod_bench.report.summary import Section
+
+    sections = []
     for section in read_summary(arguments.folders).sections:
         rows = [row for row in section.rows if arguments.task in (None, row.task)]
         if rows and arguments.profile in (None, section.setting.profile):
-            found.append(Section(section.setting, rows))
-    if not found:
+            sections.append(Section(section.setting, rows))
+    if not sections:
         wanted = [f"--{key} {value}" for key in ("profile", "task") if (value := getattr(arguments, key))]
         raise RequestError(f"No completed run there fits {' '.join(wanted) or 'a figure'}.")
-    if len(found) > 1:
-        settings = "; ".join(str(section.setting) for section in found)
+    if len(sections) > 1:
+        settings = "; ".join(str(section.setting) for section in sections)
         raise RequestError(
-            f"A figure shows one setting, and there are {len(found)}: {settings}. Give a smaller FOLDER or --profile."
+            f"A figure shows one setting, and there are {len(sections)}: {settings}."
+            " Give a smaller FOLDER or --profile."
         )
-    return found[0]
+    return sections[0]
 
 
-def _one_task(section: Section) -> str:
+def _one_task(section: "Section") -> str:
     tasks = sorted({row.task for row in section.rows})
     if len(tasks) > 1:
         raise RequestError(f"This figure shows one task. Choose it with --task: {', '.join(tasks)}.")
     return tasks[0]
 
 
-def _figure4(section: Section, arguments: argparse.Namespace) -> list[Path]:
+def _figure4(section: "Section", arguments: argparse.Namespace) -> list[Path]:
+    from frod_bench.report import figure4  # matplotlib takes half a second
+
     task = _one_task(section)
-    theirs = section.setting.profile == "paper" and task == "vision/cars"
-    printed = figure4.published(paper_dir() / "figure4.csv") if theirs else []
+    same_experiment = section.setting.profile == "paper" and task == "vision/cars"
+    printed = figure4.published(paper_dir() / "figure4.csv") if same_experiment else []
     with writing(arguments.to):
         return figure4.draw(section, task, printed, arguments.to)
 
 
-def _figure6(section: Section, arguments: argparse.Namespace) -> list[Path]:
+def _figure6(section: "Section", arguments: argparse.Namespace) -> list[Path]:
+    from frod_bench.report import figure6  # matplotlib takes half a second
+
     runs = [run for row in section.rows for run in row.runs]
-    found = figure6.points(runs)
-    if not found:
+    points = figure6.points(runs)
+    if not points:
         raise RequestError("Figure 6 needs runs of frod over Table 5's grid, every cell on the same tasks.")
     tasks = ", ".join(sorted({row.task for row in section.rows}))
     with writing(arguments.to):
-        return figure6.draw(found, f"{tasks}; {', '.join(section.setting)}", arguments.to)
+        return figure6.draw(points, f"{tasks}; {', '.join(section.setting)}", arguments.to)
 
 
-def _baselines(section: Section, arguments: argparse.Namespace) -> list[Path]:
+def _baselines(section: "Section", arguments: argparse.Namespace) -> list[Path]:
     return _landscapes(section, arguments, lambda row: _method(row) != "frod")
 
 
-def _with_frod(section: Section, arguments: argparse.Namespace) -> list[Path]:
+def _with_frod(section: "Section", arguments: argparse.Namespace) -> list[Path]:
     return _landscapes(section, arguments, lambda row: True)
 
 
-def _landscapes(section: Section, arguments: argparse.Namespace, wanted: Callable[[Row], bool]) -> list[Path]:
+def _landscapes(section: "Section", arguments: argparse.Namespace, wanted: "Callable[[Row], bool]") -> list[Path]:
     from frod_bench.cli.landscape import AFTER, BEFORE, Plane, surface  # torch takes seconds
+    from frod_bench.report import landscapes
 
     task = _one_task(section)
     plane = Plane(arguments.points, arguments.span, arguments.rows, arguments.seed)
     rows = [row for row in section.rows if wanted(row)]
     seed, runs = _one_seed(rows)
-    surfaces, left_out = {}, []
+    surfaces, reasons = {}, []
     for row, run in zip(rows, runs, strict=True):
         try:
             if not surfaces:  # the base model with its new head is where every method starts
                 surfaces["before training"] = surface(run, BEFORE, plane, arguments.together)
             surfaces[row.method] = surface(run, AFTER, plane, arguments.together)
         except RequestError as error:
-            left_out.append(str(error))
+            reasons.append(str(error))
             show(f"left out: {row.method}: {error}", file=sys.stderr)
     if len(surfaces) < 2:
-        raise RequestError(f"No run there has a loss surface. {' '.join(left_out)}")
+        raise RequestError(f"No run there has a loss surface. {' '.join(reasons)}")
     title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"
     with writing(arguments.to):
         return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
 
 
-def _one_seed(rows: list[Row]) -> tuple[int, list[StoredRun]]:
-    """Return the lowest seed that every row has, and each row's run of it: they started with the same head."""
+def _one_seed(rows: "list[Row]") -> tuple[int, list[StoredRun]]:
+    """Return the lowest seed that every row has, and each row's run with it; these runs started with the same head."""
     by_seed = [{run.record.seed: run for run in row.runs} for row in rows]
     common = set.intersection(*map(set, by_seed)) if by_seed else set()
     if not common:
@@ -157,7 +168,7 @@ def _one_seed(rows: list[Row]) -> tuple[int, list[StoredRun]]:
     return min(common), [runs[min(common)] for runs in by_seed]
 
 
-def _method(row: Row) -> str:
+def _method(row: "Row") -> str:
     return row.runs[0].record.method
 
 

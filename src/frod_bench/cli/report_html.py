@@ -1,4 +1,4 @@
-"""`frod-bench report html`: stored runs as one page to read, keep or mail."""
+"""`frod-bench report html`: stored runs as one self-contained page."""
 
 import argparse
 from pathlib import Path
@@ -17,7 +17,7 @@ examples:
 
 
 def main(argv: list[str]) -> int:
-    """Write the page and print where it lies."""
+    """Write the page and print its path."""
     arguments = _parser().parse_intermixed_args(argv)
     if arguments.to.is_dir():
         raise RequestError(f"--to {arguments.to} is a folder. Give the file: --to {arguments.to / 'report.html'}")
@@ -33,8 +33,8 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench report html",
-        "Write one HTML file that needs no network: tables that sort, learning curves, tan alpha by epoch"
-        " and layer, score against parameters, time and memory, what sets two runs apart, and the environment.",
+        "Write one HTML file that needs no network: sortable tables, learning curves, tan alpha by epoch and layer,"
+        " score against parameters, time and memory, the differences between two runs, and the environment.",
         _EXAMPLES,
     )
     add_folders(parser)

@@ -1,4 +1,4 @@
-"""`frod-bench report stats`: what the seeds of stored runs say."""
+"""`frod-bench report stats`: intervals, paired tests, ranks and the cost of convergence."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ from frod_bench.errors import RequestError
 _EXAMPLES = """\
 examples:
   frod-bench report stats outputs
-  frod-bench report stats results/runs --to results/tables   also write statistics.md and a CSV a kind of table
+  frod-bench report stats results/runs --to results/tables   also write statistics.md and one CSV per kind of table
 """
 
 
@@ -23,12 +23,12 @@ def main(argv: list[str]) -> int:
     from frod_bench.report.statistics_tables import statistics, to_csv, to_markdown, to_text  # scipy takes a second
 
     if not summary.sections:
-        raise RequestError("No run there is complete, so there is nothing to count.")
-    found = statistics(summary)
-    show(to_text(found), end="")
+        raise RequestError("No run there is complete, so there are no statistics.")
+    computed = statistics(summary)
+    show(to_text(computed), end="")
     if arguments.to is not None:
-        texts = {"statistics.md": to_markdown(found)}
-        texts |= {f"statistics_{name}.csv": text for name, text in to_csv(found).items()}
+        texts = {"statistics.md": to_markdown(computed)}
+        texts |= {f"statistics_{name}.csv": text for name, text in to_csv(computed).items()}
         say_written(write_texts(arguments.to, texts))
     return 0
 
@@ -36,9 +36,9 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench report stats",
-        "Per method and task mean, standard deviation and bootstrap interval; FRoD against each baseline"
-        " on the same seeds, with a permutation test; average ranks; what it took to reach 95 % and 99 % of full"
-        " fine-tuning's best, in epochs, seconds and FLOPs.",
+        "Compute the mean, standard deviation and bootstrap interval of every method and task; compare FRoD with each"
+        " baseline on the same seeds by a permutation test; rank the methods; and report the epochs, seconds and FLOPs"
+        " to reach 95 % and 99 % of full fine-tuning's best score.",
         _EXAMPLES,
     )
     add_folders(parser)

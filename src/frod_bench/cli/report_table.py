@@ -1,10 +1,10 @@
-"""`frod-bench report tableN`: the runs of a table of the paper beside what the paper prints."""
+"""`frod-bench report tableN`: a table of the paper with our scores below the printed ones."""
 
 import argparse
 from pathlib import Path
 
 from frod_bench.cli.parser import command_parser
-from frod_bench.cli.runs import existing
+from frod_bench.cli.runs import existing_folder
 from frod_bench.cli.table_arguments import add_arguments, requested_table
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.console import show
@@ -17,19 +17,19 @@ examples:
   frod-bench report table4 --profile offline train.epochs=2     runs that were made with that override
   frod-bench report table2 outputs --to results/tables          also write table2_paper.md, .csv and .tex
 
-A run belongs to a cell when its settings are those that `frod-bench table` would run there with the same overrides;
-where its rows came from may differ, and runs on different data are in tables of their own.
+A run belongs to a cell when its settings are those that `frod-bench table` would run there with the same overrides.
+The source of its data may differ; runs on different data are in separate tables.
 """
 
 
 def main(argv: list[str]) -> int:
     """Print the table; with `--to`, write it as well.
 
-    Raises RequestError for a folder that does not exist, and for what no table and no run would take.
+    Raises RequestError for a folder that does not exist, an unknown row or column, or an override that no cell takes.
     """
     arguments = _parser().parse_intermixed_args(argv)
     overrides = [word for word in arguments.words if "=" in word]
-    folders = [existing(Path(word)) for word in arguments.words if "=" not in word]
+    folders = [existing_folder(Path(word)) for word in arguments.words if "=" not in word]
     table = requested_table(arguments)
     cells = compose_cells(table, arguments.profile, arguments.seeds, overrides)
     from frod_bench.grid.paper import compare_with_paper  # scipy takes a second
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
 
 
 def _forms(comparisons: list) -> dict[str, str]:
-    """Return every form of every table by the name of its file."""
+    """Return the text of every file to write, by its name."""
     from frod_bench.report.paper_tables import to_csv, to_latex, to_markdown
 
     forms = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
@@ -57,7 +57,7 @@ def _forms(comparisons: list) -> dict[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench report",
-        "Show the runs of a table of the paper beside what the paper prints, with a verdict a cell.",
+        "Show a table of the paper with our scores below the printed ones, and a verdict for each cell.",
         _EXAMPLES,
     )
     parser.add_argument("table", choices=[f"table{n}" for n in (2, 3, 4, 5)])

@@ -1,4 +1,4 @@
-"""The stored runs that a command is pointed at."""
+"""The stored runs below the folders that a command is given."""
 
 import argparse
 import sys
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
-    """Add the folders that every command about stored runs takes: by default the one that runs go to."""
+    """Add the FOLDER arguments of the commands about stored runs; the default is the folder that runs go to."""
     help = f"a run's directory or any folder above (default: {output_root()})"
     parser.add_argument("folders", nargs="*", type=Path, default=[output_root()], metavar="FOLDER", help=help)
 
 
-def existing(folder: Path) -> Path:
-    """Return the folder. Raises RequestError when there is none."""
+def existing_folder(folder: Path) -> Path:
+    """Return the folder. Raises RequestError if it does not exist."""
     if not folder.is_dir():
         raise RequestError(
             f"There is no folder {folder}. Give a folder that holds runs, or make a run first:"
@@ -31,20 +31,23 @@ def existing(folder: Path) -> Path:
 
 
 def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
-    """Return the runs below the folders, each once, and what is broken there. Raises RequestError without any."""
+    """Return the runs below the folders, each once, and why others cannot be read.
+
+    Raises RequestError if there is no run.
+    """
     runs, broken = {}, {}
     for folder in folders:
-        found = find_records(existing(folder))
+        found = find_records(existing_folder(folder))
         runs |= {run.path.resolve(): run for run in found.runs}
         broken |= {path.resolve(): reason for path, reason in found.broken}
     if not runs:
-        reasons = " ".join(broken.values()) or "A run's directory holds a record.json."
+        reasons = " ".join(broken.values()) or "A run's directory has a record.json."
         raise RequestError(f"No run to show below {', '.join(map(str, folders))}. {reasons}")
     return list(runs.values()), list(broken.values())
 
 
 def read_summary(folders: list[Path]) -> "Summary":
-    """Return the runs below the folders by setting, and print a warning for each that is left out."""
+    """Return the runs below the folders by setting, and print a warning for each one that is left out."""
     from frod_bench.report.summary import summarise
 
     runs, broken = read_runs(folders)

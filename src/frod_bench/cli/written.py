@@ -1,4 +1,4 @@
-"""What a report leaves on the disk: texts and pictures below `--to`."""
+"""Writing the files of `--to`."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,16 +11,16 @@ from frod_bench.files import save_text
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Turn what the system says against writing inside the block into a RequestError that names `--to`."""
+    """Turn an OSError inside the block into a RequestError that names the file and `--to`."""
     try:
         yield
     except OSError as error:
-        named = error.filename or place
-        raise RequestError(f"{named} cannot be written ({error.strerror}). Give another --to.") from error
+        file = error.filename or place
+        raise RequestError(f"{file} cannot be written ({error.strerror}). Give another --to.") from error
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
-    """Write each text into `folder` by its name there and return the files. Raises RequestError."""
+    """Write each text into `folder` under its name and return the files. Raises RequestError on failure."""
     files = [folder / name for name in texts]
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,5 +30,5 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 
 def say_written(files: list[Path]) -> None:
-    """Print where the files lie, below what was printed before."""
+    """Print the paths of the files, after an empty line."""
     show("\nwritten: " + ", ".join(map(str, files)))

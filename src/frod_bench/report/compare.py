@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from scipy.stats import kendalltau, t
-
 from frod_bench.record import StoredRun
 from frod_bench.report.paper import AVERAGE, PaperTable
 
@@ -107,6 +105,8 @@ def compare(paper: PaperTable, runs: RunsByCell, wanted: TableSlice) -> list[Com
 
 def rank_agreements(cells: Sequence[ComparedCell]) -> list[RankAgreement]:
     """Return the rank agreement of every column where at least three rows have both numbers."""
+    from scipy.stats import kendalltau  # takes a second
+
     agreements = []
     for column in dict.fromkeys(cell.column for cell in cells):
         both = [c for c in cells if c.column == column and c.paper is not None and c.mean is not None]
@@ -122,6 +122,8 @@ def rank_agreements(cells: Sequence[ComparedCell]) -> list[RankAgreement]:
 
 def half_interval(values: Sequence[float]) -> float | None:
     """Return half the 95 % interval of a mean by Student's t, None for fewer than two values."""
+    from scipy.stats import t  # takes a second
+
     n = len(values)
     return float(t.ppf(0.975, n - 1)) * stdev(values) / math.sqrt(n) if n > 1 else None
 

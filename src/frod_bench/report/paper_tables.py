@@ -10,11 +10,12 @@ from frod_bench.report.paper import PaperTable
 from frod_bench.report.table import Bullets, Column, Note, Prose, Table
 
 _LEGEND = Prose(
-    "Scores in percent. ours: mean over the seeds, at the epoch that the selection reports (selection=last: the"
-    " last one; holdout: the best on held-out training rows; otherwise the best on the evaluation split; a column that"
-    " names an epoch: that one), ± half of a 95 % interval where there are several seeds. margin: see the verdict. last epoch: the same runs at their last"
-    " epoch. % trainable: adapters without the head over the backbone; the paper counts in other ways (`frod-bench"
-    " audit params`). Average: over the columns shown; the paper's is computed again from its own."
+    "Scores in percent. ours: mean over the seeds, at the epoch that the selection reports (selection=last: the last"
+    " one; holdout: the best on held-out training rows; otherwise the best on the evaluation split; a column that names"
+    " an epoch: that one), ± half of a 95 % interval where there are several seeds. margin: see the verdict."
+    " last epoch: the same runs at their last epoch. % trainable: adapters without the head over the backbone; the"
+    " paper counts in other ways (`frod-bench audit params`). Average: over the columns shown; the paper's is computed"
+    " again from its own."
 )
 
 
