@@ -37,7 +37,7 @@ _OWN = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One run of a table: its place there and its resolved configuration."""
+    """One run of a table: its row, its column and its resolved configuration."""
 
     row: str
     column: str
@@ -48,29 +48,29 @@ class Cell:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """What makes the run the run that it is; see `record.identity`."""
+        """The settings that define the run; see `record.identity`."""
         return settings(self.config)
 
     @cached_property
     def identity(self) -> str:
-        """The name of the run."""
+        """The identity of the run, a digest of its settings."""
         return identity_of(self.settings)
 
     @property
     def directory(self) -> Path:
-        """Where the run goes."""
+        """The directory of the run."""
         return default_directory(self.config, self.identity)
 
     def completed(self) -> RunRecord | None:
-        """Return the record of this very run if it is complete, unless force=true asks for a new one."""
+        """Return the record of this run if it is complete, else None; always None with force=true."""
         return None if self.config["force"] else completed_record(self.directory, self.identity)
 
 
 def compose_cells(table: TableSpec, profile: str, seeds: str | None, overrides: list[str]) -> list[Cell]:
-    """Return all cells, a seed after the other, so that what is interrupted leaves a whole table of fewer seeds.
+    """Return all cells, one seed after the other, so that an interrupted table is complete for the first seeds.
 
-    `seeds` are whole numbers with commas; None stands for the table's own. Raises RequestError for an override whose
-    key no run would take, and for one that the table sets itself.
+    `seeds` are whole numbers with commas; None means the table's own. Raises RequestError for an override with an
+    unknown key, and for one that the table sets itself.
     """
     _check(overrides, table)
     numbers = _whole_numbers(seeds or table.seeds[profile])
@@ -82,7 +82,7 @@ def compose_cells(table: TableSpec, profile: str, seeds: str | None, overrides: 
 
 
 def _check(overrides: list[str], table: TableSpec) -> None:
-    """Raise RequestError for a word that no table takes."""
+    """Raise RequestError for an override that a table does not accept."""
     check_overrides(overrides, [])
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
@@ -95,7 +95,7 @@ def _check(overrides: list[str], table: TableSpec) -> None:
         if key.startswith("hydra"):
             raise RequestError(f"{word} is not accepted here. Type `frod-bench -m sweep={table.name} {word}` for that.")
         if override.is_sweep_override():
-            raise RequestError(f"{word} is not accepted here: a table has one value of {key}. Make one of each.")
+            raise RequestError(f"{word} is not accepted here: a table has one value of {key}. Run one table per value.")
 
 
 def _compose(table: TableSpec, seeds: list[int], words: list[str]) -> Iterator[Cell]:
@@ -117,7 +117,7 @@ def _compose(table: TableSpec, seeds: list[int], words: list[str]) -> Iterator[C
 
 @contextmanager
 def _errors_of_row(row: str, words: list[str]) -> Iterator[None]:
-    """Turn what Hydra finds wrong inside the block into a RequestError that names the row."""
+    """Turn an error of Hydra inside the block into a RequestError that names the row."""
     try:
         yield
     except (HydraException, OmegaConfBaseException) as error:

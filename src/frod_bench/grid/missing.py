@@ -1,4 +1,4 @@
-"""Running the cells of a table that are missing, each in a fresh process, with an estimate of the time left."""
+"""Running the missing cells of a table, each in a fresh process, with an estimate of the time left."""
 
 import contextlib
 import time
@@ -14,13 +14,13 @@ from frod_bench.runs.fresh_process import FreshProcesses, Outcome
 
 
 class Pace:
-    """How long the cells that are left will take, by those of the same task that are done, else by all."""
+    """Estimates the time left from the cells that are done: those on the same task where there are any, else all."""
 
     def __init__(self):
         self._seconds: dict[str, list[float]] = defaultdict(list)
 
     def add(self, cell: Cell, seconds: float) -> None:
-        """Take note of a cell that is done."""
+        """Count the seconds of a cell that is done."""
         self._seconds[cell.column].append(seconds)
 
     def left(self, cells: list[Cell]) -> float | None:
@@ -32,7 +32,7 @@ class Pace:
 
 
 def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
-    """Run the cells that are not complete, `jobs` at a time, past those that fail; return the failed ones."""
+    """Run the cells that are not complete, `jobs` at a time, and go on after failures; return the failed cells."""
     pace, missing = Pace(), []
     for cell in cells:
         if (record := cell.completed()) is None:
@@ -44,25 +44,25 @@ def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
     if not missing:
         return []
     failed: list[tuple[Cell, Outcome]] = []
-    begun: dict[int, float] = {}
-    ended: set[int] = set()
+    started: dict[int, float] = {}
+    finished: set[int] = set()
 
-    def announced() -> Iterator[dict[str, Any]]:
+    def announced_configs() -> Iterator[dict[str, Any]]:
         for number, cell in enumerate(missing):
-            left = pace.left([other for place, other in enumerate(missing) if place not in ended])
+            left = pace.left([other for place, other in enumerate(missing) if place not in finished])
             about = "" if left is None else f"; about {_duration(left / jobs)} left"
             show(f"cell {complete + number + 1} of {len(cells)}: {cell}{about}")
-            begun[number] = time.perf_counter()
+            started[number] = time.perf_counter()
             yield cell.config
 
     from frod_bench.forecast.advised_run import run_advised  # torch takes seconds
 
     processes = FreshProcesses(run_advised, [cell.config for cell in missing])
-    with contextlib.closing(processes.run(announced(), jobs)) as outcomes:
+    with contextlib.closing(processes.run(announced_configs(), jobs)) as outcomes:
         for number, outcome in outcomes:
-            cell, seconds = missing[number], time.perf_counter() - begun[number]
-            ended.add(number)
-            if outcome.code > 128:  # a signal to the run alone
+            cell, seconds = missing[number], time.perf_counter() - started[number]
+            finished.add(number)
+            if outcome.code > 128:  # the run alone was stopped by a signal
                 raise Interrupted(outcome.reason, outcome.code - 128)
             if outcome.code:
                 show(f"failed: {f'{cell}: ' if jobs > 1 else ''}{outcome.reason}")

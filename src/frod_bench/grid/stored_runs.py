@@ -10,25 +10,25 @@ from frod_bench.record import StoredRun, find_records
 from frod_bench.record.identity import cell_settings, identity_of
 from frod_bench.report.compare import RunsByCell
 
-# a kind of data in words: its source, then the limits that cut it
+# what the runs were made on, in words: the source of the data, then the limits on its rows
 Data = tuple[str, ...]
 
 
 def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, RunsByCell], list[str]]:
-    """Return the completed runs below the folders by kind of data, row and column, and remarks on the others.
+    """Return the completed runs below the folders by data, row and column, and remarks on the others.
 
-    A remark says which runs of the table's methods and tasks are in no cell, are there twice, did not complete, are of
-    another profile or cannot be read.
+    The remarks name runs of the table's methods and tasks that belong to no cell, repeat another, did not complete,
+    have another profile or cannot be read.
     """
     places = {_key(cell.settings): (cell.row, cell.column) for cell in cells}
     seeds = {cell.config["seed"] for cell in cells}
-    found: dict[Data, RunsByCell] = {}
-    taken: dict[tuple, Path] = {}
-    odd: Counter[str] = Counter()
+    runs_on: dict[Data, RunsByCell] = {}
+    first_paths: dict[tuple, Path] = {}
+    outside: Counter[str] = Counter()
     remarks: list[str] = []
     for run in _candidates(cells, folders, remarks):
         if (place := places.get(_key(run.record.settings))) is None:
-            odd[", ".join(_differing_keys(run, cells))] += 1
+            outside[", ".join(_differing_keys(run, cells))] += 1
             continue
         row, column = place
         seed, status, data = run.record.seed, run.record.status, _data(run.record.settings)
@@ -36,18 +36,18 @@ def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Ru
             continue
         if status != "completed":
             remarks.append(f"{row} on {column}, seed {seed}: {status}{_reason(run)}.")
-        elif (first := taken.setdefault((data, place, seed), run.path)) != run.path:
+        elif (first := first_paths.setdefault((data, place, seed), run.path)) != run.path:
             remarks.append(f"{run.path} is left out: it repeats {first}.")
         else:
-            found.setdefault(data, {}).setdefault(row, {}).setdefault(column, []).append(run)
-    for keys, n in odd.items():
+            runs_on.setdefault(data, {}).setdefault(row, {}).setdefault(column, []).append(run)
+    for keys, n in outside.items():
         runs = "1 run of these methods and tasks is" if n == 1 else f"{n} runs of these methods and tasks are"
         remarks.append(f"{runs} in no cell: what differs from the table is {keys}.")
-    return found, remarks
+    return runs_on, remarks
 
 
 def _candidates(cells: list[Cell], folders: list[Path], remarks: list[str]) -> Iterator[StoredRun]:
-    """Yield the runs of the cells' methods, tasks and profile, each once."""
+    """Yield the runs with a method and task of the cells and their profile, each once."""
     profile = cells[0].config["profile"]["name"]
     wanted = {tuple(cell.config[part]["name"] for part in ("method", "task")) for cell in cells}
     seen = set()
@@ -75,7 +75,7 @@ def _key(settings: dict[str, Any]) -> str:
 
 
 def _differing_keys(run: StoredRun, cells: list[Cell]) -> list[str]:
-    """Return the keys in which a run differs from the most similar cell of its method and task."""
+    """Return the keys in which a run differs from the most similar cell with its method and task."""
     own, record = cell_settings(run.record.settings), run.record
     same = [
         cell_settings(cell.settings)
@@ -92,5 +92,5 @@ def _data(settings: dict[str, Any]) -> Data:
 
 
 def _reason(run: StoredRun) -> str:
-    """Return the first sentence of what a failed run says, behind a comma."""
+    """Return the first line of a failed run's error, after a comma."""
     return f", {run.record.error.splitlines()[0].rstrip('.')}" if run.record.error else ""

@@ -1,4 +1,4 @@
-"""The tables that can be run: a file of `configs/sweep/` each, with its rows, columns and seeds."""
+"""The tables that can be run: files of `configs/sweep/` with rows, columns and seeds."""
 
 import itertools
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from frod_bench.errors import RequestError, nearest
 class TableSpec:
     """A file of `configs/sweep/`: overrides for each row, the task of each column, seeds for each profile.
 
-    `epochs` are those whose means over the tasks are the printed columns, None where a task is one.
+    With `epochs`, the printed columns are the means over the tasks at these epochs; with None, they are the tasks.
     """
 
     name: str
@@ -26,10 +26,10 @@ class TableSpec:
     seeds: dict[str, str]
 
     def restricted(self, methods: str | None, tasks: str | None) -> "TableSpec":
-        """Return the table with only these rows and columns, names with commas; None is all of them.
+        """Return the table with only these rows and columns, names with commas; None keeps all.
 
-        A row goes by its name or by its method, a column by its name or by its task. Raises RequestError for an
-        unknown one.
+        A row is named by its label or its method, a column by its label or its task. Raises RequestError for an
+        unknown name.
         """
         rows, columns = self.rows, self.columns
         if methods:
@@ -42,13 +42,13 @@ class TableSpec:
 
 
 def table_names() -> list[str]:
-    """Return the names of all tables: the files with rows."""
+    """Return the names of all tables."""
     folder = config_dir() / "sweep"
     return sorted(file.stem for file in folder.glob("*.yaml") if "rows" in _sweeper(file))
 
 
 def load_table(name: str) -> TableSpec:
-    """Return a table by its name, or by its number alone. Raises RequestError for an unknown one."""
+    """Return a table by its name or its number. Raises RequestError for an unknown one."""
     name = f"table{name}" if name.isdigit() else name
     if name not in table_names():
         raise RequestError(f"There is no table {name}. {nearest(name, table_names())}")
@@ -59,12 +59,12 @@ def load_table(name: str) -> TableSpec:
 
 
 def is_printed(name: str) -> bool:
-    """Return whether the paper prints the table; `figure6`, for one, it does not."""
+    """Return whether the paper prints the table. It does not print `figure6`, for example."""
     return (paper_dir() / f"{name}.csv").is_file()
 
 
 def _expand(label: str, words: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the row, or one for each combination where its words have several values, named by what differs."""
+    """Yield the row, or one row per combination of the values in its overrides, named by the values that differ."""
     pairs = [word.partition("=") for word in words.split()]
     for values in itertools.product(*(value.split(",") for _, _, value in pairs)):
         chosen = [f"{key}={value}" for (key, _, _), value in zip(pairs, values, strict=True)]
@@ -77,7 +77,7 @@ def _sweeper(file: Path) -> dict[str, Any]:
 
 
 def _chosen(option: str, text: str, names: dict[str, list[str]]) -> list[str]:
-    """Return the labels that were asked for, in the table's order."""
+    """Return the requested labels, in the table's order."""
     asked = text.split(",")
     for word in asked:
         if not any(word in known for known in names.values()):

@@ -1,4 +1,4 @@
-"""Stored runs brought together: one row a task and method, over its seeds."""
+"""Stored runs aggregated over their seeds: one row per task and method."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from frod_bench.report.variants import differing, label, settings
 
 
 class Setting(NamedTuple):
-    """What all rows of a table have in common; numbers from different settings never share a table."""
+    """The setting that all rows of a table share; results of different settings are never in one table."""
 
     profile: str
     protocol: str
@@ -70,7 +70,7 @@ class Section:
 
     @property
     def row_counts(self) -> str:
-        """How many rows train and how many judge on every task, from all its runs."""
+        """The number of training and of evaluation rows of every task."""
         sizes: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:
             for run in row.runs:
@@ -80,7 +80,7 @@ class Section:
 
     @property
     def notes(self) -> list[str]:
-        """What a reader must know of the data, each remark once, with its tasks where it is not for all."""
+        """Remarks on the data, each once; those that do not apply to all tasks name theirs."""
         tasks: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:
             for run in row.runs:
@@ -92,7 +92,7 @@ class Section:
 
 @dataclass
 class Summary:
-    """All tables, the runs in none of them because they did not complete, and why others were left out."""
+    """The sections, the runs that did not complete, and why other runs were left out."""
 
     sections: list[Section] = field(default_factory=list)
     incomplete: list[StoredRun] = field(default_factory=list)
@@ -102,8 +102,8 @@ class Summary:
 def summarise(runs: list[StoredRun]) -> Summary:
     """Group completed runs by setting, task and method, and aggregate over seeds.
 
-    Runs of one method with different configurations become rows of their own, named by the settings that
-    differ. A second run of the same configuration and seed is left out with a warning.
+    Runs of one method with different settings become separate rows, named by the settings that differ. A second run
+    with the same settings and seed is left out with a warning.
     """
     summary = Summary()
     sections: dict[Setting, dict[str, dict[tuple, _Cell]]] = defaultdict(lambda: defaultdict(dict))
@@ -139,7 +139,7 @@ class _Cell:
 
 
 def _rows(method: str, cells: list[_Cell]) -> list[Row]:
-    # Recipes differ between tasks by design: only what differs within a task sets variants apart.
+    # Recipes differ between tasks by design: only settings that differ within a task distinguish variants.
     by_task = defaultdict(list)
     for cell in cells:
         by_task[cell.task].append(cell.variant)

@@ -1,16 +1,16 @@
-"""What sets runs of one method apart: the settings in which their configurations differ."""
+"""The settings in which the runs of one method differ."""
 
 from collections.abc import Iterable, Mapping
 
 from frod_bench.record import StoredRun
 
-_LONGEST = 500  # characters of a label: a table is as wide as its widest cell
+_LONGEST = 500  # characters of a label; a longer one would make the table too wide
 
 
 def settings(run: StoredRun) -> dict[str, str]:
-    """Return what the runs of one experiment have in common, `{dotted key: value}`: all settings but the seed.
+    """Return the settings that all seeds of one experiment share, `{dotted key: value}`.
 
-    The version of the data is a part of it: runs on different rows are different experiments.
+    The version of the data is one of them: runs on different rows are different experiments.
     """
     return {key: value for key, value in settings_with_seed(run).items() if key != "seed"}
 
@@ -23,15 +23,16 @@ def settings_with_seed(run: StoredRun) -> dict[str, str]:
 
 
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:
-    """Return the keys that do not have one and the same value in all the variants."""
+    """Return the keys whose value is not the same in all variants."""
     pairs = [set(variant.items()) for variant in variants]
     return {key for key, _ in set.union(*pairs) - set.intersection(*pairs)}
 
 
 def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
-    """Return the method's name with the values of the `keys` that tell its variants apart.
+    """Return the method's name with the values of the `keys` that distinguish its variants.
 
-    A key is cut down to its last word where that is clear: "frod, sparsity=0.1".
+    A key is shortened to its last word where that is unambiguous: "frod, sparsity=0.1". A setting that a run's record
+    leaves out has its default: "frod, pattern=default".
     """
     keys = sorted(keys)
     words = [key.rpartition(".")[2] for key in keys]
