@@ -49,7 +49,7 @@ def test_two_runs_of_one_cell_are_refused(cell):
 
 
 def test_runs_of_another_schedule_are_no_cells_of_the_grid(cell):
-    with pytest.raises(RequestError, match=r"train.epochs.*4, unset, unset; 9, unset, unset"):
+    with pytest.raises(RequestError, match=r"train.epochs.*4, default, default; 9, default, default"):
         figure6.points([cell(), cell(lr_sparse=5e-4, epochs=9)])
 
 

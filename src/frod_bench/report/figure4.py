@@ -1,4 +1,4 @@
-"""Figure 4: training loss and score by optimizer step, over the seeds, beside the curves the authors published."""
+"""Figure 4: training loss and score by optimizer step over the seeds, beside the authors' published curves."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -30,41 +30,41 @@ class Curve(NamedTuple):
 
 
 def curves(rows: Iterable[Row]) -> list[Curve]:
-    """Return the loss of every step, where it was kept, and the score of every evaluation, in percent."""
-    found = []
+    """Return the loss of every step, where the run stored it, and the score of every evaluation, in percent."""
+    ours = []
     for row in rows:
         for run in row.runs:
             losses = run.losses()
             seed, metric = run.record.seed, row.metric
             if losses:
-                found.append(Curve("ours", "loss", row.method, seed, range(1, len(losses) + 1), losses))
+                ours.append(Curve("ours", "loss", row.method, seed, range(1, len(losses) + 1), losses))
             evaluated = [
                 (line["step"], 100 * score)
                 for line in run.metrics
                 if line.get("step") is not None and (score := (line.get("eval") or {}).get(metric)) is not None
             ]
             if evaluated:
-                found.append(Curve("ours", "score", row.method, seed, *zip(*evaluated, strict=True)))
-    return found
+                ours.append(Curve("ours", "score", row.method, seed, *zip(*evaluated, strict=True)))
+    return ours
 
 
 def published(file: Path) -> list[Curve]:
-    """Read the authors' loss curves: columns `step` and `METHOD seed N`, shorter ones padded with empty cells."""
+    """Read the authors' loss curves: columns `step` and `METHOD seed N`, the shorter ones padded with empty cells."""
     lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     head, *body = csv.reader(lines)
-    found = []
+    theirs = []
     for place, name in enumerate(head[1:], start=1):
         method, _, seed = name.rpartition(" seed ")
         values = [float(row[place]) for row in body if row[place]][:_LAST_PUBLISHED_STEP]
-        found.append(Curve("published", "loss", method, int(seed), range(1, len(values) + 1), values))
-    return found
+        theirs.append(Curve("published", "loss", method, int(seed), range(1, len(values) + 1), values))
+    return theirs
 
 
 def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> list[Path]:
     """Draw figure 4 of one task into the folder as PNG, SVG and the CSV it was drawn from; return the files.
 
-    Lines are means over the seeds, bands reach from the lowest to the highest; losses are moving averages of ten
-    steps. `printed` holds the authors' curves, [] where the run is not theirs.
+    Lines are means over the seeds and bands reach from the lowest to the highest; losses are moving averages of ten
+    steps. `printed` holds the authors' curves, [] where our runs are of another experiment.
     """
     rows = [row for row in section.rows if row.task == task]
     ours = curves(rows)
@@ -97,7 +97,7 @@ def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> lis
 
 def _draw(axes: Axes, drawn: list[Curve], styles: dict[str, dict[str, Any]]) -> None:
     if not drawn:
-        axes.text(0.5, 0.5, "not kept by these runs", ha="center", transform=axes.transAxes, fontsize=8)
+        axes.text(0.5, 0.5, "not stored by these runs", ha="center", transform=axes.transAxes, fontsize=8)
     for method in dict.fromkeys(curve.method for curve in drawn):
         seeds = [curve for curve in drawn if curve.method == method]
         steps, values = _common(seeds)
@@ -109,7 +109,7 @@ def _draw(axes: Axes, drawn: list[Curve], styles: dict[str, dict[str, Any]]) -> 
 
 
 def _common(seeds: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
-    """Return steps [t] and values [seeds, t] up to where the shortest curve ends; losses smoothed."""
+    """Return steps [t] and values [seeds, t] up to the end of the shortest curve, losses smoothed."""
     length = min(len(curve.values) for curve in seeds)
     steps = np.asarray(seeds[0].steps[:length])
     values = np.asarray([curve.values[:length] for curve in seeds], dtype=float)

@@ -23,7 +23,7 @@ from frod_bench.report.variants import settings
 
 EPOCHS = (1, 4, 10)
 BAND = (0.05, 0.2)  # where the paper says accuracy is best
-_SCHEDULE = ("train.epochs", "train.schedule", "train.warmup")  # all runs of the grid have the same
+_SCHEDULE = ("train.epochs", "train.schedule", "train.warmup")  # the same in all runs of the grid
 _ANGLES = {"tan_alpha": "tan α, measured", "lr_ratio": "lr(S) / lr(Σ)"}
 
 
@@ -43,7 +43,7 @@ class Point:
 
 
 class Fit(NamedTuple):
-    """Least squares of accuracy = a + b x + c x^2 with x = log10 of the angle; `peak` is where it is largest, if so."""
+    """Least squares of accuracy = a + b x + c x^2, x = log10 of the angle; `peak` is its maximum, if any."""
 
     coefficients: tuple[float, float, float]  # c, b, a
     peak: float | None
@@ -51,9 +51,9 @@ class Fit(NamedTuple):
 
 
 def points(runs: Iterable[StoredRun]) -> list[Point]:
-    """Return the cells of all FRoD runs among `runs`, those only that ran on every task that any of them did.
+    """Return the cells of the FRoD runs among `runs`, except those that lack a task that another cell has.
 
-    Raises RequestError for two runs that differ in something that is no axis of the grid, and for several schedules.
+    Raises RequestError for two runs of one cell, task and seed, and for runs with different schedules.
     """
     cells: dict[tuple[float, float, float], list[StoredRun]] = defaultdict(list)
     taken, schedules = set(), set()
@@ -65,11 +65,11 @@ def points(runs: Iterable[StoredRun]) -> list[Point]:
             if (place := (key, record.task, record.seed)) in taken:
                 raise RequestError(f"{run.path} is a second run of one cell of the grid. Give a smaller FOLDER.")
             taken.add(place)
-            schedules.add(", ".join(config.get(k, "unset") for k in _SCHEDULE))
+            schedules.add(", ".join(config.get(k, "default") for k in _SCHEDULE))
             cells[key].append(run)
     if len(schedules) > 1:
         raise RequestError(
-            f"The grid is of runs with the same {', '.join(_SCHEDULE)}, and there are {len(schedules)} kinds:"
+            f"The runs of the grid must have the same {', '.join(_SCHEDULE)}, and there are {len(schedules)} kinds:"
             f" {'; '.join(sorted(schedules))}. Give a smaller FOLDER."
         )
     tasks = {run.record.task for cell in cells.values() for run in cell}
@@ -89,23 +89,23 @@ def fit(x: Iterable[float], y: Iterable[float]) -> Fit | None:
     return Fit((c, b, a), float(10**top) if inside else None, float(1 - rest / spread) if spread else 1.0)
 
 
-def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
+def draw(drawn: list[Point], title: str, folder: Path) -> list[Path]:
     """Draw figure 6 into the folder as PNG, SVG and the CSV it was drawn from; return the files.
 
-    Above the angle that was measured, below the ratio of learning rates, which is the likely reading of the paper's
-    axis. A cell without a rotation or without a scale has no place on the logarithmic axis and is counted instead.
+    Above: the measured angle. Below: the ratio of the learning rates, which is the likely meaning of the paper's axis.
+    A cell whose sparse part or diagonal is not trained has no place on the logarithmic axis and is counted instead.
     """
-    epochs = sorted({point.epoch for point in found})
-    densities = sorted({point.sparsity for point in found})
+    epochs = sorted({point.epoch for point in drawn})
+    densities = sorted({point.sparsity for point in drawn})
     styles = dict(zip(densities, looks(f"s = {density:g}" for density in densities).items(), strict=True))
-    width = max(2.6 * len(epochs) + 0.6, 5.6)  # inches; the legend takes that much beside one panel
+    width = max(2.6 * len(epochs) + 0.6, 5.6)  # inches; the legend needs that much even with one panel
     figure = Figure(figsize=(width, 5.4), layout="constrained")
     grid = figure.subplots(len(_ANGLES), len(epochs), squeeze=False, sharex="row", sharey="col")
     for axes, (angle, label) in zip(grid, _ANGLES.items(), strict=True):
         for panel, epoch in zip(axes, epochs, strict=True):
             panel.set_xlabel(label)
             panel.set_title(f"epoch {epoch}", loc="left", fontsize=9)
-            _draw(panel, [p for p in found if p.epoch == epoch], angle, styles)
+            _draw(panel, [p for p in drawn if p.epoch == epoch], angle, styles)
         axes[0].set_ylabel("accuracy (%)")
     shown = {label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]}
     legend(figure, [name for name, _ in styles.values() if name in shown] + sorted(shown & {"fit", "paper's band"}))
@@ -115,7 +115,7 @@ def draw(found: list[Point], title: str, folder: Path) -> list[Path]:
     with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Point)], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(point) for point in found)
+        writer.writerows(asdict(point) for point in drawn)
     return [*save(figure, folder, "figure6"), data]
 
 
@@ -140,7 +140,7 @@ def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[
 
 
 def _point(epoch: int, key: tuple[float, float, float], cell: list[StoredRun], tasks: int) -> list[Point]:
-    """Return the point of one cell, [] where a run of it did not come to that epoch."""
+    """Return the point of one cell, [] where one of its runs did not reach that epoch."""
     lines = [next((line for line in run.metrics if line["epoch"] == epoch), {}) for run in cell]
     if any(run.record.metric["name"] not in (line.get("eval") or {}) for run, line in zip(cell, lines, strict=True)):
         return []

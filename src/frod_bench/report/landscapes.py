@@ -16,14 +16,14 @@ from frod_bench.report.style import save
 Surface = Mapping[tuple[float, float], float]
 _COLUMNS = 4  # at most
 _LEVELS = 14
-_SMALLEST = 1e-4  # a loss below that is drawn as that
+_SMALLEST = 1e-4  # smaller losses are drawn as this
 
 
 def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -> list[Path]:
     """Draw the surfaces by panel title into the folder as PNG, SVG and CSV; return the files.
 
-    All panels have the same logarithmic levels, from the lowest to the highest finite loss of any. The cross is the
-    weights themselves. Where the loss is not finite the panel stays white.
+    All panels share the logarithmic levels, from the lowest to the highest finite loss. The cross marks the weights
+    themselves. A panel is white where the loss is not finite.
     """
     values = {panel: _matrix(surface) for panel, surface in surfaces.items()}
     finite = np.concatenate([z[np.isfinite(z)] for *_, z in values.values()])
@@ -60,7 +60,7 @@ def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -
 
 
 def _matrix(surface: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return x [k], y [k] and the loss [k, k], a row a y."""
+    """Return x [k], y [k] and the loss [k, k], one row per y."""
     x = sorted({point[0] for point in surface})
     y = sorted({point[1] for point in surface})
     return np.asarray(x), np.asarray(y), np.asarray([[surface[a, b] for a in x] for b in y])

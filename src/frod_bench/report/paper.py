@@ -1,4 +1,4 @@
-"""The numbers that a table of the paper prints, and its averages computed again from its rows."""
+"""The scores that a table of the paper prints, and its averages recomputed from its rows."""
 
 import csv
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ class PaperTable:
         return None if value is None else float(value)
 
     def remarks(self) -> list[str]:
-        """Return a sentence for every printed average that is not the mean of its row, to two decimals."""
-        found = []
+        """Return a sentence for every printed average that differs from the mean of its row, to two decimals."""
+        remarks = []
         for row, scores in self.scores.items():
             own = [score for column, score in scores.items() if column != AVERAGE]
             if AVERAGE in scores:
                 mean = (sum(own) / len(own)).quantize(_CENT, ROUND_HALF_UP)
                 if mean != scores[AVERAGE]:
-                    found.append(f"{row}: the paper prints an average of {scores[AVERAGE]}, its columns give {mean}.")
-        return found
+                    remarks.append(f"{row}: the paper prints an average of {scores[AVERAGE]}, its columns give {mean}.")
+        return remarks
 
 
 def read_paper_table(folder: Path, name: str) -> PaperTable:

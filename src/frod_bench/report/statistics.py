@@ -1,6 +1,6 @@
-"""What the seeds of stored runs say: intervals, paired tests, ranks, and how fast a method converges.
+"""Statistics over the seeds of stored runs: intervals, paired tests, ranks and speed of convergence.
 
-Scores are fractions, and higher is better. Two methods are compared on the same task, setting and seeds only.
+Scores are fractions, and higher is better. Methods are compared only on the same task, setting and seeds.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
@@ -21,11 +21,11 @@ Score = Literal["best", "final"]
 
 ALL_TASKS = "all tasks"
 SHARES = (0.95, 0.99)  # of full fine-tuning's best
-_DECIMALS = 12  # of a mean that is compared with others: sums that are equal can differ in the last bit
-_EXACT_UP_TO = 16  # pairs; 2^16 sign changes are enumerated, beyond that so many are drawn
+_DECIMALS = 12  # of a mean before it is ranked: equal sums can differ in the last bit
+_EXACT_UP_TO = 16  # pairs: all 2^16 sign flips are enumerated; for more pairs, as many are drawn
 _RESAMPLES = 2**_EXACT_UP_TO - 1
 _BOOTSTRAP_RESAMPLES = 9999
-_ROUNDING = 1e-12  # sums that are equal can differ in the last bits
+_ROUNDING = 1e-12  # equal sums can differ in the last bits
 _BLOCK = 2**20
 
 
@@ -43,9 +43,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """`method` minus `baseline` over pairs: equal seeds on one task, or the task means of all tasks.
+    """`method` minus `baseline` over pairs: the same seed on one task, or the means of one task over all tasks.
 
-    `p` is two-sided, None for a single pair; `p_holm` is adjusted for the baselines tried on the same task.
+    `p` is two-sided, None for a single pair; `p_holm` is adjusted for the number of baselines on the same task.
     """
 
     task: str
@@ -61,7 +61,7 @@ class PairedComparison:
 
 @dataclass(frozen=True)
 class Rank:
-    """The mean over tasks of a method's rank (1 is the best, ties share) among the methods that all ran there."""
+    """The mean over tasks of a method's rank (1 is the best, ties share) among the methods that ran on all of them."""
 
     method: str
     score: Score
@@ -71,10 +71,10 @@ class Rank:
 
 @dataclass(frozen=True)
 class Convergence:
-    """What training took to reach `share` of full fine-tuning's best score of the same seed.
+    """The cost of training up to `share` of full fine-tuning's best score with the same seed.
 
     `epochs`, `seconds` (of training, without evaluation) and `flops` are means over the `reached` of `seeds` seeds,
-    None where no seed got there or it was not measured. An epoch counts when the evaluation after it is high enough.
+    None where no seed reached it or where it was not measured.
     """
 
     task: str
@@ -90,7 +90,7 @@ class Convergence:
 def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float] | None:
     """Return the percentile bootstrap interval of the mean, None for fewer than two values.
 
-    With few values it is narrow rather than safe: three seeds cannot say more than their own range.
+    With few values it is too narrow: for three seeds it cannot exceed their range.
     """
     values = np.asarray(list(values), dtype=float)
     n = len(values)
@@ -103,37 +103,37 @@ def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float
 
 
 def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
-    """Return for each group of differences the two-sided p of the sign-flip permutation test of mean 0.
+    """Return the two-sided p of the sign-flip permutation test of mean 0 for each group of differences.
 
-    None for fewer than two pairs. All 2^n sign changes are counted up to n = 16, so that p is at least 2^(1 - n);
-    beyond that 65,535 are drawn, the same for all groups of that size.
+    None for fewer than two pairs. Up to n = 16 all 2^n sign flips are counted, so p is at least 2^(1 - n); for more,
+    65,535 are drawn, the same for all groups of that size.
     """
     groups = [np.asarray(group, dtype=float) for group in groups]
-    found: list[float | None] = [None] * len(groups)
+    p_values: list[float | None] = [None] * len(groups)
     for n in {len(group) for group in groups} - {0, 1}:
         places = [place for place, group in enumerate(groups) if len(group) == n]
         differences = np.stack([groups[place] for place in places], axis=1)  # [n, groups]
-        least = np.abs(differences.mean(axis=0)) - _ROUNDING  # of a mean that is at least as far from 0
+        least = np.abs(differences.mean(axis=0)) - _ROUNDING  # a flipped mean counts from here on
         far, drawn = np.zeros(len(places)), 0
         for signs in _signs(n):
             far += np.sum(np.abs(signs @ differences) / n >= least, axis=0)
             drawn += len(signs)
-        if n > _EXACT_UP_TO:  # what was measured is one of the draws
+        if n > _EXACT_UP_TO:  # the measured signs count as one of the draws
             far, drawn = far + 1, drawn + 1
         for place, p in zip(places, far / drawn, strict=True):
-            found[place] = float(p)
-    return found
+            p_values[place] = float(p)
+    return p_values
 
 
 @lru_cache(maxsize=2)
 def _resamples(n: int) -> list[np.ndarray]:
-    """Return the places of n values in every resample, [resamples, n] in blocks."""
+    """Return the indices of the n values in every resample, in blocks [resamples, n]."""
     rng = np.random.default_rng(0)
     return [rng.integers(0, n, (rows, n), dtype=np.int32) for rows in _blocks(_BOOTSTRAP_RESAMPLES, n)]
 
 
 def _signs(n: int) -> Iterator[np.ndarray]:
-    """Yield changes of n signs in blocks of [changes, n]: all there are, or so many drawn."""
+    """Yield sign flips in blocks [flips, n]: all of them up to n = 16, else random ones."""
     if n <= _EXACT_UP_TO:
         yield 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
         return
@@ -143,14 +143,14 @@ def _signs(n: int) -> Iterator[np.ndarray]:
 
 
 def _blocks(rows: int, n: int) -> Iterator[int]:
-    """Divide `rows` draws of n numbers so that no array is much larger than `_BLOCK` numbers."""
+    """Yield block sizes that add up to `rows`, so that no array of n columns is much larger than `_BLOCK` numbers."""
     at_once = max(1, _BLOCK // n)
     for start in range(0, rows, at_once):
         yield min(at_once, rows - start)
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
-    """Return the p values adjusted for their number (Holm 1979); None stays None and is not counted."""
+    """Return the p values adjusted for their number (Holm 1979); None stays None and does not count."""
     order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     largest = 0.0
@@ -162,17 +162,17 @@ def holm(p_values: list[float | None]) -> list[float | None]:
 
 def estimates(section: Section, score: Score) -> list[Estimate]:
     """Return every method's score on every task with its bootstrap interval."""
-    found = []
+    computed = []
     for row in section.rows:
         values = list(_by_seed(row, score).values())
-        found.append(Estimate(row.task, row.method, score, len(values), Spread.over(values), interval(values)))
-    return found
+        computed.append(Estimate(row.task, row.method, score, len(values), Spread.over(values), interval(values)))
+    return computed
 
 
 def paired_comparisons(section: Section, score: Score, method: str = "frod") -> Iterator[PairedComparison]:
-    """Yield every variant of `method` against every other method: by task, then over the tasks both have.
+    """Yield every variant of `method` against every other method, by task and then over their common tasks.
 
-    Over tasks, one pair is the difference of the task's means over the common seeds: tasks are the sample there.
+    Over tasks, each task is one pair: the difference of its means over the common seeds.
     """
     own = list(dict.fromkeys(row.method for row in section.rows if _name(row) == method))
     others = list(dict.fromkeys(row.method for row in section.rows if _name(row) != method))
@@ -200,7 +200,7 @@ def _block(task: str, variant: str, score: Score, block: dict[str, list[float]])
 
 
 def average_ranks(section: Section, score: Score) -> list[Rank]:
-    """Return the methods by average rank over the tasks where all of them ran with a common seed; [] without one."""
+    """Return the methods by average rank over the tasks that all ran with a common seed; [] if there is none."""
     methods = sorted({row.method for row in section.rows})
     ranks = []
     for task in dict.fromkeys(row.task for row in section.rows):
@@ -210,49 +210,54 @@ def average_ranks(section: Section, score: Score) -> list[Rank]:
             ranks.append(rankdata([-round(fmean(rows[m][s] for s in seeds), _DECIMALS) for m in methods]))
     if not ranks or len(methods) < 2:
         return []
-    found = [
+    averages = [
         Rank(method, score, float(rank), len(ranks))
         for method, rank in zip(methods, np.mean(ranks, axis=0), strict=True)
     ]
-    return sorted(found, key=lambda rank: rank.rank)
+    return sorted(averages, key=lambda rank: rank.rank)
 
 
 def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
-    """Return what every method took to reach each share of the best score of `target`; [] where it did not run.
+    """Return the cost of every method to reach each share of the best score of `target`; [] if `target` did not run.
 
-    Of several variants of `target` the best one of a seed counts.
+    With several variants of `target`, the best one of each seed is the goal.
     """
     goals: dict[str, dict[int, float]] = defaultdict(dict)
     for row in section.rows:
         if _name(row) == target:
             for seed, best in _by_seed(row, "best").items():
                 goals[row.task][seed] = max(best, goals[row.task].get(seed, best))
-    found = []
+    rows = []
     for row in section.rows:
         runs = [run for run in row.runs if run.record.seed in goals[row.task]]
-        ways = [_ways(run, [share * goals[row.task][run.record.seed] for share in SHARES]) for run in runs]
-        for share, of_share in zip(SHARES, zip(*ways, strict=True), strict=False):
-            reached = [way for way in of_share if way is not None]
-            means = [None if None in cost else fmean(cost) for cost in zip(*reached, strict=True)] or [None] * 3
-            found.append(Convergence(row.task, row.method, share, len(runs), len(reached), *means))
-    return found
+        costs = [_costs(run, [share * goals[row.task][run.record.seed] for share in SHARES]) for run in runs]
+        for share, of_share in zip(SHARES, zip(*costs, strict=True), strict=False):
+            reached = [cost for cost in of_share if cost is not None]
+            means = [None if None in part else fmean(part) for part in zip(*reached, strict=True)] or [None] * 3
+            rows.append(Convergence(row.task, row.method, share, len(runs), len(reached), *means))
+    return rows
 
 
-def _ways(run: StoredRun, goals: list[float]) -> list[tuple[float, float | None, float | None] | None]:
-    """Return epochs, seconds and FLOPs up to the first line of metrics that reaches each goal, None where none does."""
-    name = run.record.metric["name"]
-    seconds: float | None = 0.0
-    flops: float | None = 0.0
-    found: list[tuple[float, float | None, float | None] | None] = [None] * len(goals)
-    for number, line in enumerate(run.metrics, start=1):
-        seconds, flops = _plus(seconds, line.get("seconds")), _plus(flops, line.get("flops"))
-        score = (line.get("eval") or {}).get(name, -math.inf)
-        found = [
-            way or ((number, seconds, flops) if score >= goal else None) for way, goal in zip(found, goals, strict=True)
-        ]
-        if None not in found:
+class _Cost(NamedTuple):
+    """What training took up to an epoch; None for what a run did not measure."""
+
+    epochs: int
+    seconds: float | None
+    flops: float | None
+
+
+def _costs(run: StoredRun, goals: list[float]) -> list[_Cost | None]:
+    """Return the cost to reach each goal for the first time, None for a goal that the run never reaches."""
+    metric = run.record.metric["name"]
+    cost = _Cost(0, 0.0, 0.0)
+    costs: list[_Cost | None] = [None] * len(goals)
+    for line in run.metrics:
+        cost = _Cost(cost.epochs + 1, _plus(cost.seconds, line.get("seconds")), _plus(cost.flops, line.get("flops")))
+        score = (line.get("eval") or {}).get(metric, -math.inf)
+        costs = [earlier or (cost if score >= goal else None) for earlier, goal in zip(costs, goals, strict=True)]
+        if None not in costs:
             break
-    return found
+    return costs
 
 
 def _plus(total: float | None, value: float | None) -> float | None:

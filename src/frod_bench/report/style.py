@@ -1,4 +1,4 @@
-"""The look of all figures: readable in print and without colour vision."""
+"""The style of all figures: readable in print and without colour vision."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,18 +13,18 @@ from frod_bench.files import replacing
 
 # Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# Lists of 6, 7 and 5: the same look comes back only after 210 names.
+# Lists of 6, 7 and 5: a look repeats only after 210 names.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return colour, line and marker of every name, in the order given."""
+    """Return the colour, line and marker of every name."""
     return {name: _look(index) for index, name in enumerate(names)}
 
 
 def polish(axes: Axes) -> None:
-    """Draw a faint grid and no frame on the right and above."""
+    """Draw a faint grid, and no frame on the right and at the top."""
     axes.grid(color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -1,4 +1,4 @@
-"""What the page's script draws from, as plain JSON data whose size does not grow with the number of runs or epochs."""
+"""The data that the page's script draws, as plain JSON of a bounded size."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,26 +10,26 @@ from frod_bench.report.style import COLOURS
 from frod_bench.report.summary import Row, Section, Summary
 from frod_bench.report.variants import differing, settings_with_seed
 
-RUNS = 300  # at most are there one by one; those of the lowest seeds
-_POINTS = 100_000  # of all learning curves together
-_LAYERS = 500_000  # values of tan alpha by layer, of all runs together
-_EPOCHS = 200  # of one run
-_KEYS, _LENGTH = 500, 200  # of a configuration, and characters of a value
-_DIGITS = 5  # significant ones, of everything that is only drawn
+MOST_RUNS = 300  # that can be shown one by one
+_MOST_POINTS = 100_000  # of all learning curves together
+_MOST_ANGLES = 500_000  # tan alpha by layer and epoch, of all runs together
+_MOST_EPOCHS = 200  # of one run
+_MOST_KEYS, _LONGEST = 500, 200  # of a configuration, and characters of a value
+_DIGITS = 5  # significant digits of numbers that are only drawn
 
 
 def page_data(summary: Summary) -> dict[str, Any]:
     """Return `{colours, sections, runs, common}`; scores are in percent, memory in MiB.
 
-    A run holds the part of its configuration that is not common to all runs. What is longer than the bounds above is
-    thinned out evenly: epochs of a curve, epochs with tan alpha by layer.
+    A run has the part of its configuration that is not common to all runs. Curves and angles beyond the bounds above
+    are thinned out evenly.
     """
     rows = [(number, row) for number, section in enumerate(summary.sections) for row in section.rows]
-    epochs = _bounded(_POINTS // max(1, len(rows)))
+    epochs = _bounded(_MOST_POINTS // max(1, len(rows)))
     placed = _placed(rows)
     configurations = [_configuration(run) for *_, run in placed]
     keys = differing(configurations) if configurations else set()
-    values = _LAYERS // max(1, len(placed))
+    values = _MOST_ANGLES // max(1, len(placed))
     return {
         "colours": COLOURS,
         "methods": sorted({row.method for _, row in rows}),
@@ -43,9 +43,9 @@ def page_data(summary: Summary) -> dict[str, Any]:
 
 
 def _placed(rows: list[tuple[int, Row]]) -> list[tuple[int, Row, StoredRun]]:
-    """Return the runs that are there one by one, in the order of the rows; of too many the lowest seeds of each row."""
+    """Return the runs to show one by one, in the order of the rows; of too many, those with the lowest seeds."""
     ranked = [(seed, place) for place, (_, row) in enumerate(rows) for seed in range(row.seeds)]
-    kept = {(place, seed) for seed, place in sorted(ranked)[:RUNS]}
+    kept = {(place, seed) for seed, place in sorted(ranked)[:MOST_RUNS]}
     return [
         (number, row, run)
         for place, (number, row) in enumerate(rows)
@@ -55,7 +55,7 @@ def _placed(rows: list[tuple[int, Row]]) -> list[tuple[int, Row, StoredRun]]:
 
 
 def _configuration(run: StoredRun) -> dict[str, str]:
-    return {key: value[:_LENGTH] for key, value in list(settings_with_seed(run).items())[:_KEYS]}
+    return {key: value[:_LONGEST] for key, value in list(settings_with_seed(run).items())[:_MOST_KEYS]}
 
 
 def _section(section: Section, epochs: int) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _curves(row: Row, epochs: int) -> dict[str, list[list[float | None]]]:
                 values["score"][line["epoch"]].append(100 * score)
             if (loss := line.get("train_loss")) is not None:
                 values["loss"][line["epoch"]].append(loss)
-    return {name: [_point(epoch, found[epoch]) for epoch in sorted(found)] for name, found in values.items()}
+    return {name: [_point(epoch, ys[epoch]) for epoch in sorted(ys)] for name, ys in values.items()}
 
 
 def _point(epoch: int, values: list[float]) -> list[float | None]:
@@ -118,7 +118,7 @@ def _angles(angle: dict[str, Any], layers: list[str]) -> dict[str, list[float | 
 
 
 def _bounded(epochs: int) -> int:
-    return min(_EPOCHS, max(1, epochs))
+    return min(_MOST_EPOCHS, max(1, epochs))
 
 
 def _thinned(run: StoredRun, most: int) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from frod_bench.escape import visible
 from frod_bench.report import statistics_tables
-from frod_bench.report.html.data import RUNS, page_data
+from frod_bench.report.html.data import MOST_RUNS, page_data
 from frod_bench.report.summary import Section, Summary
 from frod_bench.report.table import ABSENT, Column, Table, to_html
 from frod_bench.report.tables import ROW_COUNTS, best_and_final, incomplete_runs, mebibytes, percent
@@ -47,7 +47,7 @@ def page(summary: Summary, title: str) -> str:
         incomplete=[_shortened(table) for table in incomplete_runs(summary)],
         html=lambda table: Markup(to_html(table)),
         environments=_environments(runs),
-        one_by_one=RUNS,
+        one_by_one=MOST_RUNS,
         most=_MOST_ROWS,
         absent=ABSENT,
         data=_inline_json(page_data(summary)),
@@ -73,7 +73,7 @@ def _shortened(table: Table) -> Table:
 
 
 def _inline_json(data: dict[str, Any]) -> Markup:
-    """Return JSON that cannot end the script element it stands in."""
+    """Return JSON that cannot close the script element around it."""
     return Markup(json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
 
 
