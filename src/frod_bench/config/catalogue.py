@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config.paths import config_dir
-from frod_bench.record.identity import identity_of, leaves, settings_of
+from frod_bench.record.identity import flat_items, identity_of, settings_of
 
 GROUPS = ("backbone", "method", "profile", "task")
 _NOT_OURS = ("defaults", "hydra")
@@ -51,7 +51,7 @@ def identity(config: Mapping[str, Any]) -> str:
 def _registered(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that the chosen files set, by dotted key, without interpolations."""
     parts = _root() | {group: _group_file(group, config[group]["name"]) for group in GROUPS}
-    merged = [*leaves(_root()), *leaves(parts)]
+    merged = [*flat_items(_root()), *flat_items(parts)]
     return {key: value for key, value in merged if not (isinstance(value, str) and "${" in value)}
 
 

@@ -1,7 +1,7 @@
 """What a run leaves behind: its record, its metrics a line an epoch, and the directory that holds them."""
 
 from frod_bench.record.environment import environment
-from frod_bench.record.found import FoundRuns, StoredRun, find_records
+from frod_bench.record.find import FoundRuns, StoredRun, find_records
 from frod_bench.record.identity import identity_of, settings_of
 from frod_bench.record.places import default_directory, output_root
 from frod_bench.record.schema import REMARKS, RunRecord

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frod_bench.errors import RequestError
 from frod_bench.reading import parse_json, read_lines
-from frod_bench.record.kinds import misfit
+from frod_bench.record.json_types import type_problem
 from frod_bench.record.lines import JsonLines, all_losses
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord
 
@@ -89,7 +89,7 @@ def _verify(run: ArchivedRun, record: RunRecord, files: Mapping[str, str]) -> No
 def _parsed(archive: Path, line: bytes) -> dict:
     try:
         content = parse_json(line.decode("utf-8"))
-        problem = misfit(content, _LINE, "it")
+        problem = type_problem(content, _LINE, "it")
     except ValueError as error:
         problem = str(error)
     if problem:

@@ -50,11 +50,11 @@ _ALWAYS_COUNTED = ("protocol", "selection", "seed")
 _ALWAYS_COUNTED_LEAVES = ("name", "version")  # of method, task, backbone and profile
 
 
-def leaves(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_items(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) of everything in a configuration."""
     for key, value in node.items():
         if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{key}.")
+            yield from flat_items(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
@@ -75,7 +75,7 @@ def settings_of(config: Mapping[str, Any], registered: Mapping[str, Any]) -> dic
     """
     return {
         key: value
-        for key, value in leaves(config)
+        for key, value in flat_items(config)
         if value is not None
         and effect_of(key) != NO_EFFECT
         and (_always_counts(key) or key not in registered or registered[key] != value)

@@ -7,21 +7,21 @@ from typing import Any
 
 from frod_bench.errors import RequestError
 from frod_bench.reading import parse_json, read_lines
-from frod_bench.record.kinds import Kind, misfit
+from frod_bench.record.json_types import JsonType, type_problem
 
 
-def file_lines(file: Path, kind: Kind) -> "JsonLines":
+def file_lines(file: Path, kind: JsonType) -> "JsonLines":
     """Return the lines of a file, none where there is no file. Raises RequestError for a broken one."""
     return JsonLines(str(file), kind, lambda start: read_lines(file, start) if file.exists() else iter(()))
 
 
 class JsonLines(Sequence[dict[str, Any]]):
-    """The lines that `read` yields from a byte on, each an object of the `kind` that `misfit` describes.
+    """The lines that `read` yields from a byte on, each an object of the `kind` that `type_problem` describes.
 
     `where` names them in the RequestError that a broken line raises, at the start for any of them.
     """
 
-    def __init__(self, where: str, kind: Kind, read: Callable[[int], Iterator[bytes]]) -> None:
+    def __init__(self, where: str, kind: JsonType, read: Callable[[int], Iterator[bytes]]) -> None:
         self._where, self._kind, self._lines = where, kind, read
         self._length = self._last = end = 0
         for line in self._lines(0):
@@ -46,7 +46,7 @@ class JsonLines(Sequence[dict[str, Any]]):
     def _parsed(self, number: int, line: bytes) -> dict[str, Any]:
         try:
             content = parse_json(line.rstrip(b"\r\n").decode("utf-8"))
-            problem = misfit(content, self._kind, "it")
+            problem = type_problem(content, self._kind, "it")
         except ValueError as error:
             problem = str(error)
         if problem:
@@ -57,6 +57,6 @@ class JsonLines(Sequence[dict[str, Any]]):
 def all_losses(where: str, lines: JsonLines) -> list[float]:
     """Return the training loss of every step from the lines of its epochs. Raises RequestError for what is none."""
     losses = [loss for line in lines for loss in line["losses"]]
-    if problem := next(filter(None, (misfit(loss, float, "a loss") for loss in losses)), None):
+    if problem := next(filter(None, (type_problem(loss, float, "a loss") for loss in losses)), None):
         raise RequestError(f"{where} is broken: {problem}.")
     return losses

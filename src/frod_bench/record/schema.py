@@ -8,14 +8,14 @@ from typing import Any
 from frod_bench.errors import RequestError
 from frod_bench.reading import parse_json
 from frod_bench.record.identity import IDENTITY_VERSION
-from frod_bench.record.kinds import misfit
+from frod_bench.record.json_types import type_problem
 
 SCHEMA = 3
 DIGEST = "digest"
 STATUSES = ("running", "completed", "failed")
 
 _SCORE = {"value": float, "epoch": int, "metrics": {str: float}}
-# What each part of a completed record holds at least, and of what kind; see `misfit`.
+# What each part of a completed record holds at least, and of what kind; see `type_problem`.
 _PARTS = {
     "metric": {"name": str, "higher_is_better": bool},
     "best": _SCORE,
@@ -160,7 +160,7 @@ def _problem(content: Any) -> str | None:
     if content["status"] not in STATUSES:
         return f"its status is {content['status']!r:.80}, not one of {', '.join(STATUSES)}"
     kinds = dict.fromkeys(_WORDS, str) | {"seed": int, "error": str | None, "settings": {}, "identity_version": int}
-    problems = (misfit(content[key], kind, key) for key, kind in kinds.items())
+    problems = (type_problem(content[key], kind, key) for key, kind in kinds.items())
     return next(filter(None, problems), None) or _problem_of_parts(content) or _problem_of_size(content)
 
 
@@ -178,6 +178,6 @@ def _problem_of_parts(content: dict[str, Any]) -> str | None:
     for key, kind in _PARTS.items():
         if content[key] is None and key in ("best", "final") and not completed:
             continue
-        if problem := misfit(content[key], kind, key, whole=completed or kind is _SCORE or key == "metric"):
+        if problem := type_problem(content[key], kind, key, whole=completed or kind is _SCORE or key == "metric"):
             return problem
     return None

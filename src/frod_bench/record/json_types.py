@@ -4,12 +4,12 @@ from typing import Any, get_args
 
 from frod_bench.reading import LARGEST
 
-Kind = Any  # str, bool, int, float, list, `… | None`, or a dict of kinds as `misfit` describes
+JsonType = Any  # str, bool, int, float, list, `… | None`, or a dict of kinds as `type_problem` describes
 
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 
 
-def misfit(value: Any, kind: Kind, where: str, whole: bool = True) -> str | None:
+def type_problem(value: Any, kind: JsonType, where: str, whole: bool = True) -> str | None:
     """Return what is wrong with the value called `where`, or None.
 
     float takes whole numbers too. A dict holds the kinds of an object by key: one that ends in `?` may lack or be
@@ -17,7 +17,7 @@ def misfit(value: Any, kind: Kind, where: str, whole: bool = True) -> str | None
     """
     if not isinstance(kind, dict):
         wanted = " or ".join(_NAMES.get(one, "null") for one in _alternatives(kind))
-        return None if _fits(value, kind) else f"{where} is {value!r:.80}, not {wanted}"
+        return None if _is_of(value, kind) else f"{where} is {value!r:.80}, not {wanted}"
     if not isinstance(value, dict):
         return f"{where} is {value!r:.80}, not an object"
     kinds = {key.removesuffix("?"): kind[key] for key in kind if key is not str}
@@ -29,18 +29,18 @@ def misfit(value: Any, kind: Kind, where: str, whole: bool = True) -> str | None
         expected = kinds.get(key, kind.get(str))
         if expected is None or (part is None and key in optional):
             continue
-        if not isinstance(expected, dict) and _fits(part, expected):
+        if not isinstance(expected, dict) and _is_of(part, expected):
             continue
-        if problem := misfit(part, expected, f"{where}.{key}"):
+        if problem := type_problem(part, expected, f"{where}.{key}"):
             return problem
     return None
 
 
-def _alternatives(kind: Kind) -> tuple[type, ...]:
+def _alternatives(kind: JsonType) -> tuple[type, ...]:
     return get_args(kind) or (kind,)
 
 
-def _fits(value: Any, kind: Kind) -> bool:
+def _is_of(value: Any, kind: JsonType) -> bool:
     if kind is float and type(value) is float:  # nearly all there is
         return -LARGEST <= value <= LARGEST
     kinds = _alternatives(kind)

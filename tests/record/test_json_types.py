@@ -1,6 +1,6 @@
 import pytest
 
-from frod_bench.record.kinds import misfit
+from frod_bench.record.json_types import type_problem
 
 KIND = {"n": int, "x": float | None, "note?": str, "more?": {str: bool}}
 
@@ -9,7 +9,7 @@ KIND = {"n": int, "x": float | None, "note?": str, "more?": {str: bool}}
     "value", [{"n": 1, "x": 2}, {"n": 0, "x": None, "note": None}, {"n": 1, "x": 0.5, "more": {"a": True}, "other": []}]
 )
 def test_what_fits(value):
-    assert misfit(value, KIND, "it") is None
+    assert type_problem(value, KIND, "it") is None
 
 
 @pytest.mark.parametrize(
@@ -25,9 +25,9 @@ def test_what_fits(value):
     ],
 )
 def test_what_does_not_is_named(value, problem):
-    assert misfit(value, KIND, "it") == problem
+    assert type_problem(value, KIND, "it") == problem
 
 
 def test_a_part_of_an_object_may_lack_keys_but_not_hold_other_values():
-    assert misfit({"n": 1}, KIND, "it", whole=False) is None
-    assert "it.n is 'a'" in misfit({"n": "a"}, KIND, "it", whole=False)
+    assert type_problem({"n": 1}, KIND, "it", whole=False) is None
+    assert "it.n is 'a'" in type_problem({"n": "a"}, KIND, "it", whole=False)
