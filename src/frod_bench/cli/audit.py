@@ -99,9 +99,9 @@ def _weights(backbone: str) -> Weights:
 
     from frod_bench.config.instantiate import build
     from frod_bench.methods.support.injection import find_targets
-    from frod_bench.runs.quiet import quiet_in_logs
+    from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 
-    quiet_in_logs()
+    hide_progress_bars_in_logs()
     config = OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml")
     made = build(OmegaConf.to_container(config, resolve=True), "backbones")
     model = made.build(2, seed=0)

@@ -9,7 +9,7 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.files import filling
-from frod_bench.runs.stored import stored_adapter, stored_config, stored_doubt
+from frod_bench.runs.run_files import adapter_folder, incomplete_warning, read_run_config
 
 _EXAMPLES = """\
 examples:
@@ -25,11 +25,11 @@ FRoD can be written for PEFT where PEFT computes the same V; a run with method.b
 def main(argv: list[str]) -> int:
     """Write the export and print its folder. Raises RequestError when the run cannot be exported as asked."""
     arguments = _parser().parse_args(argv)
-    config, adapter = stored_config(arguments.run), stored_adapter(arguments.run)
+    config, adapter = read_run_config(arguments.run), adapter_folder(arguments.run)
     _check_folder(arguments.to)
     written = _export(config, adapter, arguments.format, arguments.to)
     show(f"{arguments.format}: {written}")
-    if unfinished := stored_doubt(arguments.run):
+    if unfinished := incomplete_warning(arguments.run):
         show(f"warning: {unfinished}", file=sys.stderr)
     return 0
 
@@ -62,9 +62,9 @@ def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> P
 
     from frod_bench.config.instantiate import build  # these imports take seconds, and a refusal needs none of them
     from frod_bench.methods import load_adapter
-    from frod_bench.runs.quiet import quiet_in_logs
+    from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 
-    quiet_in_logs()
+    hide_progress_bars_in_logs()
     backbone = build(config["backbone"], "backbones")
     model = backbone.build(_classes(adapter), config["seed"])
     adapted = load_adapter(model, adapter)

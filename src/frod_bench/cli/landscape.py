@@ -13,9 +13,9 @@ from frod_bench.landscape.surface import Weights, grid, losses
 from frod_bench.methods import load_adapter
 from frod_bench.methods.support.injection import find_head, find_targets
 from frod_bench.record import RunDirectory, StoredRun
-from frod_bench.runs.job import load_data, make_parts
-from frod_bench.runs.quiet import quiet_in_logs
-from frod_bench.runs.stored import stored_adapter, stored_config
+from frod_bench.runs.job import load_data, make_components
+from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
+from frod_bench.runs.run_files import adapter_folder, read_run_config
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.batches import chunks
 
@@ -65,21 +65,21 @@ def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> c
 
 def _rebuild(path: Path, state: str, device: torch.device) -> tuple[torch.nn.Module, Weights, TaskData]:
     """Return the model as plain layers, the weights that its method adapts with the head's, and its rows."""
-    quiet_in_logs()
-    config = stored_config(path)
-    parts = make_parts(config)
-    data = load_data(config, parts)
-    model = parts.backbone.build(data.num_labels, config["seed"])
+    hide_progress_bars_in_logs()
+    config = read_run_config(path)
+    components = make_components(config)
+    data = load_data(config, components)
+    model = components.backbone.build(data.num_labels, config["seed"])
     if state == AFTER:
-        adapted = load_adapter(model, stored_adapter(path))
+        adapted = load_adapter(model, adapter_folder(path))
         if not adapted.method.merges:
             raise RequestError(
                 f"{adapted.method.name} has no loss surface here: the weights of its layers depend on the input."
             )
         model = adapted.merge()
     model.to(device).requires_grad_(False)
-    head = [] if data.num_labels is None else parts.backbone.head
-    modules = [*find_targets(model, parts.backbone.targets, head), *(find_head(model, head) if head else [])]
+    head = [] if data.num_labels is None else components.backbone.head
+    modules = [*find_targets(model, components.backbone.targets, head), *(find_head(model, head) if head else [])]
     chosen = {id(p) for _, module in modules for p in module.parameters() if p.ndim > 1}
     return model, {name: p for name, p in model.named_parameters() if id(p) in chosen}, data
 

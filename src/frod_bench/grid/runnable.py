@@ -3,13 +3,13 @@
 from frod_bench.errors import RequestError
 from frod_bench.forecast.cost import count_rows
 from frod_bench.grid.cells import Cell
-from frod_bench.runs.job import make_parts
+from frod_bench.runs.job import make_components
 
 
 def check_values(cells: list[Cell]) -> None:
     """Raise RequestError for a value that a run would refuse; each row and column is checked once."""
     for cell in {(cell.row, cell.column): cell for cell in cells}.values():
-        make_parts(cell.config)
+        make_components(cell.config)
 
 
 def columns_without_data(cells: list[Cell]) -> dict[str, str]:

@@ -91,7 +91,7 @@ def _wait(process: Any, outcome: Connection) -> Outcome:
     except EOFError:
         found = None
     process.join()
-    return found or Outcome(1, _sudden(process.exitcode))
+    return found or Outcome(1, _killed(process.exitcode))
 
 
 @contextlib.contextmanager
@@ -122,7 +122,7 @@ def _run(
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if jobs > 1:
-        _share(jobs)
+        _share_cores(jobs)
     try:
         job(config)
     except RequestError as error:
@@ -135,7 +135,7 @@ def _run(
         outcome.send(Outcome(0, None))
 
 
-def _share(jobs: int) -> None:
+def _share_cores(jobs: int) -> None:
     """Take one of `jobs` parts of the threads, and print nothing: lines of several runs would mingle."""
     import torch
 
@@ -153,7 +153,7 @@ def _end_with_parent() -> None:
         os._exit(130)
 
 
-def _sudden(code: int) -> str:
+def _killed(code: int) -> str:
     if code >= 0:
         return f"The process ended with exit code {code} before the run did."
     name = signal.Signals(-code).name

@@ -24,7 +24,7 @@ from frod_bench.methods.support.method import Method
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.runs.complete import label, say_complete
-from frod_bench.runs.quiet import quiet_in_logs
+from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 from frod_bench.tasks.base import Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.accelerator import make_accelerator
@@ -43,7 +43,7 @@ Advise = Callable[[dict[str, Any], int], str]
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """What a configuration describes; making them reads no weights and no rows."""
 
     method: Method
@@ -59,11 +59,11 @@ def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
     `advise` gets the configuration and the device's bytes when memory runs out, and returns a sentence on what fits.
     Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
     """
-    parts = make_parts(config)
-    accelerator = make_accelerator(parts.settings)
+    components = make_components(config)
+    accelerator = make_accelerator(components.settings)
     run = RunDirectory(config["out"] or default_directory(config, identity(config)))
     try:
-        return _run_claimed(config, parts, accelerator, run, _claim(run, config, accelerator), advise)
+        return _run_claimed(config, components, accelerator, run, _claim(run, config, accelerator), advise)
     finally:
         run.release()
         with contextlib.suppress(OSError):  # not empty, as a rule
@@ -72,7 +72,7 @@ def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
 
 def _run_claimed(
     config: dict[str, Any],
-    parts: Parts,
+    components: Components,
     accelerator: Accelerator,
     run: RunDirectory,
     state: str,
@@ -87,11 +87,11 @@ def _run_claimed(
     if main:
         say(f"{label(config)} -> {run.path}")
     record = _new_record(config)
-    segments = _segments(run, accelerator) if state == "resume" else []
+    segments = _earlier_segments(run, accelerator) if state == "resume" else []
     record.environment = {"segments": segments}
     try:
         with threads_of(segments, accelerator):
-            _run(config, parts, accelerator, run, record, resume=state == "resume")
+            _run(config, components, accelerator, run, record, resume=state == "resume")
     except RequestError:
         if main and not run.record.exists():
             run.config.unlink(missing_ok=True)  # so that the corrected request can have the directory
@@ -113,7 +113,7 @@ def _run_claimed(
     return record.objective
 
 
-def _text(config: dict[str, Any]) -> str:
+def _as_yaml(config: dict[str, Any]) -> str:
     return yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
 
@@ -122,7 +122,7 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
     outcome: list[Any] = [None]
     if accelerator.is_main_process:
         try:
-            outcome = [run.claim(identity(config), _text(config), config["force"])]
+            outcome = [run.claim(identity(config), _as_yaml(config), config["force"])]
         except RequestError as error:
             outcome = [error]
     if isinstance(state := broadcast_object_list(outcome)[0], RequestError):
@@ -130,7 +130,7 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
     return state
 
 
-def _segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[str, Any]]:
+def _earlier_segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[str, Any]]:
     """Return what the run was computed with so far, as its record says; [] where that is lost or older."""
     found: list[Any] = [[]]
     if accelerator.is_main_process:
@@ -140,34 +140,36 @@ def _segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[str, Any
     return broadcast_object_list(found)[0]
 
 
-def make_parts(config: dict[str, Any]) -> Parts:
+def make_components(config: dict[str, Any]) -> Components:
     """Return what the configuration describes. Raises RequestError for what is not accepted."""
     check_config(config)
     method = build_method(config["method"])
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
-    parts = Parts(method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks"))
+    components = Components(
+        method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks")
+    )
     check_finite(config)
-    return parts
+    return components
 
 
-def load_data(config: dict[str, Any], parts: Parts) -> TaskData:
+def load_data(config: dict[str, Any], components: Components) -> TaskData:
     """Return the rows that the configuration asks for, encoded for its backbone."""
-    return parts.task.load(
-        parts.source,
-        parts.backbone.processor(),
+    return components.task.load(
+        components.source,
+        components.backbone.processor(),
         max_length=config["text"]["max_length"],
         eval_max_length=config["text"].get("eval_max_length"),  # older runs, read again for their landscape, lack it
         text=config["text"]["format"],
         max_train=config["data"]["max_train"],
         max_eval=config["data"]["max_eval"],
-        holdout=parts.settings.selection == "holdout",
+        holdout=components.settings.selection == "holdout",
     )
 
 
 def _run(
     config: dict[str, Any],
-    parts: Parts,
+    components: Components,
     accelerator: Accelerator,
     run: RunDirectory,
     record: RunRecord,
@@ -178,24 +180,24 @@ def _run(
         (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
-    quiet_in_logs()
-    seed, backbone = config["seed"], parts.backbone
-    data = load_data(config, parts)
+    hide_progress_bars_in_logs()
+    seed, backbone = config["seed"], components.backbone
+    data = load_data(config, components)
     model = backbone.build(data.num_labels, seed)
     head = [] if data.num_labels is None else backbone.head
     sizes = {name: p.numel() for name, p in model.named_parameters()}
     body = sum(size for name, size in sizes.items() if not in_matching_module(name, head))
     model.to(accelerator.device)
-    adapted = parts.method.attach(model, backbone.targets, head, seed)
+    adapted = components.method.attach(model, backbone.targets, head, seed)
     record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
-    record.params = _count(adapted, sum(sizes.values()), body)
+    record.params = _count_parameters(adapted, sum(sizes.values()), body)
     record.samples, record.data = data.samples, data.provenance
     record.initialisation = {"backbone": backbone.provenance(), **adapted.facts}
     record.environment |= environment(device_name(accelerator.device))
-    trainer = Trainer(adapted, data, parts.settings, seed, accelerator)
+    trainer = Trainer(adapted, data, components.settings, seed, accelerator)
     record.time = {"init_s": time.perf_counter() - start}
     if accelerator.is_main_process and not resume:
-        run.begin(identity(config), _text(config))
+        run.begin(identity(config), _as_yaml(config))
     wandb = config["wandb"]
     mode = wandb["mode"] if accelerator.is_main_process else "disabled"
     tracker = Tracker(mode, wandb["project"], f"{record.method} {record.task} seed{seed}", config, run.path)
@@ -209,7 +211,7 @@ def _run(
         name = record.metric["name"]
         say(
             f"{name}: best {record.best['value']:.4f} (epoch {record.best['epoch']}), final"
-            f" {record.final['value']:.4f}; {_said(record.params)} -> {run.path}",
+            f" {record.final['value']:.4f}; {_parameter_summary(record.params)} -> {run.path}",
         )
 
 
@@ -228,7 +230,7 @@ def _new_record(config: dict[str, Any]) -> RunRecord:
     )
 
 
-def _count(adapted: Adapted, total: int, body: int) -> dict[str, Any]:
+def _count_parameters(adapted: Adapted, total: int, body: int) -> dict[str, Any]:
     """Return parameter counts: `total` of the model before the attachment, `body` the same without its head.
 
     `trainable` is with the head, `pct_of_backbone` without it on both sides; `head` is what trains of it.
@@ -239,7 +241,7 @@ def _count(adapted: Adapted, total: int, body: int) -> dict[str, Any]:
     return {"trainable": trainable, "head": head, "total": total, "pct_of_backbone": share, "by_role": counts}
 
 
-def _said(params: dict[str, Any]) -> str:
+def _parameter_summary(params: dict[str, Any]) -> str:
     """Return the counts in words, so that the share is beside the number it is of."""
     head = f" and the head's {params['head']:,}" if params["head"] else ""
     own = params["trainable"] - params["head"]

@@ -7,7 +7,7 @@ import huggingface_hub.utils
 import transformers.utils.logging
 
 
-def quiet_in_logs() -> None:
+def hide_progress_bars_in_logs() -> None:
     """Turn the libraries' own progress bars off where stderr is a log."""
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()

@@ -8,7 +8,7 @@ from frod_bench.plain_yaml import read_mapping
 from frod_bench.record import RunDirectory
 
 
-def stored_config(run: Path) -> dict[str, Any]:
+def read_run_config(run: Path) -> dict[str, Any]:
     """Return the configuration of a run. Raises RequestError without one, and where a file of the run was edited."""
     directory = RunDirectory(run)
     if directory.record.is_file():
@@ -21,7 +21,7 @@ def stored_config(run: Path) -> dict[str, Any]:
     return config
 
 
-def stored_adapter(run: Path) -> Path:
+def adapter_folder(run: Path) -> Path:
     """Return the folder of a run's adapter. Raises RequestError when there is none."""
     adapter = run / "adapter"
     if not (adapter / "adapter_config.json").is_file():
@@ -32,7 +32,7 @@ def stored_adapter(run: Path) -> Path:
     return adapter
 
 
-def stored_doubt(run: Path) -> str | None:
+def incomplete_warning(run: Path) -> str | None:
     """Return a sentence on what the adapter of a run that is not complete is; None for a complete one."""
     directory = RunDirectory(run)
     if not directory.record.is_file() or (record := directory.read_record()).status == "completed":
