@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from frod_bench.errors import RequestError
 
 
-def class_places(names: Sequence[str], expected: Sequence[str]) -> list[int]:
+def class_positions(names: Sequence[str], expected: Sequence[str]) -> list[int]:
     """Return the place in `expected` of each of the names, capitals and marks aside.
 
     Where they are no permutation of `expected`, the n-th name is taken for another spelling of the n-th.
@@ -16,7 +16,7 @@ def class_places(names: Sequence[str], expected: Sequence[str]) -> list[int]:
     return list(range(len(names)))
 
 
-def same_classes(splits: Mapping[str, Sequence[str]]) -> None:
+def require_same_classes(splits: Mapping[str, Sequence[str]]) -> None:
     """Raise `RequestError`, naming the first difference, when the class names of two splits are not the same."""
     (first, names), *others = splits.items()
     for split, other in others:
@@ -27,7 +27,7 @@ def same_classes(splits: Mapping[str, Sequence[str]]) -> None:
                 )
 
 
-def spelled_otherwise(names: Sequence[str], expected: Sequence[str]) -> str | None:
+def class_names_note(names: Sequence[str], expected: Sequence[str]) -> str | None:
     """Return a note when the names are not those expected, None when they are."""
     differing = [(a, b) for a, b in zip(names, expected, strict=True) if _plain(a) != _plain(b)]
     if not differing:

@@ -11,9 +11,9 @@ from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.formats import Classification, Format, Instruction
-from frod_bench.tasks.grouped import GroupedScorer
+from frod_bench.tasks.per_task_scorer import PerTaskScorer
 from frod_bench.tasks.prompts import render
-from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes, worded
+from frod_bench.tasks.provenance import size_note, truncation, with_notes, wording_entry
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
 from frod_bench.tasks.selection import carve_holdout, subset
 from frod_bench.tasks.text import CUT, check_lengths
@@ -156,11 +156,11 @@ def load_questions(
         label_names=[label for task in tasks for label in task.label_names],
         metric=Metric(metrics[0]),
         collate=form.collate,
-        measure=GroupedScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
+        measure=PerTaskScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
         samples=samples,
-        provenance=annotated(source.provenance(), _unofficial(tasks, read))
-        | texts_cut(encoded, lengths)
-        | worded(tasks[0].wording),
+        provenance=with_notes(source.provenance(), _unofficial(tasks, read))
+        | truncation(encoded, lengths)
+        | wording_entry(tasks[0].wording),
         predict=form.predict,
     )
 
@@ -204,4 +204,4 @@ def _unofficial(tasks: Sequence[CommonsenseTask], read: Mapping[str, Sequence[Da
     sizes = {(split, t): len(rows) for split, parts in read.items() for t, rows in enumerate(parts)}
     label = {(s, t): f"{tasks[t].name.rpartition('/')[2]} {s}" if len(tasks) > 1 else s for s, t in sizes}
     official = {label[s, t]: tasks[t].rows[s] for s, t in sizes if s in tasks[t].rows}
-    return unofficial_sizes({label[key]: n for key, n in sizes.items()}, official)
+    return size_note({label[key]: n for key, n in sizes.items()}, official)

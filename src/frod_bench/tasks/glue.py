@@ -9,7 +9,7 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_rows, require_entries
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.provenance import annotated, texts_cut, unofficial_sizes, worded
+from frod_bench.tasks.provenance import size_note, truncation, with_notes, wording_entry
 from frod_bench.tasks.selection import carve_holdout, subset
 from frod_bench.tasks.text import CUT, PadToLongest, check_format, check_lengths, encode
 
@@ -105,7 +105,7 @@ class GlueTask:
         if held is not None:
             samples["holdout"] = len(held)
             parts["holdout"] = encoded(held, "holdout")
-        provenance = annotated(source.provenance(), unofficial_sizes(sizes, self.rows))
+        provenance = with_notes(source.provenance(), size_note(sizes, self.rows))
         rows = {split: part.remove_columns(CUT) for split, part in parts.items()}
         return TaskData(
             train=rows[self.train_split],
@@ -117,7 +117,9 @@ class GlueTask:
             collate=PadToLongest(tokenizer),
             measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
-            provenance=provenance | texts_cut(parts, lengths) | worded(self.wording if text == "instruction" else None),
+            provenance=provenance
+            | truncation(parts, lengths)
+            | wording_entry(self.wording if text == "instruction" else None),
         )
 
     def _read(self, source: Source, split: str) -> Dataset:

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.heads import head
+from frod_bench.tasks.leading_text import leading_text
 
 # A prompt: the template's words and a column's text in turns, words first and last.
 Pieces = list[str]
@@ -39,7 +39,7 @@ def fit(
     options stay. Raises `RequestError`, with the prompt's origin in front, when the template alone is too long.
     """
     prompts = [
-        [head(piece, tokenizer, room) if place % 2 else piece for place, piece in enumerate(prompt)]
+        [leading_text(piece, tokenizer, room) if place % 2 else piece for place, piece in enumerate(prompt)]
         for prompt in prompts
     ]
     encoded = tokenizer(["".join(prompt) for prompt in prompts], return_attention_mask=False)["input_ids"]

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.tasks.heads import heads
+from frod_bench.tasks.leading_text import leading_texts
 
 FORMATS = ("pair", "instruction")
 CUT = "cut"  # the column that tells whether a row lost tokens
@@ -56,8 +56,8 @@ def encode(
         texts = [batch[name] for name in fields]
         if instruction is not None:
             texts = [["\n".join((instruction, *row, "result: ")) for row in zip(*texts, strict=True)]]
-        rows_of_heads = (heads(row, tokenizer, max_length) for row in zip(*texts, strict=True))
-        texts = [list(column) for column in zip(*rows_of_heads, strict=True)]
+        shortened = (leading_texts(row, tokenizer, max_length) for row in zip(*texts, strict=True))
+        texts = [list(column) for column in zip(*shortened, strict=True)]
         encoded = tokenizer(*texts, truncation=True, max_length=max_length)
         lengths = [len(ids) for ids in encoded["input_ids"]]
         cut = [False] * len(lengths)

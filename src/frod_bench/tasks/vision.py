@@ -12,11 +12,11 @@ from PIL.Image import Image as Pillow
 from frod_bench.errors import RequestError, nearest
 from frod_bench.tasks.base import Metric, Source, TaskData
 from frod_bench.tasks.checks import check_image_rows, require_entries
-from frod_bench.tasks.classes import class_places, same_classes, spelled_otherwise
+from frod_bench.tasks.classes import class_names_note, class_positions, require_same_classes
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import CENTER_CROPS, Collate, CroppedPixels, PixelRows, Transform, cached_pixels
-from frod_bench.tasks.provenance import annotated, unofficial_sizes
+from frod_bench.tasks.provenance import size_note, with_notes
 from frod_bench.tasks.selection import carve_holdout, rows_left, subset
 
 
@@ -103,7 +103,7 @@ class ImageTask:
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
         classes = {split: self._classes(rows) for split, rows in read.items()}
-        same_classes({where[split]: names for split, (names, _) in classes.items()})
+        require_same_classes({where[split]: names for split, (names, _) in classes.items()})
         names = classes[self.train_split][0]
         numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
         chosen = {split: subset(numbered[split], max_eval, "data.max_eval") for split in self.eval_splits}
@@ -141,8 +141,8 @@ class ImageTask:
             collate=Collate(transform),
             measure=Scorer(self.metrics, reported, len(self.label_names)),
             samples=samples,
-            provenance=annotated(
-                source.provenance(), unofficial_sizes(sizes, self.rows), spelled_otherwise(names, self.label_names)
+            provenance=with_notes(
+                source.provenance(), size_note(sizes, self.rows), class_names_note(names, self.label_names)
             ),
         )
 
@@ -151,7 +151,7 @@ class ImageTask:
         kind = rows.features[self.label]
         if not isinstance(kind, ClassLabel):
             return self.label_names, list(range(len(self.label_names)))
-        places = class_places(kind.names, self.label_names)
+        places = class_positions(kind.names, self.label_names)
         return [kind.names[places.index(place)] for place in range(len(places))], places
 
     def _without_held_back(self, rows: Dataset) -> Dataset:

@@ -6,7 +6,7 @@ from statistics import mean
 from frod_bench.tasks.metrics import Scorer
 
 
-class GroupedScorer:
+class PerTaskScorer:
     """Scores rows whose labels are counted through all tasks: `sizes` holds each task's number of classes.
 
     With one task the names are those of `Scorer`; with several, that name holds the mean over the tasks, and

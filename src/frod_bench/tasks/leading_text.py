@@ -11,7 +11,7 @@ _CHARACTERS = 16  # a token, at first; more than nearly all have
 _TOKENS = 4  # a character at most: bytes of UTF-8
 
 
-def head(text: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -> str:
+def leading_text(text: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -> str:
     """Return the beginning of a text that has the same first `tokens` tokens, and more than so many if the text has.
 
     It ends between two words; a text without such an end is returned as a whole, and so is one that loses its
@@ -26,7 +26,7 @@ def head(text: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -> str:
     return text
 
 
-def heads(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
+def leading_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
     """Return one text, or the two of a pair, without what `tokenizer` cuts away anyhow at `max_length`.
 
     A tokenizer cuts the longer of a pair first, and of two that are both too long the longer one keeps a token more
@@ -39,12 +39,12 @@ def heads(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: 
     if all(long):
         short, *others = sorted(range(len(texts)), key=lambda place: _order(texts, place, tokenizer))
         found = list(texts)
-        found[short] = head(texts[short], tokenizer, max_length)
+        found[short] = leading_text(texts[short], tokenizer, max_length)
         for place in others:
-            found[place] = head(texts[place], tokenizer, _count(found[short], tokenizer))
+            found[place] = leading_text(texts[place], tokenizer, _count(found[short], tokenizer))
         return found
     tokens = max([max_length, *(_TOKENS * len(text) for text, is_long in zip(texts, long, strict=True) if not is_long)])
-    return [head(text, tokenizer, tokens) for text in texts]
+    return [leading_text(text, tokenizer, tokens) for text in texts]
 
 
 def _order(texts: Sequence[str], place: int, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.heads import head, heads
+from frod_bench.tasks.leading_text import leading_text, leading_texts
 from frod_bench.tasks.prompts import _shortened
 
 SENTENCE = "the film was, well, better than 1999's; don't “expect” much\n\nof it -- naïve (so-so) 3.14159 世界 end."
@@ -67,7 +67,7 @@ def cut(tokenizer, texts, length):
 def test_the_tokens_are_those_of_the_whole_text(kind, length):
     for seed in range(10):
         text = text_of(3000, seed)
-        short = heads([text], kind, length)
+        short = leading_texts([text], kind, length)
         assert len(short[0]) < len(text)
         assert cut(kind, short, length) == cut(kind, [text], length)
         assert len(kind(short[0])["input_ids"]) > length
@@ -77,25 +77,25 @@ def test_the_tokens_are_those_of_the_whole_text(kind, length):
 @pytest.mark.parametrize("words", [(400, 3), (3, 400), (400, 40), (60, 400), (400, 401), (401, 400), (400, 300)])
 def test_a_pair_is_cut_where_the_whole_texts_are(kind, length, words):
     texts = [text_of(n, seed) for seed, n in enumerate(words)]
-    assert cut(kind, heads(texts, kind, length), length) == cut(kind, texts, length)
+    assert cut(kind, leading_texts(texts, kind, length), length) == cut(kind, texts, length)
 
 
 def test_a_text_without_an_end_to_cut_at_and_a_short_one_stay_whole(kind):
-    assert head("x" * 100_000, kind, 16) == "x" * 100_000
-    assert head("one two", kind, 16) == "one two"
-    assert heads(["one two", "three"], kind, 16) == ["one two", "three"]
+    assert leading_text("x" * 100_000, kind, 16) == "x" * 100_000
+    assert leading_text("one two", kind, 16) == "one two"
+    assert leading_texts(["one two", "three"], kind, 16) == ["one two", "three"]
 
 
 def test_a_tokenizer_that_keeps_the_end_gets_the_whole_text():
     tokenizer = byte_bpe()
     tokenizer.truncation_side = "left"
-    assert head(text_of(3000, 0), tokenizer, 16) == text_of(3000, 0)
+    assert leading_text(text_of(3000, 0), tokenizer, 16) == text_of(3000, 0)
 
 
 def test_a_prompt_is_shortened_as_before(kind):
     for room in (40, 61, 200):
         pieces = ["Question: ", text_of(3000, 1), " Options: ", text_of(20, 2), " or ", text_of(2000, 3), " Answer: "]
-        short = [head(piece, kind, room) if place % 2 else piece for place, piece in enumerate(pieces)]
+        short = [leading_text(piece, kind, room) if place % 2 else piece for place, piece in enumerate(pieces)]
         try:
             wanted = _shortened(list(pieces), "row 1", kind, room)
         except RequestError:
@@ -107,5 +107,5 @@ def test_five_megabytes_take_no_time():
     tokenizer, text = byte_bpe(), text_of(1_000_000, 0)
     assert len(text) > 5_000_000
     start = time.process_time()
-    assert len(heads([text], tokenizer, 64)[0]) < 10_000
+    assert len(leading_texts([text], tokenizer, 64)[0]) < 10_000
     assert time.process_time() - start < 1
