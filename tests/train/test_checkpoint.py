@@ -10,7 +10,7 @@ import torch
 from frod_bench.adapters.frod_basis import RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.train import checkpoint
-from frod_bench.train.checkpoint import _Summed, delete_checkpoints, load_checkpoint, save_checkpoint
+from frod_bench.train.checkpoint import _ChecksummedFile, delete_checkpoints, load_checkpoint, save_checkpoint
 from frod_bench.train.fit import fit
 
 METHODS = ("frod", "lora", "full_ft")
@@ -182,14 +182,14 @@ def test_a_checkpoint_that_cannot_be_written_leaves_those_before(make_trainer, t
     trainer = make_trainer()
     save_checkpoint(tmp_path, trainer, {"number": 0})
 
-    class Full(_Summed):
+    class Full(_ChecksummedFile):
         def write(self, data):
-            if self.sum.intdigest() != _Summed(None).sum.intdigest():
+            if self.sum.intdigest() != _ChecksummedFile(None).sum.intdigest():
                 self.error = OSError(code, os.strerror(code))
                 raise self.error
             return super().write(data)
 
-    monkeypatch.setattr(checkpoint, "_Summed", Full)
+    monkeypatch.setattr(checkpoint, "_ChecksummedFile", Full)
     with pytest.raises(OSError, match=os.strerror(code)):
         save_checkpoint(tmp_path, trainer, {"number": 1})
     assert len(list(tmp_path.iterdir())) == 1

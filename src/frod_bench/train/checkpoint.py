@@ -52,7 +52,7 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
     }
     fresh = directory / _FRESH
     with replacing(fresh) as partial, partial.open("wb") as file:
-        stream = _Summed(file)
+        stream = _ChecksummedFile(file)
         try:
             torch.save(state, stream)
         except RuntimeError as error:  # what torch makes of an error in writing
@@ -156,7 +156,7 @@ def _split_state(content: dict[str, Any], optimizer: Optimizer) -> dict[str, Any
     return content | {"state": state}
 
 
-class _Summed:
+class _ChecksummedFile:
     """A file that is written to, its checksum, and the error that writing ended with."""
 
     def __init__(self, file: BinaryIO):

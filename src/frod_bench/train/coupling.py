@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from frod_bench.errors import RequestError
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.tasks.base import Batch
-from frod_bench.train.loading import Part
+from frod_bench.train.loading import MicroBatch
 
 
 def coupled_rows(model: nn.Module) -> str | None:
@@ -38,7 +38,7 @@ def require_uncoupled_rows(model: nn.Module) -> None:
 
 @torch.no_grad()
 def survey(
-    adapted: Adapted, parts: Sequence[Part], forward: Callable[[Batch], Tensor], accelerator: Accelerator
+    adapted: Adapted, parts: Sequence[MicroBatch], forward: Callable[[Batch], Tensor], accelerator: Accelerator
 ) -> Tensor | None:
     """Return the sum of `batch_statistics` over all parts of a step, by one more forward pass of each; None for a
     method that does not couple rows.

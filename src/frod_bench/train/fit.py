@@ -16,26 +16,26 @@ from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
-from frod_bench.train.interrupt import StopWish
+from frod_bench.train.interrupt import StopRequest
 from frod_bench.train.machine import differences, machine, with_segment
 from frod_bench.train.memory import peak_memory
-from frod_bench.train.prediction import Found
+from frod_bench.train.prediction import Predictions
 from frod_bench.train.progress import Progress
 from frod_bench.train.tracker import Tracker
-from frod_bench.train.trainer import TrainedEpoch, Trainer
+from frod_bench.train.trainer import EpochTotals, Trainer
 
-_ASK_EVERY = 10  # batches between two looks of several processes at what the others wish
+_ASK_EVERY = 10  # batches between two looks of several processes at what the others request
 _SAVE, _STOP = 1, 2
 _OTHER_BITS = "its last bits may differ from those of a run that was never interrupted."
 
 
 @dataclass
-class _Done:
+class _RunState:
     """How far a run has come; plain data, so that it travels in a checkpoint."""
 
     epochs: int = 0  # trained and evaluated
-    trained: dict[str, Any] = field(default_factory=dict)  # of the epoch after them, as a TrainedEpoch
-    predicted: dict[str, Found] = field(default_factory=dict)  # of its evaluation
+    trained: dict[str, Any] = field(default_factory=dict)  # of the epoch after them, as a EpochTotals
+    predicted: dict[str, Predictions] = field(default_factory=dict)  # of its evaluation
     best: dict[str, Any] | None = None
     final: dict[str, Any] | None = None
     selected: float | None = None  # the value of the selecting metric at the selected epoch
@@ -73,7 +73,9 @@ def fit(
     """
     set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
-    done = _Done(**(load_checkpoint(run.checkpoints, trainer, partial(_lost_adapter, run)) if resume else None) or {})
+    done = _RunState(
+        **(load_checkpoint(run.checkpoints, trainer, partial(_adapter_problem, run)) if resume else None) or {}
+    )
     trainer.batches |= done.batches
     done.origin = _same_origin(done.origin, record, run)
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
@@ -91,12 +93,12 @@ def fit(
     if done.at_selected:
         _save_adapter(trainer, run, done)  # the end may have come between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)
-    with StopWish() as stop:
-        saver = _Saver(trainer, run, done, stop, checkpoint_every_s)
+    with StopRequest() as stop:
+        checkpointer = _Checkpointer(trainer, run, done, stop, checkpoint_every_s)
         try:
             for epoch in range(done.epochs, settings.epochs):
                 trained = trainer.train_epoch(
-                    epoch, progress, TrainedEpoch(**done.trained), lambda state: saver.pause("trained", state)
+                    epoch, progress, EpochTotals(**done.trained), lambda state: checkpointer.pause("trained", state)
                 )
                 done.trained = asdict(trained)
                 clock = time.perf_counter()
@@ -104,7 +106,7 @@ def fit(
                 def between(state: Callable[[], Any]) -> None:
                     nonlocal clock
                     done.eval_s, clock = done.eval_s + time.perf_counter() - clock, time.perf_counter()
-                    saver.pause("predicted", state)
+                    checkpointer.pause("predicted", state)
 
                 metrics = trainer.evaluate(done.predicted, between)
                 done.eval_s += time.perf_counter() - clock
@@ -122,7 +124,7 @@ def fit(
                     _update(record, trainer, done)
                     run.write_record(record)
                     tracker.log(line)
-                saver.save()
+                checkpointer.save()
                 if selected:
                     _save_adapter(trainer, run, done)
                 trainer.accelerator.wait_for_everyone()
@@ -134,28 +136,28 @@ def fit(
     if main:
         record.files = run.digests()
         if done.adapter.items() - record.files.items():
-            raise RunFailure(f"{_lost(done)}. The same command goes on from before that.")
+            raise RunFailure(f"{_adapter_changed(done)}. The same command goes on from before that.")
         run.write_record(record)
         delete_checkpoints(run.checkpoints)
     return record
 
 
-class _Saver:
+class _Checkpointer:
     """Writes a checkpoint when one is due, or when a signal wants the run to end."""
 
-    def __init__(self, trainer: Trainer, run: RunDirectory, done: _Done, stop: StopWish, every_s: float | None):
+    def __init__(self, trainer: Trainer, run: RunDirectory, done: _RunState, stop: StopRequest, every_s: float | None):
         self._trainer, self._run, self._done, self._stop, self._every_s = trainer, run, done, stop, every_s
         self._last, self._asked = time.monotonic(), 0
 
     def pause(self, part: str, state: Callable[[], Any]) -> None:
         """Called between two batches; `state` gives what has come of `part` so far. Raises Interrupted."""
-        if (wish := self._wish()) == 0:
+        if (request := self._requested()) == 0:
             return
         value = state()
-        setattr(self._done, part, asdict(value) if isinstance(value, TrainedEpoch) else value)
+        setattr(self._done, part, asdict(value) if isinstance(value, EpochTotals) else value)
         self.save()
-        if wish == _STOP:
-            self._stop.follow()
+        if request == _STOP:
+            self._stop.requeue()
             signum = self._stop.signum or signal.SIGTERM
             raise Interrupted(f"{signal.Signals(signum).name}. The same command goes on from here.", signum)
 
@@ -171,32 +173,32 @@ class _Saver:
             say(f"No checkpoint could be written ({error.strerror}); the one before is kept.")
         self._last = time.monotonic()
 
-    def _wish(self) -> int:
+    def _requested(self) -> int:
         due = self._every_s is not None and time.monotonic() - self._last >= self._every_s
-        wish = _STOP if self._stop.signum is not None else _SAVE if due else 0
+        request = _STOP if self._stop.signum is not None else _SAVE if due else 0
         accelerator = self._trainer.accelerator
         if accelerator.num_processes == 1:
-            return wish
+            return request
         self._asked += 1
         if self._asked % _ASK_EVERY:
             return 0
-        return int(accelerator.gather(torch.tensor([wish], device=accelerator.device)).max())
+        return int(accelerator.gather(torch.tensor([request], device=accelerator.device)).max())
 
 
-def _save_adapter(trainer: Trainer, run: RunDirectory, done: _Done) -> None:
+def _save_adapter(trainer: Trainer, run: RunDirectory, done: _RunState) -> None:
     main = trainer.accelerator.is_main_process
     trainer.adapted.save(run.adapter, write=main)
     done.adapter = run.adapter_digests() if main else {}
 
 
-def _lost_adapter(run: RunDirectory, progress: dict[str, Any]) -> str | None:
+def _adapter_problem(run: RunDirectory, progress: dict[str, Any]) -> str | None:
     """Return what is wrong with the selected epoch's adapter, unless the checkpoint itself has its values."""
-    done = _Done(**progress)
+    done = _RunState(**progress)
     whole = done.selected_epoch == 0 or done.at_selected or run.adapter_digests() == done.adapter
-    return None if whole else _lost(done)
+    return None if whole else _adapter_changed(done)
 
 
-def _lost(done: _Done) -> str:
+def _adapter_changed(done: _RunState) -> str:
     return f"The adapter of epoch {done.selected_epoch} was removed or changed"
 
 
@@ -212,12 +214,12 @@ def _same_origin(begun: dict[str, Any], record: RunRecord, run: RunDirectory) ->
     return parts
 
 
-def _going_on(done: _Done, epochs: int) -> str:
+def _going_on(done: _RunState, epochs: int) -> str:
     after = f"going on after epoch {done.epochs} of {epochs}"
     return after + (f" and {done.trained['steps']} steps of the next" if done.trained else "")
 
 
-def _select(trainer: Trainer, record: RunRecord, done: _Done, metrics: dict[str, float]) -> bool:
+def _select(trainer: Trainer, record: RunRecord, done: _RunState, metrics: dict[str, float]) -> bool:
     """Keep the score of this epoch where it is the best or the last; return whether its adapter is selected."""
     name, higher = record.metric["name"], record.metric["higher_is_better"]
     score = {"value": metrics[name], "epoch": done.epochs, "metrics": metrics}
@@ -233,7 +235,7 @@ def _select(trainer: Trainer, record: RunRecord, done: _Done, metrics: dict[str,
     return done.selected_epoch == done.epochs
 
 
-def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], epochs: int) -> dict[str, Any]:
+def _line(trainer: Trainer, trained: EpochTotals, metrics: dict[str, float], epochs: int) -> dict[str, Any]:
     clock = time.perf_counter()
     diagnostics = trainer.adapted.diagnostics()
     diagnostics_s, lr = time.perf_counter() - clock, trained.lr
@@ -255,7 +257,7 @@ def _line(trainer: Trainer, trained: TrainedEpoch, metrics: dict[str, float], ep
     }
 
 
-def _update(record: RunRecord, trainer: Trainer, done: _Done) -> None:
+def _update(record: RunRecord, trainer: Trainer, done: _RunState) -> None:
     peak, kind = peak_memory(trainer.accelerator.device)
     record.best, record.final = done.best, done.final
     data_wait = done.waited_s / done.train_s if done.train_s else 0.0

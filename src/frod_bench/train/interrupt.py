@@ -18,10 +18,10 @@ def _requeueing() -> int | None:
     return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
 
 
-class StopWish:
+class StopRequest:
     """Inside the block a first SIGTERM or SIGINT is noted in `signum`; a second one ends the process as ever.
 
-    So is the signal with which SLURM preempts a job of submitit; `follow` then lets submitit queue the job again.
+    So is the signal with which SLURM preempts a job of submitit; `requeue` then lets submitit queue the job again.
     Outside the main thread, where Python cannot listen to signals, nothing is noted.
     """
 
@@ -29,13 +29,13 @@ class StopWish:
         self.signum: int | None = None
         self._before: dict[int, object] = {}
 
-    def __enter__(self) -> "StopWish":
+    def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
             signals = {*SIGNALS, _requeueing()} - {None}
             self._before = {number: signal.signal(number, self._note) for number in signals}
         return self
 
-    def follow(self) -> None:
+    def requeue(self) -> None:
         """Do, after the checkpoint, what the signal would have done at once where it is submitit's."""
         if self.signum is not None and self.signum == _requeueing():
             signal.raise_signal(self.signum)

@@ -15,7 +15,7 @@ from frod_bench.tasks.base import Batch
 
 _IGNORED = -100  # the label of a token that is not predicted
 
-Part = tuple[Batch, int, int]  # a batch, its rows and its targets that count
+MicroBatch = tuple[Batch, int, int]  # a batch, its rows and its targets that count
 
 
 def lengths_of(rows: Any) -> list[int]:
@@ -42,7 +42,7 @@ class Loader:
         batches: list[list[int]],
         begun: bool,
         together: list[list[int]] | None = None,
-    ) -> Iterator[Part]:
+    ) -> Iterator[MicroBatch]:
         """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
 
         It is padded to the longest row of the whole batch, or of the rows that `together` holds for it. A process
@@ -88,7 +88,7 @@ def _longer(part: list[int], rows: list[int], lengths: list[int]) -> list[int]:
     return [] if any(lengths[own] == lengths[row] for own in part) else [row]
 
 
-class Timed(Iterator):
+class TimedIterator(Iterator):
     """An iterator that adds up how long its reader has waited for it."""
 
     def __init__(self, items: Iterator, waited_s: float = 0.0):

@@ -10,30 +10,36 @@ from torch import Tensor, nn
 from frod_bench.train.batches import chunks
 from frod_bench.train.loading import Loader, lengths_of
 
-Found = list[tuple[int, int, int]]  # row, prediction, label
+Predictions = list[tuple[int, int, int]]  # row, prediction, label
 Predict = Callable[[nn.Module, dict[str, Tensor]], list[int]]
 
 
 def predict(
-    rows: Any, found: Found, batch_size: int, model: nn.Module, predict: Predict, load: Loader, accelerator: Accelerator
+    rows: Any,
+    predictions: Predictions,
+    batch_size: int,
+    model: nn.Module,
+    predict: Predict,
+    load: Loader,
+    accelerator: Accelerator,
 ) -> Iterator[None]:
-    """Add the prediction and the label of every row that is not in `found`, a batch between two yields.
+    """Add the prediction and the label of every row that is not in `predictions`, a batch between two yields.
 
     Rows of about one length go together, the shortest first. Every process predicts its own part of a batch.
     """
     lengths = lengths_of(rows)
-    there = {row for row, _, _ in found}
+    there = {row for row, _, _ in predictions}
     order = [row for row in sorted(range(len(rows)), key=lambda r: lengths[r]) if row not in there]
     batches = list(chunks(order, batch_size))
     world, rank = accelerator.num_processes, accelerator.process_index
-    for chunk, (batch, own, _) in zip(batches, load(rows, lengths, batches, begun=bool(found)), strict=True):
+    for chunk, (batch, own, _) in zip(batches, load(rows, lengths, batches, begun=bool(predictions)), strict=True):
         with accelerator.autocast():
             predicted = predict(model, batch)
-        found += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
+        predictions += zip(chunk[rank::world], predicted[:own], batch["labels"][:own].tolist(), strict=True)
         yield
 
 
-def of_all_processes(found: Found, accelerator: Accelerator) -> Found:
-    """Return what all processes have found, in the order of the rows."""
-    everything = gather_object(found) if accelerator.num_processes > 1 else found
+def gather_predictions(predictions: Predictions, accelerator: Accelerator) -> Predictions:
+    """Return what all processes have predictions, in the order of the rows."""
+    everything = gather_object(predictions) if accelerator.num_processes > 1 else predictions
     return sorted({row: (row, prediction, label) for row, prediction, label in everything}.values())

@@ -11,7 +11,7 @@ from frod_bench.methods.support.adapted import Adapted
 _TOLERANCE = 1e-3  # of a fingerprint, relative; the same as for one on disk
 
 
-def share(adapted: Adapted, accelerator: Accelerator) -> None:
+def exclude_frozen_from_ddp(adapted: Adapted, accelerator: Accelerator) -> None:
     """Keep the frozen part of the model out of DDP's exchange, once it is known that all processes hold the same one.
 
     A copy would be sent to every process at the start, and what a process reads from the decomposition cache, which

@@ -19,12 +19,12 @@ from frod_bench.train.attention import training_attention
 from frod_bench.train.batches import plan_epoch
 from frod_bench.train.coupling import coupled_rows, last_statistics, over_processes, require_uncoupled_rows, survey
 from frod_bench.train.flops import FlopCount, typical_step
-from frod_bench.train.loading import Loader, Part, Timed, lengths_of
+from frod_bench.train.loading import Loader, MicroBatch, TimedIterator, lengths_of
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
 from frod_bench.train.optim import drop_unfinished_state, learning_rates, make_optimizer, make_schedule
 from frod_bench.train.out_of_memory import is_out_of_memory, what_was_live
-from frod_bench.train.prediction import Found, of_all_processes, predict
-from frod_bench.train.processes import share
+from frod_bench.train.prediction import Predictions, gather_predictions, predict
+from frod_bench.train.processes import exclude_frozen_from_ddp
 from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.sharding import prepare_sharded
@@ -34,7 +34,7 @@ _CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, wher
 
 
 @dataclass
-class TrainedEpoch:
+class EpochTotals:
     """What the steps of one epoch of training so far came to; plain data, so that it travels in a checkpoint.
 
     `lr` is the rate of the last step taken, `losses` are those of the steps, `flops` a typical step's count times
@@ -93,7 +93,7 @@ class Trainer:
         self.lengths = lengths_of(data.train)
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
-        share(adapted, accelerator)
+        exclude_frozen_from_ddp(adapted, accelerator)
         if settings.shard:
             make = partial(make_optimizer, settings=settings)
             self.model, optimizer, self.optimizer = prepare_sharded(adapted, make, accelerator)
@@ -112,20 +112,20 @@ class Trainer:
         return plan_epoch(self.lengths, s.batch_size, accumulate, self.seed, epoch, s.group_by_length, last)
 
     def train_epoch(
-        self, epoch: int, progress: Progress, done: TrainedEpoch | None = None, pause: Pause | None = None
-    ) -> TrainedEpoch:
-        """Train over every row once, but for the steps that are `done`; `pause` gets the `TrainedEpoch` there.
+        self, epoch: int, progress: Progress, done: EpochTotals | None = None, pause: Pause | None = None
+    ) -> EpochTotals:
+        """Train over every row once, but for the steps that are `done`; `pause` gets the `EpochTotals` there.
 
         Raises RunFailure when the loss is not finite, naming the step and where the first such values are, and when
         memory runs out.
         """
         self.model.train()
-        done = done or TrainedEpoch()
+        done = done or EpochTotals()
         device, start = self.accelerator.device, time.perf_counter() - done.seconds
         total = torch.tensor(done.loss_sum, device=device, dtype=torch.float64)
         watch, fresh = LossWatch(self.optimizer, device), []
 
-        def state() -> TrainedEpoch:
+        def state() -> EpochTotals:
             self._require_finite(watch, plan, epoch, done.steps)  # before a checkpoint holds it
             done.loss_sum, done.seconds, done.waited_s = total.item(), time.perf_counter() - start, batches.waited_s
             if fresh:
@@ -159,7 +159,7 @@ class Trainer:
                 pause(state)
         return state()
 
-    def _batches(self, epoch: int, done: TrainedEpoch) -> tuple[list[list[list[int]]], Timed]:
+    def _batches(self, epoch: int, done: EpochTotals) -> tuple[list[list[list[int]]], TimedIterator]:
         """Return the plan of the epoch, and the batches of the steps that are left."""
         plan = self._plan(epoch)
         left = plan[done.steps :]
@@ -167,7 +167,7 @@ class Trainer:
         rows_of_steps = [[row for micro in step for row in micro] for step in left for _ in step]
         together = rows_of_steps if self.adapted.method.couples_rows else None
         loaded = self.load(self.data.train, self.lengths, micros, begun=done.steps > 0, together=together)
-        return plan, Timed(loaded, done.waited_s)
+        return plan, TimedIterator(loaded, done.waited_s)
 
     def _step_or_cut(self, step: list[list[int]], batches: Iterator, watch: LossWatch) -> torch.Tensor | None:
         """Take one step and return its loss; or, when memory runs out, cut batches in two for it and return None."""
@@ -184,7 +184,7 @@ class Trainer:
         self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
         return None
 
-    def _step(self, step: list[list[int]], batches: Iterator[Part], watch: LossWatch) -> torch.Tensor:
+    def _step(self, step: list[list[int]], batches: Iterator[MicroBatch], watch: LossWatch) -> torch.Tensor:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
         accelerator, parts = self.accelerator, [next(batches) for _ in step]
         rows, world, several = sum(map(len, step)), accelerator.num_processes, len(parts) > 1
@@ -197,15 +197,15 @@ class Trainer:
         with fixed, training_attention(accelerator.device, self.settings.precision):
             statistics = survey(self.adapted, parts, self._loss, accelerator) if several else None
             for number, (batch, own, targets) in enumerate(parts, start=1):
-                share = targets / counted
+                weight = targets / counted
                 with contextlib.nullcontext() if number == len(parts) else accelerator.no_sync(self.model):
                     loss = self._loss(batch)
                     if not several:
                         statistics = last_statistics(self.adapted, own, accelerator)
-                    total = loss * share + self.adapted.auxiliary_loss(statistics) * (own / rows)
+                    total = loss * weight + self.adapted.auxiliary_loss(statistics) * (own / rows)
                     # gradients are averaged over processes, so each counts its own part `world` times
                     accelerator.backward(total * world)
-                mean += loss.detach() * share
+                mean += loss.detach() * weight
         mean = over_processes(mean, accelerator)
         watch.see(mean)
         if self.settings.clip_norm is not None:
@@ -237,7 +237,7 @@ class Trainer:
         )
 
     @torch.no_grad()
-    def evaluate(self, done: dict[str, Found] | None = None, pause: Pause | None = None) -> dict[str, float]:
+    def evaluate(self, done: dict[str, Predictions] | None = None, pause: Pause | None = None) -> dict[str, float]:
         """Return all metrics of every evaluation split, those of the hold-out under `holdout_`.
 
         What is predicted goes into `done`, which `pause` gets between two batches; what is in it already is not
@@ -256,14 +256,14 @@ class Trainer:
         return metrics
 
     def _predict(
-        self, split: str, rows: Any, done: dict[str, Found], pause: Pause | None
+        self, split: str, rows: Any, done: dict[str, Predictions], pause: Pause | None
     ) -> tuple[list[int], list[int]]:
         """Return the predicted and the true labels of all rows."""
         found = done.setdefault(split, [])
         model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
 
-        def state() -> dict[str, Found]:
-            return done | {split: of_all_processes(found, self.accelerator)}
+        def state() -> dict[str, Predictions]:
+            return done | {split: gather_predictions(found, self.accelerator)}
 
         finished = False
         while not finished:
@@ -279,7 +279,7 @@ class Trainer:
                 self._give_up(error, "eval_batch_size", f"in evaluating {size} rows at once", size > 1)
             if not finished:
                 self._cut("eval_batch_size", max(size // 2, 1))
-        everything = of_all_processes(found, self.accelerator)
+        everything = gather_predictions(found, self.accelerator)
         return [p for _, p, _ in everything], [label for _, _, label in everything]
 
     def _give_up(self, error: Exception, key: str, where: str, divisible: bool) -> None:
