@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from frod_bench.errors import RunFailure
 from frod_bench.record import RunRecord
-from frod_bench.train.fit import describe, fit
+from frod_bench.train.fit import fit
 
 KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "data_wait"}
 KEYS |= {"samples_per_second", "flops", "peak_memory_bytes"}
@@ -79,6 +79,7 @@ def test_every_epoch_leaves_a_line(make_trainer, make_data, make_run, capsys, me
     assert [line["step"] for line in lines] == [3, 6, 9]
     for line in lines:
         assert set(line) >= KEYS
+        assert (line["lr_ratio"] is not None) == (method == "frod")
         assert set(line["lr"]) == set(watch.trainer.adapted.roles)
         assert line["samples_per_second"] * line["seconds"] == pytest.approx(40)
         assert line["peak_memory_bytes"] > 2**20
@@ -91,6 +92,7 @@ def test_every_epoch_leaves_a_line(make_trainer, make_data, make_run, capsys, me
     printed = capsys.readouterr().out.splitlines()
     assert [text.split("  ")[0] for text in printed] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert "accuracy 0.9000" in printed[1]
+    assert ("tan alpha" in printed[1]) == (method == "frod")
 
 
 def test_the_share_of_time_spent_waiting_for_rows(make_trainer, make_data, make_run):
@@ -130,20 +132,3 @@ def test_a_failure_keeps_the_epochs_before_it(make_trainer, make_data, make_run,
         fit(trainer, run, record, Poison())
     kept = RunRecord.from_json(run.record.read_text())
     assert (kept.status, kept.final["epoch"], len(run.read_metrics())) == ("running", 1, 1)
-
-
-def test_the_console_line_has_what_a_reader_wants():
-    line = {
-        "epoch": 2,
-        "train_loss": 0.12345,
-        "eval": {"accuracy": 0.875, "f1": 0.9},
-        "tan_alpha": {"mean": 0.5, "min": 0.25, "max": 1.0},
-        "lr": {"diag": 0.02, "head": 0.001},
-        "samples_per_second": 123.4,
-        "peak_memory_bytes": 2**30,
-        "seconds": 3.21,
-    }
-    text = describe(line, "accuracy", 5)
-    for part in ("epoch 2/5", "loss 0.1235", "accuracy 0.8750  f1 0.9000", "tan alpha 0.5 [0.25, 1]", "diag 0.02"):
-        assert part in text
-    assert text.endswith("123 samples/s  1024 MiB  3.2 s")

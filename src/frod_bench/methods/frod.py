@@ -5,7 +5,7 @@ of its group; sigma and the values of the sparse S train. PEFT's `FrodConfig` is
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,6 +221,17 @@ class Frod(Method):
                 "per_layer": {name: g.stable_rank for name, g in layers.items()},
             },
         }
+
+    def epoch_columns(self, adapted: Adapted, lr: Mapping[str, float]) -> dict[str, Any]:
+        """Return the diagnostics and `lr_ratio`, the learning rate of S over that of Sigma; null without either."""
+        known = lr.get("sparse") is not None and lr.get("diag")
+        return self.diagnostics(adapted) | {"lr_ratio": lr["sparse"] / lr["diag"] if known else None}
+
+    def epoch_words(self, columns: Mapping[str, Any]) -> list[str]:
+        """Return tan alpha over the layers: mean [min, max]."""
+        if (tan := columns["tan_alpha"]) is None:
+            return []
+        return [f"tan alpha {tan['mean']:.3g} [{tan['min']:.3g}, {tan['max']:.3g}]"]
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
         """Return sketches of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""

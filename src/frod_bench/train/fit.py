@@ -13,6 +13,7 @@ from accelerate.utils import set_seed
 
 from frod_bench.console import say
 from frod_bench.errors import Interrupted, RequestError, RunFailure
+from frod_bench.record.epoch import EpochMetrics
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint, save_checkpoint
@@ -113,7 +114,8 @@ def fit(
                 done.train_s += trained.seconds
                 done.waited_s += trained.waited_s
                 done.epochs, done.trained, done.predicted = epoch + 1, {}, {}
-                line = _line(trainer, trained, metrics, done.epochs)
+                epoch_metrics = _epoch_metrics(trainer, trained, metrics, done.epochs)
+                line = epoch_metrics.as_line()
                 done.lines.append(line)
                 done.losses.append(trained.losses)
                 selected = _select(trainer, record, done, metrics)
@@ -128,7 +130,8 @@ def fit(
                 if selected:
                     _save_adapter(trainer, run, done)
                 trainer.accelerator.wait_for_everyone()
-                progress.say(describe(line, record.metric["name"], settings.epochs))
+                words = trainer.adapted.method.epoch_words(epoch_metrics.method)
+                progress.say(epoch_metrics.in_words(record.metric["name"], settings.epochs, words))
         finally:
             progress.close()
     record.status = "completed"
@@ -235,26 +238,23 @@ def _select(trainer: Trainer, record: RunRecord, done: _RunState, metrics: dict[
     return done.selected_epoch == done.epochs
 
 
-def _line(trainer: Trainer, trained: EpochTotals, metrics: dict[str, float], epochs: int) -> dict[str, Any]:
+def _epoch_metrics(trainer: Trainer, trained: EpochTotals, scores: dict[str, float], epoch: int) -> EpochMetrics:
     clock = time.perf_counter()
-    diagnostics = trainer.adapted.diagnostics()
-    diagnostics_s, lr = time.perf_counter() - clock, trained.lr
-    return {
-        "epoch": epochs,
-        "step": epochs * trainer.steps_per_epoch,
-        "train_loss": trained.loss,
-        "eval": metrics,
-        "tan_alpha": diagnostics.pop("tan_alpha", None),
-        **diagnostics,
-        "lr": lr,
-        "lr_ratio": lr["sparse"] / lr["diag"] if lr.get("sparse") is not None and lr.get("diag") else None,
-        "seconds": trained.seconds,
-        "diagnostics_s": diagnostics_s,  # beside the seconds of training
-        "data_wait": trained.waited_s / trained.seconds,
-        "samples_per_second": trained.samples / trained.seconds,
-        "flops": trained.flops,
-        "peak_memory_bytes": peak_memory(trainer.accelerator.device)[0],
-    }
+    columns = trainer.adapted.epoch_columns(trained.lr)
+    return EpochMetrics(
+        epoch=epoch,
+        step=epoch * trainer.steps_per_epoch,
+        train_loss=trained.loss,
+        eval=scores,
+        lr=trained.lr,
+        seconds=trained.seconds,
+        diagnostics_s=time.perf_counter() - clock,
+        data_wait=trained.waited_s / trained.seconds,
+        samples_per_second=trained.samples / trained.seconds,
+        flops=trained.flops,
+        peak_memory_bytes=peak_memory(trainer.accelerator.device)[0],
+        method=columns,
+    )
 
 
 def _update(record: RunRecord, trainer: Trainer, done: _RunState) -> None:
@@ -264,21 +264,3 @@ def _update(record: RunRecord, trainer: Trainer, done: _RunState) -> None:
     record.time |= {"train_s": done.train_s, "eval_s": done.eval_s, "data_wait": data_wait}
     cut = {key: value for key, value in trainer.batches.items() if value != getattr(trainer.settings, key)}
     record.memory = {"peak_bytes": peak, "kind": kind} | cut
-
-
-def describe(line: dict[str, Any], metric: str, epochs: int) -> str:
-    """Return the console line of an epoch."""
-    scores = [f"{name} {value:.4f}" for name, value in line["eval"].items() if name != metric]
-    parts = [
-        f"epoch {line['epoch']}/{epochs}",
-        f"loss {line['train_loss']:.4f}",
-        f"{metric} {line['eval'][metric]:.4f}",
-    ]
-    parts += scores
-    if (tan := line["tan_alpha"]) is not None:
-        parts.append(f"tan alpha {tan['mean']:.3g} [{tan['min']:.3g}, {tan['max']:.3g}]")
-    parts.append("lr " + " ".join(f"{role} {value:.2g}" for role, value in line["lr"].items()))
-    parts.append(f"{line['samples_per_second']:.0f} samples/s")
-    parts.append(f"{line['peak_memory_bytes'] / 2**20:.0f} MiB")
-    parts.append(f"{line['seconds']:.1f} s")
-    return "  ".join(parts)

@@ -1,6 +1,6 @@
 """A model that a method has been attached to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -97,6 +97,11 @@ class Adapted:
         """Return what the method reports about its parameters, e.g. `tan_alpha` with mean, min, max and per_layer."""
         self.require_attached()
         return self.method.diagnostics(self)
+
+    def epoch_columns(self, lr: Mapping[str, float]) -> dict[str, Any]:
+        """Return the columns that the method adds to the metrics of an epoch; `lr` is by role."""
+        self.require_attached()
+        return self.method.epoch_columns(self, lr)
 
     def fixed_weights(self, passes: int = 1) -> AbstractContextManager[None]:
         """Return a context for `passes` forward passes without a change of parameters, as in one training step."""

@@ -4,7 +4,7 @@
 learning rates; nothing else selects parameters.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +91,17 @@ class Method:
     def diagnostics(self, adapted: "Adapted") -> dict[str, Any]:
         """Return what the method reports about its parameters after each epoch; nothing by default."""
         return {}
+
+    def epoch_columns(self, adapted: "Adapted", lr: Mapping[str, float]) -> dict[str, Any]:
+        """Return the columns that the method adds to the metrics of an epoch, by default its `diagnostics`.
+
+        `lr` holds the learning rate of each role that trains, at the last step of the epoch.
+        """
+        return self.diagnostics(adapted)
+
+    def epoch_words(self, columns: Mapping[str, Any]) -> list[str]:
+        """Return what the printed line of an epoch says of `epoch_columns`; nothing by default."""
+        return []
 
     @contextmanager
     def fixed_weights(self, adapted: "Adapted", passes: int = 1) -> Iterator[None]:
