@@ -185,7 +185,7 @@ def test_the_loss_of_a_language_model_is_a_mean_over_tokens(make_trainer, make_d
     losses = []
     for accumulate in (1, 4):
         data = make_data(train=8)
-        data.collate = with_tokens(data.collate)
+        data.collate, data.num_labels = with_tokens(data.collate), None
         trainer = make_trainer(data=data, batch_size=8, accumulate=accumulate)
         monkeypatch.setattr(type(trainer.adapted.model), "forward", forward)
         losses.append([trainer.train_epoch(epoch, silent).loss for epoch in range(2)])

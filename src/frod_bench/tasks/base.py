@@ -50,6 +50,11 @@ class TaskData:
     provenance: dict[str, str]
     predict: Callable[[nn.Module, dict[str, Tensor]], list[int]] = most_likely_class  # of every row of a batch
 
+    @property
+    def trains_on_tokens(self) -> bool:
+        """Whether the labels of training rows are tokens [batch, length], so that a loss is a mean over tokens."""
+        return self.num_labels is None
+
 
 class Source(Protocol):
     """A place that rows are read from; an instance serves one run."""

@@ -15,7 +15,7 @@ from frod_bench.tasks.base import Batch
 
 _IGNORED = -100  # the label of a token that is not predicted
 
-MicroBatch = tuple[Batch, int, int]  # a batch, its rows and its targets that count
+MicroBatch = tuple[Batch, int, int]  # a batch, its number of rows and of targets
 
 
 def lengths_of(rows: Any) -> list[int]:
@@ -42,13 +42,14 @@ class Loader:
         batches: list[list[int]],
         begun: bool,
         together: list[list[int]] | None = None,
+        count_tokens: bool = False,
     ) -> Iterator[MicroBatch]:
-        """Yield this process's part of every batch on the device, and how many of its rows and of their targets count.
+        """Yield this process's part of every batch, on the device, with the number of its rows and of its targets.
 
-        It is padded to the longest row of the whole batch, or of the rows that `together` holds for it. A process
-        without a row of its own computes on that row, which then counts nothing. The start of a loader draws a random
-        number; with `begun` that was drawn before, and the random state stays as it is. Raises RunFailure when a worker
-        dies.
+        Targets are rows, or with `count_tokens` the tokens that a language model learns to predict. Each part is padded
+        to the longest row of the whole batch, or of the rows in `together`. A process without a row of its own computes
+        on that longest row, which counts as 0 rows and 0 targets. Starting a DataLoader draws a random number: with
+        `begun` it was drawn earlier, and the random state is left alone. Raises RunFailure when a worker dies.
         """
         world, rank = self._accelerator.num_processes, self._accelerator.process_index
         own = [batch[rank::world] for batch in batches]
@@ -65,7 +66,7 @@ class Loader:
         for part in own:
             rows_kept = max(len(part), 1)
             kept = {k: v[:rows_kept] if isinstance(v, Tensor) else v for k, v in self._next(made).items()}
-            targets = _targets(kept["labels"]) if part else 0
+            targets = _count_tokens(kept["labels"]) if part and count_tokens else len(part)
             yield send_to_device(kept, self._accelerator.device, non_blocking=True), len(part), targets
 
     def _next(self, made: Iterator[Batch]) -> Batch:
@@ -101,6 +102,6 @@ class TimedIterator(Iterator):
         return item
 
 
-def _targets(labels: Tensor) -> int:
-    """Return over how many predictions the loss of a batch is a mean: its rows, or the tokens of a language model."""
-    return len(labels) if labels.dim() == 1 else int((labels[:, 1:] != _IGNORED).sum())
+def _count_tokens(labels: Tensor) -> int:
+    """Return the number of tokens in labels [batch, length] that the loss averages over; the first predicts nothing."""
+    return int((labels[:, 1:] != _IGNORED).sum())

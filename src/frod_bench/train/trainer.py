@@ -166,7 +166,8 @@ class Trainer:
         micros = [micro for step in left for micro in step]
         rows_of_steps = [[row for micro in step for row in micro] for step in left for _ in step]
         together = rows_of_steps if self.adapted.method.couples_rows else None
-        loaded = self.load(self.data.train, self.lengths, micros, begun=done.steps > 0, together=together)
+        tokens = self.data.trains_on_tokens
+        loaded = self.load(self.data.train, self.lengths, micros, done.steps > 0, together, count_tokens=tokens)
         return plan, TimedIterator(loaded, done.waited_s)
 
     def _step_or_cut(self, step: list[list[int]], batches: Iterator, watch: LossWatch) -> torch.Tensor | None:
@@ -188,10 +189,11 @@ class Trainer:
         """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
         accelerator, parts = self.accelerator, [next(batches) for _ in step]
         rows, world, several = sum(map(len, step)), accelerator.num_processes, len(parts) > 1
-        counted: int | torch.Tensor = sum(targets for _, _, targets in parts)
-        if world > 1:  # of a classifier that is known everywhere, and of tokens nobody waits for it
-            tokens = parts[0][0]["labels"].dim() > 1
-            counted = over_processes(torch.tensor(counted, device=accelerator.device), accelerator) if tokens else rows
+        counted: int | torch.Tensor = rows  # which every process knows, unlike the number of tokens
+        if self.data.trains_on_tokens:
+            counted = sum(tokens for _, _, tokens in parts)
+            if world > 1:
+                counted = over_processes(torch.tensor(counted, device=accelerator.device), accelerator)
         mean = torch.zeros((), device=accelerator.device, dtype=torch.float64)
         fixed = self.adapted.fixed_weights(len(step)) if several else contextlib.nullcontext()
         with fixed, training_attention(accelerator.device, self.settings.precision):
