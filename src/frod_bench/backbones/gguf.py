@@ -6,12 +6,12 @@ from functools import cached_property
 from pathlib import Path
 
 import xxhash
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from frod_bench.backbones.base import quiet
-from frod_bench.backbones.directory import file_digest, load_model, load_tokenizer
+from frod_bench.backbones.directory import file_digest
+from frod_bench.backbones.directory_backbone import DirectoryBackbone
 from frod_bench.backbones.packaged import inside, package_folder, package_identity
-from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.disk_cache import cache_folder, exclusively
 from frod_bench.errors import RequestError
 from frod_bench.files import filling, refuse_link, save_text
@@ -20,11 +20,10 @@ _SUM = "checksum.txt"
 
 
 @dataclass
-class GgufBackbone:
+class GgufBackbone(DirectoryBackbone):
     """The file `file` inside the import package `module` of the distribution `package`.
 
     Its quantised weights are expanded to float32 once, into a model directory in the cache that later runs read.
-    `facts` (parameters, hidden, layers, architecture) is for listings and estimates; no run depends on it.
     """
 
     name: str
@@ -34,18 +33,6 @@ class GgufBackbone:
     targets: list[str]
     head: list[str]
     facts: dict = field(default_factory=dict)
-
-    def processor(self) -> PreTrainedTokenizerBase:
-        """Return the tokenizer that the file describes."""
-        return load_tokenizer(self.directory)
-
-    def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
-        """Return the classifier with a new head, or the language model; see `Backbone.build`."""
-        return load_model(self.directory, num_labels, self.head, seed)
-
-    def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
-        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
-        return make_skeleton(self.facts.get("architecture"), num_labels, layers)
 
     def provenance(self) -> dict:
         """Return the distribution with its version, and the sha256 of the file."""

@@ -11,24 +11,22 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from frod_bench.backbones.availability import UNREACHABLE, missing_model
-from frod_bench.backbones.directory import Loading, fingerprint, load_model, load_tokenizer
+from frod_bench.backbones.directory import Loading, fingerprint
+from frod_bench.backbones.directory_backbone import DirectoryBackbone
 from frod_bench.backbones.network import hub_reachable
-from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.errors import RequestError
 
 FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 
 
 @dataclass
-class HubBackbone:
+class HubBackbone(DirectoryBackbone):
     """A model repository `id` of the hub at `revision`, or the same files in the local directory `path`.
 
     Only safetensors weights are read and no code of the repository is run. `dtype`, `attention` and
-    `gradient_checkpointing` are those of `directory.Loading`. `facts` (parameters, hidden,
-    layers, architecture) is for listings and estimates; no run depends on it.
+    `gradient_checkpointing` are those of `directory.Loading`.
     """
 
     name: str
@@ -43,19 +41,7 @@ class HubBackbone:
     facts: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._loading = Loading(self.dtype, self.attention, self.gradient_checkpointing)
-
-    def processor(self) -> PreTrainedTokenizerBase:
-        """Return the tokenizer of the repository or directory."""
-        return load_tokenizer(self.directory)
-
-    def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
-        """Return the classifier with a new head, or the language model; see `Backbone.build`."""
-        return load_model(self.directory, num_labels, self.head, seed, self._loading)
-
-    def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
-        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
-        return make_skeleton(self.facts.get("architecture"), num_labels, layers, self._loading)
+        self.loading = Loading(self.dtype, self.attention, self.gradient_checkpointing)
 
     def provenance(self) -> dict:
         """Return the hub id with the commit that was loaded, or the local directory with its sha256."""

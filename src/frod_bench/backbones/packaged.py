@@ -6,19 +6,16 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-from frod_bench.backbones.directory import fingerprint, load_model, load_tokenizer
-from frod_bench.backbones.skeleton import make_skeleton
+from frod_bench.backbones.directory import fingerprint
+from frod_bench.backbones.directory_backbone import DirectoryBackbone
 from frod_bench.errors import RequestError
 
 
 @dataclass
-class PackagedBackbone:
+class PackagedBackbone(DirectoryBackbone):
     """The model directory `folder` inside the import package `module` of the distribution `package`.
 
     The package is an asset: it is found without importing it, and its own dependencies are not needed.
-    `facts` (parameters, hidden, layers, architecture) is for listings and estimates; no run depends on it.
     """
 
     name: str
@@ -28,18 +25,6 @@ class PackagedBackbone:
     targets: list[str]
     head: list[str]
     facts: dict = field(default_factory=dict)
-
-    def processor(self) -> PreTrainedTokenizerBase:
-        """Return the packaged tokenizer."""
-        return load_tokenizer(self.directory)
-
-    def build(self, num_labels: int | None, seed: int) -> PreTrainedModel:
-        """Return the classifier with a new head, or the language model; see `Backbone.build`."""
-        return load_model(self.directory, num_labels, self.head, seed)
-
-    def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
-        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
-        return make_skeleton(self.facts.get("architecture"), num_labels, layers)
 
     def provenance(self) -> dict:
         """Return the distribution with its version, and the sha256 of the weights."""
