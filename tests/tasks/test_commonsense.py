@@ -12,12 +12,12 @@ from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
 from frod_bench.errors import RequestError
+from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.local import LocalSource
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 NAMES = sorted(path.stem for path in (CONFIGS / "task/commonsense").glob("[!_]*.yaml") if path.stem != "all")
-OPTIONS = {"max_length": 500, "max_train": None, "max_eval": None, "holdout": False}
 BOOLQ = {"question": "is snow white", "answer": True, "passage": "Snow is white."}
 
 
@@ -32,7 +32,8 @@ def configured():
 
 
 def load(task, tokenizer, text, source=None, **options):
-    return task.load(source or GeneratedSource(), tokenizer, text=text, **{**OPTIONS, **options})
+    request = RowRequest(text=text, **{"max_length": 500} | options)
+    return task.load(source or GeneratedSource(), tokenizer, request)
 
 
 @pytest.fixture

@@ -6,17 +6,18 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.glue import GlueTask
 from frod_bench.tasks.metrics import load_metric
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.local import LocalSource
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-OPTIONS = {"max_length": 16, "text": "pair", "max_train": None, "max_eval": None, "holdout": False}
+REQUEST = RowRequest(max_length=16, text="pair")
 
 
 def load(task, root, tokenizer, **options):
-    return task.load(LocalSource(root), tokenizer, **{**OPTIONS, **options})
+    return task.load(LocalSource(root), tokenizer, replace(REQUEST, **options))
 
 
 def test_load(task, data_root, tokenizer):
@@ -103,13 +104,13 @@ def test_configured_task_loads(name, tokenizer):
     assert set(task.rows) == {task.train_split, *task.eval_splits}
     assert task.metrics[0] == "accuracy"
     assert [load_metric(metric).name for metric in task.metrics] == task.metrics
-    data = task.load(GeneratedSource(), tokenizer, **OPTIONS)
+    data = task.load(GeneratedSource(), tokenizer, REQUEST)
     assert data.samples["train"] == 64 and data.samples["eval"] == 32
     assert set(data.train["labels"]) == set(range(data.num_labels))
 
 
 def test_mnli_reports_the_matched_split(tokenizer):
-    data = configured("mnli").load(GeneratedSource(), tokenizer, **OPTIONS)
+    data = configured("mnli").load(GeneratedSource(), tokenizer, REQUEST)
     assert next(iter(data.evaluation)) == "validation_matched"
     assert data.measure("validation_mismatched", [2, 1], [2, 0]) == {"accuracy_mismatched": 0.5}
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.text import PadToLongest, check_format, check_lengths, encode
 
 
@@ -68,9 +69,9 @@ def test_unknown_format(tokenizer):
 @pytest.mark.parametrize("max_length", [0, 4, 33, 8.0])
 def test_length_out_of_range(tokenizer, max_length):
     with pytest.raises(RequestError, match="whole number of tokens, 5 to 32"):
-        check_lengths(tokenizer, max_length, None)
+        check_lengths(tokenizer, RowRequest(max_length=max_length))
 
 
 @pytest.mark.parametrize("max_length", [5, 32])
 def test_length_in_range(tokenizer, max_length):
-    assert check_lengths(tokenizer, max_length, None) == max_length
+    assert check_lengths(tokenizer, RowRequest(max_length=max_length)) == (max_length, max_length)

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,12 +8,13 @@ from datasets import ClassLabel, Dataset, Features, Image, Value, config
 from PIL import Image as Pillow
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.local import LocalSource
 from frod_bench.tasks.vision import ImageTask
 
 NAMES = ["cat", "dog", "owl"]
-WHOLE = {"max_length": None, "text": None, "max_train": None, "max_eval": None, "holdout": False}
+WHOLE = RowRequest()
 
 
 class Transform:
@@ -96,7 +98,7 @@ def write(tmp_path, monkeypatch):
 @pytest.fixture
 def load(task, tmp_path):
     def run(transform=None, task=task(), **options):  # noqa: B008 - a task is never changed
-        return task.load(LocalSource(tmp_path / "data"), transform or Transform(), **WHOLE | options)
+        return task.load(LocalSource(tmp_path / "data"), transform or Transform(), replace(WHOLE, **options))
 
     return run
 
@@ -276,7 +278,7 @@ def test_rows_may_not_name_any_file(task, tmp_path, monkeypatch, name):
     monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "elsewhere.png").write_bytes(png(1))
     with pytest.raises(RequestError, match=r"only the path .*elsewhere\.png.*accepted: the bytes"):
-        task().load(Named(tmp_path / name), Transform(), **WHOLE)
+        task().load(Named(tmp_path / name), Transform(), WHOLE)
 
 
 def test_image_files_that_the_hub_has_brought_are_read(task, tmp_path, monkeypatch):
@@ -284,9 +286,9 @@ def test_image_files_that_the_hub_has_brought_are_read(task, tmp_path, monkeypat
     monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/a.png").write_bytes(png(1))
-    assert len(task().load(Named(tmp_path / "cache/a.png"), Transform(), **WHOLE).train) == 2
+    assert len(task().load(Named(tmp_path / "cache/a.png"), Transform(), WHOLE).train) == 2
     with pytest.raises(RequestError, match=r"The image file .*gone\.png cannot be read"):
-        task().load(Named(tmp_path / "cache/gone.png"), Transform(), **WHOLE)
+        task().load(Named(tmp_path / "cache/gone.png"), Transform(), WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +321,7 @@ def test_a_task_that_cannot_be(task, values, message):
 def test_generated_images_give_their_label_away(task, tmp_path, monkeypatch):
     monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "cache"))
     names = [f"class {number}" for number in range(40)]  # more than there are rows to evaluate
-    data = task(label_names=names).load(GeneratedSource(), Transform(), **WHOLE)
+    data = task(label_names=names).load(GeneratedSource(), Transform(), WHOLE)
     assert data.samples == {"train": 64, "eval": 32}
     assert data.train._labels[:3] == [0, 1, 2]
     assert not np.array_equal(data.train[0]["pixels"], data.train[1]["pixels"])

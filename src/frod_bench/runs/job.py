@@ -25,7 +25,7 @@ from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
-from frod_bench.tasks.base import Source, Task, TaskData
+from frod_bench.tasks.base import RowRequest, Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.checkpoint import delete_checkpoints
@@ -155,16 +155,16 @@ def make_components(config: dict[str, Any]) -> Components:
 
 def load_data(config: dict[str, Any], components: Components) -> TaskData:
     """Return the rows that the configuration asks for, encoded for its backbone."""
-    return components.task.load(
-        components.source,
-        components.backbone.processor(),
-        max_length=config["text"]["max_length"],
-        eval_max_length=config["text"].get("eval_max_length"),  # older runs, read again for their landscape, lack it
-        text=config["text"]["format"],
-        max_train=config["data"]["max_train"],
-        max_eval=config["data"]["max_eval"],
+    text, data = config["text"], config["data"]
+    request = RowRequest(
+        max_train=data["max_train"],
+        max_eval=data["max_eval"],
         holdout=components.settings.selection == "holdout",
+        text=text["format"],
+        max_length=text["max_length"],
+        eval_max_length=text.get("eval_max_length"),  # absent in older runs, which are read again for their landscape
     )
+    return components.task.load(components.source, components.backbone.processor(), request)
 
 
 def _run(

@@ -72,6 +72,24 @@ class Source(Protocol):
         """Return `source`, a `revision` or `fingerprint` of what was read so far, and a `note` if due."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RowRequest:
+    """Which rows of a task a run uses, and in which form.
+
+    `max_train` training rows and `max_eval` rows of each evaluation split are kept, all with None: a fixed part, the
+    same for every method and seed. With `holdout` a tenth of these training rows is held out for the selection of an
+    epoch. `text` names the format of a text, `max_length` the most tokens of a training row and `eval_max_length` of
+    an evaluation row (None: the same); all three are None for images.
+    """
+
+    max_train: int | None = None
+    max_eval: int | None = None
+    holdout: bool = False
+    text: str | None = None
+    max_length: int | None = None
+    eval_max_length: int | None = None
+
+
 class Task(Protocol):
     """A data set together with its text format and its metrics."""
 
@@ -87,20 +105,9 @@ class Task(Protocol):
         Raises `RequestError` when it has none.
         """
 
-    def load(
-        self,
-        source: Source,
-        processor: Any,
-        *,
-        max_length: int | None,
-        text: str | None,
-        max_train: int | None,
-        max_eval: int | None,
-        holdout: bool,
-        eval_max_length: int | None = None,
-    ) -> TaskData:
-        """Read, check, choose and encode the rows; raises `RequestError` on what does not fit.
+    def load(self, source: Source, processor: Any, request: RowRequest) -> TaskData:
+        """Read, check, choose and encode the rows.
 
-        `processor` is the backbone's: a tokenizer for text. `max_length` and `text` are None where the rows
-        are no text; rows that are evaluated have `eval_max_length` tokens at most, where that is given.
+        `processor` is the backbone's: a tokenizer for text, a transform for images. Raises `RequestError` on an option
+        out of range, and on rows that are missing or do not fit the task.
         """

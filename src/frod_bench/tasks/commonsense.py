@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from datasets import Dataset, Features, concatenate_datasets
+from datasets import Dataset, Features
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.assembly import assemble
+from frod_bench.tasks.base import RowRequest, Source, TaskData
 from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.formats import Classification, Format, Instruction
 from frod_bench.tasks.per_task_scorer import PerTaskScorer
 from frod_bench.tasks.prompts import render
-from frod_bench.tasks.provenance import size_note, truncation, with_notes, wording_entry
+from frod_bench.tasks.provenance import size_note, with_notes
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
-from frod_bench.tasks.selection import carve_holdout, subset
-from frod_bench.tasks.text import CUT, check_lengths
+from frod_bench.tasks.text import check_lengths
 
 LAYOUTS = ("hub", "commonsense170k")
 FORMATS = ("classification", "instruction")
@@ -88,9 +88,9 @@ class CommonsenseTask:
         splits = (layout.train_split, layout.eval_splits[0])
         return [source.count(layout.repo, layout.config, split, layout.schema) for split in splits]
 
-    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
-        """Read, check, choose and encode the rows; see `load_questions`."""
-        return load_questions(self.name, [self], source, tokenizer, text=text, **options)
+    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
+        """See `Task.load` and `load_questions`."""
+        return load_questions(self.name, [self], source, tokenizer, request)
 
     def rows_in(self, text: str) -> Layout:
         """Return the layout of the rows for a text format. Raises `RequestError` when there is none."""
@@ -112,56 +112,39 @@ def load_questions(
     tasks: Sequence[CommonsenseTask],
     source: Source,
     tokenizer: PreTrainedTokenizerBase,
-    *,
-    text: str,
-    max_length: int,
-    max_train: int | None,
-    max_eval: int | None,
-    holdout: bool,
-    eval_max_length: int | None = None,
+    request: RowRequest,
 ) -> TaskData:
-    """Read the questions of one task, or of several to be trained together, and encode them.
+    """Read the questions of one task, or of several that are trained together, and encode them.
 
-    `text` is "classification" or "instruction". `max_train` rows of all training rows are kept, `max_eval` of
-    each task's evaluation rows. Raises `RequestError` on an option out of range and on rows that do not fit.
+    The text format is "classification" or "instruction". Raises `RequestError` on an option out of range, and on rows
+    that do not fit.
     """
-    evaluated = check_lengths(tokenizer, max_length, eval_max_length)
-    layouts = [task.rows_in(text) for task in tasks]
-    form = make_format(text, tasks, tokenizer, max_length, evaluated)
+    lengths = check_lengths(tokenizer, request)
+    layouts = [task.rows_in(request.text) for task in tasks]
+    form = make_format(request.text, tasks, tokenizer, *lengths)
     read: dict[str, list[Dataset]] = {}
     for number, layout in enumerate(layouts):
         first = sum(len(task.label_names) for task in tasks[:number])
         for split in (layout.train_split, *layout.eval_splits):
             read.setdefault(split, []).append(_questions(source, layout, split, number, first))
     train_split, eval_splits = layouts[0].train_split, layouts[0].eval_splits
-    train, held = subset(concatenate_datasets(read[train_split]), max_train, "data.max_train"), None
-    if holdout:
-        train, held = carve_holdout(train, "labels")
-    chosen = {split: [subset(rows, max_eval, "data.max_eval") for rows in read[split]] for split in eval_splits}
-    encoded = {train_split: form.encode(train, True, f"{name} {train_split}")}
-    encoded |= {s: form.encode(concatenate_datasets(c), False, f"{name} {s}") for s, c in chosen.items()}
-    if held is not None:
-        encoded["holdout"] = form.encode(held, False, f"{name} holdout")
-    lengths = dict.fromkeys(encoded, evaluated) | {train_split: max_length}
-    rows = {split: part.remove_columns(CUT) for split, part in encoded.items()}
-    sizes = {split: len(part) for split, part in rows.items()}
-    samples = {"train": sizes[train_split], "eval": sizes[eval_splits[0]]}
-    samples |= {split: n for split, n in sizes.items() if split not in (train_split, eval_splits[0])}
     metrics = [*tasks[0].metrics, *form.metrics]
-    return TaskData(
-        train=rows[train_split],
-        evaluation={split: rows[split] for split in eval_splits},
-        holdout=rows.get("holdout"),
+    return assemble(
+        request,
+        train_split,
+        read[train_split],
+        {split: read[split] for split in eval_splits},
+        lambda rows, split, training: form.encode(rows, training, f"{name} {split}"),
+        label="labels",
         num_labels=form.num_labels,
         label_names=[label for task in tasks for label in task.label_names],
-        metric=Metric(metrics[0]),
+        metric=metrics[0],
         collate=form.collate,
         measure=PerTaskScorer(metrics, eval_splits[0], {task.name: len(task.label_names) for task in tasks}),
-        samples=samples,
-        provenance=with_notes(source.provenance(), _unofficial(tasks, read))
-        | truncation(encoded, lengths)
-        | wording_entry(tasks[0].wording),
+        provenance=with_notes(source.provenance(), _size_note(tasks, read)),
         predict=form.predict,
+        lengths=lengths,
+        wording=tasks[0].wording,
     )
 
 
@@ -200,7 +183,7 @@ def _questions(source: Source, layout: Layout, split: str, task: int, first_clas
     return Dataset.from_dict(dict(zip(names, map(list, zip(*questions, strict=True)), strict=True)))
 
 
-def _unofficial(tasks: Sequence[CommonsenseTask], read: Mapping[str, Sequence[Dataset]]) -> str | None:
+def _size_note(tasks: Sequence[CommonsenseTask], read: Mapping[str, Sequence[Dataset]]) -> str | None:
     sizes = {(split, t): len(rows) for split, parts in read.items() for t, rows in enumerate(parts)}
     label = {(s, t): f"{tasks[t].name.rpartition('/')[2]} {s}" if len(tasks) > 1 else s for s, t in sizes}
     official = {label[s, t]: tasks[t].rows[s] for s, t in sizes if s in tasks[t].rows}

@@ -6,12 +6,12 @@ from datasets import ClassLabel, Dataset, Features, Value
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.assembly import assemble
+from frod_bench.tasks.base import RowRequest, Source, TaskData
 from frod_bench.tasks.checks import check_rows, require_entries
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.provenance import size_note, truncation, with_notes, wording_entry
-from frod_bench.tasks.selection import carve_holdout, subset
-from frod_bench.tasks.text import CUT, PadToLongest, check_format, check_lengths, encode
+from frod_bench.tasks.provenance import size_note, with_notes
+from frod_bench.tasks.text import PadToLongest, check_format, check_lengths, encode
 
 LABEL = "label"
 
@@ -56,70 +56,41 @@ class GlueTask:
         splits = (self.train_split, self.eval_splits[0])
         return [source.count(self.repo, self.config, split, self.schema) for split in splits]
 
-    def load(
-        self,
-        source: Source,
-        tokenizer: PreTrainedTokenizerBase,
-        *,
-        max_length: int,
-        text: str,
-        max_train: int | None,
-        max_eval: int | None,
-        holdout: bool,
-        eval_max_length: int | None = None,
-    ) -> TaskData:
-        """Read, check, choose and encode the rows.
-
-        `text` is "pair" (the tokenizer's own pair format) or "instruction" (one string). `max_train` and
-        `max_eval` keep a fixed part of each split; a holdout is carved from what is left of the training rows.
-        Raises `RequestError` on an option out of range, and on rows that are missing or do not fit the task.
-        """
-        check_format(text)
-        evaluated = check_lengths(tokenizer, max_length, eval_max_length)
+    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
+        """See `Task.load`. The text format is "pair", the tokenizer's own, or "instruction", one string."""
+        check_format(request.text)
+        lengths = check_lengths(tokenizer, request)
+        instructed = request.text == "instruction"
         read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
-        chosen = {split: subset(read[split], max_eval, "data.max_eval") for split in self.eval_splits}
-        train = subset(read[self.train_split], max_train, "data.max_train")
-        held = None
-        if holdout:
-            train, held = carve_holdout(train, LABEL)
 
-        lengths = dict.fromkeys([*self.eval_splits, "holdout"], evaluated) | {self.train_split: max_length}
-
-        def encoded(rows: Dataset, split: str) -> Dataset:
+        def encode_rows(rows: Dataset, split: str, training: bool) -> Dataset:
             return encode(
                 rows,
                 tokenizer,
                 fields=self.fields,
                 label=LABEL,
-                instruction=self.instruction if text == "instruction" else None,
-                max_length=lengths[split],
+                instruction=self.instruction if instructed else None,
+                max_length=lengths[0] if training else lengths[1],
                 desc=f"{self.name} {split}",
             )
 
-        reported, *further = self.eval_splits
-        samples = {"train": len(train), "eval": len(chosen[reported])}
-        samples |= {split: len(chosen[split]) for split in further}
-        sizes = {split: len(rows) for split, rows in read.items()}
-        parts = {self.train_split: encoded(train, self.train_split)}
-        parts |= {split: encoded(rows, split) for split, rows in chosen.items()}
-        if held is not None:
-            samples["holdout"] = len(held)
-            parts["holdout"] = encoded(held, "holdout")
-        provenance = with_notes(source.provenance(), size_note(sizes, self.rows))
-        rows = {split: part.remove_columns(CUT) for split, part in parts.items()}
-        return TaskData(
-            train=rows[self.train_split],
-            evaluation={split: rows[split] for split in self.eval_splits},
-            holdout=rows.get("holdout"),
+        return assemble(
+            request,
+            self.train_split,
+            [read[self.train_split]],
+            {split: [read[split]] for split in self.eval_splits},
+            encode_rows,
+            label=LABEL,
             num_labels=len(self.label_names),
             label_names=self.label_names,
-            metric=Metric(self.metrics[0]),
+            metric=self.metrics[0],
             collate=PadToLongest(tokenizer),
-            measure=Scorer(self.metrics, reported, len(self.label_names)),
-            samples=samples,
-            provenance=provenance
-            | truncation(parts, lengths)
-            | wording_entry(self.wording if text == "instruction" else None),
+            measure=Scorer(self.metrics, self.eval_splits[0], len(self.label_names)),
+            provenance=with_notes(
+                source.provenance(), size_note({split: len(rows) for split, rows in read.items()}, self.rows)
+            ),
+            lengths=lengths,
+            wording=self.wording if instructed else None,
         )
 
     def _read(self, source: Source, split: str) -> Dataset:

@@ -5,7 +5,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from frod_bench.tasks.base import Source, TaskData
+from frod_bench.tasks.base import RowRequest, Source, TaskData
 from frod_bench.tasks.commonsense import CommonsenseTask, load_questions
 
 
@@ -27,6 +27,6 @@ class MixtureTask:
         parts = zip(*(task.count(source, text) for task in self._tasks), strict=True)
         return [None if None in part else sum(part) for part in parts]
 
-    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, *, text: str, **options: Any) -> TaskData:
-        """Read, check, choose and encode the rows of all members; see `load_questions`."""
-        return load_questions(self.name, self._tasks, source, tokenizer, text=text, **options)
+    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
+        """See `Task.load` and `load_questions`; the rows are those of all members."""
+        return load_questions(self.name, self._tasks, source, tokenizer, request)

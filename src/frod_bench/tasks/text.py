@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, nearest
+from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.leading_text import leading_texts
 
 FORMATS = ("pair", "instruction")
@@ -20,19 +21,19 @@ def check_format(text: str) -> None:
         raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
 
 
-def check_lengths(tokenizer: PreTrainedTokenizerBase, max_length: int, eval_max_length: int | None) -> int:
-    """Return the most tokens of a row that is evaluated: those of one to train on where nothing else is said.
+def check_lengths(tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> tuple[int, int]:
+    """Return the most tokens of a training row and of an evaluation row, which are the same unless both are given.
 
-    Raises `RequestError` on what is no tokenizer, and on a length that its model cannot take.
+    Raises `RequestError` for what is no tokenizer, and for a length that its model cannot take.
     """
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise RequestError("The task has text, and the backbone reads images. Leave backbone= out, or name another.")
     least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
-    evaluated = max_length if eval_max_length is None else eval_max_length
-    for key, value in (("max_length", max_length), ("eval_max_length", evaluated)):
+    evaluated = request.max_length if request.eval_max_length is None else request.eval_max_length
+    for key, value in (("max_length", request.max_length), ("eval_max_length", evaluated)):
         if not isinstance(value, int) or not least <= value <= most:
             raise RequestError(f"text.{key}={value} is not accepted: a whole number of tokens, {least} to {most}.")
-    return evaluated
+    return request.max_length, evaluated
 
 
 def encode(

@@ -10,14 +10,15 @@ from huggingface_hub.constants import HF_HUB_CACHE
 from PIL.Image import Image as Pillow
 
 from frod_bench.errors import RequestError, nearest
-from frod_bench.tasks.base import Metric, Source, TaskData
+from frod_bench.tasks.assembly import assemble
+from frod_bench.tasks.base import RowRequest, Source, TaskData
 from frod_bench.tasks.checks import check_image_rows, require_entries
 from frod_bench.tasks.classes import class_names_note, class_positions, require_same_classes
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import CENTER_CROPS, Collate, CroppedPixels, PixelRows, Transform, cached_pixels
 from frod_bench.tasks.provenance import size_note, with_notes
-from frod_bench.tasks.selection import carve_holdout, rows_left, subset
+from frod_bench.tasks.selection import rows_left, subset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,28 +73,12 @@ class ImageTask:
         splits = (self.train_split, self.eval_splits[0])
         return [source.count(self.repo, self.config, split, self.schema) for split in splits]
 
-    def load(
-        self,
-        source: Source,
-        transform: Transform,
-        *,
-        max_length: int | None,
-        text: str | None,
-        max_train: int | None,
-        max_eval: int | None,
-        holdout: bool,
-        eval_max_length: int | None = None,
-    ) -> TaskData:
-        """Read, check and choose the rows, and decode their images or find them decoded; see `Task.load`.
-
-        `max_train` and `max_eval` keep a fixed part of each split; a holdout is carved from what is left of the
-        training rows. Raises `RequestError` on an option that images have not, on rows that are missing or do
-        not fit the task, and on an image that cannot be read.
-        """
-        texts = {"text.max_length": max_length, "text.eval_max_length": eval_max_length, "text.format": text}
-        for key, value in texts.items():
-            if value is not None:
-                raise RequestError(f"{key}={value} is not accepted: {self.name} has images. Leave it out.")
+    def load(self, source: Source, transform: Transform, request: RowRequest) -> TaskData:
+        """See `Task.load`. Images are decoded once, into the cache, unless training crops them at random."""
+        for key in ("max_length", "eval_max_length", "text"):
+            if (value := getattr(request, key)) is not None:
+                key = "format" if key == "text" else key
+                raise RequestError(f"text.{key}={value} is not accepted: {self.name} has images. Leave it out.")
         if not hasattr(transform, "resize"):
             raise RequestError(
                 f"{self.name} has images, and the backbone reads text. Leave backbone= out, or name another."
@@ -106,41 +91,33 @@ class ImageTask:
         require_same_classes({where[split]: names for split, (names, _) in classes.items()})
         names = classes[self.train_split][0]
         numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
-        chosen = {split: subset(numbered[split], max_eval, "data.max_eval") for split in self.eval_splits}
-        train = subset(self._without_held_back(numbered[self.train_split]), max_train, "data.max_train")
-        held = None
-        if holdout:
-            train, held = carve_holdout(train, self.label)
 
-        def decoded(rows: Dataset, split: str, crop: bool = False) -> PixelRows:
+        def decode_rows(rows: Dataset, split: str, training: bool) -> PixelRows:
             numbers = rows["row"]
 
             def image(row: int, content: bytes) -> Pillow:
                 return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
 
             encoded, places = _Encoded(rows, self.image), classes[split][1]
-            if crop:
+            if training and self.random_crop:
                 pixels = CroppedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
             else:
                 pixels = cached_pixels(encoded, transform, image)
             return PixelRows(pixels, [places[label] for label in rows[self.label]])
 
-        reported, *further = self.eval_splits
-        samples = {"train": len(train), "eval": len(chosen[reported])}
-        samples |= {split: len(chosen[split]) for split in further}
-        if held is not None:
-            samples["holdout"] = len(held)
         sizes = {split: len(rows) for split, rows in read.items()}
-        return TaskData(
-            train=decoded(train, self.train_split, crop=bool(self.random_crop)),
-            evaluation={split: decoded(rows, split) for split, rows in chosen.items()},
-            holdout=None if held is None else decoded(held, self.train_split),
+        return assemble(
+            request,
+            self.train_split,
+            [self._without_held_back(numbered[self.train_split])],
+            {split: [numbered[split]] for split in self.eval_splits},
+            decode_rows,
+            label=self.label,
             num_labels=len(self.label_names),
             label_names=names,
-            metric=Metric(self.metrics[0]),
+            metric=self.metrics[0],
             collate=Collate(transform),
-            measure=Scorer(self.metrics, reported, len(self.label_names)),
-            samples=samples,
+            measure=Scorer(self.metrics, self.eval_splits[0], len(self.label_names)),
             provenance=with_notes(
                 source.provenance(), size_note(sizes, self.rows), class_names_note(names, self.label_names)
             ),

@@ -1,0 +1,81 @@
+"""From the checked rows of a task to its data: the one place that limits, holds out, encodes and counts them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset, concatenate_datasets
+from torch import Tensor, nn
+
+from frod_bench.tasks.base import Batch, Metric, RowRequest, TaskData, most_likely_class
+from frod_bench.tasks.provenance import truncation, wording_entry
+from frod_bench.tasks.selection import carve_holdout, subset
+from frod_bench.tasks.text import CUT
+
+
+def assemble(
+    request: RowRequest,
+    train_split: str,
+    train: Sequence[Dataset],
+    evaluation: Mapping[str, Sequence[Dataset]],
+    encode: Callable[[Dataset, str, bool], Any],
+    *,
+    label: str,
+    num_labels: int | None,
+    label_names: list[str],
+    metric: str,
+    collate: Callable[[list[dict[str, Any]]], Batch],
+    measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]],
+    provenance: dict[str, str],
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[int]] = most_likely_class,
+    lengths: tuple[int, int] | None = None,
+    wording: str | None = None,
+) -> TaskData:
+    """Return the data of a task, or of several that are trained together.
+
+    `train` holds the checked rows of each task, `evaluation` those of each evaluation split, the reported one first.
+    `data.max_train` limits the training rows of all tasks together, `data.max_eval` those of each task. The hold-out is
+    carved from the training rows that are left, stratified by the column `label`. `encode(rows, split, training)`
+    returns model inputs; hold-out rows come with the name of the training split, and are not for training.
+
+    For texts, `lengths` are the most tokens of a training and of an evaluation row: encoded rows have the column
+    `CUT`, which is taken out and counted in the provenance. The other arguments are those of `TaskData`.
+
+    Raises RequestError for a limit that is not accepted, and when the hold-out would leave no training row.
+    """
+    training, held_out = subset(_join(train), request.max_train, "data.max_train"), None
+    if request.holdout:
+        training, held_out = carve_holdout(training, label)
+    limited = {
+        split: _join([subset(rows, request.max_eval, "data.max_eval") for rows in tasks])
+        for split, tasks in evaluation.items()
+    }
+    trained = encode(training, train_split, True)
+    evaluated = {split: encode(rows, split, False) for split, rows in limited.items()}
+    if held_out is not None:
+        held_out = encode(held_out, train_split, False)
+    if lengths is not None:
+        encoded = {train_split: trained} | evaluated | ({} if held_out is None else {"holdout": held_out})
+        most = dict.fromkeys(encoded, lengths[1]) | {train_split: lengths[0]}
+        provenance = provenance | truncation(encoded, most)
+        trained, held_out = trained.remove_columns(CUT), None if held_out is None else held_out.remove_columns(CUT)
+        evaluated = {split: rows.remove_columns(CUT) for split, rows in evaluated.items()}
+    reported, *further = evaluated
+    samples = {"train": len(trained), "eval": len(evaluated[reported])}
+    samples |= {split: len(evaluated[split]) for split in further}
+    return TaskData(
+        train=trained,
+        evaluation=evaluated,
+        holdout=held_out,
+        num_labels=num_labels,
+        label_names=label_names,
+        metric=Metric(metric),
+        collate=collate,
+        measure=measure,
+        samples=samples if held_out is None else samples | {"holdout": len(held_out)},
+        provenance=provenance | wording_entry(wording),
+        predict=predict,
+    )
+
+
+def _join(parts: Sequence[Dataset]) -> Dataset:
+    return parts[0] if len(parts) == 1 else concatenate_datasets(list(parts))
