@@ -47,7 +47,7 @@ def test_the_threads_are_put_back_and_the_bits_are_the_same(bench, begun, monkey
     monkeypatch.setattr(machine, "_cores", lambda: 2)
     code, out, _ = bench(*WORDS, "out=run")
     assert code == 0
-    assert "The run was begun with threads=2 and goes on so, not with 1: its last bits depend on that." in out
+    assert "The run began with threads=2 and keeps that instead of 1: its last bits depend on it." in out
     assert segments("run") == [(1, 1, 2)]
     assert torch.get_num_threads() == 1  # the next run of a sweep has its own
     torch.set_num_threads(2)
@@ -59,7 +59,7 @@ def test_without_the_cores_a_sentence_says_that_the_bits_may_differ(bench, begun
     monkeypatch.setattr(machine, "_cores", lambda: 1)
     code, out, _ = bench(*WORDS, "out=run")
     assert code == 0
-    assert "The run goes on with other means than before (threads: 2, now 1): its last bits may differ" in out
+    assert "The run resumes on other hardware or software (threads: 2, now 1): its last bits may differ" in out
     assert segments("run") == [(1, 1, 2), (1, 4, 1)]
 
 

@@ -206,7 +206,7 @@ def test_a_dead_data_worker(make_trainer, make_data, silent):
     data.collate = dying
     trainer = make_trainer(data=data)
     trainer.load.workers = 1
-    with pytest.raises(RunFailure, match=r"A process that makes batches has died.*goes on from the last checkpoint"):
+    with pytest.raises(RunFailure, match=r"A data-loading worker died.*resumes from the last checkpoint"):
         trainer.train_epoch(0, silent)
 
 

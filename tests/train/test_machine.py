@@ -55,7 +55,7 @@ def test_the_threads_are_those_that_a_run_was_begun_with(monkeypatch, capsys, be
         changed = used is not None and not bad
         assert torch.get_num_threads() == (used if changed else before)
     assert torch.get_num_threads() == before
-    said = f"The run was begun with threads=3 and goes on so, not with {before}: its last bits depend on that.\n"
+    said = f"The run began with threads=3 and keeps that instead of {before}: its last bits depend on it.\n"
     assert capsys.readouterr().out == (said if changed else "")
     with threads_of([], accelerator):
         assert torch.get_num_threads() == before

@@ -1,1 +1,1 @@
-"""The training loop on accelerate. It knows methods and tasks by their protocols only."""
+"""The training loop on accelerate. It knows methods and tasks only through their protocols."""

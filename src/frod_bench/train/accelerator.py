@@ -1,4 +1,4 @@
-"""The accelerator of a run: its device, its precision, and what of several processes is refused."""
+"""The accelerator of a run: its device and precision, and checks of how several processes were launched."""
 
 import torch
 from accelerate import Accelerator
@@ -12,13 +12,16 @@ _OTHER_ENGINES = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedTy
 
 
 def make_accelerator(settings: TrainSettings) -> Accelerator:
-    """Return the accelerator. Raises RequestError when the device or the precision is not to be had."""
+    """Return the accelerator.
+
+    Raises RequestError when the device or the precision is not available, and for a launcher that is not supported.
+    """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("train.device=cuda is not to be had: torch sees no CUDA device. Use train.device=cpu.")
     cpu = settings.device == "cpu" or not torch.cuda.is_available()
     if cpu and settings.precision == "fp16":
         raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")
-    # accelerate keeps one state a process, and a sweep may change device and precision from run to run
+    # accelerate keeps one state per process, but the runs of a sweep may differ in device and precision
     AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(mixed_precision=settings.precision, cpu=cpu)
     if accelerator.distributed_type in _OTHER_ENGINES:

@@ -1,4 +1,4 @@
-"""Attention in float32 while a CPU trains in bf16: torch's fused backward there is 2 to 6 times slower in bf16."""
+"""Attention in float32 while a CPU trains in bf16: torch's fused backward pass is 2 to 6 times slower in bf16."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ _FUSED = functional.scaled_dot_product_attention
 
 @contextlib.contextmanager
 def training_attention(device: torch.device, precision: str) -> Iterator[None]:
-    """The context of a forward pass and its backward pass on `device`, in one thread of a process at a time.
+    """Wrap a forward pass and its backward pass on `device`; use it in one thread of a process at a time.
 
-    The function is replaced where models look it up, not by a TorchFunctionMode: such a mode is off in a backward
-    pass, where gradient checkpointing attends once more and must find the same.
+    This replaces the function where models look it up. A TorchFunctionMode would be off in the backward pass, where
+    gradient checkpointing computes attention again and must get the same result.
     """
     if device.type != "cpu" or precision != "bf16":
         yield
@@ -28,7 +28,7 @@ def training_attention(device: torch.device, precision: str) -> Iterator[None]:
 
 
 def attend_in_float32(query: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """Return scaled_dot_product_attention computed in float32, in the dtype it would have had."""
+    """Compute scaled_dot_product_attention in float32 and return it in the dtype it would have had."""
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else query.dtype
     with torch.autocast("cpu", enabled=False):
         out = _FUSED(query.float(), *map(_float32, args), **{name: _float32(value) for name, value in kwargs.items()})

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-_POOL = 50  # batches that are sorted by length together
+_POOL = 50  # batches sorted by length together
 
 
 def plan_epoch(
@@ -18,9 +18,9 @@ def plan_epoch(
 ) -> list[list[list[int]]]:
     """Return the row numbers of one epoch as steps of micro-batches of rows.
 
-    Every row occurs once, but the rows left at the end make a step only if they are more than the share `last_batch`
-    of a batch, or all there are. With `group_by_length` the shuffled rows are sorted by length within pools of 50
-    batches and the batches shuffled again, so that a batch holds rows of about one length.
+    Every row occurs once. An incomplete last batch is dropped when it holds no more than the fraction `last_batch` of a
+    batch, unless it is the only one. With `group_by_length` the shuffled rows are sorted by length within pools of 50
+    batches, and the batches are shuffled again, so that a batch holds rows of similar length.
     """
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     rows = torch.randperm(len(lengths), generator=generator).tolist()

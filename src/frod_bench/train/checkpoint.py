@@ -1,7 +1,7 @@
-"""What an interrupted run needs to go on as if nothing had happened: two files, each whole or absent.
+"""Checkpoints from which an interrupted run resumes bit-for-bit.
 
-A file is named by its place in the row and the checksum of its content, so that a damaged one is told from a whole
-one. The one before the newest is kept, and read when the newest is damaged.
+A file name holds a running number and the checksum of the content, so a damaged file is recognised. The two newest
+checkpoints are kept: when the newest is damaged, the run resumes from the one before it.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from frod_bench.ops.sharding import gather_full, shard_like
 from frod_bench.train.trainer import Trainer
 
 _FILES = "[0-9][0-9][0-9][0-9][0-9][0-9]-*.pt"
-_FRESH = "new.tmp"  # a whole one that has no name of its own yet
+_UNNAMED = "new.tmp"  # a complete checkpoint before it gets its name
 _KEPT = 2
 _BLOCK = 2**20
 
@@ -31,8 +31,8 @@ _BLOCK = 2**20
 def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any]) -> None:
     """Write the trainable values, the optimizer, the schedule, all random states and `progress` (plain data).
 
-    Every process calls it, with its own random states, and the main one writes. Raises OSError when the file cannot
-    be written, as when the disk is full; what was there before then still is.
+    Every process must call this; the main one writes. Raises OSError when the file cannot be written, for example when
+    the disk is full; earlier checkpoints then stay.
     """
     accelerator = trainer.accelerator
     states = gather_object([_random_states()]) if accelerator.num_processes > 1 else [_random_states()]
@@ -50,15 +50,15 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
         "random": states,
         "progress": progress,
     }
-    fresh = directory / _FRESH
-    with replacing(fresh) as partial, partial.open("wb") as file:
+    unnamed = directory / _UNNAMED
+    with replacing(unnamed) as partial, partial.open("wb") as file:
         stream = _ChecksummedFile(file)
         try:
             torch.save(state, stream)
-        except RuntimeError as error:  # what torch makes of an error in writing
+        except RuntimeError as error:  # torch hides the OSError of a failed write
             raise stream.error or error from None
     number = max((_number(file) for file in directory.glob(_FILES)), default=0) + 1
-    fresh.replace(directory / f"{number:06d}-{stream.sum.hexdigest()}.pt")
+    unnamed.replace(directory / f"{number:06d}-{stream.sum.hexdigest()}.pt")
     for old in _newest_first(directory)[_KEPT:]:
         old.unlink()
 
@@ -66,10 +66,10 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
 def load_checkpoint(
     directory: Path, trainer: Trainer, objection: Callable[[dict[str, Any]], str | None] = lambda progress: None
 ) -> dict[str, Any] | None:
-    """Put the trainer back and return `progress`; None when there is no checkpoint to go on from.
+    """Restore the trainer and return `progress`, or None when there is no usable checkpoint.
 
-    A damaged file is passed over with a notice and removed, as is one whose progress meets an objection. Only tensors
-    and plain data are read, never code. Raises RequestError when the newest whole file is not of this model.
+    A damaged file is skipped with a notice and removed, and so is one to whose progress `objection` returns a reason.
+    Reads tensors and plain data, never code. Raises RequestError when the newest intact file belongs to another model.
     """
     progress, passed = None, []
     for file in _newest_first(directory):
@@ -81,7 +81,7 @@ def load_checkpoint(
             progress = state["progress"]
             break
         passed.append((file, reason))
-    trainer.accelerator.wait_for_everyone()  # until then another process may read them
+    trainer.accelerator.wait_for_everyone()  # another process may still be reading them
     if trainer.accelerator.is_main_process:
         for reason in dict.fromkeys(reason for _, reason in passed):
             say(f"{reason}; the run goes on from before that.")
@@ -91,10 +91,10 @@ def load_checkpoint(
 
 
 def delete_checkpoints(directory: Path) -> None:
-    """Remove the checkpoints of a run that is complete, and their folder; what cannot be removed stays."""
+    """Remove the checkpoints of a complete run and their folder, as far as they can be removed."""
     with contextlib.suppress(OSError):
         refuse_link(directory)
-        for file in [*_newest_first(directory), directory / _FRESH]:
+        for file in [*_newest_first(directory), directory / _UNNAMED]:
             file.unlink(missing_ok=True)
         directory.rmdir()
 
@@ -129,25 +129,25 @@ def _restore(state: dict[str, Any], file: Path, trainer: Trainer) -> None:
 
 @contextlib.contextmanager
 def _usable(file: Path) -> Iterator[None]:
-    """Turn what goes wrong in the block into a RequestError that names the checkpoint."""
-    advice = f"Delete the folder {file.parent}, and the same command starts afresh."
+    """Turn any error in the block into a RequestError that names the checkpoint."""
+    advice = f"Delete the folder {file.parent}, and the same command starts aunnamed."
     try:
         yield
     except RequestError as error:
         raise RequestError(f"The checkpoint {file} cannot be used. {error} {advice}") from error
-    except Exception as error:  # torch raises many types for what is none of its archives
+    except Exception as error:  # torch raises many types for a file that is not one of its archives
         raise RequestError(f"The checkpoint {file} cannot be used ({type(error).__name__}). {advice}") from error
 
 
 def _whole_state(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the optimizer's state with whole tensors."""
+    """Return the optimizer's state with unsharded tensors."""
     content = optimizer.state_dict()
     state = {i: {key: gather_full(value) for key, value in own.items()} for i, own in content["state"].items()}
     return content | {"state": state}
 
 
 def _split_state(content: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
-    """Return what `_whole_state` returned, each tensor split as its parameter is."""
+    """Return the result of `_whole_state` with every tensor sharded like its parameter."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state = {
         i: {k: shard_like(v, parameters[i]) if v.shape == parameters[i].shape else v for k, v in own.items()}
@@ -157,7 +157,7 @@ def _split_state(content: dict[str, Any], optimizer: Optimizer) -> dict[str, Any
 
 
 class _ChecksummedFile:
-    """A file that is written to, its checksum, and the error that writing ended with."""
+    """A file open for writing that keeps the checksum of what is written, and the error when a write fails."""
 
     def __init__(self, file: BinaryIO):
         self._file, self.sum, self.error = file, xxhash.xxh3_64(), None

@@ -1,8 +1,8 @@
-"""Losses that look at the rows of a step together, and so are no mean over them.
+"""Losses that couple the rows of a step, so that they are not a mean over rows.
 
-A step is cut into micro-batches and shared out to processes, whose gradients then add up. That is exact for a loss that
-is a mean over rows or tokens. A method's own loss may know of the whole step by `Method.batch_statistics`; what else
-couples rows is refused.
+A step is split into micro-batches and over processes, and their gradients are summed. That is exact for a loss that is
+a mean over rows or tokens. A method's own loss may see the whole step through `Method.batch_statistics`; any other
+coupling is refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from frod_bench.train.loading import MicroBatch
 
 
 def coupled_rows(model: nn.Module) -> str | None:
-    """Return what makes the loss of a row depend on the other rows of its batch, in words, where something does."""
+    """Return, in words, why the loss of a row depends on the other rows of its batch, or None when it does not."""
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             return f"normalises over the rows of a batch ({name})"
@@ -28,11 +28,11 @@ def coupled_rows(model: nn.Module) -> str | None:
 
 
 def require_uncoupled_rows(model: nn.Module) -> None:
-    """Raise RequestError for a model that a batch in parts, or shared by processes, would train in another way."""
+    """Raise RequestError for a model that would train differently on micro-batches or on several processes."""
     if (reason := coupled_rows(model)) is not None:
         raise RequestError(
-            f"The model {reason}, so a batch in parts would train it in another way. Use train.accumulate=1 and one"
-            " process."
+            f"The model {reason}, so training on parts of a batch would give another result. Use train.accumulate=1 and"
+            " one process."
         )
 
 
@@ -40,10 +40,10 @@ def require_uncoupled_rows(model: nn.Module) -> None:
 def survey(
     adapted: Adapted, parts: Sequence[MicroBatch], forward: Callable[[Batch], Tensor], accelerator: Accelerator
 ) -> Tensor | None:
-    """Return the sum of `batch_statistics` over all parts of a step, by one more forward pass of each; None for a
-    method that does not couple rows.
+    """Return the sum of `batch_statistics` over the micro-batches of a step, or None if the method couples no rows.
 
-    The random state is put back, so that the passes to train on drop the same units out.
+    Takes one extra forward pass per micro-batch and restores the random state, so that the training passes use the same
+    dropout masks.
     """
     if not adapted.method.couples_rows:
         return None
@@ -57,9 +57,9 @@ def survey(
 
 
 def last_statistics(adapted: Adapted, own: int, accelerator: Accelerator) -> Tensor | None:
-    """Return the sum over all processes of `batch_statistics` of the last pass, on `own` rows of this process.
+    """Return `batch_statistics` of the last forward pass, summed over all processes.
 
-    A process without a row of its own has computed on another's, which does not count.
+    `own` is the number of rows of this process. With none, it computed on another process's row, which is left out.
     """
     statistics = adapted.batch_statistics()
     return None if statistics is None else over_processes(statistics * (own > 0), accelerator)

@@ -1,4 +1,4 @@
-"""What the device of a run is called, and how much memory it has."""
+"""The name and the memory of a run's device."""
 
 import os
 
@@ -6,7 +6,7 @@ import torch
 
 
 def device_name(device: torch.device) -> str:
-    """Return the name of a GPU, or `cpu` with the threads that torch uses."""
+    """Return the name of a GPU, or `cpu` with the number of threads that torch uses."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu, {torch.get_num_threads()} threads"

@@ -1,4 +1,4 @@
-"""A whole run: epochs, one evaluation each, what is written down, and going on after an interruption."""
+"""A whole run: train and evaluate every epoch, write metrics and checkpoints, resume after an interruption."""
 
 import errno
 import signal
@@ -25,18 +25,18 @@ from frod_bench.train.progress import Progress
 from frod_bench.train.tracker import Tracker
 from frod_bench.train.trainer import EpochTotals, Trainer
 
-_ASK_EVERY = 10  # batches between two looks of several processes at what the others request
+_ASK_EVERY = 10  # batches between two exchanges of stop requests between processes
 _SAVE, _STOP = 1, 2
-_OTHER_BITS = "its last bits may differ from those of a run that was never interrupted."
+_OTHER_BITS = "its last bits may differ from those of an uninterrupted run."
 
 
 @dataclass
 class _RunState:
-    """How far a run has come; plain data, so that it travels in a checkpoint."""
+    """The state of a run between two batches; plain data, so that a checkpoint can hold it."""
 
     epochs: int = 0  # trained and evaluated
-    trained: dict[str, Any] = field(default_factory=dict)  # of the epoch after them, as a EpochTotals
-    predicted: dict[str, Predictions] = field(default_factory=dict)  # of its evaluation
+    trained: dict[str, Any] = field(default_factory=dict)  # EpochTotals of the epoch that follows
+    predicted: dict[str, Predictions] = field(default_factory=dict)  # of that epoch's evaluation
     best: dict[str, Any] | None = None
     final: dict[str, Any] | None = None
     selected: float | None = None  # the value of the selecting metric at the selected epoch
@@ -44,16 +44,16 @@ class _RunState:
     train_s: float = 0.0
     waited_s: float = 0.0  # of train_s
     eval_s: float = 0.0
-    lines: list[dict[str, Any]] = field(default_factory=list)  # of metrics, one an epoch
-    losses: list[list[float]] = field(default_factory=list)  # of the steps, a list an epoch
-    batches: dict[str, int] = field(default_factory=dict)  # as memory has allowed them
-    origin: dict[str, Any] = field(default_factory=dict)  # the rows and weights that it began with
-    segments: list[dict[str, Any]] = field(default_factory=list)  # which part was computed with what
-    adapter: dict[str, str] = field(default_factory=dict)  # digests of its files, of the selected epoch
+    lines: list[dict[str, Any]] = field(default_factory=list)  # of metrics.jsonl, one per epoch
+    losses: list[list[float]] = field(default_factory=list)  # of every step, a list per epoch
+    batches: dict[str, int] = field(default_factory=dict)  # batch sizes after running out of memory
+    origin: dict[str, Any] = field(default_factory=dict)  # the rows and weights at the start
+    segments: list[dict[str, Any]] = field(default_factory=list)  # see train.machine
+    adapter: dict[str, str] = field(default_factory=dict)  # digests of the selected epoch's adapter files
 
     @property
     def at_selected(self) -> bool:
-        """Whether the values are those of the selected epoch."""
+        """Whether the model has the values of the selected epoch."""
         return self.epochs == self.selected_epoch > 0 and not self.trained
 
 
@@ -67,10 +67,10 @@ def fit(
 ) -> RunRecord:
     """Train to the last epoch and return the completed record.
 
-    Writes a line of metrics, the record and a checkpoint each epoch, and the adapter of the selected epoch:
-    the best on the evaluation split (the released code's rule), the last one, or the best on the hold-out.
-    Further checkpoints come every `checkpoint_every_s` seconds. Raises Interrupted, after a checkpoint, when the
-    process is sent SIGTERM or SIGINT, and RequestError when the checkpoint came of other rows or base weights.
+    After each epoch, writes a line of metrics, the record and a checkpoint, and the adapter if the epoch is selected:
+    the best on the evaluation split (the released code's rule), the last one, or the best on the hold-out. Also writes
+    a checkpoint every `checkpoint_every_s` seconds. Raises Interrupted, after a checkpoint, on SIGTERM or SIGINT, and
+    RequestError when the checkpoint is of other rows or base weights.
     """
     set_seed(trainer.seed, device_specific=True)  # processes must not drop the same units out
     settings, main = trainer.settings, trainer.accelerator.is_main_process
@@ -90,9 +90,9 @@ def fit(
         if steps_done:
             say(_going_on(done, settings.epochs))
         if other:
-            say(f"The run goes on with other means than before ({'; '.join(other)}): {_OTHER_BITS}")
+            say(f"The run resumes on other hardware or software ({'; '.join(other)}): {_OTHER_BITS}")
     if done.at_selected:
-        _save_adapter(trainer, run, done)  # the end may have come between the checkpoint and this
+        _save_adapter(trainer, run, done)  # the run may have ended between the checkpoint and this
     progress = Progress(trainer.total_steps, f"{record.method} {record.task}", steps_done, quiet=not main)
     with StopRequest() as stop:
         checkpointer = _Checkpointer(trainer, run, done, stop, checkpoint_every_s)
@@ -146,14 +146,14 @@ def fit(
 
 
 class _Checkpointer:
-    """Writes a checkpoint when one is due, or when a signal wants the run to end."""
+    """Write a checkpoint when one is due, or when a signal asks the run to stop."""
 
     def __init__(self, trainer: Trainer, run: RunDirectory, done: _RunState, stop: StopRequest, every_s: float | None):
         self._trainer, self._run, self._done, self._stop, self._every_s = trainer, run, done, stop, every_s
         self._last, self._asked = time.monotonic(), 0
 
     def pause(self, part: str, state: Callable[[], Any]) -> None:
-        """Called between two batches; `state` gives what has come of `part` so far. Raises Interrupted."""
+        """Save if requested; `state()` returns the state of `part`, a field of `_RunState`. Raises Interrupted."""
         if (request := self._requested()) == 0:
             return
         value = state()
@@ -165,7 +165,7 @@ class _Checkpointer:
             raise Interrupted(f"{signal.Signals(signum).name}. The same command goes on from here.", signum)
 
     def save(self) -> None:
-        """Write a checkpoint; without room on the disk the run goes on with the one before."""
+        """Write a checkpoint; when the disk is full, keep the one before and go on."""
         self._done.batches = dict(self._trainer.batches)
         self._run.require_owned()
         try:
@@ -195,7 +195,7 @@ def _save_adapter(trainer: Trainer, run: RunDirectory, done: _RunState) -> None:
 
 
 def _adapter_problem(run: RunDirectory, progress: dict[str, Any]) -> str | None:
-    """Return what is wrong with the selected epoch's adapter, unless the checkpoint itself has its values."""
+    """Return what is wrong with the selected epoch's adapter, or None if it is intact or in the checkpoint itself."""
     done = _RunState(**progress)
     whole = done.selected_epoch == 0 or done.at_selected or run.adapter_digests() == done.adapter
     return None if whole else _adapter_changed(done)
@@ -206,7 +206,7 @@ def _adapter_changed(done: _RunState) -> str:
 
 
 def _same_origin(begun: dict[str, Any], record: RunRecord, run: RunDirectory) -> dict[str, Any]:
-    """Return what the run is made from; raise RequestError where it was `begun` from something else."""
+    """Return the rows and weights of the run. Raises RequestError when they differ from those it began with."""
     parts = {"rows": [record.data, record.samples], "base weights": record.initialisation.get("backbone")}
     for what, own in parts.items():
         if begun.get(what, own) != own:
@@ -223,7 +223,7 @@ def _going_on(done: _RunState, epochs: int) -> str:
 
 
 def _select(trainer: Trainer, record: RunRecord, done: _RunState, metrics: dict[str, float]) -> bool:
-    """Keep the score of this epoch where it is the best or the last; return whether its adapter is selected."""
+    """Update the best and the last score with this epoch; return whether the epoch is selected."""
     name, higher = record.metric["name"], record.metric["higher_is_better"]
     score = {"value": metrics[name], "epoch": done.epochs, "metrics": metrics}
     done.final = score

@@ -1,6 +1,7 @@
 """The floating-point operations of one training step, counted while it runs, with torch's formulas and ours.
 
-An operator of our own, or of a library, is opaque to the counter: its formula stands beside its definition.
+Custom operators, ours and those of libraries, are opaque to the counter; their formulas are registered where they are
+defined.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,10 @@ from torch.utils.flop_counter import flop_registry
 
 
 class FlopCount(TorchDispatchMode):
-    """A context in which `total` adds up the FLOPs of matrix products, convolutions and attention, a multiply-add as 2.
+    """Count, in `total`, the FLOPs of matrix products, convolutions and attention; a multiply-add is 2.
 
-    Forward and backward are counted, and what checkpointing computes twice. Not counted are elementwise work, sparse
-    products, and the optimizer.
+    Counts forward, backward and recomputation by gradient checkpointing. Leaves out elementwise work, sparse products
+    and the optimizer.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ def _is_sparse(argument: Any) -> bool:
 
 
 def typical_step(plan: Sequence[Sequence[Sequence[int]]], lengths: Sequence[int]) -> int:
-    """Return the step of an epoch whose padded size is nearest to the mean; its cost stands for every step's."""
+    """Return the step of an epoch whose padded size is closest to the mean, as a stand-in for all steps."""
     sizes = [sum(len(micro) * max(lengths[row] for row in micro) for micro in step) for step in plan]
     mean = sum(sizes) / len(sizes)
     return min(range(len(sizes)), key=lambda step: abs(sizes[step] - mean))

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as a wish that a run fulfils between two steps, after a checkpoint."""
+"""SIGTERM and SIGINT as a request to stop, which a run honours between two steps after writing a checkpoint."""
 
 import os
 import signal
@@ -12,17 +12,17 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def _requeueing() -> int | None:
-    """Return the signal by which a job of submitit is told to go back into the queue, None outside of one."""
+    """Return the signal that tells a submitit job to requeue, or None outside of one."""
     if "SUBMITIT_EXECUTOR" not in os.environ:
         return None
     return signal.Signals[f"SIG{os.environ.get('SUBMITIT_PREEMPT_SIGNAL', 'USR2')}"]
 
 
 class StopRequest:
-    """Inside the block a first SIGTERM or SIGINT is noted in `signum`; a second one ends the process as ever.
+    """Inside the block, record the first SIGTERM or SIGINT in `signum`; a second one ends the process as usual.
 
-    So is the signal with which SLURM preempts a job of submitit; `requeue` then lets submitit queue the job again.
-    Outside the main thread, where Python cannot listen to signals, nothing is noted.
+    The signal with which SLURM preempts a submitit job is recorded too, and `requeue` then lets submitit queue the job
+    again. Outside the main thread, where Python cannot handle signals, nothing is recorded.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class StopRequest:
         return self
 
     def requeue(self) -> None:
-        """Do, after the checkpoint, what the signal would have done at once where it is submitit's."""
+        """After the checkpoint, raise submitit's own signal again, so that its handler requeues the job."""
         if self.signum is not None and self.signum == _requeueing():
             signal.raise_signal(self.signum)
 

@@ -1,4 +1,4 @@
-"""Rows on their way to the device: this process's part of every batch."""
+"""Load this process's part of every batch onto the device."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,21 +13,21 @@ from torch.utils.data import DataLoader
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.tasks.base import Batch
 
-_IGNORED = -100  # the label of a token that is not predicted
+_IGNORED = -100  # the label of a token that does not count in the loss
 
 MicroBatch = tuple[Batch, int, int]  # a batch, its number of rows and of targets
 
 
 def lengths_of(rows: Any) -> list[int]:
-    """Return the tokens of every row, 1 for rows that do not say."""
+    """Return the number of tokens of every row, 1 where rows have no `length`."""
     return list(rows["length"]) if "length" in rows.column_names else [1] * len(rows)
 
 
 class Loader:
-    """Makes batches with `collate`, in `workers` processes beside an accelerator.
+    """Make batches with `collate`, in `workers` processes when the model runs on a GPU.
 
-    On a CPU there are none: they would take its cores from the model. Rows that say they are `costly`, as images that
-    are decoded at every look, get four times as many.
+    On a CPU there are no workers, since they would take cores from the model. Rows marked as `costly`, such as images
+    that are decoded at every access, get four times as many workers.
     """
 
     def __init__(self, accelerator: Accelerator, collate: Callable[[list[dict[str, Any]]], Batch]):
@@ -72,25 +72,25 @@ class Loader:
     def _next(self, made: Iterator[Batch]) -> Batch:
         try:
             return next(made)
-        except RequestError as error:  # from a worker it comes inside the text of a traceback
+        except RequestError as error:  # a worker wraps the message in the text of a traceback
             raise RequestError(str(error).rpartition("RequestError: ")[2].strip()) from None
         except RuntimeError as error:
             if self.workers and "DataLoader worker" in str(error):
                 raise RunFailure(
-                    "A process that makes batches has died; too little memory is the usual reason. The same command"
-                    " goes on from the last checkpoint."
+                    "A data-loading worker died, usually for lack of memory. The same command resumes from the last"
+                    " checkpoint."
                 ) from error
             raise
 
 
 def _longer(part: list[int], rows: list[int], lengths: list[int]) -> list[int]:
-    """Return the longest of `rows`, unless a row of `part` is as long."""
+    """Return the longest of `rows` in a list, or [] when a row of `part` is as long."""
     row = max(rows, key=lengths.__getitem__)
     return [] if any(lengths[own] == lengths[row] for own in part) else [row]
 
 
 class TimedIterator(Iterator):
-    """An iterator that adds up how long its reader has waited for it."""
+    """An iterator that adds up the seconds its reader waited for items."""
 
     def __init__(self, items: Iterator, waited_s: float = 0.0):
         self._items, self.waited_s = items, waited_s

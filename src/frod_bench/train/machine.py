@@ -1,4 +1,4 @@
-"""What a run is computed with, as far as its last bits depend on it, and which part of the run with what."""
+"""The hardware and software that the last bits of a run depend on, and which part of the run used which."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from frod_bench.console import say
 
 
 def machine(accelerator: Accelerator) -> dict[str, Any]:
-    """Return the device, on a CPU with its threads, model and instruction set, the processes, and torch's version."""
+    """Return the device, a CPU's threads, model and instruction set, the number of processes and torch's version."""
     found = {"processes": accelerator.num_processes, "torch": str(torch.__version__)}
     if accelerator.device.type == "cuda":
         return {"device": torch.cuda.get_device_name(accelerator.device)} | found
@@ -23,10 +23,9 @@ def machine(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def with_segment(segments: list[dict[str, Any]], here: dict[str, Any], epoch: int, step: int) -> list[dict[str, Any]]:
-    """Return the segments of a run that is now computed on the machine `here`, from that epoch and step on.
+    """Return the segments of a run that continues on the machine `here` from that epoch and step.
 
-    A segment is `{from_epoch, from_step}` and a machine; both count from 1 as the metrics do, and the step is that of
-    the whole run.
+    A segment is a machine with `from_epoch` and `from_step`. Both count from 1, the step over the whole run.
     """
     if segments and not differences(segments, here):
         return segments
@@ -34,7 +33,7 @@ def with_segment(segments: list[dict[str, Any]], here: dict[str, Any], epoch: in
 
 
 def differences(segments: list[dict[str, Any]], here: dict[str, Any]) -> list[str]:
-    """Return what is other here than in the last segment, each in words; [] without a segment."""
+    """Return, in words, what differs between this machine and the last segment; [] without a segment."""
     last = {key: value for key, value in segments[-1].items() if not key.startswith("from_")} if segments else here
     keys = [key for key in here | last if last.get(key) != here.get(key)]
     return [f"{key}: {last.get(key, 'none')}, now {here.get(key, 'none')}" for key in keys]
@@ -42,14 +41,14 @@ def differences(segments: list[dict[str, Any]], here: dict[str, Any]) -> list[st
 
 @contextlib.contextmanager
 def threads_of(segments: list[dict[str, Any]], accelerator: Accelerator) -> Iterator[None]:
-    """Compute with as many threads as the last of the segments inside the block, where this machine has the cores."""
+    """Inside the block, use as many threads as the last segment did, if this machine has the cores."""
     before, wanted = torch.get_num_threads(), segments[-1].get("threads") if segments else None
     possible = accelerator.device.type == "cpu" and isinstance(wanted, int) and 0 < wanted <= _cores()
     if not possible or wanted == before:
         yield
         return
     if accelerator.is_main_process:
-        say(f"The run was begun with threads={wanted} and goes on so, not with {before}: its last bits depend on that.")
+        say(f"The run began with threads={wanted} and keeps that instead of {before}: its last bits depend on it.")
     torch.set_num_threads(wanted)
     try:
         yield

@@ -12,10 +12,10 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def reset_peak() -> None:
-    """Begin a new peak, so that the runs of a multirun do not inherit each other's, nor what they have freed."""
+    """Start a new peak, so that a run does not report the peak of an earlier run in this process."""
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed memory below 32 MiB a piece: gigabytes after a few runs
+        ctypes.CDLL(None).malloc_trim(0)  # glibc keeps freed blocks below 32 MiB: gigabytes after a few runs
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     with contextlib.suppress(OSError):
@@ -23,7 +23,7 @@ def reset_peak() -> None:
 
 
 def peak_memory(device: torch.device) -> tuple[int, str]:
-    """Return the peak in bytes and what it is of: the `device`, or the `process` (resident set)."""
+    """Return the peak in bytes and whether it is that of the `device` or of the `process` (resident set)."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), "device"
     try:

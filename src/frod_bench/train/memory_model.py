@@ -1,11 +1,11 @@
-"""Peak memory of a run before it is made.
+"""Predict the peak memory of a run.
 
 The model is built, adapted and trained for one step with tensors that have a shape, a dtype and a device but no values
-(`FakeTensorMode`), and every storage is counted from its making to its end. So what is predicted is what the code
-does, for every method, way and dtype, at the cost of a second or so; nothing is allocated.
+(`FakeTensorMode`), and every storage is counted while it is alive. So the prediction follows the code, for every
+method, `way` and dtype, takes about a second and allocates nothing.
 
-Not seen are the buffers inside single operations. Those of LAPACK are added by their documented sizes, as they are
-as large as the matrices of an initialisation; what a matrix product packs, or an allocator rounds, is not.
+Buffers inside single operations are not seen. Those of LAPACK are as large as the matrices of an initialisation and are
+added by their documented sizes; what a matrix product packs, or an allocator rounds up, is left out.
 """
 
 import weakref
@@ -30,11 +30,11 @@ _STATES = 2  # of AdamW, for every trainable number
 
 @dataclass(frozen=True)
 class MemoryUse:
-    """Bytes. `building`, `attaching` and `step` are peaks with everything that is alive in them; the rest are parts.
+    """Memory in bytes. `building`, `attaching` and `step` are peaks of everything alive; the other fields are parts.
 
-    `weights` are the model's before it is adapted, `adapter` what the attachment adds to stay, `gradients` and
-    `optimizer` of what trains, and `activations` the rest of a step: what the forward pass keeps for the backward one,
-    and what either of them makes and drops.
+    `weights` are those of the model before it is adapted, `adapter` what the attachment adds for good, `gradients` and
+    `optimizer` belong to the trainable parameters. `activations` is the rest of a step: what the forward pass keeps for
+    the backward pass, and temporary tensors of either.
     """
 
     weights: int
@@ -68,8 +68,8 @@ def predict_memory(
 ) -> MemoryUse:
     """Return the memory that `build()`, `method.attach` and training steps on `make_batch()` need.
 
-    The batch is one micro-batch on one device and holds `labels`; `precision` is that of `train.precision`, and what is
-    on other kinds of device than `device_type` is not counted. The two functions must not read values.
+    The batch is one micro-batch on one device and holds `labels`; `precision` is that of `train.precision`. Only
+    tensors on devices of `device_type` are counted. The two functions must not read values.
     """
     with FakeTensorMode(allow_non_fake_inputs=True), _castable(), _Live(device_type) as live:
         model = build().train()
@@ -103,10 +103,10 @@ def predict_memory(
 
 
 def at_depth(predict: Callable[[int], MemoryUse], blocks: int, depths: tuple[int, int] = (8, 9)) -> MemoryUse:
-    """Return the memory of a model of so many equal blocks from that of two shallower ones, `predict(depth)`.
+    """Return the memory of a model of `blocks` equal blocks, extrapolated from two shallower ones, `predict(depth)`.
 
-    Every block adds the same to every part and to every peak of a kind, so these are straight lines; it saves the time
-    of following a deep model.
+    Every block adds the same amount to each part and each peak, so memory is linear in depth; extrapolating saves the
+    time of tracing a deep model.
     """
     if blocks <= max(depths):
         return predict(blocks)
@@ -116,7 +116,7 @@ def at_depth(predict: Callable[[int], MemoryUse], blocks: int, depths: tuple[int
 
 
 class _Live(TorchDispatchMode):
-    """Counts the bytes of all storages on one kind of device that are alive, and their peak."""
+    """Count the bytes of all live storages on one type of device, and their peak."""
 
     def __init__(self, device_type: str):
         super().__init__()
@@ -146,18 +146,18 @@ class _Live(TorchDispatchMode):
         self.now -= size
 
     def restart(self) -> int:
-        """Return the peak and begin a new one."""
+        """Return the peak and start a new one."""
         peak, self.peak = self.peak, self.now
         return peak
 
 
 def _castable() -> AbstractContextManager:
-    """Let `Module.to` work on tensors without values, which it refuses because their mode holds weak references."""
+    """Let `Module.to` move fake tensors, which it refuses because their mode holds weak references to them."""
     return mock.patch.object(torch.utils, "weakref", SimpleNamespace(getweakrefs=lambda tensor: []))
 
 
 def _workspace(func: Any, args: tuple) -> int:
-    """Return the bytes that LAPACK works in beside inputs and outputs."""
+    """Return the bytes of LAPACK's workspace, besides inputs and outputs."""
     name = func.overloadpacket.__name__ if isinstance(func, torch._ops.OpOverload) else ""
     if name == "_linalg_eigh":  # syevd with vectors: 1 + 6 n + 2 n^2, and the copy that it overwrites
         return 3 * args[0].nbytes

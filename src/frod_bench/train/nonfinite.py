@@ -1,4 +1,4 @@
-"""A loss that is NaN or infinite: at which step it was the first one, and where in the model that came from."""
+"""Find the first step whose loss is NaN or infinite, and the part of the model it comes from."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 
 
 class LossWatch:
-    """Looks at every loss before the optimizer's step, without waiting for the device.
+    """Check every loss before the optimizer's step, without waiting for the device.
 
-    From the first loss that is not finite on, AdamW's fused step is told by `found_inf` to leave the weights alone,
-    so that they are still those that gave that loss when somebody looks. A gradient scaler does the same by itself.
+    From the first loss on that is not finite, `found_inf` tells AdamW's fused step to leave the weights unchanged, so
+    that the weights behind that loss can still be examined. A gradient scaler does the same by itself.
     """
 
     def __init__(self, optimizer: Optimizer, device: torch.device):
@@ -22,22 +22,22 @@ class LossWatch:
         self._loss = torch.zeros((), device=device, dtype=torch.float64)
 
     def see(self, loss: Tensor) -> None:
-        """Take in the loss [] of the step that the optimizer is about to take."""
+        """Check the loss [] of the step that the optimizer is about to take."""
         self._loss = torch.where(self._lost > 0, self._loss, loss)
         self._lost = torch.maximum(self._lost, (~loss.isfinite()).float())
         self._steps += self._lost
         self._optimizer.found_inf = self._lost
 
     def lost(self) -> tuple[int, float] | None:
-        """Return how many steps ago the first loss came that was not finite (0: the last one), and that loss."""
+        """Return how many steps ago the first non-finite loss occurred (0: the last step) and that loss, or None."""
         steps = int(self._steps)
         return (steps - 1, self._loss.item()) if steps else None
 
 
 def first_not_finite(model: nn.Module, forward: Callable[[], Any]) -> str | None:
-    """Return in words whose values are the first that are not finite in `forward()`, a pass through the model.
+    """Return, in words, the first weights or module output in the pass `forward()` that are not finite, or None.
 
-    A module is named when it is done, so that it comes before those that it is part of and those that read it.
+    A module is checked when it returns, so before the modules that contain it and those that use its output.
     """
     found: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The optimizer's groups from the roles of a method, and the schedule."""
+"""The optimizer, with one parameter group per role of a method, and the learning-rate schedule."""
 
 import math
 
@@ -10,7 +10,7 @@ from frod_bench.train.settings import TrainSettings
 
 
 def make_optimizer(adapted: Adapted, settings: TrainSettings) -> torch.optim.AdamW:
-    """Return AdamW with one group a role, at the role's learning rate."""
+    """Return AdamW with one group per role, at the role's learning rate."""
     groups = [
         {"params": parameters, "lr": settings.lr[role], "role": role}
         for role, parameters in adapted.roles.items()
@@ -21,9 +21,9 @@ def make_optimizer(adapted: Adapted, settings: TrainSettings) -> torch.optim.Ada
 
 
 def make_schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings, steps: int) -> LRScheduler:
-    """Return the schedule over `steps` optimizer steps, with a linear warm-up over a part or a number of them.
+    """Return the schedule over `steps` optimizer steps, with a linear warm-up over a fraction or a number of them.
 
-    Bit for bit that of transformers, whose own function imports peft, which takes six seconds.
+    It equals that of transformers bit for bit; transformers' own function imports peft, which takes six seconds.
     """
     warmup = round(settings.warmup * steps if settings.warmup <= 1 else settings.warmup)
 
@@ -45,7 +45,7 @@ def learning_rates(optimizer: torch.optim.Optimizer) -> dict[str, float]:
 
 
 def drop_unfinished_state(optimizer: torch.optim.Optimizer) -> None:
-    """Forget the state of the parameters for which memory ran out while AdamW made it."""
+    """Drop the state of parameters that AdamW could not finish creating because memory ran out."""
     for parameter, state in list(optimizer.state.items()):
         if "exp_avg_sq" not in state:
             del optimizer.state[parameter]

@@ -1,4 +1,4 @@
-"""When memory runs out: what was live, and what to turn."""
+"""Recognise that memory ran out, and say what was using it."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def what_was_live(model: nn.Module, optimizer: Optimizer, device: torch.device) -> str:
-    """Return the kinds of tensors with their MiB; activations are the rest of the peak of device or process."""
+    """Return a sentence with the MiB of each kind of tensor; activations are the rest of the peak."""
     parameters = list(model.parameters())
     kinds = {
         "frozen weights": _bytes([*(p for p in parameters if not p.requires_grad), *model.buffers()]),

@@ -1,4 +1,4 @@
-"""The predictions of one evaluation split: in parts that a checkpoint can keep, and in batches that fit."""
+"""Predict one evaluation split batch by batch, so that a checkpoint can keep what is done."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,9 +23,9 @@ def predict(
     load: Loader,
     accelerator: Accelerator,
 ) -> Iterator[None]:
-    """Add the prediction and the label of every row that is not in `predictions`, a batch between two yields.
+    """Predict every row that is not in `predictions` yet and add it there; yields after each batch.
 
-    Rows of about one length go together, the shortest first. Every process predicts its own part of a batch.
+    Rows of similar length share a batch, the shortest first. Every process predicts its own part of a batch.
     """
     lengths = lengths_of(rows)
     there = {row for row, _, _ in predictions}
@@ -40,6 +40,6 @@ def predict(
 
 
 def gather_predictions(predictions: Predictions, accelerator: Accelerator) -> Predictions:
-    """Return what all processes have predictions, in the order of the rows."""
+    """Return the predictions of all processes in row order."""
     everything = gather_object(predictions) if accelerator.num_processes > 1 else predictions
     return sorted({row: (row, prediction, label) for row, prediction, label in everything}.values())

@@ -1,4 +1,4 @@
-"""What several processes of one run must agree on, and what they need not send to each other."""
+"""Keep frozen weights out of the exchange between the processes of a run, once all hold the same ones."""
 
 import torch
 from accelerate import Accelerator
@@ -12,10 +12,10 @@ _TOLERANCE = 1e-3  # of a fingerprint, relative; the same as for one on disk
 
 
 def exclude_frozen_from_ddp(adapted: Adapted, accelerator: Accelerator) -> None:
-    """Keep the frozen part of the model out of DDP's exchange, once it is known that all processes hold the same one.
+    """Make DDP ignore the frozen part of the model, after checking that all processes hold the same.
 
-    A copy would be sent to every process at the start, and what a process reads from the decomposition cache, which
-    processes on one machine share page by page, would become its own. Raises RunFailure when a frozen basis differs.
+    DDP would otherwise send it to every process at the start, and memory-mapped entries of the decomposition cache,
+    which processes on one machine share, would become private copies. Raises RunFailure when a frozen basis differs.
     """
     if accelerator.num_processes == 1:
         return

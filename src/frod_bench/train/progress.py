@@ -1,4 +1,4 @@
-"""What a person sees of a long run: a bar with an ETA on a terminal, plain lines in a log."""
+"""Progress of a run: a bar with an ETA on a terminal, plain lines in a log."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ _LINE_EVERY_S = 30.0
 
 
 class Progress:
-    """Counts optimizer steps of a whole run. On a terminal a bar, elsewhere a line now and then."""
+    """Count the optimizer steps of a run: a bar on a terminal, elsewhere a line every 30 seconds."""
 
     def __init__(self, total: int, label: str, done: int = 0, quiet: bool = False):
         self.total, self.label, self.quiet = total, label, quiet
@@ -42,6 +42,6 @@ class Progress:
             say(text)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()

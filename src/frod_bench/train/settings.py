@@ -1,4 +1,4 @@
-"""How a model is trained: the values of the `train` part of a configuration, checked."""
+"""The checked values of the `train` group of a configuration."""
 
 import math
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ SELECTIONS = ("best_on_eval", "last", "holdout")
 
 @dataclass
 class TrainSettings:
-    """Raises RequestError, naming the key as the user types it, for a value out of range.
+    """Training settings. Raises RequestError, naming the key as the user types it, for a value out of range.
 
-    `batch_size` rows make one optimizer step whatever the hardware, and fewer at the end of an epoch if they are more
-    than the share `last_batch` of it; `accumulate` cuts them into that many micro-batches; with `auto_batch` it is
-    doubled when memory runs out. `shard` splits the weights over the processes. Over the first `warmup` of all steps, a
-    fraction or above 1 a number of them, the learning rate rises from zero.
+    `batch_size` rows make one optimizer step whatever the hardware. An incomplete last batch of an epoch is dropped
+    when it holds no more than the fraction `last_batch` of that. `accumulate` splits a batch into that many
+    micro-batches; with `auto_batch` it is doubled when memory runs out. `shard` splits the weights over the processes.
+    The learning rate rises from zero over the first `warmup` steps: a fraction of all steps, or a number if above 1.
     """
 
     epochs: int
     batch_size: int
     lr: dict[str, float]  # by role
-    roles: tuple[str, ...]  # of the method; each needs a learning rate
+    roles: tuple[str, ...]  # of the method; each has a learning rate
     accumulate: int = 1
     last_batch: float | None = None
     auto_batch: bool = False

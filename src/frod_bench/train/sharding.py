@@ -1,9 +1,9 @@
-"""A model split over the processes of a run by FSDP: each holds its part, and a block at a time is gathered.
+"""Shard a model over the processes of a run by FSDP: each holds its part, and one block at a time is gathered.
 
-With an adapter the frozen weights are split, and the U of every FRoD layer, which is as large as the layer's weight.
-What trains is small: it stays whole in every process, where DDP averages its gradients. Where blocks have nothing
-frozen, as in full fine-tuning, what trains is split instead, and with it the gradients and the optimizer's state.
-The bases V, which many blocks share, and what is not of floating point stay whole in any case.
+With an adapter, the frozen weights are sharded, and the U of every FRoD layer, which is as large as the layer's weight.
+The trainable parameters are small: every process keeps all of them and DDP averages their gradients. Where blocks have
+no frozen weights, as in full fine-tuning, the trainable parameters are sharded instead, with their gradients and the
+optimizer's state. The bases V, which many blocks share, and tensors that are not floating-point are never sharded.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ MakeOptimizer = Callable[[Adapted], Optimizer]
 def prepare_sharded(
     adapted: Adapted, make_optimizer: MakeOptimizer, accelerator: Accelerator
 ) -> tuple[nn.Module, Optimizer, Optimizer]:
-    """Split the model in place; return it for training, the optimizer, and that one as accelerate wraps it.
+    """Shard the model in place; return the model to train, the optimizer, and the optimizer as accelerate wraps it.
 
-    Raises RequestError where the backbone is no stack of blocks.
+    Raises RequestError when the backbone is not a stack of blocks.
     """
     model = adapted.model
     for module in list(model.modules()):
@@ -38,29 +38,29 @@ def prepare_sharded(
     frozen = {p for block in stack for p in block.parameters() if not p.requires_grad and _divisible(p)}
     if frozen:
         optimizer = make_optimizer(adapted)
-        training, wrapped = accelerator.prepare(model, optimizer)  # DDP, before there is anything split in the model
+        training, wrapped = accelerator.prepare(model, optimizer)  # DDP, before anything in the model is sharded
         split(model, stack, {p for p in model.parameters() if p not in frozen}, *where)
     else:
         split(model, stack, {p for p in model.parameters() if not _divisible(p)}, *where)
-        optimizer = make_optimizer(adapted)  # over the parts, which have taken the places of the parameters
-        training = accelerator.prepare_model(model, evaluation_mode=True)  # without DDP: FSDP averages the gradients
+        optimizer = make_optimizer(adapted)  # over the shards, which have replaced the parameters
+        training = accelerator.prepare_model(model, evaluation_mode=True)  # no DDP: FSDP averages the gradients
         wrapped = accelerator.prepare_optimizer(optimizer)
-    model._is_fsdp_managed_module = True  # transformers: generating, no process may stop before the others
+    model._is_fsdp_managed_module = True  # so that no process stops generating before the others (transformers)
     return training, optimizer, wrapped
 
 
 def split(model: nn.Module, stack: list[nn.Module], whole: set[nn.Parameter], device_type: str, parts: int) -> None:
-    """Split what is not `whole`, a group a block of the stack and one of what lies outside, in place."""
+    """Shard everything but `whole` in place: one group per block of the stack, and one for the rest."""
     from torch.distributed.device_mesh import init_device_mesh  # these take a second to import
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device_type, (parts,))
-    for module in (*stack, model):  # with the model as the root, gathering runs ahead of the blocks
+    for module in (*stack, model):  # with the model as the root, blocks are gathered ahead of use
         fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
-    """Return the elements of the outermost module lists: the repeated blocks of a transformer."""
+    """Return the elements of the outermost module lists, which are the blocks of a transformer."""
     found: list[nn.Module] = []
     for child in model.children():
         found += list(child) if isinstance(child, nn.ModuleList) and len(child) > 1 else blocks(child)

@@ -1,4 +1,4 @@
-"""wandb as a guest: it may watch a run, never break or delay one."""
+"""Logging to wandb, which may watch a run but never break or delay one."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ from frod_bench.record.secrets import redact
 MODES = ("disabled", "offline", "online")
 _CONNECT_TIMEOUT_S = 3.0
 _INIT_TIMEOUT_S = 30.0
-_FINISH_TIMEOUT_S = 60.0  # also where the server has gone silent; what is not sent stays on disk
+_FINISH_TIMEOUT_S = 60.0  # also when the server stops answering; unsent data stays on disk
 
 
 class Tracker:
-    """Sends the lines of a run to wandb. Every failure of wandb ends as one printed notice."""
+    """Send the metrics of a run to wandb. A failure of wandb prints one notice and ends the logging, not the run."""
 
     def __init__(self, mode: str, project: str, name: str, config: dict[str, Any], directory: Path):
         self._run = None

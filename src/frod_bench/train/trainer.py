@@ -1,4 +1,4 @@
-"""One epoch of training and one evaluation, on accelerate; both can stop between two batches and go on later."""
+"""One epoch of training and one evaluation, on accelerate; both can stop between two batches and resume."""
 
 import contextlib
 import time
@@ -30,20 +30,20 @@ from frod_bench.train.settings import TrainSettings
 from frod_bench.train.sharding import prepare_sharded
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
-_CHECK_EVERY = 25  # steps between two looks at the loss on an accelerator, where each look waits for it
+_CHECK_EVERY = 25  # steps between two checks of the loss on a GPU, where each check waits for the device
 
 
 @dataclass
 class EpochTotals:
-    """What the steps of one epoch of training so far came to; plain data, so that it travels in a checkpoint.
+    """Totals over the steps of an epoch so far; plain data, so that a checkpoint can hold them.
 
-    `lr` is the rate of the last step taken, `losses` are those of the steps, `flops` a typical step's count times
-    their number, over all processes. `waited_s` of the `seconds` went by waiting for the next batch.
+    `lr` holds the learning rates of the last step, `losses` the loss of every step. `flops` is the count of a typical
+    step times the number of steps, over all processes. Of the `seconds`, `waited_s` were spent waiting for batches.
     """
 
     steps: int = 0
     samples: int = 0
-    loss_sum: float = 0.0  # over the samples
+    loss_sum: float = 0.0  # over samples
     seconds: float = 0.0
     waited_s: float = 0.0
     lr: dict[str, float] = field(default_factory=dict)
@@ -52,18 +52,18 @@ class EpochTotals:
 
     @property
     def loss(self) -> float:
-        """The mean over the samples."""
+        """The mean loss over the samples."""
         return self.loss_sum / self.samples
 
 
-# called between two batches with what gives the state there; it may raise to stop
+# called between two batches with a function that returns the state; it may raise to stop there
 Pause = Callable[[Callable[[], Any]], None]
 
 
 def _train_in_float32(adapted: Adapted, precision: str) -> None:
-    """Keep what trains in float32: in half precision a small step rounds to nothing.
+    """Convert the trainable parameters to float32: in half precision a small step rounds to nothing.
 
-    Raises RequestError when frozen weights in half precision would then meet it without autocast.
+    Raises RequestError when frozen weights are in half precision and training runs without autocast.
     """
     for parameters in adapted.roles.values():
         for parameter in parameters:
@@ -77,9 +77,10 @@ def _train_in_float32(adapted: Adapted, precision: str) -> None:
 
 
 class Trainer:
-    """Trains an adapted model on a task's rows. Its state is in the model, the optimizer, the schedule and `batches`.
+    """Train and evaluate an adapted model on a task's rows.
 
-    `batches` holds `accumulate` and `eval_batch_size`, as set or as `auto_batch` has changed them.
+    The state is in the model, the optimizer, the schedule and `batches`, which holds `accumulate` and
+    `eval_batch_size` as set, or as `auto_batch` has changed them.
     """
 
     def __init__(self, adapted: Adapted, data: TaskData, settings: TrainSettings, seed: int, accelerator: Accelerator):
@@ -114,9 +115,9 @@ class Trainer:
     def train_epoch(
         self, epoch: int, progress: Progress, done: EpochTotals | None = None, pause: Pause | None = None
     ) -> EpochTotals:
-        """Train over every row once, but for the steps that are `done`; `pause` gets the `EpochTotals` there.
+        """Train one epoch, skipping the steps that `done` covers; `pause` is called after each step.
 
-        Raises RunFailure when the loss is not finite, naming the step and where the first such values are, and when
+        Raises RunFailure when the loss is not finite, naming the step and the place of the first such values, and when
         memory runs out.
         """
         self.model.train()
@@ -126,7 +127,7 @@ class Trainer:
         watch, fresh = LossWatch(self.optimizer, device), []
 
         def state() -> EpochTotals:
-            self._require_finite(watch, plan, epoch, done.steps)  # before a checkpoint holds it
+            self._require_finite(watch, plan, epoch, done.steps)  # before a checkpoint stores the values
             done.loss_sum, done.seconds, done.waited_s = total.item(), time.perf_counter() - start, batches.waited_s
             if fresh:
                 done.losses += torch.stack(fresh).tolist()
@@ -160,7 +161,7 @@ class Trainer:
         return state()
 
     def _batches(self, epoch: int, done: EpochTotals) -> tuple[list[list[list[int]]], TimedIterator]:
-        """Return the plan of the epoch, and the batches of the steps that are left."""
+        """Return the plan of the epoch and the batches of its remaining steps."""
         plan = self._plan(epoch)
         left = plan[done.steps :]
         micros = [micro for step in left for micro in step]
@@ -171,7 +172,7 @@ class Trainer:
         return plan, TimedIterator(loaded, done.waited_s)
 
     def _step_or_cut(self, step: list[list[int]], batches: Iterator, watch: LossWatch) -> torch.Tensor | None:
-        """Take one step and return its loss; or, when memory runs out, cut batches in two for it and return None."""
+        """Take one step and return its loss; when memory runs out, halve the micro-batches and return None."""
         try:
             return self._step(step, batches, watch)
         except Exception as error:
@@ -179,14 +180,14 @@ class Trainer:
                 raise
             divisible = len(step[0]) > 1 and coupled_rows(self.adapted.model) is None
             self._give_up(error, "accumulate", f"in a step of micro-batches of {len(step[0])} rows", divisible)
-        self.model.train()  # lets go of what adapters keep of a forward pass, and of its graph
+        self.model.train()  # frees what adapters cached in the forward pass, and its graph
         self.optimizer.zero_grad()
         drop_unfinished_state(self.optimizer)
         self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
         return None
 
     def _step(self, step: list[list[int]], batches: Iterator[MicroBatch], watch: LossWatch) -> torch.Tensor:
-        """Take one optimizer step over the micro-batches of `step`; return the mean loss of what they predict."""
+        """Take one optimizer step over the micro-batches of `step`; return the mean loss [] over rows or tokens."""
         accelerator, parts = self.accelerator, [next(batches) for _ in step]
         rows, world, several = sum(map(len, step)), accelerator.num_processes, len(parts) > 1
         counted: int | torch.Tensor = rows  # which every process knows, unlike the number of tokens
@@ -205,7 +206,7 @@ class Trainer:
                     if not several:
                         statistics = last_statistics(self.adapted, own, accelerator)
                     total = loss * weight + self.adapted.auxiliary_loss(statistics) * (own / rows)
-                    # gradients are averaged over processes, so each counts its own part `world` times
+                    # gradients are averaged over processes, so each process weighs its part `world` times
                     accelerator.backward(total * world)
                 mean += loss.detach() * weight
         mean = over_processes(mean, accelerator)
@@ -240,10 +241,10 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, done: dict[str, Predictions] | None = None, pause: Pause | None = None) -> dict[str, float]:
-        """Return all metrics of every evaluation split, those of the hold-out under `holdout_`.
+        """Return all metrics of every evaluation split; those of the hold-out have the prefix `holdout_`.
 
-        What is predicted goes into `done`, which `pause` gets between two batches; what is in it already is not
-        predicted again. Raises RunFailure when the model's outputs are not finite and when memory runs out.
+        Predictions are added to `done`, by split; rows already in it are not predicted again. `pause` is called after
+        each batch. Raises RunFailure when the model's outputs are not finite, and when memory runs out.
         """
         self.model.eval()
         done = {} if done is None else done
@@ -260,9 +261,9 @@ class Trainer:
     def _predict(
         self, split: str, rows: Any, done: dict[str, Predictions], pause: Pause | None
     ) -> tuple[list[int], list[int]]:
-        """Return the predicted and the true labels of all rows."""
+        """Return the predictions and the labels of all rows."""
         found = done.setdefault(split, [])
-        model = self.accelerator.unwrap_model(self.model)  # what predicts may call more of it than forward
+        model = self.accelerator.unwrap_model(self.model)  # prediction may call more than forward, such as generate
 
         def state() -> dict[str, Predictions]:
             return done | {split: gather_predictions(found, self.accelerator)}
@@ -285,7 +286,7 @@ class Trainer:
         return [p for _, p, _ in everything], [label for _, _, label in everything]
 
     def _give_up(self, error: Exception, key: str, where: str, divisible: bool) -> None:
-        """Raise OutOfMemory, unless `auto_batch` can cut what is `divisible` in two."""
+        """Raise OutOfMemory, unless `auto_batch` is on and the batch is `divisible`."""
         if self.settings.auto_batch and divisible:
             return
         halved = {"accumulate": 2 * self.batches["accumulate"], "eval_batch_size": self.batches["eval_batch_size"] // 2}
