@@ -124,7 +124,7 @@ def test_a_file_that_the_system_cuts_short(bench, monkeypatch):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     assert ended == 1
-    assert f"run/metrics.jsonl cannot be written ({os.strerror(errno.EFBIG)}). Mend that, and the same command" in err
+    assert f"run/metrics.jsonl cannot be written ({os.strerror(errno.EFBIG)}). Fix that; the same command" in err
     assert "going on after epoch 1 of 2" in bench(*WORDS)[1]
 
 

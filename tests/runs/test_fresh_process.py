@@ -100,7 +100,7 @@ def test_every_end_has_its_code_and_reason(runs):
         "0 0 None",
         "1 2 no such task",
         "2 1 the loss is nan",
-        "3 1 The process was ended by SIGKILL (the system does so when memory runs out).",
+        "3 1 The process was killed by SIGKILL (the system does this when memory runs out).",
         "4 0 None",
     ]
 

@@ -18,7 +18,7 @@ def test_braces_in_a_text_are_text():
 
 @pytest.mark.parametrize("template", ["{passage}", "{choices[text][5]}", "{choices[label]}"])
 def test_a_template_that_does_not_fit_the_rows(template):
-    with pytest.raises(RequestError, match="which its rows have not"):
+    with pytest.raises(RequestError, match="which its rows do not have"):
         render(template, ROW)
 
 

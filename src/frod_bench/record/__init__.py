@@ -1,4 +1,4 @@
-"""What a run leaves behind: its record, its metrics a line an epoch, and the directory that holds them."""
+"""The results of a run: its record, its metrics per epoch, and the directory that holds them."""
 
 from frod_bench.record.environment import environment
 from frod_bench.record.find import FoundRuns, StoredRun, find_records

@@ -1,6 +1,6 @@
-"""Many complete runs in one file: a line for each, with the text of its files; what is kept where adapters are not.
+"""Archives: many complete runs in one file, one line per run with the text of its files, without adapters.
 
-`scripts/archive_runs.py` writes them, and every report reads them as it reads directories of runs.
+`scripts/archive_runs.py` writes archives, and reports read them like directories of runs.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ _LINE = {"run": str, "files": {RECORD: str, CONFIG: str, str: str}}
 
 
 class ArchivedRun:
-    """One line of an archive. Its files are read anew each time, so that it takes no memory of their size."""
+    """One line of an archive. Its files are read anew at every access, so that they take no memory."""
 
     def __init__(self, archive: Path, start: int, name: str) -> None:
         self._archive, self._start, self.name = archive, start, name
@@ -31,19 +31,19 @@ class ArchivedRun:
         return list(self._files())
 
     def text(self, name: str) -> str:
-        """Return the text of one of the run's files, empty without it. Raises RequestError for a broken archive."""
+        """Return the text of one of the run's files, "" if it has none. Raises RequestError for a broken archive."""
         return self._files().get(name, "")
 
     def read_config(self) -> str:
-        """Return the text of the run's configuration."""
+        """Return the text of the run's `config.yaml`."""
         return self.text(CONFIG)
 
     def read_losses(self) -> list[float]:
-        """Return the training loss of every step. Raises RequestError for a broken one."""
+        """Return the training loss of every step. Raises RequestError for a broken line."""
         return all_losses(f"{self.path / LOSSES_FILE}", self._lines(LOSSES_FILE, LOSSES))
 
     def stream_metrics(self) -> JsonLines:
-        """Return the lines of all epochs. Raises RequestError for a broken one."""
+        """Return the metrics of all epochs. Raises RequestError for a broken line."""
         return self._lines(METRICS_FILE, METRICS)
 
     def _files(self) -> dict[str, str]:
@@ -57,9 +57,9 @@ class ArchivedRun:
 
 
 def archived_runs(archive: Path) -> Iterator[tuple[ArchivedRun, RunRecord | RequestError]]:
-    """Yield the runs of an archive, each with its checked record or with what is wrong with it.
+    """Yield the runs of an archive, each with its checked record or with the error that it raised.
 
-    Raises RequestError for a line that is none of a run.
+    Raises RequestError for a line that does not hold a run.
     """
     start = 0
     for line in read_lines(archive):
@@ -75,12 +75,12 @@ def archived_runs(archive: Path) -> Iterator[tuple[ArchivedRun, RunRecord | Requ
 
 
 def archive_line(name: str, files: Mapping[str, str]) -> str:
-    """Return the line of a run from the texts of its files, by name."""
+    """Return the line of a run; `files` holds the texts of its files by name."""
     return json.dumps({"run": name, "files": dict(files)}, ensure_ascii=False) + "\n"
 
 
 def _verify(run: ArchivedRun, record: RunRecord, files: Mapping[str, str]) -> None:
-    """Raise RequestError when a file is not the one that the record names; adapters are not in archives."""
+    """Raise RequestError when a file does not have the digest in the record; archives hold no adapters."""
     for name, digest in record.files.items():
         if "/" not in name and f"sha256:{hashlib.sha256(files.get(name, '').encode()).hexdigest()}" != digest:
             raise RequestError(f"{run.path / name} was edited or damaged, it is not the file that {RECORD} names.")

@@ -1,4 +1,4 @@
-"""Where a run happened: package versions, device and kind of CPU, and the commit of the code."""
+"""The environment of a run: package versions, device, CPU model, and the commit of the code."""
 
 import os
 import platform
@@ -27,10 +27,9 @@ _PACKAGES = (
 def environment(device: str) -> dict[str, Any]:
     """Return `{packages, device, cpu, commit, dirty}`; never raises.
 
-    `packages` maps a distribution (and `python`) to its version, None where it is not installed. `cpu` is what the last
-    bits of a result on a CPU depend on: its model, the instructions that torch uses, and torch's linear algebra.
-    `commit` and `dirty` describe the git checkout that tracks this package, results/ apart, and are None where there is
-    none.
+    `packages` maps distributions, and `python`, to versions, or to None if not installed. `cpu` is what the last bits
+    of a result on a CPU depend on: its model, the instruction set and the linear algebra library that torch uses.
+    `commit` and `dirty` describe the git checkout that tracks this package, without results/; None if there is none.
     """
     commit, dirty = _checkout(Path(__file__).resolve())
     packages = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
@@ -38,7 +37,7 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def _cpu() -> str:
-    """Return e.g. `AMD EPYC 9B14, AVX512, mkl`; the model alone in a process that did not import torch."""
+    """Return e.g. `AMD EPYC 9B14, AVX512, mkl`, or the model alone if torch is not imported."""
     try:
         model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:  # no Linux
@@ -58,18 +57,18 @@ def _version(distribution: str) -> str | None:
 
 
 def _checkout(source: Path) -> tuple[str | None, bool | None]:
-    """Return the commit and whether it was changed since, of the checkout that tracks the file `source`."""
-    # An installed copy can lie below an unrelated checkout (in its .venv), so the file must be tracked.
+    """Return the commit of the checkout that tracks the file `source`, and whether files were changed since."""
+    # An installed copy can lie inside an unrelated checkout (in its .venv), so the file must be tracked.
     if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
         return None, None
     commit = _git(source.parent, "rev-parse", "HEAD")
-    # what is measured lands in results/ and does not change the code
+    # results are written to results/ and do not change the code
     status = _git(source.parent, "status", "--porcelain", "--", ":(top)", ":(top,exclude)results")
     return commit, None if status is None else bool(status)
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # GIT_DIR and the like are set inside a git hook and would point elsewhere.
+    # Inside a git hook, GIT_DIR and the like are set and would point elsewhere.
     outer = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(

@@ -1,4 +1,4 @@
-"""The runs below a folder, in directories of their own or in archives, read and checked."""
+"""Find, read and check all runs below a folder, in their own directories or in archives."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from frod_bench.record.store import RunDirectory
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run found on disk: its place, its record and its metrics, a line an epoch, read anew each time."""
+    """A run found on disk: its path, its record and its metrics, one line per epoch, read anew at every access."""
 
     path: Path
     record: RunRecord
@@ -22,20 +22,20 @@ class StoredRun:
     files: RunDirectory | ArchivedRun
 
     def losses(self) -> list[float]:
-        """Return the training loss of every step, none where it was not kept. Raises RequestError for a broken one."""
+        """Return the training loss of every step, [] if it was not kept. Raises RequestError for a broken line."""
         return self.files.read_losses()
 
 
 @dataclass
 class FoundRuns:
-    """The runs below a folder by path, and the places whose files are broken, each with the reason."""
+    """The runs below a folder in order of path, and the paths of broken ones with the reason."""
 
     runs: list[StoredRun] = field(default_factory=list)
     broken: list[tuple[Path, str]] = field(default_factory=list)
 
 
 def find_records(root: str | Path) -> FoundRuns:
-    """Read every run at or below the folder `root`. A broken run is returned as such, not raised."""
+    """Read every run in or below the folder `root`. A broken run is returned in `broken`, not raised."""
     found = FoundRuns()
     for place in sorted(_places_of_runs(Path(root))):
         try:
@@ -64,13 +64,13 @@ def _read_archive(archive: Path, found: FoundRuns) -> None:
 
 
 def _places_of_runs(root: Path) -> Iterator[Path]:
-    """Yield the folders that hold a `record.json` and the archives, links to folders not followed, at any depth."""
+    """Yield the folders that hold a `record.json`, and archives, at any depth; does not follow links to folders."""
     todo = [root]
     while todo:
         folder = todo.pop()
         try:
             entries = list(os.scandir(folder))
-        except OSError:  # not for us to read, or gone by now
+        except OSError:  # no permission, or gone by now
             continue
         todo += [folder / entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         yield from (folder / entry.name for entry in entries if entry.name.endswith(SUFFIX))

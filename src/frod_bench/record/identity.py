@@ -1,8 +1,8 @@
-"""What makes a run the run that it is: the one list that directories, records, tables and reports go by.
+"""The identity of a run: the one list that directories, records, tables and reports use.
 
-A run's settings are the leaves of its configuration, as dotted keys, that change its numbers and differ from what the
-registered file of its method, task, backbone or profile says. So a class can be renamed and an option added without
-renaming a run. What a registered file says may change only together with its `version`.
+The settings of a run are the options, as dotted keys, that can change its numbers and that differ from the registered
+file of its method, task, backbone or profile. So renaming a class or adding an option renames no run. A value in a
+registered file may change only together with the file's `version`.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Of the rules below. A record carries it; scripts/migrate_runs.py brings older records up to it.
+# The version of the rules below, stored in every record; scripts/migrate_runs.py migrates older records.
 IDENTITY_VERSION = 2
 
-NO_EFFECT = "no effect"  # changes no number: where a run goes, who watches it, what people read
-SOURCE = "source"  # where rows and weights come from: another run, but of the same cell of a table
-COMPUTATION = "computation"  # how a step is computed: the same experiment, alike to rounding
-EXPERIMENT = "experiment"  # everything that is not listed
+NO_EFFECT = "no effect"  # changes no number: output, logging, descriptions
+SOURCE = "source"  # the origin of rows and weights, or the seed: another run in the same cell of a table
+COMPUTATION = "computation"  # how a step is computed: the same experiment up to rounding
+EXPERIMENT = "experiment"  # everything not listed
 
 _EFFECT = {
     "out": NO_EFFECT,
@@ -51,7 +51,7 @@ _ALWAYS_COUNTED_LEAVES = ("name", "version")  # of method, task, backbone and pr
 
 
 def flat_items(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (dotted key, value) of everything in a configuration."""
+    """Yield (dotted key, value) for every value in a nested configuration."""
     for key, value in node.items():
         if isinstance(value, Mapping):
             yield from flat_items(value, f"{prefix}{key}.")
@@ -60,7 +60,7 @@ def flat_items(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 
 
 def effect_of(key: str) -> str:
-    """Return what a dotted key can change; the longest listed key at or above it decides."""
+    """Return what a dotted key affects, by the longest key in the list that equals or contains it."""
     parts = key.split(".")
     if parts[-1] in _FOR_HYDRA:
         return NO_EFFECT
@@ -71,7 +71,7 @@ def effect_of(key: str) -> str:
 def settings_of(config: Mapping[str, Any], registered: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a resolved configuration, `{dotted key: value}`.
 
-    `registered` is what the chosen files themselves say, by dotted key. A leaf that is null is not set.
+    `registered` holds the values in the chosen files, by dotted key. A null counts as not set.
     """
     return {
         key: value
@@ -83,10 +83,10 @@ def settings_of(config: Mapping[str, Any], registered: Mapping[str, Any]) -> dic
 
 
 def identity_of(settings: Mapping[str, Any]) -> str:
-    """Return 16 hexadecimal digits that name a run: of the SHA-256 of its settings as canonical JSON.
+    """Return the name of a run: the first 16 hex digits of the SHA-256 of its settings as canonical JSON.
 
-    Keys are sorted and floats written by `repr`, so the order of keys does not matter, and 1 and 1.0 differ. Raises
-    ValueError for NaN or infinity, TypeError for what JSON has no form for.
+    Keys are sorted, so their order does not matter; floats are written by `repr`, so 1 and 1.0 differ. Raises
+    ValueError for NaN or infinity, and TypeError for a value that JSON cannot represent.
     """
     canonical = json.dumps(
         {"version": IDENTITY_VERSION, "settings": dict(settings)},
@@ -98,7 +98,7 @@ def identity_of(settings: Mapping[str, Any]) -> str:
 
 
 def cell_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings without those that may differ between a run and its cell of a table."""
+    """Return the settings without those in which the runs of one cell of a table may differ."""
     return {key: value for key, value in settings.items() if effect_of(key) != SOURCE}
 
 

@@ -1,19 +1,19 @@
-"""What a value read from JSON must be, and the sentence on one that is something else."""
+"""Check the types of values read from JSON."""
 
 from typing import Any, get_args
 
 from frod_bench.reading import LARGEST
 
-JsonType = Any  # str, bool, int, float, list, `… | None`, or a dict of kinds as `type_problem` describes
+JsonType = Any  # str, bool, int, float, list, `… | None`, or a dict of such types as in `type_problem`
 
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 
 
 def type_problem(value: Any, kind: JsonType, where: str, whole: bool = True) -> str | None:
-    """Return what is wrong with the value called `where`, or None.
+    """Return what is wrong with the type of a value, or None; `where` names the value.
 
-    float takes whole numbers too. A dict holds the kinds of an object by key: one that ends in `?` may lack or be
-    null, `str` itself is for every other key. Unless it is `whole` an object may lack any key.
+    float accepts whole numbers too. A dict gives the type of each key of an object; a key that ends in `?` may be
+    missing or null, and the key `str` stands for every other key. Unless `whole`, any key may be missing.
     """
     if not isinstance(kind, dict):
         wanted = " or ".join(_NAMES.get(one, "null") for one in _alternatives(kind))
@@ -41,7 +41,7 @@ def _alternatives(kind: JsonType) -> tuple[type, ...]:
 
 
 def _is_of(value: Any, kind: JsonType) -> bool:
-    if kind is float and type(value) is float:  # nearly all there is
+    if kind is float and type(value) is float:  # the most frequent case
         return -LARGEST <= value <= LARGEST
     kinds = _alternatives(kind)
     if isinstance(value, bool):

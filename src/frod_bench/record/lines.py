@@ -1,4 +1,4 @@
-"""JSON lines as a sequence that is read anew each time, so that it takes the memory of one line."""
+"""JSON lines as a sequence that is read anew at every access, so that it takes the memory of one line."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -11,14 +11,14 @@ from frod_bench.record.json_types import JsonType, type_problem
 
 
 def file_lines(file: Path, kind: JsonType) -> "JsonLines":
-    """Return the lines of a file, none where there is no file. Raises RequestError for a broken one."""
+    """Return the lines of a file, none if there is no file. Raises RequestError for a broken line."""
     return JsonLines(str(file), kind, lambda start: read_lines(file, start) if file.exists() else iter(()))
 
 
 class JsonLines(Sequence[dict[str, Any]]):
-    """The lines that `read` yields from a byte on, each an object of the `kind` that `type_problem` describes.
+    """The lines that `read` yields from a byte offset on, each an object of the type `kind` (see `type_problem`).
 
-    `where` names them in the RequestError that a broken line raises, at the start for any of them.
+    All lines are checked on creation; a broken one raises RequestError, which names `where`.
     """
 
     def __init__(self, where: str, kind: JsonType, read: Callable[[int], Iterator[bytes]]) -> None:
@@ -55,7 +55,7 @@ class JsonLines(Sequence[dict[str, Any]]):
 
 
 def all_losses(where: str, lines: JsonLines) -> list[float]:
-    """Return the training loss of every step from the lines of its epochs. Raises RequestError for what is none."""
+    """Return the training loss of every step from the lines of all epochs. Raises RequestError for another value."""
     losses = [loss for line in lines for loss in line["losses"]]
     if problem := next(filter(None, (type_problem(loss, float, "a loss") for loss in losses)), None):
         raise RequestError(f"{where} is broken: {problem}.")

@@ -1,4 +1,4 @@
-"""One process a directory."""
+"""A lock that lets only one process use a directory."""
 
 import os
 from pathlib import Path
@@ -8,16 +8,17 @@ from frod_bench.locks import FileLock, InUse
 
 
 class DirectoryLock:
-    """The file `.lock` of a directory, there while a process has the directory; it names that process."""
+    """The file `.lock` in a directory, which exists while a process uses the directory and names that process."""
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._lock = directory, FileLock(directory / ".lock")
         self._there: os.stat_result | None = None  # the directory that was locked
 
     def acquire(self) -> None:
-        """Take the lock, also from an owner that is gone; nothing happens when this object holds it already.
+        """Take the lock, also from an owner that no longer runs; do nothing if this object holds it already.
 
-        Raises RequestError, naming the owner, when another has it, and OSError when the file cannot be written.
+        Raises RequestError, naming the owner, when another process holds it, and OSError when the file cannot be
+        written.
         """
         try:
             self._lock.acquire()
@@ -29,7 +30,7 @@ class DirectoryLock:
         self._there = self._directory.stat()
 
     def require(self) -> None:
-        """Raise RunFailure when the lock was taken and is another's by now, or gone with a removed directory."""
+        """Raise RunFailure when another process has taken over the lock, or the directory was removed."""
         if not self._lock.lost:
             return
         try:
@@ -42,5 +43,5 @@ class DirectoryLock:
         )
 
     def release(self) -> None:
-        """Give the lock back; nothing happens when it is not held."""
+        """Release the lock; do nothing if it is not held."""
         self._lock.release()

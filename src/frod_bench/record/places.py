@@ -1,4 +1,4 @@
-"""Where runs go: a directory that follows from the configuration alone."""
+"""The directory of a run, which depends only on its configuration."""
 
 import os
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def output_root() -> Path:
-    """Return the folder of all runs, `$FROD_BENCH_OUT` or outputs/."""
+    """Return the folder of all runs: `$FROD_BENCH_OUT`, or outputs/."""
     return Path(os.environ.get("FROD_BENCH_OUT", "outputs"))
 
 
 def default_directory(config: Mapping[str, Any], identity: str) -> Path:
-    """Return the directory of the run of a resolved configuration with this identity, below `output_root()`."""
+    """Return the directory, below `output_root()`, of the run with this resolved configuration and identity."""
     parts = (config[key]["name"] for key in ("profile", "backbone", "task", "method"))
     return output_root().joinpath(*parts, f"seed{config['seed']}-{identity[:8]}")

@@ -1,4 +1,4 @@
-"""The run record: its keys, what a valid one holds, and its JSON form, which carries a digest of itself."""
+"""The run record: its keys, the checks of a valid record, and its JSON form, which includes its own digest."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ DIGEST = "digest"
 STATUSES = ("running", "completed", "failed")
 
 _SCORE = {"value": float, "epoch": int, "metrics": {str: float}}
-# What each part of a completed record holds at least, and of what kind; see `type_problem`.
+# The least that each part of a completed record holds, and its type; see `type_problem`.
 _PARTS = {
     "metric": {"name": str, "higher_is_better": bool},
     "best": _SCORE,
@@ -36,8 +36,8 @@ _PARTS = {
     "initialisation": {},
     "files": {str: str},
 }
-REMARKS = ("note", "cut", "wording")  # what `data` says in words, for those who read a table
-# What a line of `metrics.jsonl` holds, and one of `losses.jsonl`.
+REMARKS = ("note", "cut", "wording")  # keys of `data` with remarks for readers of a table
+# The types of a line of `metrics.jsonl` (see `record.epoch`) and of `losses.jsonl`.
 METRICS = {
     "epoch": int,
     "step?": int,
@@ -49,22 +49,22 @@ METRICS = {
     "flops?": float,
 }
 LOSSES = {"epoch": int, "losses": list}
-_LONGEST = 200  # characters of a name: a table is as wide as its widest cell
+_LONGEST = 200  # characters of a name, since a table is as wide as its widest cell
 _MOST_METRICS = 64
 _WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "identity")
 
 
 @dataclass(kw_only=True)
 class RunRecord:
-    """One run in figures; the keys of `record.json` are these fields.
+    """The results of one run; these fields are the keys of `record.json`.
 
-    `settings` are what makes the run the run that it is and `identity` names them, see `record.identity`.
-    `best` and `final` are `{value, epoch, metrics}`, None before the first evaluation; `value` is the primary
-    metric on the evaluation split, a fraction. `final` is the last epoch, `best` the one with the best value, or
-    with `selection` holdout the best on the hold-out. `params.pct_of_backbone` is a percentage, times end in `_s`,
-    memory is in bytes. `environment.segments` says which part of the run was computed with what. `initialisation` holds
-    the facts a method reports about its start, `files` the digests of what the run left beside its record, by path. The
-    parts with a default are filled in while a run goes on; a completed record has all of them.
+    `settings` determine the run and `identity` is their name, see `record.identity`. `best` and `final` are
+    `{value, epoch, metrics}`, or None before the first evaluation; `value` is the primary metric on the evaluation
+    split, as a fraction. `final` is the last epoch; `best` has the best value, or with selection=holdout the best value
+    on the hold-out. `params.pct_of_backbone` is a percentage, times end in `_s` (seconds), memory is in bytes.
+    `environment.segments` tells which part of the run was computed on which machine (see `train.machine`).
+    `initialisation` holds what a method reports about its start, `files` the digests of the run's other files by path.
+    Fields with a default are filled in during a run; a completed record has all of them.
     """
 
     method: str
@@ -94,21 +94,21 @@ class RunRecord:
 
     @property
     def selected(self) -> dict[str, Any] | None:
-        """The score that the selection reports: `final` with last, else `best`."""
+        """The reported score: `final` with selection=last, else `best`."""
         return self.final if self.selection == "last" else self.best
 
     @property
     def objective(self) -> float:
-        """What a search goes by: the selected epoch's score, on the held-out rows where there are some."""
+        """The objective of a search: the selected epoch's score, on the hold-out if there is one."""
         return self.selected["metrics"].get(f"holdout_{self.metric['name']}", self.selected["value"])
 
     @property
     def digest(self) -> str:
-        """ "sha256:" and the digest over everything in the record, which binds a table's cell to it."""
+        """ "sha256:" and the digest of the whole record, by which a cell of a table refers to it."""
         return _digest(asdict(self))
 
     def to_json(self) -> str:
-        """Return the record as strict JSON. Raises ValueError for NaN, infinity or an incomplete record."""
+        """Return the record as strict JSON. Raises ValueError for NaN, infinity or a record that is not valid."""
         content = asdict(self)
         if problem := _problem(content):
             raise ValueError(f"the run record is not valid: {problem}")
@@ -116,7 +116,7 @@ class RunRecord:
 
     @classmethod
     def from_json(cls, text: str, where: str = "record.json") -> "RunRecord":
-        """Read a record back; `where` names the file in the RequestError that a broken or edited one raises."""
+        """Parse a record. Raises RequestError, naming the file `where`, for a broken or edited one."""
         try:
             content = parse_json(text)
             problem = _unseal(content) or _problem(content)
@@ -133,7 +133,7 @@ def _digest(content: dict[str, Any]) -> str:
 
 
 def _unseal(content: Any) -> str | None:
-    """Take the digest out of what was read, and return what is wrong with it, or None."""
+    """Remove the digest from the parsed content and check it; return what is wrong, or None."""
     if not isinstance(content, dict):
         return "it is not a JSON object"
     if content.get("schema") == 1:

@@ -1,4 +1,4 @@
-"""Keys and tokens of this machine: found, so that they can be kept out of records and messages."""
+"""Find keys and tokens of this machine, to keep them out of records and messages."""
 
 import os
 import re
@@ -6,13 +6,15 @@ from pathlib import Path
 
 _NAMES = re.compile(r"(TOKEN|API_?KEY|SECRET|PASSWORD)", re.IGNORECASE)
 _SHAPES = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{30,}|wandb_v1_[A-Za-z0-9_]{20,})\b")
-_SHORTEST = 8  # characters; a shorter value would hide words of the message
+_SHORTEST = 8  # characters; shorter values would hide ordinary words
 _HIDDEN = "[secret]"
 
 
 def redact(text: str) -> str:
-    """Return the text without secrets: values of environment variables named like one, what the hub's token file
-    and the netrc file hold, and whatever has the shape of a token.
+    """Return the text with secrets replaced.
+
+    Secrets are the values of environment variables named like one, the contents of the hub's token file, the passwords
+    in the netrc file, and anything with the form of a token.
     """
     for secret in sorted(_known(), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)

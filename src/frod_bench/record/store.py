@@ -1,4 +1,4 @@
-"""The directory of a run: who may write into it, and files that are either whole or absent."""
+"""The directory of a run: only its owner may write there, and every file is written atomically."""
 
 import contextlib
 import json
@@ -18,15 +18,15 @@ from frod_bench.record.schema import LOSSES, METRICS, RunRecord
 
 _IDENTITY_LINE = "# identity: "
 _ADAPTER = "adapter/"
-_FORCED = "\nforce: true\n"  # in the configuration of the command that began, or went on with, a run
+_FORCED = "\nforce: true\n"  # in the config.yaml of a run that was started or resumed with force=true
 
 
 class RunDirectory:
-    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl` and `record.json`, beside `checkpoints/` and `adapter/`.
+    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl`, `record.json`, `checkpoints/` and `adapter/`.
 
-    Every write goes to a temporary file of the same directory, reaches the disk, and then takes the place of
-    the old file, so a reader never sees half of one. Only the process that claimed the directory may write. The
-    directory may be a link, nothing in it is: a link would lead what is written and deleted here to somebody's files.
+    Every write goes to a temporary file in the same directory, is synced to disk and then replaces the old file, so
+    readers never see a partial file. Only the process that claimed the directory may write. The directory may be a
+    link, but nothing in it may: through a link, writes and deletions would reach files outside.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -41,13 +41,14 @@ class RunDirectory:
         self._lock = DirectoryLock(self.path)
 
     def claim(self, identity: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
-        """Take the directory for the run of this configuration until `release`, and write `config.yaml`.
+        """Claim the directory for the run of this configuration until `release`, and write `config.yaml`.
 
-        Returns "completed" when that very run is already there (nothing is written), "resume" when it was
-        begun or its record is damaged, which is then set aside, else "new" with an empty directory. `force`
-        returns "new" too, unless it goes on with what it began itself, and what the same run left stays until `begin`.
-        Raises RequestError when another process has the directory, or it cannot be written, holds a link or another
-        configuration, or is not empty and no run.
+        Returns "completed" when this run is already complete (and writes nothing), "resume" when it was started or its
+        record is damaged (the record is then set aside), else "new" with an empty directory. With `force`, returns
+        "new" unless a forced run was interrupted here, and keeps the files of the earlier run until `begin`.
+
+        Raises RequestError when another process uses the directory, when it cannot be written, when it holds a link or
+        the run of another configuration, and when it is not empty but holds no run.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -71,19 +72,16 @@ class RunDirectory:
         return state
 
     def begin(self, identity: str, config_yaml: str) -> None:
-        """Remove what the same run left before, now that a new one is known to be possible."""
+        """Remove the files of the earlier run, once it is known that the new one can start."""
         self._clear()
         self._write_config(identity, config_yaml)
 
     def release(self) -> None:
-        """Let another process have the directory."""
+        """Release the directory for other processes."""
         self._lock.release()
 
     def require_owned(self) -> None:
-        """Raise RunFailure when the claimed directory was removed, though another may be in its place.
-
-        Raises OSError when a link has come into it.
-        """
+        """Raise RunFailure when the claimed directory was removed or replaced, and OSError when it holds a link."""
         self._lock.require()
         self._refuse_links()
 
@@ -92,11 +90,11 @@ class RunDirectory:
         save_text(self.record, record.to_json())
 
     def digests(self) -> dict[str, str]:
-        """Return "sha256:" and the digest of configuration, metrics, losses and all files of `adapter/`, by path."""
+        """Return the digests ("sha256:…") of configuration, metrics, losses and all files in `adapter/`, by path."""
         return self._own_digests() | self.adapter_digests()
 
     def adapter_digests(self) -> dict[str, str]:
-        """Return "sha256:" and the digest of all files of `adapter/`, by path."""
+        """Return the digests ("sha256:…") of all files in `adapter/`, by path."""
         return self._digests(sorted(self.adapter.rglob("*")))
 
     def read_record(self) -> RunRecord:
@@ -104,7 +102,7 @@ class RunDirectory:
         return RunRecord.from_json(read_text(self.record), where=str(self.record))
 
     def completed(self) -> RunRecord | None:
-        """Return the record of a complete run, None of one that is not. Raises RequestError for what was damaged."""
+        """Return the record if the run is complete, else None. Raises RequestError for a damaged file."""
         record = self.read_record()
         if record.status != "completed":
             return None
@@ -112,13 +110,13 @@ class RunDirectory:
         return record
 
     def is_completed(self) -> bool:
-        """Return whether the record, where it can be read, says that the run is complete."""
+        """Return whether the record can be read and says that the run is complete."""
         with contextlib.suppress(RequestError):
             return self.read_record().status == "completed"
         return False
 
     def write_metrics(self, lines: list[dict[str, Any]]) -> None:
-        """Write the lines of all epochs, each with at least `epoch`. Raises ValueError for NaN or infinity."""
+        """Write the metrics of all epochs, each line with at least `epoch`. Raises ValueError for NaN or infinity."""
         _write_lines(self.metrics, lines)
 
     def append_metrics(self, line: dict[str, Any]) -> None:
@@ -126,20 +124,20 @@ class RunDirectory:
         self.write_metrics([*self.read_metrics(), line])
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return the lines of `metrics.jsonl`, none without it. Raises RequestError for a broken one."""
+        """Return the lines of `metrics.jsonl`, [] if there is none. Raises RequestError for a broken line."""
         return list(self.stream_metrics())
 
     def stream_metrics(self) -> JsonLines:
-        """Return what `read_metrics` does, however long it is, in the memory of one line."""
+        """Return the same lines as `read_metrics` in the memory of one line."""
         return file_lines(self.metrics, METRICS)
 
     def write_losses(self, epochs: list[list[float]]) -> None:
-        """Write the training loss of every step to six digits, a list an epoch. Raises ValueError for NaN, infinity."""
+        """Write the training losses to six digits, a list per epoch. Raises ValueError for NaN or infinity."""
         rounded = ([float(f"{loss:.6g}") for loss in losses] for losses in epochs)
         _write_lines(self.losses, [{"epoch": n, "losses": losses} for n, losses in enumerate(rounded, start=1)])
 
     def read_losses(self) -> list[float]:
-        """Return the training loss of every step, none without `losses.jsonl`. Raises RequestError for a broken one."""
+        """Return the loss of every step, [] without `losses.jsonl`. Raises RequestError for a broken line."""
         return all_losses(str(self.losses), file_lines(self.losses, LOSSES))
 
     def read_config(self) -> str:
@@ -157,9 +155,9 @@ class RunDirectory:
             return "resume"
 
     def verify(self, record: RunRecord, adapter: bool = False) -> None:
-        """Raise RequestError when configuration, metrics, losses or `adapter` are not those that the record names.
+        """Raise RequestError when configuration, metrics, losses or `adapter` do not have the digests in the record.
 
-        An `adapter` that is not there at all was cleared away, which is no damage.
+        A missing `adapter` folder counts as deleted on purpose, not as damage.
         """
         adapter = adapter and self.adapter.exists()
         there = self.digests() if adapter else self._own_digests()
@@ -173,11 +171,11 @@ class RunDirectory:
             raise RequestError(f"{self.path / other[0]} is no file of this run, {self.record.name} does not name it.")
 
     def _is_begun_by_force(self) -> bool:
-        """Return whether a forced run was interrupted here: what queues its command again must not begin it again."""
+        """Return whether a forced run was interrupted here: requeueing its command must resume it, not start over."""
         return self.config.exists() and _FORCED in self.read_config() and not self.is_completed()
 
     def _refuse_links(self) -> None:
-        """Raise OSError when anything that is written or deleted here is a link."""
+        """Raise OSError when a file or folder that may be written or deleted here is a link."""
         for folder in (self.path, self.checkpoints, self.adapter, self.landscapes):
             for entry in folder.iterdir() if folder.is_dir() else ():
                 refuse_link(entry)
@@ -185,7 +183,7 @@ class RunDirectory:
     def _refuse_other(self, identity: str) -> None:
         advice = "Give another one with out=DIR, or delete it."
         held = self._held_identity()
-        # Names with a dot are left by tools (.hydra, a temporary file), not by a person.
+        # Names with a dot come from tools (.hydra, temporary files), not from a person.
         if held is None and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise RequestError(f"The directory {self.path} is not empty and holds no run. {advice}")
         if held not in (None, identity):
@@ -205,12 +203,12 @@ class RunDirectory:
         return self._digests([self.config, self.metrics, self.losses], LINES)
 
     def _digests(self, files: Iterable[Path], limit: int | None = None) -> dict[str, str]:
-        # names with a dot are left by tools
+        # names with a dot come from tools
         kept = (file for file in files if file.is_file() and not file.name.startswith("."))
         return {file.relative_to(self.path).as_posix(): file_digest(file, limit) for file in kept}
 
     def _sweep(self) -> None:
-        """Remove what a killed process left half written."""
+        """Remove partial files of a killed process."""
         for pattern in (".*.tmp", "adapter/*.tmp", "checkpoints/*.tmp", "landscapes/*.tmp"):
             for file in self.path.glob(pattern):
                 file.unlink()

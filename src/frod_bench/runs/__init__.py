@@ -1,1 +1,1 @@
-"""One run from its configuration to its record, here or in a process of its own."""
+"""One run from its configuration to its record, in this process or in its own."""

@@ -1,4 +1,4 @@
-"""Whether a run is complete already: the one place that decides to skip it. Needs no torch."""
+"""Decide whether a run is already complete and can be skipped: the only place that does. Needs no torch."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -12,31 +12,31 @@ from frod_bench.record.archive import SUFFIX, archived_runs
 
 
 def completed_record(directory: Path, identity: str) -> RunRecord | None:
-    """Return the record of the run of this identity if it is complete and whole, else None."""
+    """Return the record of the run with this identity if it is complete and undamaged, else None."""
     run = RunDirectory(directory)
     if not run.record.exists():
         return _archived(output_root()).get(identity)
     try:
         record = run.completed()
-    except RequestError:  # what the run is made again for says what is damaged
+    except RequestError:  # the run, when made again, says what is damaged
         return None
     return record if record is not None and record.identity == identity else None
 
 
 @cache
 def _archived(root: Path) -> dict[str, RunRecord]:
-    """Return the complete runs in archives below a folder by identity, read once a process."""
+    """Return the complete runs in the archives below a folder by identity; read once per process."""
     archives = root.rglob(f"*{SUFFIX}") if root.is_dir() else ()
     found = [record for archive in archives for _, record in archived_runs(archive)]
     return {r.identity: r for r in found if isinstance(r, RunRecord) and r.status == "completed"}
 
 
 def label(config: Mapping[str, Any]) -> str:
-    """Return what a run is called in messages."""
+    """Return the name of a run in messages."""
     names = {key: config[key]["name"] for key in ("method", "task", "backbone")}
     return f"{names['method']} on {names['task']}, {names['backbone']}, seed {config['seed']}"
 
 
 def say_complete(config: Mapping[str, Any], directory: Path) -> None:
-    """Print that a run is skipped."""
+    """Print that a run is complete and therefore skipped."""
     say(f"{label(config)}: complete already in {directory} (run it again with force=true)")

@@ -1,4 +1,4 @@
-"""A run in a process of its own, so that neither memory nor random state of one run reaches the next."""
+"""Runs in their own processes, so that neither memory nor random state of one run reaches the next."""
 
 import contextlib
 import itertools
@@ -13,25 +13,25 @@ from typing import Any, NamedTuple
 
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 
-# what a run imports only when it needs it: two thirds of the time of a small one
+# imported only when needed, which takes two thirds of the time of a small run
 _LATE = ("evaluate", "peft", "sklearn.metrics", "torchvision")
 
 
 class Outcome(NamedTuple):
-    """How a run ended: the exit code that it would have as a command, and the reason when that is not 0."""
+    """How a run ended: its exit code as a command, and the reason when that is not 0."""
 
     code: int
     reason: str | None
 
 
 class FreshProcesses:
-    """Starts a process a run. Without a GPU it is forked from one that has imported what the runs need.
+    """Start one process per run. Without a GPU it is forked from a process that has imported what the runs need.
 
-    With a GPU it is a new interpreter, as a library that touches the device on import must not be forked.
+    With a GPU it is a new interpreter, because a process whose libraries have touched the device must not be forked.
     """
 
     def __init__(self, job: Callable[[dict[str, Any]], Any], configs: Iterable[dict[str, Any]]):
-        """`job` runs one configuration; a process imports it by its name. `configs` tell what to import beforehand."""
+        """`job` runs one configuration and must be importable by name. `configs` decide what to import beforehand."""
         import torch
 
         self._job = job
@@ -41,16 +41,16 @@ class FreshProcesses:
             modules |= {config[part]["_target_"].rpartition(".")[0] for part in ("backbone", "task")}
             modules.add(f"frod_bench.methods.{config['method']['name']}")
         self._context.set_forkserver_preload(sorted(modules))
-        first = self._context.Process(target=int)  # it waits for the imports, which are then nobody's time
+        first = self._context.Process(target=int)  # waits for the imports, so that no run is charged for them
         first.start()
         first.join()
 
     def run(self, configs: Iterable[dict[str, Any]], jobs: int = 1) -> Iterator[tuple[int, Outcome]]:
-        """Run every configuration to its end, however that ends; yield its number and how it ended.
+        """Run every configuration; yield its number and outcome when it has ended, whether it failed or not.
 
-        A configuration is asked for when its run begins. Of `jobs` at a time each has its share of the threads, and
-        what they print is left out. A SIGINT or SIGTERM here is passed on as one SIGTERM, upon which the runs write
-        their checkpoints; then KeyboardInterrupt or Interrupted is raised. A second signal ends the runs at once.
+        A configuration is taken from `configs` when its run starts. With several `jobs` at a time, each gets an equal
+        part of the threads and prints nothing. A SIGINT or SIGTERM is passed on to the runs as one SIGTERM, on which
+        they write checkpoints; then KeyboardInterrupt or Interrupted is raised. A second signal kills the runs.
         """
         numbered, running = enumerate(configs), {}
         with _sigterm_raised():
@@ -85,7 +85,7 @@ class FreshProcesses:
 
 
 def _wait(process: Any, outcome: Connection) -> Outcome:
-    """Return how the run ended once it has; its pipe tells, even when the server that forked it is gone."""
+    """Wait for the run to end and return its outcome, read from its pipe even if the fork server is gone."""
     try:
         found = outcome.recv()
     except EOFError:
@@ -96,10 +96,10 @@ def _wait(process: Any, outcome: Connection) -> Outcome:
 
 @contextlib.contextmanager
 def _sigterm_raised() -> Iterator[None]:
-    """Raise Interrupted for a SIGTERM inside the block, where this thread may listen to signals."""
+    """Raise Interrupted on a SIGTERM inside the block; does nothing outside the main thread."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Interrupted("SIGTERM; the same command goes on from the last checkpoint.", number)
+        raise Interrupted("SIGTERM; the same command resumes from the last checkpoint.", number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -118,7 +118,7 @@ def _run(
     outcome: Connection,
     jobs: int,
 ) -> None:
-    os.setpgrp()  # a terminal's Ctrl-C reaches the parent alone, which passes it on once
+    os.setpgrp()  # a terminal's Ctrl-C reaches only the parent, which passes it on once
     os.environ.update(environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if jobs > 1:
@@ -136,7 +136,7 @@ def _run(
 
 
 def _share_cores(jobs: int) -> None:
-    """Take one of `jobs` parts of the threads, and print nothing: lines of several runs would mingle."""
+    """Use 1 / `jobs` of the threads and print nothing, since the output of several runs would mix."""
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
@@ -146,7 +146,7 @@ def _share_cores(jobs: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when its parent is killed: a restarted table must be the only one to write."""
+    """End this process when its parent is killed, so that a restarted table is the only writer."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -155,7 +155,7 @@ def _end_with_parent() -> None:
 
 def _killed(code: int) -> str:
     if code >= 0:
-        return f"The process ended with exit code {code} before the run did."
+        return f"The process exited with code {code} before the run had ended."
     name = signal.Signals(-code).name
-    hint = " (the system does so when memory runs out)" if name == "SIGKILL" else ""
-    return f"The process was ended by {name}{hint}."
+    hint = " (the system does this when memory runs out)" if name == "SIGKILL" else ""
+    return f"The process was killed by {name}{hint}."

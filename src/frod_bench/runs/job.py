@@ -1,4 +1,4 @@
-"""One run from a resolved configuration: build, claim the directory, train, write the record."""
+"""One run from a resolved configuration: build its components, claim its directory, train, write the record."""
 
 import contextlib
 import time
@@ -44,7 +44,7 @@ Advise = Callable[[dict[str, Any], int], str]
 
 @dataclass(frozen=True)
 class Components:
-    """What a configuration describes; making them reads no weights and no rows."""
+    """The objects that a configuration describes; creating them reads no weights and no rows."""
 
     method: Method
     settings: TrainSettings
@@ -54,10 +54,10 @@ class Components:
 
 
 def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
-    """Run a configuration to its end, or say that it is complete already; return its score for a search.
+    """Run a configuration, or skip it if it is complete; return its score for a search.
 
-    `advise` gets the configuration and the device's bytes when memory runs out, and returns a sentence on what fits.
-    Raises RequestError for what cannot be run as asked and RunFailure for what failed on the way.
+    When memory runs out, `advise` gets the configuration and the device's memory in bytes, and returns a sentence on
+    what would fit. Raises RequestError for a configuration that cannot be run, and RunFailure when the run fails.
     """
     components = make_components(config)
     accelerator = make_accelerator(components.settings)
@@ -66,7 +66,7 @@ def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
         return _run_claimed(config, components, accelerator, run, _claim(run, config, accelerator), advise)
     finally:
         run.release()
-        with contextlib.suppress(OSError):  # not empty, as a rule
+        with contextlib.suppress(OSError):  # usually not empty
             run.path.rmdir()
 
 
@@ -82,7 +82,7 @@ def _run_claimed(
     if state == "completed":
         if main:
             say_complete(config, run.path)
-            delete_checkpoints(run.checkpoints)  # the end came before they were deleted
+            delete_checkpoints(run.checkpoints)  # left when the run ended just before deleting them
         return run.read_record().objective
     if main:
         say(f"{label(config)} -> {run.path}")
@@ -94,18 +94,18 @@ def _run_claimed(
             _run(config, components, accelerator, run, record, resume=state == "resume")
     except RequestError:
         if main and not run.record.exists():
-            run.config.unlink(missing_ok=True)  # so that the corrected request can have the directory
+            run.config.unlink(missing_ok=True)  # so that a corrected request can use the directory
         raise
     except Exception as error:
         failure = _failure(error, run)
         if main and advise is not None and isinstance(failure, OutOfMemory) and failure.key == "accumulate":
-            with contextlib.suppress(Exception):  # a guess that fails must not hide what it is about
+            with contextlib.suppress(Exception):  # failing advice must not hide the error
                 failure = RunFailure(f"{failure} {advise(config, total_memory(accelerator.device))}")
         if main:
             record.status, record.error = "failed", redact(str(failure))
-            with contextlib.suppress(OSError, RunFailure):  # the disk is full or the directory gone: the reason stands
+            with contextlib.suppress(OSError, RunFailure):  # disk full or directory gone: still raise the first error
                 run.require_owned()
-                if not run.is_completed():  # else this came after its end, or before a forced run was begun
+                if not run.is_completed():  # it is if this error came later, or before a forced run began
                     run.write_record(record)
                 if not isinstance(error, RunFailure):
                     save_text(run.path / _TRACEBACK, redact(traceback.format_exc()))
@@ -118,7 +118,7 @@ def _as_yaml(config: dict[str, Any]) -> str:
 
 
 def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) -> str:
-    """Take the directory on the main process; every process returns, or raises, what came of it."""
+    """Claim the directory on the main process; every process returns the state or raises the error."""
     outcome: list[Any] = [None]
     if accelerator.is_main_process:
         try:
@@ -131,7 +131,7 @@ def _claim(run: RunDirectory, config: dict[str, Any], accelerator: Accelerator) 
 
 
 def _earlier_segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[str, Any]]:
-    """Return what the run was computed with so far, as its record says; [] where that is lost or older."""
+    """Return the segments in the record of a run (see `train.machine`); [] if the record has none."""
     found: list[Any] = [[]]
     if accelerator.is_main_process:
         with contextlib.suppress(RequestError):
@@ -141,7 +141,7 @@ def _earlier_segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[
 
 
 def make_components(config: dict[str, Any]) -> Components:
-    """Return what the configuration describes. Raises RequestError for what is not accepted."""
+    """Create the components of a run. Raises RequestError for an option that is not accepted."""
     check_config(config)
     method = build_method(config["method"])
     settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
@@ -154,7 +154,7 @@ def make_components(config: dict[str, Any]) -> Components:
 
 
 def load_data(config: dict[str, Any], components: Components) -> TaskData:
-    """Return the rows that the configuration asks for, encoded for its backbone."""
+    """Return the data that the configuration asks for, encoded for its backbone."""
     text, data = config["text"], config["data"]
     request = RowRequest(
         max_train=data["max_train"],
@@ -175,7 +175,7 @@ def _run(
     record: RunRecord,
     resume: bool,
 ) -> None:
-    """Build the data and the model, train, and print where the result lies."""
+    """Build the data and the model, train, and print the result and its directory."""
     if accelerator.is_main_process:
         (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
@@ -231,9 +231,10 @@ def _new_record(config: dict[str, Any]) -> RunRecord:
 
 
 def _count_parameters(adapted: Adapted, total: int, body: int) -> dict[str, Any]:
-    """Return parameter counts: `total` of the model before the attachment, `body` the same without its head.
+    """Return parameter counts. `total` and `body` are those of the base model with and without its head.
 
-    `trainable` is with the head, `pct_of_backbone` without it on both sides; `head` is what trains of it.
+    `trainable` includes the trainable parameters of the head, `head`; `pct_of_backbone` leaves the head out of both
+    numbers.
     """
     counts = adapted.count()
     trainable, head = sum(counts.values()), counts.get("head", 0)
@@ -242,7 +243,7 @@ def _count_parameters(adapted: Adapted, total: int, body: int) -> dict[str, Any]
 
 
 def _parameter_summary(params: dict[str, Any]) -> str:
-    """Return the counts in words, so that the share is beside the number it is of."""
+    """Return the counts in words."""
     head = f" and the head's {params['head']:,}" if params["head"] else ""
     own = params["trainable"] - params["head"]
     return f"trainable: {own:,} ({params['pct_of_backbone']:.3g} % of the backbone){head}"
@@ -258,7 +259,7 @@ def _failure(error: Exception, run: RunDirectory) -> RunFailure:
         )
     if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(run.path):
         return RunFailure(
-            f"{error.filename} cannot be written ({error.strerror}). Mend that, and the same command goes on from the"
-            " last checkpoint, or begins again where there is none."
+            f"{error.filename} cannot be written ({error.strerror}). Fix that; the same command then resumes from the"
+            " last checkpoint, or starts again if there is none."
         )
     return RunFailure(f"{type(error).__name__}: {error} (see {_TRACEBACK} in the run's directory)")

@@ -1,4 +1,4 @@
-"""Progress bars of the libraries are for a terminal."""
+"""Progress bars of the libraries, which are for terminals only."""
 
 import sys
 
@@ -8,7 +8,7 @@ import transformers.utils.logging
 
 
 def hide_progress_bars_in_logs() -> None:
-    """Turn the libraries' own progress bars off where stderr is a log."""
+    """Turn off the progress bars of libraries when stderr is not a terminal."""
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
         huggingface_hub.utils.disable_progress_bars()

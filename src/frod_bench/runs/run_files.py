@@ -1,4 +1,4 @@
-"""The configuration and the adapter of a run that is on disk."""
+"""Read the configuration and find the adapter of a run on disk."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,15 @@ from frod_bench.record import RunDirectory
 
 
 def read_run_config(run: Path) -> dict[str, Any]:
-    """Return the configuration of a run. Raises RequestError without one, and where a file of the run was edited."""
+    """Return the configuration of a run. Raises RequestError if there is none or a file of the run was edited."""
     directory = RunDirectory(run)
     if directory.record.is_file():
         directory.verify(directory.read_record(), adapter=True)
     if not directory.config.exists():
-        raise RequestError(f"{run} is no run's directory: it has no config.yaml.")
+        raise RequestError(f"{run} is not a run's directory: it has no config.yaml.")
     config = read_mapping(directory.config)
     if not isinstance(config.get("backbone"), dict) or "_target_" not in config["backbone"]:
-        raise RequestError(f"{run} is no run's directory: its config.yaml names no backbone.")
+        raise RequestError(f"{run} is not a run's directory: its config.yaml names no backbone.")
     return config
 
 
@@ -33,7 +33,7 @@ def adapter_folder(run: Path) -> Path:
 
 
 def incomplete_warning(run: Path) -> str | None:
-    """Return a sentence on what the adapter of a run that is not complete is; None for a complete one."""
+    """Return a sentence on the adapter of an incomplete run; None for a complete one."""
     directory = RunDirectory(run)
     if not directory.record.is_file() or (record := directory.read_record()).status == "completed":
         return None

@@ -1,1 +1,1 @@
-"""Tasks: where their rows come from, how rows become model inputs, and how predictions are scored."""
+"""Tasks: the source of their rows, their encoding as model inputs, and the scoring of predictions."""

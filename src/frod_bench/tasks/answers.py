@@ -1,4 +1,4 @@
-"""Which answer a generated text gives."""
+"""Find the answer in a generated text."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,11 @@ NUMBERED = tuple(f"answer{number}" for number in range(1, 6))
 
 
 def first_answer(text: str, answers: Sequence[str]) -> int:
-    """Return the place in `answers` of the one that occurs first in the text, `UNMATCHED` when none does.
+    """Return the index in `answers` of the one that occurs first in the text, or `UNMATCHED` when none does.
 
-    Of two that begin at the same place the longer one counts. As in LLM-Adapters' evaluation, capitals matter, and to
-    a question with `NUMBERED` answers each of these is one, also where the question has fewer: `answer5, or answer1`
-    answers a question of four, and not with answer1.
+    Of two answers at the same position the longer one counts. As in LLM-Adapters' evaluation, matching is
+    case-sensitive. For a question with `NUMBERED` answers, all five count even if the question has fewer: `answer5, or
+    answer1` is no match for a question with four answers.
     """
     others = [word for word in NUMBERED if word not in answers] if set(answers) <= set(NUMBERED) else []
     known = [*answers, *others]

@@ -1,4 +1,4 @@
-"""What a task, its data and a data source look like from outside."""
+"""The interfaces of tasks, their data and data sources."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Batch = dict[str, Tensor | int]  # what a model's forward takes
 
 @dataclass(frozen=True)
 class Metric:
-    """The number a task is reported by."""
+    """The metric that a task is reported by."""
 
     name: str
     higher_is_better: bool = True
@@ -23,7 +23,7 @@ class Metric:
 
 @torch.no_grad()
 def most_likely_class(model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
-    """Return the class of the largest logit of every row. Raises RunFailure when a logit is not finite."""
+    """Return the class with the largest logit for every row. Raises RunFailure when a logit is not finite."""
     logits = model(**batch).logits
     if not logits.isfinite().all():
         raise RunFailure("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
@@ -32,21 +32,21 @@ def most_likely_class(model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
 
 @dataclass
 class TaskData:
-    """A task's rows, ready for a data loader, and how its predictions are scored.
+    """The encoded rows of a task and how its predictions are scored.
 
-    A text task's rows hold `input_ids`, `attention_mask`, (`token_type_ids`), `labels`, and `length`, the
-    number of tokens of the row.
+    Rows of text hold `input_ids`, `attention_mask`, for some models `token_type_ids`, `labels`, and `length`, the
+    number of tokens.
     """
 
     train: Dataset
     evaluation: dict[str, Dataset]  # by split name; the first is the reported one
-    holdout: Dataset | None  # carved from the training rows when asked for
+    holdout: Dataset | None  # held out from the training rows, for selecting an epoch
     num_labels: int | None  # None: the model keeps its language-model head
     label_names: list[str]
     metric: Metric
     collate: Callable[[list[dict[str, Any]]], Batch]  # rows -> tensors [batch, longest row]
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]]  # split, predictions, references
-    samples: dict[str, int]  # "train", "eval" (the reported split), then holdout and further splits by name
+    samples: dict[str, int]  # rows of "train", "eval" (the reported split), and of further splits and "holdout" by name
     provenance: dict[str, str]
     predict: Callable[[nn.Module, dict[str, Tensor]], list[int]] = most_likely_class  # of every row of a batch
 
@@ -57,19 +57,19 @@ class TaskData:
 
 
 class Source(Protocol):
-    """A place that rows are read from; an instance serves one run."""
+    """A place to read rows from; an instance serves one run."""
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
-        """Return the rows of one split with at least the columns of `schema`.
+        """Return the rows of one split, with at least the columns of `schema`.
 
-        Raises `RequestError` when the source does not have them.
+        Raises `RequestError` when the source does not have the rows.
         """
 
     def count(self, repo: str, config: str, split: str, schema: Features) -> int | None:
-        """Return how many rows `read` would return, None where only reading tells; raises `RequestError` like it."""
+        """Return the number of rows that `read` would return, or None if only reading tells. Raises like `read`."""
 
     def provenance(self) -> dict[str, str]:
-        """Return `source`, a `revision` or `fingerprint` of what was read so far, and a `note` if due."""
+        """Return `source`, a `revision` or `fingerprint` of the files read so far, and a `note` where rows need one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ class RowRequest:
 
 
 class Task(Protocol):
-    """A data set together with its text format and its metrics."""
+    """A data set with its text format and metrics."""
 
     name: str
     suite: str
@@ -100,9 +100,9 @@ class Task(Protocol):
     rows: Mapping[str, int]  # the official size of each split
 
     def count(self, source: Source, text: str | None) -> list[int | None]:
-        """Return how many rows the source has to train on and in the reported split, None where it cannot tell.
+        """Return the number of training rows and of rows in the reported split, None where the source cannot tell.
 
-        Raises `RequestError` when it has none.
+        `text` names the text format. Raises `RequestError` when the source does not have the rows.
         """
 
     def load(self, source: Source, processor: Any, request: RowRequest) -> TaskData:

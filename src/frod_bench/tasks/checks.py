@@ -1,4 +1,4 @@
-"""Checks on the rows of a split: nothing is dropped silently, the first bad row is named."""
+"""Checks of the rows of a split: the first bad row is named, and no row is dropped silently."""
 
 from collections.abc import Sequence
 
@@ -22,8 +22,7 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
     """Check that every row has its text columns and a known label.
 
     `where` names the split in messages, as in "nyu-mll/glue/rte/train".
-    Raises `RequestError` on an empty split, a missing or wrongly typed column, a null, or a label out of
-    range.
+    Raises `RequestError` on an empty split, a missing or wrongly typed column, a null, or a label out of range.
     """
     _check_columns(rows, where, (*texts, label))
     table = rows.with_format("arrow")[:]
@@ -40,8 +39,8 @@ def check_rows(rows: Dataset, where: str, texts: Sequence[str], label: str, labe
 def check_image_rows(rows: Dataset, where: str, image: str, label: str, label_names: Sequence[str]) -> None:
     """Check that every row has an encoded image and a known label; the images are not decoded.
 
-    The classes may be spelled or ordered otherwise than in `label_names`, but not be more or fewer. Raises
-    `RequestError` as `check_rows` does.
+    The classes may differ from `label_names` in spelling and order, but not in number. Raises `RequestError` as
+    `check_rows` does.
     """
     _check_columns(rows, where, (image, label))
     kind = rows.features[image]

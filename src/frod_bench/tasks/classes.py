@@ -1,4 +1,4 @@
-"""The classes of image rows, told by their names: two copies of a data set may number them in two orders."""
+"""Match the classes of image rows by name: copies of a data set may number the classes differently."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,9 @@ from frod_bench.errors import RequestError
 
 
 def class_positions(names: Sequence[str], expected: Sequence[str]) -> list[int]:
-    """Return the place in `expected` of each of the names, capitals and marks aside.
+    """Return the index in `expected` of each name, ignoring case and punctuation.
 
-    Where they are no permutation of `expected`, the n-th name is taken for another spelling of the n-th.
+    If the names are not a permutation of `expected`, the n-th name is taken as another spelling of the n-th class.
     """
     plain, wanted = list(map(_plain, names)), list(map(_plain, expected))
     if sorted(plain) == sorted(wanted) and len(set(wanted)) == len(wanted):
@@ -17,7 +17,7 @@ def class_positions(names: Sequence[str], expected: Sequence[str]) -> list[int]:
 
 
 def require_same_classes(splits: Mapping[str, Sequence[str]]) -> None:
-    """Raise `RequestError`, naming the first difference, when the class names of two splits are not the same."""
+    """Raise `RequestError`, naming the first difference, when two splits differ in class names."""
     (first, names), *others = splits.items()
     for split, other in others:
         for number, (one, two) in enumerate(zip(names, other, strict=True)):
@@ -28,7 +28,7 @@ def require_same_classes(splits: Mapping[str, Sequence[str]]) -> None:
 
 
 def class_names_note(names: Sequence[str], expected: Sequence[str]) -> str | None:
-    """Return a note when the names are not those expected, None when they are."""
+    """Return a note when the names differ from the expected ones, else None."""
     differing = [(a, b) for a, b in zip(names, expected, strict=True) if _plain(a) != _plain(b)]
     if not differing:
         return None

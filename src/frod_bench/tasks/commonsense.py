@@ -1,4 +1,4 @@
-"""Commonsense questions with a fixed list of answers, as the paper's Table 3 uses them (methods: a YAML a task)."""
+"""Commonsense questions with a fixed list of answers, as in the paper's Table 3; each task is a YAML file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ FORMATS = ("classification", "instruction")
 
 @dataclass(frozen=True)
 class Layout:
-    """One form that a task's rows come in: where they lie, their columns, and the prompt they make."""
+    """A form of a task's rows: their location, their columns, and the prompt made from them."""
 
     repo: str
     config: str
@@ -43,12 +43,12 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class CommonsenseTask:
-    """One task. The first of `eval_splits` and of `metrics` is the reported one; `label_names` are the answers
-    in words, and `label` names the column with the answer and its values, in the same order.
+    """One task. The first of `eval_splits` and of `metrics` is the reported one.
 
-    `packaged` is for listings, `wording` for the record. `commonsense170k` is the task's folder in the layout of
-    LLM-Adapters, whose rows are finished instructions. Raises `RequestError` when one of the lists is empty or an
-    answer has no name.
+    `label` names the column that holds the answer and the values it takes; `label_names` are the same answers in words,
+    in the same order. `packaged` is for listings, `wording` for the record. `commonsense170k` is the task's folder in
+    the layout of LLM-Adapters, whose rows are complete instructions. Raises `RequestError` when a list is empty or the
+    numbers of values and names differ.
     """
 
     name: str
@@ -93,7 +93,7 @@ class CommonsenseTask:
         return load_questions(self.name, [self], source, tokenizer, request)
 
     def rows_in(self, text: str) -> Layout:
-        """Return the layout of the rows for a text format. Raises `RequestError` when there is none."""
+        """Return the layout of the rows for a text format. Raises `RequestError` if the two do not go together."""
         if text not in FORMATS:
             raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
         if self.layout not in LAYOUTS:
@@ -155,7 +155,7 @@ def make_format(
     max_length: int,
     eval_max_length: int,
 ) -> Format:
-    """Return the format called `text`; raises `RequestError` when it is not one for these tasks."""
+    """Return the format called `text`. Raises `RequestError` if it does not suit these tasks."""
     task = tasks[0]
     if text == "instruction":
         answers = [member.label_names for member in tasks]
@@ -169,7 +169,7 @@ def make_format(
 
 
 def _questions(source: Source, layout: Layout, split: str, task: int, first_class: int) -> Dataset:
-    """Return one split's rows as questions; see `formats.Format`."""
+    """Return the rows of a split as questions; see `formats.Format`."""
     where = f"{layout.repo}/{layout.config}/{split}"
     rows = source.read(layout.repo, layout.config, split, layout.schema)
     classes = class_ids(rows, layout.label, layout.values, where)

@@ -1,4 +1,4 @@
-"""The two ways a question is put to a model: to a classification head, or to a language model that answers."""
+"""The two text formats of a question: for a classification head, and for a language model that writes the answer."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -20,25 +20,25 @@ IGNORED = -100  # a label that counts nothing in the loss
 
 
 class Format(Protocol):
-    """How questions become rows of token ids, and how a model's answer to them is read.
+    """Encode questions as rows of token ids, and read a model's answers.
 
     Questions are rows of `pieces` (see `prompts.Pieces`), `origin` ("Row 3 of google/boolq/default/train"),
     `labels` (the class, counted through all tasks) and `task` (the number of the row's task).
     """
 
     num_labels: int | None
-    metrics: tuple[str, ...]  # beside the task's own
+    metrics: tuple[str, ...]  # in addition to the task's own
     collate: Callable[[list[dict[str, Any]]], Batch]
     predict: Callable[[nn.Module, dict[str, Tensor]], list[int]]
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
-        """Return token ids with `labels`, `length` and `cut`; `answered` rows are those to train on."""
+        """Return token ids with `labels`, `length` and `cut`; `answered` rows are for training."""
 
 
 class Classification:
-    """A head of as many logits as the task has classes reads the last token of the prompt.
+    """A classification head, with one logit per class, reads the last token of the prompt.
 
-    Prompts have `max_length` tokens at most, those to predict `eval_max_length`.
+    Prompts have at most `max_length` tokens in training and `eval_max_length` in evaluation.
     """
 
     metrics = ()
@@ -51,7 +51,7 @@ class Classification:
         self.num_labels, self.collate = len(label_names), PadToLongest(tokenizer)
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
-        """See `Format.encode`; trained on or not, the rows differ in their greatest length alone."""
+        """See `Format.encode`; training and evaluation rows differ only in their maximum length."""
 
         def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
             prompts, cut = fit(batch["pieces"], batch["origin"], self._tokenizer, self._lengths[answered])
@@ -62,12 +62,12 @@ class Classification:
 
 
 class Instruction:
-    """A language model reads the prompt inside `wrapper` and goes on with `response`.
+    """A language model reads the prompt inside `wrapper` and continues with `response`.
 
-    Rows to train on are prompt, response and end token; their labels are tokens, those of the prompt ignored
-    when `loss_on` is "response". The first token never counts: before it is nothing, or padding where another row of
-    the batch is longer. Rows to predict are prompts; their labels are classes. With the longest response behind it no
-    prompt has more than `max_length` tokens, and than `eval_max_length` where it is to predict.
+    Training rows are prompt, response and end token. Their labels are tokens; those of the prompt are ignored when
+    `loss_on` is "response". The first token never counts, as it follows nothing, or padding where another row of the
+    batch is longer. Evaluation rows are prompts with classes as labels. A prompt with the longest response has at most
+    `max_length` tokens in training and `eval_max_length` in evaluation.
     """
 
     num_labels = None
@@ -97,7 +97,7 @@ class Instruction:
         self.predict = SCORINGS[scoring](tokenizer, answers, responses, beams, self._after.strip())
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
-        """See `Format.encode`. The longest response has room behind every prompt, trained on or not."""
+        """See `Format.encode`. Every prompt leaves room for the longest response, also in evaluation."""
         room = self._lengths[answered] - max(map(len, self._responses))
 
         def encode_batch(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -119,11 +119,11 @@ class Instruction:
 
 
 class PadLeft:
-    """Collates rows with the padding in front, so that all prompts end together: tensors [batch, longest row].
+    """Collate rows with padding on the left, so that all prompts end together: tensors [batch, longest row].
 
-    `labels` that are tokens begin one column before the first that counts in any row, and `logits_to_keep` is their
-    number of columns: the model need not compute what the loss leaves out, most of its vocabulary's work. Classes and
-    task numbers become tensors [batch].
+    Token `labels` start one column before the first that counts in any row, and `logits_to_keep` is their number of
+    columns, so that the model computes no logits that the loss ignores. Classes and task numbers become tensors
+    [batch].
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):

@@ -1,4 +1,4 @@
-"""GLUE's classification tasks (Wang et al., 2019), as the paper's Table 4 uses them."""
+"""GLUE's classification tasks (Wang et al., 2019), as in the paper's Table 4."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,9 @@ LABEL = "label"
 class GlueTask:
     """One GLUE task.
 
-    The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official
-    size of each split; `packaged` is for listings, `wording` for the record of a run with instructions. Raises
-    `RequestError` when one of the lists is empty or there are more than two fields.
+    The first of `eval_splits` and the first of `metrics` are reported. `rows` holds the official size of each split;
+    `packaged` is for listings, `wording` for the record of a run with instructions. Raises `RequestError` when a list
+    is empty or there are more than two fields.
     """
 
     name: str

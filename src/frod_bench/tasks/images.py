@@ -1,4 +1,4 @@
-"""Encoded images to RGB, with everything that can be wrong with one named by its row."""
+"""Decode images to RGB; an error names the row of the image."""
 
 import io
 
@@ -6,17 +6,17 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from frod_bench.errors import RequestError
 
-# Others may start a program (EPS) or fail in ways of their own (BLP, DDS, SPIDER).
+# Other formats may start a program (EPS) or fail in their own ways (BLP, DDS, SPIDER).
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "PPM")
-_DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow cuts their values off instead of scaling them
+_DEEP = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow clips their values instead of scaling them
 
 
 def decode(content: bytes, where: str, max_pixels: int, size: int) -> Image.Image:
-    """Return an encoded image as RGB, turned as its EXIF tag says; grey, palette and alpha images are converted.
+    """Return an encoded image as RGB, rotated as its EXIF tag says; grey, palette and alpha images are converted.
 
-    `where` names the row in messages, `size` is the side in pixels that the image will be brought to. Raises
-    `RequestError` on what is no whole image of a format listed above, on more than `max_pixels` pixels as claimed by
-    the header or as they would be after resizing, and on more than 8 bits a channel.
+    `where` names the row in messages; `size` is the side in pixels that the image will be resized to. Raises
+    `RequestError` for anything but a complete image in a format listed above, for more than `max_pixels` pixels, by its
+    header or after resizing, and for more than 8 bits per channel.
     """
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
@@ -32,7 +32,7 @@ def decode(content: bytes, where: str, max_pixels: int, size: int) -> Image.Imag
         ) from error
     except (RequestError, MemoryError):
         raise
-    except Exception as error:  # what a decoder stumbles over
+    except Exception as error:  # decoders raise many types
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise RequestError(f"{where} is not a readable image ({reason}). Replace or remove that row.") from error
 

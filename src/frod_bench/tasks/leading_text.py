@@ -1,21 +1,21 @@
-"""The beginning of a long text: all that a model with a bounded context sees of it."""
+"""The start of a long text: all that a model with a bounded context sees of it."""
 
 import re
 from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-_BREAK = re.compile(r"(?<=[0-9A-Za-z]) (?=[0-9A-Za-z])")  # between two words: no token is of both
-_MARGIN = 8  # tokens there are more for those at the end, which another end could change
-_CHARACTERS = 16  # a token, at first; more than nearly all have
-_TOKENS = 4  # a character at most: bytes of UTF-8
+_BREAK = re.compile(r"(?<=[0-9A-Za-z]) (?=[0-9A-Za-z])")  # between two words: no token spans both
+_MARGIN = 8  # extra tokens, since cutting a text can change its last tokens
+_CHARACTERS = 16  # per token at first; nearly all tokens have fewer
+_TOKENS = 4  # per character at most: the bytes of UTF-8
 
 
 def leading_text(text: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -> str:
-    """Return the beginning of a text that has the same first `tokens` tokens, and more than so many if the text has.
+    """Return the start of a text, with the same first `tokens` tokens, and with more tokens than that if the text has.
 
-    It ends between two words; a text without such an end is returned as a whole, and so is one that loses its
-    beginning when it is cut (`truncation_side` left).
+    It ends between two words. A text without such a place is returned unchanged, and so is every text when the
+    tokenizer truncates on the left.
     """
     end = _characters(tokens)
     while len(text) > end and tokenizer.truncation_side == "right" and (found := _BREAK.search(text, end)):
@@ -27,11 +27,11 @@ def leading_text(text: str, tokenizer: PreTrainedTokenizerBase, tokens: int) -> 
 
 
 def leading_texts(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[str]:
-    """Return one text, or the two of a pair, without what `tokenizer` cuts away anyhow at `max_length`.
+    """Return one text, or the two of a pair, without the ends that `tokenizer` would truncate at `max_length` anyway.
 
-    A tokenizer cuts the longer of a pair first, and of two that are both too long the longer one keeps a token more
-    where the room is odd. So which of them is the longer stays as it is. (Left to itself it also makes every pair of
-    the pieces that it cuts off: gigabytes for two texts of some thousand words.)
+    A tokenizer truncates the longer text of a pair first, and if both are too long, the longer keeps one token more
+    where the room is odd. So the longer text stays the longer one. (On its own, the tokenizer also builds every pair of
+    the pieces that it cuts off: gigabytes for two texts of a few thousand words.)
     """
     long = [len(text) > _characters(max_length) for text in texts]
     if not any(long):

@@ -1,4 +1,4 @@
-"""Answers chosen by how likely the language model finds each of them: a check that generates nothing."""
+"""Choose the answer that the language model finds most likely: a check that generates nothing."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from frod_bench.errors import RunFailure
 
 
 class Likelihood:
-    """Predicts the response of the highest log-likelihood, by token where `per_token` says so.
+    """Predict the response with the highest log-likelihood, divided by its tokens with `per_token`.
 
-    `responses` holds the whole responses of each task; numbers and batches are as in `generation.Generation`.
+    `responses` holds the complete responses of each task; predictions and batches are as in `generation.Generation`.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, responses: Sequence[Sequence[str]], per_token: bool):
@@ -25,7 +25,7 @@ class Likelihood:
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
         """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
         predictions = torch.zeros_like(batch["task"])
-        # processes that hold the weights together (train.shard) must call the model equally often
+        # processes that share the weights (train.shard) must call the model equally often
         together = getattr(model, "_is_fsdp_managed_module", False)
         first = 0
         for task, responses in enumerate(self._tokens):
@@ -42,8 +42,10 @@ class Likelihood:
         return predictions.tolist()
 
     def _scores(self, model: nn.Module, prompts: Tensor, mask: Tensor, responses: list[list[int]]) -> Tensor:
-        """Return the log-likelihood [rows, responses] after left-padded prompts [rows, length]; the prompts are
-        read once, and every response goes on from there."""
+        """Return the log-likelihoods [rows, responses] after left-padded prompts [rows, length].
+
+        The prompts are read once; every response continues from their cache.
+        """
         positions = (mask.cumsum(1) - 1).clamp(min=0)
         read = model(input_ids=prompts, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
         cache, after_prompt = read.past_key_values, read.logits

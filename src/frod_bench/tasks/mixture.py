@@ -1,4 +1,4 @@
-"""Several commonsense tasks trained together as instructions and evaluated one by one (LLM-Adapters' way)."""
+"""Several commonsense tasks trained together as instructions and scored one by one, as in LLM-Adapters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from frod_bench.tasks.commonsense import CommonsenseTask, load_questions
 
 
 class MixtureTask:
-    """`members` hold the tasks' own keys; what `configs/task/commonsense/_base.yaml` says holds for all of them."""
+    """`members` hold the keys of each task; those of `configs/task/commonsense/_base.yaml` are shared."""
 
     repo = config = ""
     label_names = ()

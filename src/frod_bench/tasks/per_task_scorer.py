@@ -1,4 +1,4 @@
-"""Scores of tasks that are evaluated together: each by itself, and their mean."""
+"""Scores of tasks that are evaluated together: one per task, and their mean."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -7,10 +7,10 @@ from frod_bench.tasks.metrics import Scorer
 
 
 class PerTaskScorer:
-    """Scores rows whose labels are counted through all tasks: `sizes` holds each task's number of classes.
+    """Score rows whose labels are numbered through all tasks; `sizes` holds the number of classes of each task.
 
-    With one task the names are those of `Scorer`; with several, that name holds the mean over the tasks, and
-    each task's own value stands under it with the task's name, as in `accuracy_boolq`.
+    With one task, the names are those of `Scorer`. With several, that name is the mean over the tasks, and the name
+    with a task's name behind it, as in `accuracy_boolq`, is the score of that task.
     """
 
     def __init__(self, metrics: Sequence[str], reported: str, sizes: Mapping[str, int]):

@@ -1,4 +1,4 @@
-"""Images that are decoded and resized once: kept on disk as they enter a batch, read from there ever after."""
+"""Images that are decoded and resized once, then read from a cache on disk."""
 
 import contextlib
 import errno
@@ -19,18 +19,18 @@ from frod_bench.disk_cache import cache_folder, exclusively, say_not_kept, say_u
 from frod_bench.files import replacing
 
 CENTER_CROPS = ("floor", "round")
-_SUM_BYTES = 8  # of the checksum behind every image
-_SPARE = 2**30  # bytes of the disk that a cache leaves free
+_SUM_BYTES = 8  # of the checksum after every image
+_SPARE = 2**30  # bytes that a cache leaves free on the disk
 
 
 class Transform(Protocol):
-    """What an image backbone's processor does to an image."""
+    """The processor of an image backbone."""
 
     size: int
     key: str  # what `resize` depends on
 
     def with_center_crop(self, center_crop: str) -> "Transform":
-        """Return the same transform with the middle cut out as `center_crop`, one of `CENTER_CROPS`, says."""
+        """Return the same transform with another rounding of the centre crop, one of `CENTER_CROPS`."""
 
     def resize(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as uint8 [3, size, size]."""
@@ -43,7 +43,7 @@ class Transform(Protocol):
 
 
 class PixelRows:
-    """Rows of resized images, uint8 [3, size, size] each, and their labels; `costly` where each look decodes."""
+    """Rows of resized images, uint8 [3, size, size] each, with labels; `costly` if every access decodes."""
 
     column_names = ("pixels", "labels")
 
@@ -58,13 +58,13 @@ class PixelRows:
         return {"pixels": self._pixels[row], "labels": self._labels[row]}
 
     def set_epoch(self, seed: int, epoch: int) -> None:
-        """Let the random crops of an epoch follow from these numbers and the row, whoever looks at it and when."""
+        """Make the random crops of an epoch depend only on these numbers and the row, not on workers or order."""
         if isinstance(self._pixels, CroppedPixels):
             self._pixels.drawn_from = (seed, epoch)
 
 
 class Collate:
-    """Makes a batch of rows: `pixel_values` float32 [batch, 3, size, size] and `labels` [batch]."""
+    """Collate rows: `pixel_values` float32 [batch, 3, size, size] and `labels` [batch]."""
 
     def __init__(self, transform: Transform):
         self._transform = transform
@@ -75,7 +75,7 @@ class Collate:
 
 
 class _Stored(Sequence):
-    """Reads images from the cache. One whose checksum does not fit is decoded, and the entry made anew next time."""
+    """Read images from the cache. A damaged one is decoded, and the entry is rebuilt by the next run."""
 
     def __init__(self, entry: np.ndarray, file: Path, size: int, decoded: Sequence[np.ndarray]):
         self._entry, self._file, self._shape, self._decoded = entry, file, (3, size, size), decoded
@@ -94,7 +94,7 @@ class _Stored(Sequence):
 
 
 class DecodedPixels(Sequence):
-    """Decodes at every look: where the cache cannot be written."""
+    """Decode at every access, where the cache cannot be written."""
 
     def __init__(self, encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]):
         self._encoded, self._resized = encoded, resized
@@ -107,7 +107,7 @@ class DecodedPixels(Sequence):
 
 
 class CroppedPixels(DecodedPixels):
-    """Decodes and crops at every look; the crop of a row depends on `drawn_from` and its number alone."""
+    """Decode and crop at every access; the crop depends only on `drawn_from` and the row number."""
 
     drawn_from: tuple[int, ...] = (0, 0)
 
@@ -121,11 +121,10 @@ class CroppedPixels(DecodedPixels):
 def cached_pixels(
     encoded: Sequence[bytes], transform: Transform, decode: Callable[[int, bytes], Image.Image]
 ) -> Sequence[np.ndarray]:
-    """Return the resized images, from the cache where the same bytes went through the same transform before.
+    """Return the resized images, from the cache if the same bytes went through the same transform before.
 
-    `decode` takes a row's number and bytes. Processes that ask for the same images at once wait for the one that
-    makes them. Where the cache cannot be written, for want of rights or of room, a sentence says so and each look
-    decodes anew.
+    `decode` takes a row's number and bytes. Processes that need the same images wait for the first of them to make
+    them. If the cache cannot be written, for lack of permission or space, a notice says so and every access decodes.
     """
 
     def resized(row: int, content: bytes) -> np.ndarray:
@@ -145,7 +144,7 @@ def cached_pixels(
 
 
 def entry_key(encoded: Sequence[bytes], options: str) -> str:
-    """Return 32 hex digits of every image's bytes, their order and the options."""
+    """Return 32 hex digits that depend on the bytes of all images, their order and the options."""
     digest = xxhash.xxh3_128(options.encode())
     for content in encoded:
         digest.update(len(content).to_bytes(8, "little"))
@@ -167,13 +166,13 @@ def _read(file: Path, shape: tuple[int, int]) -> np.ndarray | None:
 def _write(
     file: Path, shape: tuple[int, int], encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]
 ) -> OSError | None:
-    """Write the images beside their place and move them there whole; return why that could not be done, or None."""
+    """Write the images to a temporary file and move it into place; return the error if that fails, else None."""
     if shutil.disk_usage(file.parent).free < np.prod(shape) + _SPARE:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     try:
         with replacing(file) as made:
             pixels = np.lib.format.open_memmap(made, mode="w+", dtype=np.uint8, shape=shape)
-            with made.open("rb+") as stream:  # a disk that fills up meanwhile would end the process without a word
+            with made.open("rb+") as stream:  # a full disk would kill the process without a message
                 os.posix_fallocate(stream.fileno(), 0, pixels.offset + pixels.nbytes)
             with ThreadPoolExecutor(_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
                 for row, image in enumerate(pool.map(lambda row: resized(row, encoded[row]), range(len(encoded)))):

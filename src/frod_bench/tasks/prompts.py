@@ -1,4 +1,4 @@
-"""A row's columns as one prompt, and prompts as token ids that fit the context."""
+"""Turn a row's columns into a prompt, and prompts into token ids that fit the context."""
 
 from collections.abc import Mapping, Sequence
 from string import Formatter
@@ -9,14 +9,14 @@ from transformers import PreTrainedTokenizerBase
 from frod_bench.errors import RequestError
 from frod_bench.tasks.leading_text import leading_text
 
-# A prompt: the template's words and a column's text in turns, words first and last.
+# A prompt: words of the template and texts of columns in turn, starting and ending with words.
 Pieces = list[str]
 
 
 def render(template: str, row: Mapping[str, Any]) -> Pieces:
     """Return the prompt of a row by a template in Python's format notation: `{ctx}`, `{choices[text][0]}`.
 
-    Raises `RequestError` when the template speaks of something that the row has not.
+    Raises `RequestError` when the template names something that the row does not have.
     """
     pieces, words = [], ""
     try:
@@ -26,17 +26,17 @@ def render(template: str, row: Mapping[str, Any]) -> Pieces:
                 pieces += [words, f"{{{field}}}".format(**row)]
                 words = ""
     except (KeyError, IndexError) as error:
-        raise RequestError(f"The prompt of the task speaks of {error}, which its rows have not.") from error
+        raise RequestError(f"The prompt of the task names {error}, which its rows do not have.") from error
     return [*pieces, words]
 
 
 def fit(
     prompts: Sequence[Pieces], origins: Sequence[str], tokenizer: PreTrainedTokenizerBase, room: int
 ) -> tuple[list[list[int]], list[bool]]:
-    """Return the token ids of every prompt, at most `room` of them, and whether it was cut for that.
+    """Return at most `room` token ids for every prompt, and whether the prompt was cut.
 
-    The columns' texts lose their ends, the longest first and down to one length, so that the question and all
-    options stay. Raises `RequestError`, with the prompt's origin in front, when the template alone is too long.
+    The texts of columns are cut at their ends, longest first and down to a common length, so that the question and all
+    options stay. Raises `RequestError`, starting with the prompt's origin, when the template alone is too long.
     """
     prompts = [
         [leading_text(piece, tokenizer, room) if place % 2 else piece for place, piece in enumerate(prompt)]
@@ -70,6 +70,6 @@ def _shortened(pieces: Pieces, origin: str, tokenizer: PreTrainedTokenizerBase, 
 
 
 def _token_starts(text: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Return where in the text each of its tokens starts."""
+    """Return the character position at which each token of the text starts."""
     encoded = tokenizer(text, return_offsets_mapping=True, add_special_tokens=False)
     return [start for start, _ in encoded["offset_mapping"]]

@@ -1,4 +1,4 @@
-"""What a record says of where the rows came from, beyond what their source says."""
+"""Notes on the origin of the rows that a record adds to those of their source."""
 
 from collections.abc import Mapping
 
@@ -8,26 +8,26 @@ from frod_bench.tasks.text import CUT
 
 
 def with_notes(provenance: dict[str, str], *notes: str | None) -> dict[str, str]:
-    """Return a source's provenance with the notes that are not None behind its own."""
+    """Return a source's provenance with the notes that are not None appended to its own note."""
     note = "; ".join(filter(None, [provenance.get("note"), *notes]))
     return {**provenance, "note": note} if note else provenance
 
 
 def size_note(read: Mapping[str, int], official: Mapping[str, int]) -> str | None:
-    """Return a note on the splits whose number of rows is not the official one, None when there is none."""
+    """Return a note on the splits whose number of rows differs from the official one, or None."""
     sizes = [f"{split} {n} of {official[split]}" for split, n in read.items() if n != official.get(split, n)]
     return f"not the official number of rows: {', '.join(sizes)}" if sizes else None
 
 
 def wording_entry(wording: str | None) -> dict[str, str]:
-    """Return under `wording` in whose words the rows are asked; nothing where they are the original's."""
+    """Return {"wording": wording}, or nothing when the prompts are worded as in the original."""
     return {} if wording is None else {"wording": wording}
 
 
 def truncation(encoded: Mapping[str, Dataset], lengths: Mapping[str, int]) -> dict[str, str]:
-    """Return under `cut` how many rows of each split lost tokens, `lengths` being the most that one keeps there.
+    """Return, under `cut`, how many rows of each split lost tokens; `lengths` holds the maximum length of each split.
 
-    It is nothing when none did, and no note: the protocol sets the lengths, so the rows are still those of the paper.
+    Empty if no row did. It is separate from the note because the protocol sets the lengths, as in the paper.
     """
     counts = {split: sum(rows[CUT]) for split, rows in encoded.items()}
     said: dict[int, list[str]] = {}

@@ -1,4 +1,4 @@
-"""The columns of a question-answering data set as its YAML writes them, and checks of real rows against them."""
+"""The columns of a question-answering data set as its YAML declares them, and checks of rows against them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ Columns = Mapping[str, Any]  # name: "text", "key" (the label's values), a list 
 
 
 def features_of(columns: Columns, label: str, values: Sequence[Any]) -> Features:
-    """Return the columns as a schema; lists have one entry a class, and the label column has the values as classes."""
+    """Return the columns as a schema; lists have one entry per class, and the label's classes are the values."""
     classes = ClassLabel(names=[str(value) for value in values])
 
     def feature(kind: Any) -> Any:
@@ -25,9 +25,9 @@ def features_of(columns: Columns, label: str, values: Sequence[Any]) -> Features
 
 
 def class_ids(rows: Dataset, label: str, values: Sequence[Any], where: str) -> list[int]:
-    """Return the class of every row: the place of its label in `values`.
+    """Return the class of every row: the index of its label in `values`.
 
-    Raises `RequestError` on an empty split, and names the first row whose label is none of the values.
+    Raises `RequestError` on an empty split, and naming the first row whose label is not among the values.
     """
     if len(rows) == 0:
         raise RequestError(f"{where} has no rows. Give a split with at least one row.")
@@ -51,7 +51,7 @@ def class_ids(rows: Dataset, label: str, values: Sequence[Any], where: str) -> l
 
 
 def require_columns(rows: Dataset, names: Sequence[str], where: str) -> None:
-    """Raise `RequestError` when a column is not there."""
+    """Raise `RequestError` when a column is missing."""
     if missing := [name for name in names if name not in rows.column_names]:
         raise RequestError(
             f"{where} has no column {', '.join(missing)}; its columns are {', '.join(rows.column_names)}."
@@ -59,7 +59,7 @@ def require_columns(rows: Dataset, names: Sequence[str], where: str) -> None:
 
 
 def check_row(row: Mapping[str, Any], columns: Columns, values: Sequence[Any], origin: str) -> None:
-    """Raise `RequestError`, with `origin` in front, when a value of the row is not what `columns` says."""
+    """Raise `RequestError`, starting with `origin`, when a value of the row is not of the type in `columns`."""
     for name, kind in columns.items():
         _check(row[name], kind, values, f"{origin}: column {name}")
 

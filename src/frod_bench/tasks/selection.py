@@ -1,4 +1,9 @@
-"""Which rows are used: fixed rules, the same rows for every method and every run seed."""
+"""Choose rows by fixed rules: the same rows for every method and every seed of a run.
+
+Three rules leave rows out of training, in this order. `held_back` is an option of a task: it reproduces a recipe that
+used only a part of the official training split, and nothing ever reads those rows. `max_train` is an option of a run
+that makes it shorter. The hold-out is a tenth of what is left, and selects the epoch with `selection=holdout`.
+"""
 
 import random
 from collections import defaultdict
@@ -7,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from frod_bench.errors import RequestError
 
-if TYPE_CHECKING:  # it takes a second, and a plan or a refusal needs none of it
+if TYPE_CHECKING:  # importing it takes a second, which a plan or a refusal does not need
     from datasets import Dataset
 
 SUBSET_SEED = 0
 
 
 def subset(rows: "Dataset", limit: int | None, option: str) -> "Dataset":
-    """Return `limit` rows in file order: the first of one fixed shuffle, so subsets lie in each other.
+    """Return `limit` rows in file order: the first of one fixed shuffle, so that smaller subsets lie in larger ones.
 
-    `None`, or a limit above the number of rows, keeps all rows. `option` is what the user typed it as.
-    Raises `RequestError` on a limit that is not a whole number above 0.
+    None, or a limit above the number of rows, keeps all rows. `option` is the name by which the user set the limit.
+    Raises `RequestError` for a limit that is not a whole number above 0.
     """
     check_limit(limit, option)
     if limit is None or limit >= len(rows):
@@ -28,13 +33,13 @@ def subset(rows: "Dataset", limit: int | None, option: str) -> "Dataset":
 
 
 def check_limit(limit: Any, option: str) -> None:
-    """Raise `RequestError` for a limit that is neither None nor a whole number above 0."""
+    """Raise `RequestError` unless the limit is None or a whole number above 0."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
         raise RequestError(f"{option}={limit} is not accepted: give a whole number above 0, or null for all rows.")
 
 
 def rows_left(rows: int, held_back: Sequence[float] | None) -> int:
-    """Return how many training rows are used, one at least; `held_back` is the share that is not, and its limit."""
+    """Return how many training rows remain, at least one, when `held_back` = (fraction, most rows) are never used."""
     if held_back is None:
         return rows
     share, most = held_back
@@ -44,7 +49,7 @@ def rows_left(rows: int, held_back: Sequence[float] | None) -> int:
 def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]:
     """Return the indices of rows 0, n, 2n, … within each label, in row order, and those of all other rows.
 
-    Stratified by construction: of a label with k rows, ceil(k / n) are taken.
+    This is stratified: of a label with k rows, ceil(k / n) are taken.
     """
     seen: defaultdict[Hashable, int] = defaultdict(int)
     taken, rest = [], []
@@ -55,9 +60,9 @@ def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]
 
 
 def carve_holdout(rows: "Dataset", label: str) -> "tuple[Dataset, Dataset]":
-    """Return the training rows that stay (90 %), and the holdout: every tenth row of each label (10 %).
+    """Return the remaining training rows (90 %) and the hold-out: every tenth row of each label (10 %).
 
-    Raises `RequestError` when no training row would stay.
+    Raises `RequestError` when no training row would be left.
     """
     held, kept = every_nth(rows[label], 10)
     if not kept:

@@ -1,4 +1,4 @@
-"""Text to token ids, and rows of token ids to a padded batch."""
+"""Encode texts as token ids, and collate rows of token ids into padded batches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.leading_text import leading_texts
 
 FORMATS = ("pair", "instruction")
-CUT = "cut"  # the column that tells whether a row lost tokens
+CUT = "cut"  # the column that says whether a row lost tokens
 
 
 def check_format(text: str) -> None:
@@ -46,10 +46,10 @@ def encode(
     max_length: int,
     desc: str,
 ) -> Dataset:
-    """Return `rows` as token ids, cut to `max_length` tokens, with `labels`, `length` and `cut`; other columns go.
+    """Return `rows` as token ids, truncated to `max_length`, with `labels`, `length` and `cut` and no other columns.
 
-    Without an instruction, one or two fields go to the tokenizer as a single text or a pair, the longer cut
-    first. With one, the row becomes one string: instruction, the fields, "result: ", a line each (the format
+    Without an instruction, the one or two fields are tokenised as a single text or a pair, the longer truncated first.
+    With an instruction, a row becomes one string with a line for the instruction, each field and "result: " (the format
     of GOAT, arXiv 2502.16894).
     """
 
@@ -72,7 +72,7 @@ def encode(
 
 
 class PadToLongest:
-    """Collates rows of token ids: tensors [batch, longest row of the batch], `labels` [batch]."""
+    """Collate rows of token ids: tensors [batch, longest row of the batch], `labels` [batch]."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self._pad = DataCollatorWithPadding(tokenizer)

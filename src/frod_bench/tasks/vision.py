@@ -1,4 +1,4 @@
-"""Image classification tasks, as the paper's Table 2 uses them."""
+"""Image classification tasks, as in the paper's Table 2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,11 +25,12 @@ from frod_bench.tasks.selection import rows_left, subset
 class ImageTask:
     """One image classification task.
 
-    The first of `eval_splits` and the first of `metrics` are the reported ones. `rows` holds the official size
-    of each split; `packaged` is for listings. An image of more than `max_pixels` pixels is refused. `center_crop` is
-    that of the transform, by default the backbone's own. With `random_crop` training images go through the
-    transform's `crop` at every look; `held_back` is the share of the training rows that is not used, and at most how
-    many. Raises `RequestError` when one of the lists is empty or an option is out of range.
+    The first of `eval_splits` and the first of `metrics` are reported. `rows` holds the official size of each split;
+    `packaged` is for listings. Images of more than `max_pixels` pixels are refused. `center_crop` is the rounding of
+    the transform's centre crop, by default the backbone's. With `random_crop`, training images are cropped at random,
+    anew in every epoch. `held_back` = [fraction, most rows] leaves training rows unused, as a recipe that kept them for
+    validation did; it is not the hold-out (see `selection`). Raises `RequestError` when a list is empty or an option is
+    out of range.
     """
 
     name: str
@@ -124,7 +125,7 @@ class ImageTask:
         )
 
     def _classes(self, rows: Dataset) -> tuple[list[str], list[int]]:
-        """Return the rows' own class names in the order of `label_names`, and the place there of each of them."""
+        """Return the rows' own class names in the order of `label_names`, and the index there of each own class."""
         kind = rows.features[self.label]
         if not isinstance(kind, ClassLabel):
             return self.label_names, list(range(len(self.label_names)))
@@ -152,7 +153,7 @@ def _check_held_back(value: Any) -> None:
 
 
 class _Encoded(Sequence):
-    """The image files of the rows as bytes; none is held in memory longer than it is looked at."""
+    """The image files of the rows as bytes, read anew at every access."""
 
     def __init__(self, rows: Dataset, column: str):
         self._rows, self._column = rows.select_columns([column]), column
@@ -172,7 +173,7 @@ class _Encoded(Sequence):
 
 
 def _require_cached(path: str) -> None:
-    """Raise RequestError for an image file that was not fetched from the hub: rows may not name any file at will."""
+    """Raise RequestError for a path outside the hub's caches, so that rows cannot make us read arbitrary files."""
     caches = (config.HF_DATASETS_CACHE, HF_HUB_CACHE)
     if not any(Path(path).resolve().is_relative_to(Path(cache).resolve()) for cache in caches):
         raise RequestError(

@@ -1,4 +1,4 @@
-"""Data sources: hub, a local directory, packaged files, generated rows; all are a `tasks.base.Source`."""
+"""Data sources: the hub, a local directory, packaged files and generated rows; each is a `tasks.base.Source`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,10 +23,10 @@ MAX_ROW_BYTES = 2**24
 
 
 def open_source(name: str, root: str | Path | None = None, max_row_bytes: int = MAX_ROW_BYTES) -> Source:
-    """Return the source called `name`; `root` is the directory of "local", and of no other.
+    """Return the source called `name`; `root` is the directory of the source "local".
 
-    A row of more than `max_row_bytes` in a column is refused. Raises `RequestError` on an unknown name, on a root
-    that is missing or not used, and on a limit that is no whole number above 0.
+    The source refuses rows with more than `max_row_bytes` in a column. Raises `RequestError` for an unknown name, for a
+    root that is missing or not used, and for a limit that is not a whole number above 0.
     """
     check_limit(max_row_bytes)
     if name not in SOURCES:

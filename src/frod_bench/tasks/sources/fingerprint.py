@@ -1,16 +1,16 @@
-"""One fingerprint for the files that a run has read."""
+"""A fingerprint of the files that a run has read."""
 
 import hashlib
 
 
 class Fingerprint:
-    """Collects files; the digest depends on their names and bytes, not on the order of reading."""
+    """Collect files; the digest depends on their names and bytes, not on the order of reading."""
 
     def __init__(self) -> None:
         self._digests: dict[str, str] = {}
 
     def add(self, name: str, content: bytes) -> None:
-        """Take in one file; `name` is its path inside the source, wherever that lies."""
+        """Add a file; `name` is its path inside the source, wherever the source lies."""
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
     def digest(self) -> str:

@@ -1,4 +1,4 @@
-"""A few made-up rows in a task's schema, for a first look and for tests."""
+"""Made-up rows in a task's schema, for smoke tests."""
 
 import random
 from typing import Any
@@ -12,10 +12,10 @@ _CUES = ("good", "bad", "red", "green", "north", "south", "early", "late", "youn
 
 
 class GeneratedSource:
-    """Rows whose texts hold a word, or whose images a pattern, that gives the label away; the same in every process.
+    """Rows whose texts hold a word, or whose images show a pattern, that gives the label away.
 
-    Labels take turns. Every text is a few filler words around its label's cue, and ends with the row's number,
-    so that no two rows of a split are equal.
+    Labels alternate, and every process generates the same rows. A text is a few filler words around the cue of its
+    label, and ends with the row number, so that no two rows of a split are equal.
     """
 
     def __init__(self, train_rows: int = 64, eval_rows: int = 32):
@@ -23,7 +23,7 @@ class GeneratedSource:
         self._eval_rows = eval_rows
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
-        """Return `train_rows` rows of the split "train", `eval_rows` of any other."""
+        """Return `train_rows` rows of the split "train", and `eval_rows` of any other split."""
         words = random.Random(f"{repo}/{config}/{split}")
         label_column = next(name for name, kind in schema.items() if isinstance(kind, ClassLabel))
         num_labels = schema[label_column].num_classes
@@ -44,7 +44,7 @@ class GeneratedSource:
 
 
 def _value(kind: Any, words: random.Random, label: int, num_labels: int, number: int) -> Any:
-    """Return an image, a text, a list or a record of texts; a list of class labels holds each class once."""
+    """Return an image, a text, or a list or record of texts; a list of class labels holds each class once."""
     if isinstance(kind, Image):
         return {"bytes": striped(label, num_labels, number)}
     if isinstance(kind, dict):

@@ -1,4 +1,4 @@
-"""Rows from the Hugging Face hub, or from its cache on this machine."""
+"""Rows from the Hugging Face hub or its local cache."""
 
 import re
 from pathlib import Path
@@ -13,20 +13,20 @@ _CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps the row
 
 
 class HubSource:
-    """Reads each hub data set at one commit: the newest when its first split is read.
+    """Read each data set of the hub at one commit, the newest when its first split is read.
 
-    With HF_HUB_OFFLINE=1 only the cache is read. A data set that is published as a script, which `datasets` does not
-    run, is read from the hub's own copy in parquet.
+    With HF_HUB_OFFLINE=1, reads the cache only. A data set published as a script, which `datasets` does not run, is
+    read from the hub's own parquet copy.
     """
 
     def __init__(self) -> None:
         self._commits: dict[str, str | None] = {}
-        self._copied: set[str] = set()  # what is read from the hub's copy
+        self._copied: set[str] = set()  # data sets read from the hub's parquet copy
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
         """Return the rows of one split, with all of its columns.
 
-        Raises `RequestError`, within seconds, when the hub is not reached and when it does not have the rows.
+        Raises `RequestError`, within seconds, when the hub cannot be reached or does not have the rows.
         """
         try:
             return self._copy(repo, config, split) if repo in self._copied else self._published(repo, config, split)
@@ -40,12 +40,12 @@ class HubSource:
             ) from error
 
     def count(self, repo: str, config: str, split: str, schema: Features) -> None:
-        """Return None: the hub is not asked."""
+        """Return None, without asking the hub."""
 
     def provenance(self) -> dict[str, str]:
-        """Return the source and the commit that was read, "unknown" when the cache does not tell.
+        """Return the source and the commit that was read, or "unknown" when the cache does not say.
 
-        Of several data sets each is named with its own.
+        With several data sets, each is named with its own commit.
         """
         commits = {repo: commit or "unknown" for repo, commit in self._commits.items()}
         each = ", ".join(f"{repo}@{commit}" for repo, commit in commits.items())
@@ -57,7 +57,7 @@ class HubSource:
             # One short request first: without a network, load_dataset retries for half a minute.
             commit = HfApi().dataset_info(repo, timeout=_PROBE_S).sha
         try:
-            # The scheme keeps a directory of the same name, such as a data root one stands in, from being read.
+            # With the scheme, a local directory of the same name, below the working directory, is not read instead.
             rows = load_dataset(f"hf://datasets/{repo}", config, split=split, revision=commit)
         except Exception as error:
             if not is_offline_mode() and "scripts are no longer supported" not in str(error):
@@ -80,7 +80,7 @@ class HubSource:
 
 
 def _cached_commit(rows: Dataset) -> str | None:
-    """Return the commit in the addresses, "hf://datasets/<repo>@<commit>/<file>", that the cache keeps."""
+    """Return the commit in the URLs, "hf://datasets/<repo>@<commit>/<file>", that the cache stores, or None."""
     for address in rows.info.download_checksums or {}:
         if found := re.search(r"@([0-9a-f]{40})/", address):
             return found[1]

