@@ -66,7 +66,7 @@ def test_a_count_anywhere_in_the_configuration(saved, asks, value):
 @pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
 def test_code_of_others_is_not_asked_for(saved, asks, key):
     change(saved / "config.json", **{key: "some/kernel"})
-    asks(f"asks for code of others .{key}=some/kernel")
+    asks(f"asks for external code .{key}=some/kernel")
 
 
 @pytest.mark.parametrize("content", NO_OBJECTS, ids=lambda content: repr(content)[:9])

@@ -108,7 +108,7 @@ class TestClaim:
         held = directory.record.read_bytes()
         assert directory.claim(HASH, "seed: 0\n") == "resume"
         err = capsys.readouterr().err
-        assert name in err and err.endswith("and the run is made again from its start.\n")
+        assert name in err and err.endswith("and the run starts again from the beginning.\n")
         assert not directory.record.exists()
         assert (directory.path / ".record.json.damaged").read_bytes() == held
 

@@ -1,4 +1,4 @@
-"""Devices, precisions and engines that are to be had, and what is said of the others."""
+"""Devices, precisions and engines that are available, and the refusal of others."""
 
 from types import SimpleNamespace
 
@@ -18,7 +18,7 @@ def test_one_process_can_run_one_precision_after_another(make_settings):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
 def test_what_needs_a_cuda_device_is_refused_without_one(make_settings):
-    with pytest.raises(RequestError, match=r"train\.device=cuda is not to be had.*train\.device=cpu"):
+    with pytest.raises(RequestError, match=r"train\.device=cuda is not available.*train\.device=cpu"):
         make_accelerator(make_settings(device="cuda"))
     with pytest.raises(RequestError, match=r"train\.precision=fp16 needs a CUDA device"):
         make_accelerator(make_settings(device="auto", precision="fp16"))

@@ -162,7 +162,7 @@ def test_a_checkpoint_that_meets_an_objection_is_passed_over(make_trainer, tmp_p
         return "It is odd" if progress["number"] % 2 else None
 
     assert load_checkpoint(tmp_path, trainer, objection) == {"number": 0}
-    assert capsys.readouterr().out == "It is odd; the run goes on from before that.\n"
+    assert capsys.readouterr().out == "It is odd; the run resumes from before that.\n"
     assert load_checkpoint(tmp_path, trainer) == {"number": 0}
 
 

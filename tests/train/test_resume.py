@@ -206,7 +206,7 @@ def test_an_adapter_that_was_harmed_meanwhile(
     harm(run.adapter / "adapter_model.safetensors")
     trained(run, record, at_step=0, resume=True)
     out = capsys.readouterr().out
-    assert f"The adapter of epoch {best} was removed or changed; the run goes on from before that." in out
+    assert f"The adapter of epoch {best} was removed or changed; the run resumes from before that." in out
     assert ("going on after epoch 2 of 4" in out) == (best == 2)
     assert ended(run.path) == ended(directory.path)
 

@@ -1,1 +1,1 @@
-"""Backbones: pretrained models with a new classification head, from the hub, a package or random weights."""
+"""Backbones: models with a new classification head; their weights come from the hub, a package, or a generator."""

@@ -1,4 +1,4 @@
-"""What follows from the shape of a transformer alone: its linear layers, and the tokens of an image."""
+"""The linear layers of a transformer and the tokens of an image, derived from its configuration alone."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -7,21 +7,21 @@ from typing import Any
 from frod_bench.errors import RequestError
 from frod_bench.module_names import matches
 
-Linears = dict[str, tuple[int, int]]  # of one block: name: (outputs m, inputs n)
+Linears = dict[str, tuple[int, int]]  # layers of one block by name: (outputs m, inputs n)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A transformer by the values of transformers' configuration, `model_type` among them.
+    """A transformer, described by the values of its transformers configuration, including `model_type`.
 
-    Every listing, forecast, benchmark and audit takes its shapes from here; `configs/backbone/` holds the values.
+    Listings, forecasts, benchmarks and audits all take their shapes from here; `configs/backbone/` holds the values.
     """
 
     values: Mapping[str, Any]
 
     @classmethod
     def of(cls, backbone: Mapping[str, Any]) -> "Architecture":
-        """Return the architecture of a backbone's configuration. Raises RequestError where its YAML has none."""
+        """Return the architecture in a backbone's configuration. Raises RequestError when its YAML has none."""
         values = (backbone.get("facts") or {}).get("architecture")
         if not values or values.get("model_type") not in _LINEARS:
             raise RequestError(
@@ -36,7 +36,7 @@ class Architecture:
 
     @property
     def layers(self) -> int:
-        """Blocks."""
+        """The number of blocks."""
         return self.values["num_hidden_layers"]
 
     @property
@@ -45,7 +45,7 @@ class Architecture:
 
     @property
     def tokens(self) -> int | None:
-        """Patches of an image and the class token; None for text."""
+        """The number of patches of an image plus the class token; None for text."""
         if not self.reads_images:
             return None
         return (self.values["image_size"] // self.values["patch_size"]) ** 2 + 1
@@ -55,12 +55,12 @@ class Architecture:
         return _LINEARS[self.values["model_type"]](self.values)
 
     def target_shapes(self, targets: Iterable[str]) -> list[tuple[int, int]]:
-        """Return [(m, n), ...] of the layers of one block that a method adapts, matched by suffix as PEFT does."""
+        """Return [(m, n), ...] of the target layers of one block, matched by suffix as in PEFT."""
         wanted = list(targets)
         return [shape for name, shape in self.linears().items() if matches(name, wanted)]
 
     def narrowed(self, factor: int) -> "Architecture":
-        """Return the architecture with widths divided by `factor`, for a rehearsal."""
+        """Return the architecture with its widths divided by `factor`, for a rehearsal."""
         widths = {key: self.values[key] // factor for key in ("hidden_size", "intermediate_size")}
         return Architecture({**self.values, **widths})
 

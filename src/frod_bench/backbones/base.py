@@ -1,4 +1,4 @@
-"""What every backbone offers, and the new head that all of them put on in the same way."""
+"""The interface of backbones, and the new head that all of them get in the same way."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from frod_bench.module_names import in_matching_module
 
 
 class Backbone(Protocol):
-    """A pretrained model by name; loading happens in `build`, so constructing one is free.
+    """A pretrained model. Constructing one is cheap: `build` loads the weights.
 
     `targets` and `head` are suffixes of module names; see `frod_bench.module_names`.
     """
@@ -24,28 +24,30 @@ class Backbone(Protocol):
     head: list[str]
 
     def processor(self) -> Any:
-        """Return what turns a row's raw field into the model's input, as in pretraining: a tokenizer for text."""
+        """Return the preprocessor of the pretrained model: a tokenizer for text, a transform for images."""
 
     def build(self, num_labels: int | None, seed: int) -> nn.Module:
-        """Return a classifier in float32, dropout as in its configuration; called with a batch it returns
-        `loss` and `logits`. With `num_labels=None` the model keeps its language-model head and has no new one.
+        """Return a classifier in float32 with a new head; called with a batch, it returns `loss` and `logits`.
 
-        The head is new: its weights depend on `seed` alone, and the global random state is left as it was.
-        Raises RequestError when the weights are not to be had or do not fit the architecture.
+        Dropout is as in its configuration. With `num_labels=None`, the model keeps its language-model head and gets no
+        new one. The weights of a new head depend on `seed` alone, and the global random state is left unchanged.
+        Raises RequestError when the weights are not available or do not fit the architecture.
         """
 
     def skeleton(self, num_labels: int | None, layers: int) -> nn.Module:
-        """Return what `build` does with so many blocks and values that mean nothing, from no file or network."""
+        """Return a model like that of `build` with `layers` blocks and random values, without file or network."""
 
     def provenance(self) -> dict:
-        """Return where the weights come from: `source` (hub, local, package, random), `id`, and a `revision`
-        (hub) or a `fingerprint` (sha256)."""
+        """Return the origin of the weights.
+
+        Keys are `source` (hub, local, package, random), `id`, and `revision` (hub) or `fingerprint` (sha256).
+        """
 
 
 def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
-    """Draw the weights of the head anew from `seed`, by the initialisation rule of the model's own library.
+    """Reinitialise the head from `seed`, by the rule of the model's own library.
 
-    Raises RequestError when no module of the model bears a name in `head`.
+    Raises RequestError when no module of the model matches `head`.
     """
     modules = [module for name, module in model.named_modules() if in_matching_module(name, head)]
     if not modules:
@@ -54,12 +56,12 @@ def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
     with seeded(seed):
         for module in modules:
             for parameter in module.parameters(recurse=False):
-                parameter._is_hf_initialized = False  # else the library takes it for loaded and skips it
+                parameter._is_hf_initialized = False  # otherwise the library skips it as already loaded
             model._init_weights(module)
 
 
 def require_generator(config: PreTrainedConfig) -> None:
-    """Raise RequestError for a model that reads text in both directions, and so cannot go on with it."""
+    """Raise RequestError for a bidirectional model, which cannot generate text."""
     if type(config) in MODEL_FOR_MASKED_LM_MAPPING and not getattr(config, "is_decoder", False):
         raise RequestError(
             f"The backbone's architecture {config.model_type} reads text in both directions and writes no answers. "
@@ -69,7 +71,7 @@ def require_generator(config: PreTrainedConfig) -> None:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from `seed` inside the block and leave the global CPU generator untouched."""
+    """Seed torch inside the block, and restore the global CPU generator after it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -77,7 +79,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep loading reports and progress bars of transformers off the terminal inside the block."""
+    """Silence the loading reports and progress bars of transformers inside the block."""
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()

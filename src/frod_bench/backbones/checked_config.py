@@ -1,8 +1,8 @@
-"""The architecture that `config.json` of a model directory describes, held against the weights that lie beside it.
+"""Check the `config.json` of a model directory against the weights beside it.
 
-A configuration may come from anybody. Libraries build what it says, ten million layers or heads of negative width, and
-fail late and in many ways; so its numbers are bounded by the tensors in the files first, and the model is built
-without memory, on the meta device, before it is built.
+A configuration may come from anybody, and libraries build whatever it says, be it ten million layers or heads of
+negative width, and fail late and in many ways. So its numbers are first bounded by the tensors in the files, and the
+model is built on the meta device, which takes no memory, before it is built for real.
 """
 
 import re
@@ -19,16 +19,16 @@ from frod_bench.errors import RequestError
 from frod_bench.module_names import in_matching_module
 from frod_bench.reading import parse_json, read_text
 
-# numbers by which a library counts what it makes one by one
+# keys of numbers of parts that a library creates one by one
 _COUNTS = re.compile(r"(layers?|heads?|labels|experts?|blocks?|depths?|groups)$")
-_LARGEST = 4  # times the numbers in the files: those may be packed, two to a byte
+_LARGEST = 4  # times the numbers in the files, which may be packed, two to a byte
 _INDEX = "model.safetensors.index.json"
 
 
 def read_tensors(directory: Path) -> dict[str, tuple[Path, list[int]]]:
-    """Return the file and the shape of every tensor in a model directory; only the heads of the files are read.
+    """Return the file and the shape of every tensor in a model directory, reading only the headers of files.
 
-    Raises RequestError where a file cannot be read, or the index of several names one elsewhere.
+    Raises RequestError when a file cannot be read, or when the index of a sharded model names a file elsewhere.
     """
     found: dict[str, tuple[Path, list[int]]] = {}
     for file in sorted(directory.glob("model*.safetensors")):
@@ -45,22 +45,22 @@ def read_tensors(directory: Path) -> dict[str, tuple[Path, list[int]]]:
 
 
 def read_config(directory: Path) -> PreTrainedConfig:
-    """Return the configuration of a model directory. Raises RequestError where it is none or does not fit the files."""
+    """Return the configuration of a model directory. Raises RequestError for one that does not fit the files."""
     content = _read_json(directory / "config.json")
     shapes = [shape for _, shape in read_tensors(directory).values()]
     _check_values(content, max(len(shapes), *(max(shape, default=1) for shape in shapes)), directory)
     try:
         with quiet():
             return AutoConfig.from_pretrained(directory, trust_remote_code=False)
-    except Exception as error:  # each architecture checks, or not, in its own way
+    except Exception as error:  # architectures check their values in different ways
         raise _unusable(directory, error) from error
 
 
 def on_meta(directory: Path, auto: type, head: Sequence[str], **values: Any) -> PreTrainedModel:
-    """Return the model of a directory on the meta device; `auto` is a class of transformers as AutoModelForCausalLM.
+    """Return the model of a directory on the meta device; `auto` is a class of transformers like AutoModelForCausalLM.
 
-    `values` come before those of the configuration. Raises RequestError where no model can be built, and for one that,
-    without its `head`, is much larger than what the files hold.
+    `values` override those of the configuration. Raises RequestError when no model can be built, and when the model
+    without its `head` is much larger than the weights in the files.
     """
     config = read_config(directory)
     try:
@@ -81,7 +81,7 @@ def on_meta(directory: Path, auto: type, head: Sequence[str], **values: Any) -> 
 
 
 def _check_values(content: Any, most: int, directory: Path) -> None:
-    """Raise RequestError for a count below 1 or above `most`, and for code, wherever it is in the configuration."""
+    """Raise RequestError for a count below 1 or above `most`, and for external code, anywhere in the configuration."""
     waiting = [content]
     while waiting:
         part = waiting.pop()
@@ -91,8 +91,8 @@ def _check_values(content: Any, most: int, directory: Path) -> None:
             continue
         for key, value in part.items():
             waiting.append(value)
-            if key.endswith("_implementation") and "/" in str(value):  # the library would fetch and run it
-                raise RequestError(f"{directory}/config.json asks for code of others ({key}={value}). Remove that key.")
+            if key.endswith("_implementation") and "/" in str(value):  # the library would download and run it
+                raise RequestError(f"{directory}/config.json asks for external code ({key}={value}). Remove that key.")
             numbers = value if isinstance(value, list) else [value]
             for number in numbers if _COUNTS.search(key) else []:
                 if type(number) in (int, float) and not 1 <= number <= most:
@@ -117,7 +117,7 @@ def _check_index(directory: Path) -> None:
 
 
 def _read_json(file: Path) -> dict[str, Any]:
-    """Return the object in a file. Raises RequestError where there is none."""
+    """Return the JSON object in a file. Raises RequestError when there is none."""
     try:
         content = parse_json(read_text(file, limit=2**24, links=True))
     except ValueError as error:

@@ -17,17 +17,17 @@ from frod_bench.errors import RequestError, nearest
 
 HEADS = ("random", "text")
 _BODY_SEED = 0
-_UNREAD = ("visual.ln_post.", "visual.proj")  # by a head on the patch tokens
+_UNREAD = ("visual.ln_post.", "visual.proj")  # not used by a head on the patch tokens
 
 
 @dataclass
 class ClipBackbone:
     """The model that open_clip calls `model`, with the weights `pretrained` (a tag of open_clip, null for random).
 
-    `path`, a checkpoint of open_clip or of transformers (the file, or a directory with it), comes before
-    `pretrained`. `head_init=random` is the released code's head, on the mean of the patch tokens; with
-    `head_init=text` it starts as the zero-shot classifier of `class_names` put into `prompt`. `facts` is for
-    listings. Raises RequestError on an unknown model or head.
+    `path`, a checkpoint of open_clip or transformers or its directory, takes precedence over `pretrained`.
+    `head_init=random` is the released code's head on the mean of the patch tokens; `head_init=text` starts as the
+    zero-shot classifier of the `class_names` inserted into `prompt`. `facts` is for listings. Raises RequestError for
+    an unknown model or head.
     """
 
     name: str
@@ -66,13 +66,13 @@ class ClipBackbone:
             return PatchMeanClassifier(clip.visual, num_labels).eval()
 
     def skeleton(self, num_labels: int, layers: int) -> PatchMeanClassifier:
-        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        """Return a model of `layers` blocks with random values; see `Backbone.skeleton`."""
         config = open_clip.get_model_config(self.model)
         config["vision_cfg"]["layers"], config["text_cfg"]["layers"] = layers, 1
         return PatchMeanClassifier(open_clip.CLIP(**config).visual, num_labels)
 
     def provenance(self) -> dict:
-        """Return the hub's repository and commit, or the local file with its sha256, or that it is random."""
+        """Return the hub's model and commit, the local file with its sha256, or that the weights are random."""
         if self._file is None:
             return {"source": "random", "id": self.model, "fingerprint": f"seed {_BODY_SEED}"}
         if self.path is None:
@@ -88,7 +88,7 @@ class ClipBackbone:
         return None if self.pretrained is None else hub_file(self.model, self.pretrained)
 
     def _clip(self) -> open_clip.CLIP:
-        """Return the whole model; raises RequestError when the weights do not fit it."""
+        """Return the full CLIP model. Raises RequestError when the weights do not fit it."""
         config = open_clip.get_model_config(self.model)
         if config.get("custom_text") or not _is_transformer(config["vision_cfg"]):
             raise RequestError(
@@ -113,7 +113,7 @@ class ClipBackbone:
 
     @torch.no_grad()
     def _class_vectors(self, clip: open_clip.CLIP, num_labels: int) -> Tensor:
-        """Return the unit vectors of the class names times the logit scale [num_labels, width of the space]."""
+        """Return the unit vectors of the class names times the logit scale [num_labels, width of the shared space]."""
         if self.class_names is None or len(self.class_names) != num_labels or "{}" not in self.prompt:
             raise RequestError(
                 f"backbone.head_init=text needs a name for each of the {num_labels} classes and a backbone.prompt "
@@ -127,5 +127,5 @@ class ClipBackbone:
 
 
 def _is_transformer(vision: dict) -> bool:
-    """Tell whether open_clip builds its own vision transformer from this part of a model's configuration."""
+    """Return whether open_clip builds its own vision transformer from this part of a configuration."""
     return isinstance(vision.get("layers"), int) and not vision.get("timm_model_name")

@@ -1,7 +1,7 @@
-"""CLIP's image tower as a classifier whose every projection is an `nn.Linear` that is called.
+"""CLIP's image tower as a classifier in which every projection is an `nn.Linear` that is called.
 
 open_clip computes attention with `nn.MultiheadAttention`, which keeps query, key and value in one tensor and never
-calls its `out_proj`: nothing put in the place of these layers would run. `split_tower` takes it apart.
+calls its `out_proj`, so an adapter in their place would not run. `split_tower` splits it into linear layers.
 """
 
 from collections import OrderedDict
@@ -15,7 +15,7 @@ from transformers.modeling_outputs import ImageClassifierOutput
 
 
 class SplitAttention(nn.Module):
-    """The function of an `nn.MultiheadAttention` without masks or dropout, in four linear layers of width d."""
+    """An `nn.MultiheadAttention` without masks or dropout as four linear layers of width d."""
 
     def __init__(self, fused: nn.MultiheadAttention):
         super().__init__()
@@ -27,7 +27,7 @@ class SplitAttention(nn.Module):
         self.out_proj = _linear(fused.out_proj.weight, fused.out_proj.bias)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, **_: object) -> tuple[Tensor, None]:
-        """Return the attended values [batch, tokens, d] of three inputs of that shape, and no weights."""
+        """Return the attention output [batch, tokens, d] of three inputs of that shape, and None for the weights."""
         heads = [
             projection(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
             for projection, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value))
@@ -36,7 +36,7 @@ class SplitAttention(nn.Module):
 
 
 def split_tower(tower: VisionTransformer) -> VisionTransformer:
-    """Take the fused attention of every block apart, in place, and call the layers of its MLP fc1 and fc2."""
+    """Split the fused attention of every block, in place, and rename the layers of its MLP to fc1 and fc2."""
     for block in tower.transformer.resblocks:
         block.attn = SplitAttention(block.attn)
         layers = OrderedDict(fc1=block.mlp.c_fc, act=block.mlp.gelu, fc2=block.mlp.c_proj)
@@ -45,14 +45,14 @@ def split_tower(tower: VisionTransformer) -> VisionTransformer:
 
 
 class ImageClassifier(nn.Module):
-    """A tower, taken apart in place, and a linear head on features that a subclass chooses."""
+    """A tower, split in place, with a linear head on features that a subclass chooses."""
 
     def __init__(self, tower: VisionTransformer, classifier: nn.Linear):
         super().__init__()
         self.vision_model, self.classifier = split_tower(tower), classifier
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Return what the head reads [batch, its inputs] of normalised images [batch, 3, size, size]."""
+        """Return the input of the head [batch, features] for normalised images [batch, 3, size, size]."""
         raise NotImplementedError
 
     def forward(self, pixel_values: Tensor, labels: Tensor | None = None) -> ImageClassifierOutput:
@@ -65,8 +65,8 @@ class ImageClassifier(nn.Module):
 class PatchMeanClassifier(ImageClassifier):
     """A linear head on the mean of the patch tokens of the last block (the released code's classifier).
 
-    The class token, the last normalisation and the projection into the space shared with text are not read; what
-    of them is a weight of its own is taken out, so that every weight that is left has a gradient.
+    The class token, the last normalisation and the projection into the space shared with text are not used. The weights
+    of the latter two are removed, so that every remaining weight gets a gradient.
     """
 
     def __init__(self, tower: VisionTransformer, num_labels: int):
@@ -77,7 +77,7 @@ class PatchMeanClassifier(ImageClassifier):
         nn.init.zeros_(self.classifier.bias)
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Return what the head reads [batch, width]."""
+        """Return the mean of the patch tokens [batch, width]."""
         layers = self.vision_model.forward_intermediates(
             pixel_values, indices=1, intermediates_only=True, output_fmt="NLC"
         )
@@ -85,8 +85,9 @@ class PatchMeanClassifier(ImageClassifier):
 
 
 class TextHeadClassifier(ImageClassifier):
-    """A linear head that starts as CLIP's zero-shot classifier: it reads the unit vector of the image, and its
-    rows are those of the class names times the logit scale (Radford et al. 2021, arXiv 2103.00020, section 3.1).
+    """A linear head that starts as CLIP's zero-shot classifier (Radford et al. 2021, arXiv 2103.00020, section 3.1).
+
+    Its input is the unit vector of the image, its rows are the unit vectors of the class names times the logit scale.
     """
 
     def __init__(self, tower: VisionTransformer, class_vectors: Tensor):

@@ -1,4 +1,4 @@
-"""CLIP weights under open_clip's names: from the hub, a file or a directory, also those that transformers wrote."""
+"""CLIP weights under open_clip's names, from the hub, a file or a directory, in open_clip's or transformers' form."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ from frod_bench.errors import RequestError, nearest
 _HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _FILES = (*_HUB_FILES, "model.safetensors", "pytorch_model.bin")
 
-# transformers' names as patterns, and open_clip's; a block's projections for query, key and value are joined
+# patterns of transformers' names and open_clip's names; query, key and value projections are concatenated
 _NAMES = (
     (r"(vision_model\.)+", "visual."),
     (r"text_model\.", ""),
@@ -40,9 +40,9 @@ _TRANSPOSED = ("visual.proj", "text_projection")
 
 
 def hub_file(model: str, tag: str) -> Path:
-    """Return the file of open_clip's pretrained weights `tag` of `model` in the hub's cache, fetched when not there.
+    """Return the file of open_clip's weights `tag` for `model` in the hub's cache, downloaded if missing.
 
-    Raises RequestError on an unknown tag and when the file is not to be had.
+    Raises RequestError for an unknown tag, and when the file is not available.
     """
     found = open_clip.get_pretrained_cfg(model, tag)
     if not found:
@@ -66,7 +66,7 @@ def hub_file(model: str, tag: str) -> Path:
 
 
 def local_file(path: str) -> Path:
-    """Return the weights that `path` is or holds; raises RequestError when there are none."""
+    """Return the weights file `path`, or the one in the directory `path`. Raises RequestError if there is none."""
     place = Path(path).expanduser()
     file = next((place / name for name in _FILES if (place / name).is_file()), place)
     if not file.is_file():
@@ -79,7 +79,7 @@ def local_file(path: str) -> Path:
 def read_weights(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint of open_clip or of transformers, under open_clip's names.
 
-    Only tensors are read, never code. Raises RequestError when that fails.
+    Reads tensors only, never code. Raises RequestError when the file cannot be read.
     """
     try:
         tensors = load_state_dict(str(file))
@@ -90,7 +90,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def from_transformers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors of a CLIP model of transformers under open_clip's names; those of a classifier head go."""
+    """Return the tensors of transformers' CLIP model under open_clip's names, without those of a classifier head."""
     renamed: dict[str, Tensor] = {}
     for name, tensor in tensors.items():
         for pattern, ours in _NAMES:

@@ -1,4 +1,4 @@
-"""A model directory in the layout of `save_pretrained`: its checks, tokenizer, model and fingerprint."""
+"""A model directory in the layout of `save_pretrained`: checks, tokenizer, model and fingerprint."""
 
 import hashlib
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ ATTENTIONS = ("sdpa", "flash_attention_2", "eager")
 
 @dataclass(frozen=True)
 class Loading:
-    """How a model is held in memory. Raises RequestError, naming the key, for a value that is not known.
+    """How to load a model. Raises RequestError, naming the key, for an unknown value.
 
-    `dtype` is that of the weights as loaded; `attention` is the library's name of an implementation, None its
-    own choice; `gradient_checkpointing` computes activations again in the backward pass instead of keeping them.
+    `dtype` is that of the loaded weights; `attention` is the library's name of an implementation, or None for its own
+    choice; `gradient_checkpointing` recomputes activations in the backward pass instead of storing them.
     """
 
     dtype: str = "float32"
@@ -63,15 +63,15 @@ def check_directory(directory: Path) -> None:
             f"The model directory {directory} lacks {' and '.join(missing)}. "
             f"It must hold what save_pretrained of the model and of its tokenizer write, as safetensors."
         )
-    if (directory / "adapter_config.json").exists():  # the library would put it on a base model from elsewhere
+    if (directory / "adapter_config.json").exists():  # the library would load its base model from elsewhere
         raise RequestError(f"The model directory {directory} holds an adapter (adapter_config.json). Merge it first.")
 
 
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
-    """Read the tokenizer of a model directory; raises RequestError when it cannot be read.
+    """Read the tokenizer of a model directory. Raises RequestError when it cannot be read.
 
-    One without a token for padding pads with its end token, as the released code does for LLaMA. One that does
-    not know its model's context is told.
+    Without a padding token, it pads with its end token, as the released code does for LLaMA. Its maximum length is at
+    most the context of the model.
     """
     check_directory(directory)
     context = getattr(read_config(directory), "max_position_embeddings", None)
@@ -87,7 +87,7 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
         if tokenizer.model_max_length < 1:
             raise ValueError(f"model_max_length={tokenizer.model_max_length} is not 1 or more.")
         tokenizer("a", truncation=True, max_length=2)
-    except BaseException as error:  # what panics in the library's other language is no Exception
+    except BaseException as error:  # a panic in the Rust library is not an Exception
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise RequestError(f"The tokenizer in {directory} cannot be read: {_first_line(error)}") from error
@@ -97,17 +97,16 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
 def load_model(
     directory: Path, num_labels: int | None, head: Sequence[str], seed: int, loading: Loading | None = None
 ) -> PreTrainedModel:
-    """Read a model directory as a sequence classifier with a new head drawn from `seed`, or, with
-    `num_labels=None`, as the language model that it is.
+    """Read a model directory as a sequence classifier with a new head drawn from `seed`.
 
-    Raises RequestError when the files cannot be read, when weights of the body are absent or do not fit, and
-    when the attention asked for is not to be had.
+    With `num_labels=None`, read it as a language model. Raises RequestError when the files cannot be read, when weights
+    of the body are missing or do not fit, and when the requested attention is not available.
     """
     check_directory(directory)
     loading = loading or Loading()
     auto, options = AutoModelForCausalLM, {}
     if num_labels is not None:
-        # the head may have other labels; the body is checked
+        # the head may have other labels; the body is checked below
         auto, options = AutoModelForSequenceClassification, {"num_labels": num_labels, "ignore_mismatched_sizes": True}
     ours = [] if num_labels is None else head
     on_meta(directory, auto, ours, **({} if num_labels is None else {"num_labels": num_labels}))
@@ -122,10 +121,10 @@ def load_model(
                 output_loading_info=True,
                 **options,
             )
-    except Exception as error:  # the library has many for files that are not as it wrote them
+    except Exception as error:  # the library raises many types for files that it did not write
         if isinstance(error, ImportError) and loading.attention is not None:
             raise RequestError(
-                f"backbone.attention={loading.attention} is not to be had: {_first_line(error)} Use sdpa."
+                f"backbone.attention={loading.attention} is not available: {_first_line(error)} Use sdpa."
             ) from error
         raise RequestError(f"The model in {directory} cannot be read: {_first_line(error)}") from error
     mismatched = {key[0] for key in report["mismatched_keys"]}
@@ -139,24 +138,24 @@ def load_model(
         )
     if num_labels is not None:
         renew_head(model, head, seed)
-    if model.config.pad_token_id is None:  # a classifier looks for the last token that is not padding
+    if model.config.pad_token_id is None:  # a classifier reads the last token that is not padding
         model.config.pad_token_id = load_tokenizer(directory).pad_token_id
-    model.config.use_cache = False  # training has no use for it; generation asks for it by itself
+    model.config.use_cache = False  # not used in training; generation turns it on by itself
     if loading.gradient_checkpointing:
         checkpoint_activations(model)
     return model
 
 
 def checkpoint_activations(model: PreTrainedModel) -> None:
-    """Let the blocks of `model` compute their activations again in the backward pass."""
-    if hasattr(model, "activation_checkpointing_enable"):  # not in transformers 5.17; the other goes with 6
+    """Make the blocks of `model` recompute their activations in the backward pass."""
+    if hasattr(model, "activation_checkpointing_enable"):  # newer than transformers 5.17; the other is removed in 6
         model.activation_checkpointing_enable({"use_reentrant": False})
     else:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
 
 
 def fingerprint(directory: Path) -> str:
-    """Return the sha256 over the configuration and the weight files of a model directory, in name order."""
+    """Return the sha256 of the configuration and the weight files of a model directory, in order of name."""
     digest = hashlib.sha256()
     for path in [directory / "config.json", *sorted(directory.glob("model*.safetensors"))]:
         digest.update(bytes.fromhex(file_digest(path)))

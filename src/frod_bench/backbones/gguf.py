@@ -21,9 +21,9 @@ _SUM = "checksum.txt"
 
 @dataclass
 class GgufBackbone(DirectoryBackbone):
-    """The file `file` inside the import package `module` of the distribution `package`.
+    """The GGUF file `file` inside the import package `module` of the distribution `package`.
 
-    Its quantised weights are expanded to float32 once, into a model directory in the cache that later runs read.
+    Its quantised weights are expanded to float32 once, into a model directory in the cache, which later runs read.
     """
 
     name: str
@@ -42,9 +42,10 @@ class GgufBackbone(DirectoryBackbone):
 
     @cached_property
     def directory(self) -> Path:
-        """The model directory in the cache, made when it is not there whole.
+        """The model directory in the cache, made if it is missing or damaged.
 
-        Raises RequestError without the packages, for a `file` outside its package, and when the cache has no room.
+        Raises RequestError when a package is missing, when `file` is outside its package, and when the cache cannot be
+        written.
         """
         source = package_folder(self.package, self.module, self.name)
         file = inside(source, self.file, "backbone.file")
@@ -62,7 +63,7 @@ class GgufBackbone(DirectoryBackbone):
 
 
 def _expand(source: Path, file: str, directory: Path) -> None:
-    """Write the model and the tokenizer of a GGUF file as `save_pretrained` does, with a checksum over all of it."""
+    """Write the model and the tokenizer of a GGUF file as `save_pretrained` does, with a checksum of all files."""
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
@@ -71,7 +72,7 @@ def _expand(source: Path, file: str, directory: Path) -> None:
             )
     except ImportError as error:
         raise RequestError("A GGUF file needs the package gguf: type `make setup`, or `pip install gguf`.") from error
-    del expanded.config.quantization_config  # what is written is no longer quantised
+    del expanded.config.quantization_config  # the written weights are not quantised
     plain = AutoModelForCausalLM.from_config(expanded.config, dtype="float32", trust_remote_code=False)
     plain.load_state_dict(expanded.state_dict())
     refuse_link(directory)

@@ -25,7 +25,7 @@ FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 class HubBackbone(DirectoryBackbone):
     """A model repository `id` of the hub at `revision`, or the same files in the local directory `path`.
 
-    Only safetensors weights are read and no code of the repository is run. `dtype`, `attention` and
+    Reads safetensors weights only and runs no code of the repository. `dtype`, `attention` and
     `gradient_checkpointing` are those of `directory.Loading`.
     """
 
@@ -51,9 +51,9 @@ class HubBackbone(DirectoryBackbone):
 
     @cached_property
     def directory(self) -> Path:
-        """Where the files lie: `path`, else the snapshot in the hub cache, downloaded when it is not there.
+        """The local directory `path`, or the snapshot in the hub cache, downloaded if missing.
 
-        Raises RequestError when the hub does not answer, does not know the repository or wants a login.
+        Raises RequestError when the hub does not answer, does not have the repository, or requires a login.
         """
         if self.path is not None:
             return Path(self.path).expanduser().resolve()

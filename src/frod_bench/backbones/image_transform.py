@@ -1,4 +1,4 @@
-"""What CLIP's processors do, in two halves: what is done to an image, and what is done to a batch."""
+"""CLIP's preprocessing in two halves: one for single images, which can be cached, and one for batches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from torchvision.transforms.functional import normalize
 
 @dataclass(frozen=True)
 class ImageTransform:
-    """The shorter side to `size` pixels (bicubic), the middle square of it, then (x / 255 - mean) / std.
+    """Resize the shorter side to `size` pixels (bicubic), crop the central square, then compute (x / 255 - mean) / std.
 
-    Where the margins on the two sides of that square cannot be equal, `center_crop` says how the first one is rounded:
-    `round` as torchvision and so open_clip do (halves to even), `floor` as Hugging Face's processor does.
-    `resize` may be kept on disk, 3 bytes a pixel; `normalise(resize(image))` is what either of them gives, and
-    `normalise(crop(image))` what open_clip's training transform does.
+    When the two margins of that square cannot be equal, `center_crop` says how the first is rounded: `round` (halves to
+    even) as in torchvision and open_clip, or `floor` as in Hugging Face's processor. `normalise(resize(image))` equals
+    their evaluation transforms, and `normalise(crop(image))` equals open_clip's training transform. The result of
+    `resize` takes 3 bytes per pixel and can be cached.
     """
 
     size: int
@@ -36,7 +36,7 @@ class ImageTransform:
         return _through(self._geometry, image)
 
     def crop(self, image: Image.Image) -> np.ndarray:
-        """Return 0.9 to 1.0 of an RGB image, drawn by torch's generator, stretched to uint8 [3, size, size]."""
+        """Return a random crop of 90 to 100 % of an RGB image, drawn by torch's generator, as uint8 [3, size, size]."""
         return _through(self._training_geometry, image)
 
     def normalise(self, pixels: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ class ImageTransform:
 
     @property
     def key(self) -> str:
-        """What `resize` depends on, for a cache."""
+        """The parameters of `resize`, for the key of a cache."""
         whose = "open_clip" if self.center_crop == "round" else "transformers"
         return f"{whose} bicubic centre crop {self.size}"
 

@@ -1,12 +1,12 @@
-"""Whether the Hugging Face hub answers, found out in seconds instead of by the client's long retries."""
+"""Check in seconds whether the Hugging Face hub answers, instead of waiting for the client's long retries."""
 
 from huggingface_hub import constants, get_session, is_offline_mode
 
 
 def hub_reachable(timeout_s: float = 3.0) -> bool:
-    """Tell whether the hub (HF_ENDPOINT, through any proxy that is set) answers within `timeout_s` seconds.
+    """Return whether the hub (HF_ENDPOINT, through the configured proxy) answers within `timeout_s` seconds.
 
-    False without a look when HF_HUB_OFFLINE is set.
+    Returns False without a request when HF_HUB_OFFLINE is set.
     """
     if is_offline_mode():
         return False

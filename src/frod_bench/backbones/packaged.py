@@ -1,4 +1,4 @@
-"""A backbone whose weights come inside a Python package, so that no network is needed after installing it."""
+"""A backbone whose weights are in a Python package, so that it needs no network once installed."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +15,7 @@ from frod_bench.errors import RequestError
 class PackagedBackbone(DirectoryBackbone):
     """The model directory `folder` inside the import package `module` of the distribution `package`.
 
-    The package is an asset: it is found without importing it, and its own dependencies are not needed.
+    The package only provides files: it is not imported, and its own dependencies are not needed.
     """
 
     name: str
@@ -33,16 +33,16 @@ class PackagedBackbone(DirectoryBackbone):
 
     @cached_property
     def directory(self) -> Path:
-        """Where the installed files lie; raises RequestError when the package is not installed."""
+        """The installed model directory. Raises RequestError when the package is not installed."""
         return inside(package_folder(self.package, self.module, self.name), self.folder, "backbone.folder")
 
 
 def package_folder(package: str, module: str, backbone: str) -> Path:
-    """Return where the import package `module` of the distribution `package` lies, found without importing it.
+    """Return the folder of the import package `module` of the distribution `package`, without importing it.
 
-    Raises RequestError, naming the backbone that wants it, when it is not installed.
+    Raises RequestError, naming the backbone that needs it, when it is not installed.
     """
-    spec = find_spec(module) if str(module).isidentifier() else None  # it would import what stands before a dot
+    spec = find_spec(module) if str(module).isidentifier() else None  # a dotted name would import the parent package
     if spec is None or not spec.submodule_search_locations:
         raise RequestError(
             f"The package {package}, which holds the backbone {backbone}, is not installed. "
@@ -52,7 +52,7 @@ def package_folder(package: str, module: str, backbone: str) -> Path:
 
 
 def inside(root: Path, name: str, key: str) -> Path:
-    """Return the path `name` below `root`. Raises RequestError, naming the `key`, for one that leads out of it."""
+    """Return the path `name` below `root`. Raises RequestError, naming the `key`, when it is outside `root`."""
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         raise RequestError(f"{key}={name} is not accepted: a path inside the package, without '..'.")
@@ -60,5 +60,5 @@ def inside(root: Path, name: str, key: str) -> Path:
 
 
 def package_identity(package: str) -> str:
-    """Return the distribution with its version, as pip writes it."""
+    """Return the distribution and its version in pip's notation."""
     return f"{package}=={version(package)}"

@@ -1,4 +1,4 @@
-"""The weights of a model directory read one at a time, and its model as shapes alone; the model is never loaded."""
+"""Read the weights of a model directory one at a time, and its model as shapes only, without loading it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from frod_bench.errors import RequestError
 
 @dataclass(frozen=True)
 class ModelShards:
-    """A directory in the layout of `save_pretrained`; raises RequestError where it is not one."""
+    """A directory in the layout of `save_pretrained`. Raises RequestError when it is not one."""
 
     directory: Path
 
     def model(self) -> PreTrainedModel:
-        """Return the sequence classifier of this architecture on the meta device, without a weight."""
+        """Return the sequence classifier of this architecture on the meta device, without weights."""
         if not self.directory.is_dir():
             raise RequestError(f"There is no model directory {self.directory}. Give one that save_pretrained wrote.")
         return on_meta(self.directory, AutoModelForSequenceClassification, head=())
@@ -32,7 +32,7 @@ class ModelShards:
         return {name: file for name, (file, _) in read_tensors(self.directory).items()}
 
     def read(self, name: str) -> Tensor:
-        """Return a tensor, found under its name in the model or, as base models are saved, without the first part."""
+        """Return a tensor by its name in the model, also where a base model was saved without the first part of it."""
         key = next((key for key in (name, name.partition(".")[2]) if key in self.files), None)
         if key is None:
             raise RequestError(f"The weights in {self.directory} hold no {name}, so they are of another architecture.")
@@ -42,9 +42,9 @@ class ModelShards:
 
 @dataclass(frozen=True)
 class LayerWeights(Sequence[Tensor]):
-    """W [m, n] of some layers; each is read when it is asked for and kept by nobody here.
+    """The weights W [m, n] of some layers, each read anew at every access.
 
-    `transposed` tells of every layer whether its tensor is W^T, as in transformers' `Conv1D`.
+    `transposed` says for every layer whether its tensor is W^T, as in transformers' `Conv1D`.
     """
 
     shards: ModelShards

@@ -1,4 +1,4 @@
-"""The architecture of a model with values that mean nothing: for what follows from shapes alone."""
+"""Models with random values, for anything that depends on shapes alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +19,10 @@ from frod_bench.errors import RequestError
 def make_skeleton(
     architecture: Mapping[str, Any] | None, num_labels: int | None, layers: int, loading: Loading | None = None
 ) -> PreTrainedModel:
-    """Return a classifier, or with `num_labels=None` a language model, of so many blocks.
+    """Return a classifier, or with `num_labels=None` a language model, of `layers` blocks, without reading a file.
 
-    `architecture` holds the values of the library's configuration, `model_type` among them; no file is read.
-    Raises RequestError where there are none.
+    `architecture` holds the values of the library's configuration, including `model_type`. Raises RequestError when it
+    is None.
     """
     if architecture is None:
         raise RequestError(
@@ -32,7 +32,7 @@ def make_skeleton(
     loading = loading or Loading()
     labels = {} if num_labels is None else {"num_labels": num_labels}
     values = {**architecture, "num_hidden_layers": layers}
-    if values["model_type"] == "clip_vision_model":  # its classifier takes the configuration of both towers
+    if values["model_type"] == "clip_vision_model":  # its classifier needs the configuration of both towers
         config, auto = AutoConfig.for_model("clip", vision_config=values, **labels), AutoModelForImageClassification
     else:
         config = AutoConfig.for_model(**values, pad_token_id=0, **labels)

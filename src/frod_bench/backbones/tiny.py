@@ -1,4 +1,4 @@
-"""A backbone of random weights, built in milliseconds: for tests and a first look, never for a number."""
+"""A backbone with random weights, built in milliseconds, for tests and smoke runs."""
 
 import hashlib
 import json
@@ -30,11 +30,10 @@ SPECIAL = {
 
 @dataclass
 class TinyBackbone:
-    """A model of the library's `model_type` with the config values `architecture`, randomly initialised.
+    """A randomly initialised model of the library's `model_type` with the configuration values `architecture`.
 
-    The body is the same for every seed, as pretrained weights would be. The tokenizer maps each byte of the
-    text to one token and frames sequences as RoBERTa does, without the end token where `ends_text` is false.
-    `facts` is for listings.
+    The body is the same for every seed, like pretrained weights. The tokenizer maps each byte to one token and frames
+    sequences as RoBERTa does, without the end token if `ends_text` is false. `facts` is for listings.
     """
 
     name: str
@@ -46,7 +45,7 @@ class TinyBackbone:
     facts: dict = field(default_factory=dict)
 
     def processor(self) -> PreTrainedTokenizerBase:
-        """Return a byte-level tokenizer with the special tokens of RoBERTa; no text is unknown to it."""
+        """Return a byte-level tokenizer with the special tokens of RoBERTa, which can encode any text."""
         alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
         vocabulary = {token: index for index, token in enumerate([*SPECIAL.values(), *alphabet])}
         tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token=SPECIAL["unk_token"]))
@@ -90,12 +89,12 @@ class TinyBackbone:
         return model.eval()
 
     def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
-        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        """Return a model of `layers` blocks with random values; see `Backbone.skeleton`."""
         vocabulary = {"vocab_size": len(self.processor())}
         return make_skeleton({"model_type": self.model_type, **self.architecture, **vocabulary}, num_labels, layers)
 
     def provenance(self) -> dict:
-        """Return the sha256 of what the weights are made from: architecture and the seed of the body."""
+        """Return the sha256 of what determines the weights: the architecture and the seed of the body."""
         recipe = json.dumps([self.model_type, self.architecture, BODY_SEED], sort_keys=True)
         digest = hashlib.sha256(recipe.encode()).hexdigest()
         return {"source": "random", "id": self.name, "fingerprint": digest}

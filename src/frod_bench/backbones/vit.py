@@ -1,4 +1,4 @@
-"""A small image tower of CLIP's architecture: weights that come with this package, or random ones."""
+"""A small image tower of CLIP's architecture, with weights from this package or random ones."""
 
 import hashlib
 import json
@@ -21,8 +21,8 @@ _BODY_SEED = 0
 class VitBackbone:
     """A vision transformer of the sizes in `architecture`: image_size, patch_size, width, layers, heads.
 
-    `weights` is the folder below `assets/` that holds its tensors; null makes them at random, the same ones for
-    every seed, for tests and a first look. `facts` is for listings.
+    `weights` is the folder below `assets/` that holds its tensors; null gives random ones, the same for every seed, for
+    tests and smoke runs. `facts` is for listings.
     """
 
     name: str
@@ -48,11 +48,11 @@ class VitBackbone:
         return model.eval()
 
     def skeleton(self, num_labels: int, layers: int) -> PatchMeanClassifier:
-        """Return the model of so many blocks with random values; see `Backbone.skeleton`."""
+        """Return a model of `layers` blocks with random values; see `Backbone.skeleton`."""
         return PatchMeanClassifier(make_tower(**{**self.architecture, "layers": layers}), num_labels)
 
     def provenance(self) -> dict:
-        """Return the sha256 of the weights, or of what the random ones are made from."""
+        """Return the sha256 of the weights, or of what determines the random ones."""
         if self.weights is not None:
             content, source = (ASSETS / self.weights / _FILE).read_bytes(), "package"
         else:
@@ -63,7 +63,7 @@ class VitBackbone:
 def make_tower(
     image_size: int, patch_size: int, width: int, layers: int, heads: int, patch_dropout: float = 0.0
 ) -> VisionTransformer:
-    """Return open_clip's tower with random weights; `patch_dropout` is the share of patches left out in training."""
+    """Return open_clip's tower with random weights; `patch_dropout` is the fraction of patches dropped in training."""
     return VisionTransformer(
         image_size, patch_size, width, layers, heads, mlp_ratio=4.0, output_dim=width, patch_dropout=patch_dropout
     )

@@ -150,7 +150,7 @@ class RunDirectory:
         except RequestError as error:
             aside = self.record.with_name(f".{self.record.name}.damaged")
             self.record.replace(aside)
-            after = "goes on from a checkpoint" if self.checkpoints.exists() else "is made again from its start"
+            after = "resumes from a checkpoint" if self.checkpoints.exists() else "starts again from the beginning"
             say(f"frod-bench: {error} The record is set aside as {aside.name}, and the run {after}.", sys.stderr)
             return "resume"
 

@@ -17,7 +17,7 @@ def make_accelerator(settings: TrainSettings) -> Accelerator:
     Raises RequestError when the device or the precision is not available, and for a launcher that is not supported.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("train.device=cuda is not to be had: torch sees no CUDA device. Use train.device=cpu.")
+        raise RequestError("train.device=cuda is not available: torch sees no CUDA device. Use train.device=cpu.")
     cpu = settings.device == "cpu" or not torch.cuda.is_available()
     if cpu and settings.precision == "fp16":
         raise RequestError("train.precision=fp16 needs a CUDA device. Use train.precision=bf16 or no.")

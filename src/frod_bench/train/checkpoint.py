@@ -84,7 +84,7 @@ def load_checkpoint(
     trainer.accelerator.wait_for_everyone()  # another process may still be reading them
     if trainer.accelerator.is_main_process:
         for reason in dict.fromkeys(reason for _, reason in passed):
-            say(f"{reason}; the run goes on from before that.")
+            say(f"{reason}; the run resumes from before that.")
         for file, _ in passed:
             file.unlink()
     return progress

@@ -139,7 +139,7 @@ def fit(
     if main:
         record.files = run.digests()
         if done.adapter.items() - record.files.items():
-            raise RunFailure(f"{_adapter_changed(done)}. The same command goes on from before that.")
+            raise RunFailure(f"{_adapter_changed(done)}. The same command resumes from before that.")
         run.write_record(record)
         delete_checkpoints(run.checkpoints)
     return record
@@ -162,7 +162,7 @@ class _Checkpointer:
         if request == _STOP:
             self._stop.requeue()
             signum = self._stop.signum or signal.SIGTERM
-            raise Interrupted(f"{signal.Signals(signum).name}. The same command goes on from here.", signum)
+            raise Interrupted(f"{signal.Signals(signum).name}. The same command resumes from here.", signum)
 
     def save(self) -> None:
         """Write a checkpoint; when the disk is full, keep the one before and go on."""
@@ -212,7 +212,7 @@ def _same_origin(begun: dict[str, Any], record: RunRecord, run: RunDirectory) ->
         if begun.get(what, own) != own:
             raise RequestError(
                 f"The run was begun with other {what} ({begun[what]}) than there are now ({own}). Put those back, or"
-                f" delete the folder {run.checkpoints}, and the same command starts afresh."
+                f" delete the folder {run.checkpoints}, and the same command starts again."
             )
     return parts
 
