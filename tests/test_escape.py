@@ -12,7 +12,7 @@ import pytest
 import frod_bench
 from frod_bench.console import say, show
 from frod_bench.escape import csv_cell, markdown, one_line, plot_text, visible
-from frod_bench.report.layout import lay_out
+from frod_bench.report.table import Column, Table, to_latex
 
 OSC52 = "\x1b]52;c;cm0gLXJmIH4=\x07"
 HOSTILE = [
@@ -72,7 +72,7 @@ def test_markdown_has_no_markup(text):
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_latex_has_no_command(text):
-    table = lay_out([["row", text]], ["a", text], "latex_booktabs", [False, False])
+    table = to_latex(Table([Column("a"), Column(text)], [["row", text]]))
     cells = [line.partition("&")[2] for line in table.splitlines() if " & " in line]
     commands = {"textbackslash", "textasciitilde", "ensuremath"}
     for cell in cells:

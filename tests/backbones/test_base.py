@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from transformers.utils import logging
 
-from frod_bench.backbones.base import quiet, renew_head, seeded
+from frod_bench.backbones.base import renew_head, seeded, silence_transformers
 from frod_bench.errors import RequestError
 
 
@@ -41,7 +41,7 @@ def test_seeded_restores_the_generator():
 
 def test_quiet_restores_verbosity_even_after_an_error():
     before = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    with pytest.raises(KeyError), quiet():
+    with pytest.raises(KeyError), silence_transformers():
         assert not logging.is_progress_bar_enabled()
         raise KeyError
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before

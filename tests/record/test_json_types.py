@@ -29,5 +29,5 @@ def test_what_does_not_is_named(value, problem):
 
 
 def test_a_part_of_an_object_may_lack_keys_but_not_hold_other_values():
-    assert type_problem({"n": 1}, KIND, "it", whole=False) is None
-    assert "it.n is 'a'" in type_problem({"n": "a"}, KIND, "it", whole=False)
+    assert type_problem({"n": 1}, KIND, "it", complete=False) is None
+    assert "it.n is 'a'" in type_problem({"n": "a"}, KIND, "it", complete=False)

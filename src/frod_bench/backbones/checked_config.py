@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
-from frod_bench.backbones.base import quiet
+from frod_bench.backbones.base import silence_transformers
 from frod_bench.errors import RequestError
 from frod_bench.module_names import in_matching_module
 from frod_bench.reading import parse_json, read_text
@@ -50,7 +50,7 @@ def read_config(directory: Path) -> PreTrainedConfig:
     shapes = [shape for _, shape in read_tensors(directory).values()]
     _check_values(content, max(len(shapes), *(max(shape, default=1) for shape in shapes)), directory)
     try:
-        with quiet():
+        with silence_transformers():
             return AutoConfig.from_pretrained(directory, trust_remote_code=False)
     except Exception as error:  # architectures check their values in different ways
         raise _unusable(directory, error) from error
@@ -64,7 +64,7 @@ def on_meta(directory: Path, auto: type, head: Sequence[str], **values: Any) -> 
     """
     config = read_config(directory)
     try:
-        with quiet(), torch.device("meta"):
+        with silence_transformers(), torch.device("meta"):
             for name, value in values.items():
                 setattr(config, name, value)
             model = auto.from_config(config, trust_remote_code=False)

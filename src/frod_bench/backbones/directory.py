@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from frod_bench.backbones.availability import require_directory
-from frod_bench.backbones.base import quiet, renew_head, require_generator, seeded
+from frod_bench.backbones.base import renew_head, require_generator, seeded, silence_transformers
 from frod_bench.backbones.checked_config import on_meta, read_config
 from frod_bench.errors import RequestError, nearest
 from frod_bench.module_names import in_matching_module
@@ -78,7 +78,7 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
     if context is not None and not (isinstance(context, int) and context > 0):
         raise RequestError(f"{directory}/config.json has max_position_embeddings={context!r}: accepted, 1 or more.")
     try:
-        with quiet():
+        with silence_transformers():
             tokenizer = AutoTokenizer.from_pretrained(directory, trust_remote_code=False)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
@@ -111,7 +111,7 @@ def load_model(
     ours = [] if num_labels is None else head
     on_meta(directory, auto, ours, **({} if num_labels is None else {"num_labels": num_labels}))
     try:
-        with quiet(), seeded(seed):
+        with silence_transformers(), seeded(seed):
             model, report = auto.from_pretrained(
                 directory,
                 dtype=DTYPES[loading.dtype],

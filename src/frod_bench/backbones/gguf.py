@@ -8,7 +8,7 @@ from pathlib import Path
 import xxhash
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from frod_bench.backbones.base import quiet
+from frod_bench.backbones.base import silence_transformers
 from frod_bench.backbones.directory import file_digest
 from frod_bench.backbones.directory_backbone import DirectoryBackbone
 from frod_bench.backbones.packaged import inside, package_folder, package_identity
@@ -65,7 +65,7 @@ class GgufBackbone(DirectoryBackbone):
 def _expand(source: Path, file: str, directory: Path) -> None:
     """Write the model and the tokenizer of a GGUF file as `save_pretrained` does, with a checksum of all files."""
     try:
-        with quiet():
+        with silence_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source, gguf_file=file, trust_remote_code=False)
             expanded = AutoModelForCausalLM.from_pretrained(
                 source, gguf_file=file, dtype="float32", trust_remote_code=False

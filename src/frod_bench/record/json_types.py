@@ -9,11 +9,11 @@ JsonType = Any  # str, bool, int, float, list, `… | None`, or a dict of such t
 _NAMES = {str: "a text", bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
 
 
-def type_problem(value: Any, kind: JsonType, where: str, whole: bool = True) -> str | None:
+def type_problem(value: Any, kind: JsonType, where: str, complete: bool = True) -> str | None:
     """Return what is wrong with the type of a value, or None; `where` names the value.
 
     float accepts whole numbers too. A dict gives the type of each key of an object; a key that ends in `?` may be
-    missing or null, and the key `str` stands for every other key. Unless `whole`, any key may be missing.
+    missing or null, and the key `str` stands for every other key. Unless `complete`, any key may be missing.
     """
     if not isinstance(kind, dict):
         wanted = " or ".join(_NAMES.get(one, "null") for one in _alternatives(kind))
@@ -22,7 +22,7 @@ def type_problem(value: Any, kind: JsonType, where: str, whole: bool = True) -> 
         return f"{where} is {value!r:.80}, not an object"
     kinds = {key.removesuffix("?"): kind[key] for key in kind if key is not str}
     optional = {key.removesuffix("?") for key in kind if key is not str and key.endswith("?")}
-    missing = [key for key in kinds if whole and key not in value and key not in optional]
+    missing = [key for key in kinds if complete and key not in value and key not in optional]
     if missing:
         return f"{where} lacks {', '.join(missing)}"
     for key, part in value.items():

@@ -178,6 +178,6 @@ def _problem_of_parts(content: dict[str, Any]) -> str | None:
     for key, kind in _PARTS.items():
         if content[key] is None and key in ("best", "final") and not completed:
             continue
-        if problem := type_problem(content[key], kind, key, whole=completed or kind is _SCORE or key == "metric"):
+        if problem := type_problem(content[key], kind, key, complete=completed or kind is _SCORE or key == "metric"):
             return problem
     return None

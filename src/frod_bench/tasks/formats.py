@@ -87,7 +87,7 @@ class Instruction:
         beams: int | None,
     ):
         _check(scoring, loss_on, beams, wrapper, response)
-        self._tokenizer, self._whole = tokenizer, loss_on == "sequence"
+        self._tokenizer, self._prompt_counts = tokenizer, loss_on == "sequence"
         self._lengths = {True: max_length, False: eval_max_length}
         self._before, _, self._after = wrapper.partition("{instruction}")
         responses = [[response.replace("{answer}", answer) for answer in task] for task in answers]
@@ -106,10 +106,10 @@ class Instruction:
             if not answered:
                 return _columns(prompts, batch["labels"], cut) | {"task": batch["task"]}
             responses = [self._responses[label] for label in batch["labels"]]
-            whole = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
-            silent = [1 if self._whole else len(prompt) for prompt in prompts]
-            labels = [[IGNORED] * start + ids[start:] for start, ids in zip(silent, whole, strict=True)]
-            return _columns(whole, labels, cut)
+            sequences = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
+            silent = [1 if self._prompt_counts else len(prompt) for prompt in prompts]
+            labels = [[IGNORED] * start + ids[start:] for start, ids in zip(silent, sequences, strict=True)]
+            return _columns(sequences, labels, cut)
 
         return questions.map(encode_batch, batched=True, remove_columns=questions.column_names, desc=desc)
 

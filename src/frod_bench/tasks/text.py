@@ -63,8 +63,8 @@ def encode(
         lengths = [len(ids) for ids in encoded["input_ids"]]
         cut = [False] * len(lengths)
         if full := [row for row, length in enumerate(lengths) if length == max_length]:
-            whole = tokenizer(*([column[row] for row in full] for column in texts), verbose=False)["input_ids"]
-            for row, ids in zip(full, whole, strict=True):
+            uncut = tokenizer(*([column[row] for row in full] for column in texts), verbose=False)["input_ids"]
+            for row, ids in zip(full, uncut, strict=True):
                 cut[row] = len(ids) > max_length
         return {**encoded, "labels": batch[label], "length": lengths, CUT: cut}
 

@@ -73,9 +73,9 @@ def load_checkpoint(
     """
     progress, passed = None, []
     for file in _newest_first(directory):
-        whole = _checksum(file) == file.stem.partition("-")[2]
-        state = _read(file) if whole else None
-        reason = objection(state["progress"]) if whole else f"The checkpoint {file.name} is damaged"
+        intact = _checksum(file) == file.stem.partition("-")[2]
+        state = _read(file) if intact else None
+        reason = objection(state["progress"]) if intact else f"The checkpoint {file.name} is damaged"
         if reason is None:
             _restore(state, file, trainer)
             progress = state["progress"]

@@ -197,8 +197,8 @@ def _save_adapter(trainer: Trainer, run: RunDirectory, done: _RunState) -> None:
 def _adapter_problem(run: RunDirectory, progress: dict[str, Any]) -> str | None:
     """Return what is wrong with the selected epoch's adapter, or None if it is intact or in the checkpoint itself."""
     done = _RunState(**progress)
-    whole = done.selected_epoch == 0 or done.at_selected or run.adapter_digests() == done.adapter
-    return None if whole else _adapter_changed(done)
+    intact = done.selected_epoch == 0 or done.at_selected or run.adapter_digests() == done.adapter
+    return None if intact else _adapter_changed(done)
 
 
 def _adapter_changed(done: _RunState) -> str:

@@ -35,13 +35,13 @@ def prepare_sharded(
             "train.shard=true splits a backbone that is a stack of blocks, and this one is not. Leave it out."
         )
     where = (accelerator.device.type, accelerator.num_processes)
-    frozen = {p for block in stack for p in block.parameters() if not p.requires_grad and _divisible(p)}
+    frozen = {p for block in stack for p in block.parameters() if not p.requires_grad and _is_shardable(p)}
     if frozen:
         optimizer = make_optimizer(adapted)
         training, wrapped = accelerator.prepare(model, optimizer)  # DDP, before anything in the model is sharded
-        split(model, stack, {p for p in model.parameters() if p not in frozen}, *where)
+        shard_blocks(model, stack, {p for p in model.parameters() if p not in frozen}, *where)
     else:
-        split(model, stack, {p for p in model.parameters() if not _divisible(p)}, *where)
+        shard_blocks(model, stack, {p for p in model.parameters() if not _is_shardable(p)}, *where)
         optimizer = make_optimizer(adapted)  # over the shards, which have replaced the parameters
         training = accelerator.prepare_model(model, evaluation_mode=True)  # no DDP: FSDP averages the gradients
         wrapped = accelerator.prepare_optimizer(optimizer)
@@ -49,14 +49,16 @@ def prepare_sharded(
     return training, optimizer, wrapped
 
 
-def split(model: nn.Module, stack: list[nn.Module], whole: set[nn.Parameter], device_type: str, parts: int) -> None:
-    """Shard everything but `whole` in place: one group per block of the stack, and one for the rest."""
+def shard_blocks(
+    model: nn.Module, stack: list[nn.Module], unsharded: set[nn.Parameter], device_type: str, parts: int
+) -> None:
+    """Shard everything but `unsharded` in place: one group per block of the stack, and one for the rest."""
     from torch.distributed.device_mesh import init_device_mesh  # these take a second to import
     from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device_type, (parts,))
     for module in (*stack, model):  # with the model as the root, blocks are gathered ahead of use
-        fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=whole)
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=unsharded)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
@@ -67,5 +69,5 @@ def blocks(model: nn.Module) -> list[nn.Module]:
     return found
 
 
-def _divisible(parameter: nn.Parameter) -> bool:
+def _is_shardable(parameter: nn.Parameter) -> bool:
     return parameter.is_floating_point() and parameter.dim() > 0
