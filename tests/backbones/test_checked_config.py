@@ -109,7 +109,7 @@ def test_a_pipe_and_a_file_that_is_too_large_are_not_read(saved, asks):
     asks("config.json cannot be read \(it has more than")
     (saved / "config.json").unlink()
     os.mkfifo(saved / "config.json")
-    asks("config.json cannot be read: it is not a regular file")
+    asks("config.json cannot be read.*regular file")
 
 
 def test_an_adapter_in_the_directory_is_not_loaded_from_elsewhere(saved, local):

@@ -25,7 +25,7 @@ def test_load(task, data_root, tokenizer):
     assert data.samples == {"train": 40, "eval": 10, "validation_mismatched": 10}
     assert list(data.evaluation) == ["validation_matched", "validation_mismatched"]
     assert (data.num_labels, data.label_names, data.metric.name) == (2, ["no", "yes"], "accuracy")
-    assert data.holdout is None
+    assert data.holdout is None and not data.trains_on_tokens
     assert data.provenance["source"] == "local" and "note" not in data.provenance
     assert list(data.train["labels"])[:4] == [1, 0, 0, 1]
     assert data.collate([data.train[0], data.train[1]])["input_ids"].shape == (2, 6)

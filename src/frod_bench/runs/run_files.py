@@ -27,7 +27,9 @@ def adapter_folder(run: Path) -> Path:
     if not (adapter / "adapter_config.json").is_file():
         record = RunDirectory(run).record
         if record.is_file() and RunDirectory(run).read_record().status != "completed":
-            raise RequestError(f"{run} is not complete and has no adapter yet: the command that began it goes on.")
+            raise RequestError(
+                f"{run} is not complete and has no adapter yet. Resume it with the command that started it."
+            )
         raise RequestError(f"{run} holds no adapter/: run it again with force=true, it may have been cleared away.")
     return adapter
 
@@ -41,5 +43,5 @@ def incomplete_warning(run: Path) -> str | None:
     reason = f" ({record.error.splitlines()[0].rstrip('.')})" if record.error else ""
     return (
         f"{run} is not complete, its status is {record.status}{reason}: the adapter is {epoch}the selected one so far."
-        " The command that began the run goes on; export it again then."
+        " Resume the run with the command that started it, then export again."
     )

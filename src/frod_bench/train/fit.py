@@ -211,7 +211,7 @@ def _same_origin(begun: dict[str, Any], record: RunRecord, run: RunDirectory) ->
     for what, own in parts.items():
         if begun.get(what, own) != own:
             raise RequestError(
-                f"The run was begun with other {what} ({begun[what]}) than there are now ({own}). Put those back, or"
+                f"The run started with other {what} ({begun[what]}) than it has now ({own}). Restore those, or"
                 f" delete the folder {run.checkpoints}, and the same command starts again."
             )
     return parts

@@ -124,14 +124,15 @@ class Trainer:
         done = done or EpochTotals()
         device, start = self.accelerator.device, time.perf_counter() - done.seconds
         total = torch.tensor(done.loss_sum, device=device, dtype=torch.float64)
-        watch, fresh = LossWatch(self.optimizer, device), []
+        watch = LossWatch(self.optimizer, device)
+        recent: list[torch.Tensor] = []  # losses of steps since `state` was last asked for
 
         def state() -> EpochTotals:
             self._require_finite(watch, plan, epoch, done.steps)  # before a checkpoint stores the values
             done.loss_sum, done.seconds, done.waited_s = total.item(), time.perf_counter() - start, batches.waited_s
-            if fresh:
-                done.losses += torch.stack(fresh).tolist()
-                fresh.clear()
+            if recent:
+                done.losses += torch.stack(recent).tolist()
+                recent.clear()
             return done
 
         if hasattr(self.data.train, "set_epoch"):
@@ -149,7 +150,7 @@ class Trainer:
                 continue
             if flops is not None:
                 done.flops = flops.total * len(plan) * self.accelerator.num_processes
-            fresh.append(mean)
+            recent.append(mean)
             rows = sum(map(len, step))
             total += mean * rows
             done.steps, done.samples = done.steps + 1, done.samples + rows
