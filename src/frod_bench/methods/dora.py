@@ -25,7 +25,7 @@ class Dora(Lora):
 
     name: ClassVar[str] = "dora"
     quantised: ClassVar[bool] = False
-    start_error: ClassVar[float] = 1e-6  # bit for bit, but to rounding once an adapted model is cast to half precision
+    start_error: ClassVar[float] = 1e-6  # bit-for-bit, but only to rounding after a cast to half precision
 
     def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
         """See `PeftMethod.peft_config`."""
@@ -40,7 +40,7 @@ class Dora(Lora):
             if has_data(layer.weight) and not layer.weight.any(dim=1).all():
                 raise RequestError(f"The weight of {name} has a row of zeros, which DoRA cannot normalise.")
         adapted = super().attach(model, targets, head, seed)
-        for _, layer in tuner_layers(model):  # PEFT rounds them to the precision of W, and then mu / ||V|| is not 1
+        for _, layer in tuner_layers(model):  # PEFT rounds mu to the dtype of W, so that mu / ||V|| != 1
             magnitude = layer.lora_magnitude_vector[ADAPTER].weight
             magnitude.copy_(torch.linalg.norm(layer.get_base_layer().weight.to(magnitude.dtype), dim=1))
         return adapted
@@ -50,7 +50,7 @@ class Dora(Lora):
         return super().trainable_parameters(shapes) + sum(m for m, _ in shapes)
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
-        """See `Method.multiply_adds`: LoRA's, and B A once a step for the norms."""
+        """See `Method.multiply_adds`: LoRA's, and B A once per step for the norms."""
         return super().multiply_adds(shapes, tokens) + sum(
             cost.low_rank_weight(m, n, self.rank) / tokens for m, n in shapes
         )

@@ -1,7 +1,7 @@
 """FRoD: full-rank fine-tuning with rotational degrees of freedom (Wan et al., AAAI 2026, arXiv 2512.23485).
 
-Every target layer becomes W' = U (diag(sigma) + S) V^T with U and V from a joint decomposition of all layers
-of its group; sigma and the values of the sparse S train. PEFT's `FrodConfig` is the oracle of this file.
+Every target layer becomes W' = U (diag(sigma) + S) V^T, with U and V from a joint decomposition of the layers in its
+group; sigma and the values of the sparse S train. Tests hold this method against PEFT's `FrodConfig`.
 """
 
 from collections import Counter
@@ -39,13 +39,17 @@ BASES = ("category", "global", "peft")
 
 @dataclass(frozen=True)
 class Frod(Method):
-    """`sparsity` is the density s of S; `basis` says which layers share V; `way` forces how a step computes.
+    """Options:
 
-    basis=category: the layers of one kind of module share a basis (the released code).
-    basis=global: all layers with the same number of inputs share one (the paper's text).
+    sparsity: the density s of S, in [0, 1].
+    basis=category: the layers of one kind of module share V (the released code).
+    basis=global: all layers with the same number of inputs share V (the paper's text).
     basis=peft: the float32 basis and the pattern that PEFT computes, for checkpoints that PEFT loads.
-    pattern: where S has its entries: random (the paper), or at the same density block_diagonal or banded.
-    dropout acts on the input of the update alone, as in PEFT; recompute saves the memory of one weight a layer.
+    pi: the ridge of Eq. 3.
+    way: how a step computes: factored, residual, merged, or auto for the cheapest.
+    pattern: the places of S: random (the paper), or block_diagonal or banded at the same density.
+    dropout: acts on the input of the update alone, as in PEFT.
+    recompute: form the merged weight again in the backward pass, which saves the memory of one weight per layer.
     """
 
     name: ClassVar[str] = "frod"
@@ -82,7 +86,7 @@ class Frod(Method):
         layers_sharing_input = self._layers_sharing_input(layers)
         errors: dict[str, float] = {}
         progress = {"total": len(layers), "desc": "FRoD basis", "unit": "layer", "disable": None, "leave": False}
-        coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # whole before the model is touched
+        coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # complete before the model changes
         may_factor = {c[0]: starts_at_base(c[-1], layers[c[0]].weight.dtype) for c in coordinates}
         if self.way == "factored" and not all(may_factor.values()):
             _refuse_factored({c[0]: c[-1] for c in coordinates if not may_factor[c[0]]})
@@ -114,14 +118,14 @@ class Frod(Method):
         return adapted
 
     def _layers_sharing_input(self, layers: dict[str, nn.Module]) -> dict[str, int]:
-        """Return for every layer how many layers are taken to read its input over its V^T: those of one parent."""
+        """Return how many layers share each layer's input and V^T; children of one module are taken to share theirs."""
         if self.basis != "global":
             return dict.fromkeys(layers, 1)
         siblings = Counter((name.rpartition(".")[0], base_weight(layer).shape[1]) for name, layer in layers.items())
         return {name: siblings[name.rpartition(".")[0], base_weight(layer).shape[1]] for name, layer in layers.items()}
 
     def groups(self, inputs: dict[str, int]) -> dict[str, list[str]]:
-        """Return the names of the layers that share a basis by the name of the group, of every layer's `inputs` n."""
+        """Return the layers that share a basis, by the name of their group; `inputs` is n of every layer."""
         groups: dict[str, list[str]] = {}
         for name, n in inputs.items():
             key = f"{category(name)}:{n}" if self.basis == "category" else f"inputs:{n}"
@@ -129,9 +133,9 @@ class Frod(Method):
         return groups
 
     def blocks(self, names: list[str]) -> list[int] | None:
-        """Return the block of Eq. 3's average that each layer of a group belongs to; None where each is its own.
+        """Return the block of Eq. 3's average for each layer of a group; None if every layer is its own block.
 
-        That is so with basis=global too where the group has one category: the average of one block leaves V open.
+        basis=global takes categories as blocks, unless there is only one, whose average would leave V undetermined.
         """
         kinds = sorted({category(name) for name in names})
         return [kinds.index(category(name)) for name in names] if self.basis == "global" and len(kinds) > 1 else None
@@ -175,7 +179,7 @@ class Frod(Method):
         return sum(pattern_size(n, self.sparsity) + n for _, n in shapes)
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
-        """See `Method.multiply_adds`: the cheaper of the merged and the factored way, each layer for itself."""
+        """See `Method.multiply_adds`: for each layer, the cheaper of the merged and the factored way."""
         return (
             sum(
                 min(cost.frod_factored_step(tokens, m, n, 0), cost.frod_merged_step(tokens, m, n, 0))
@@ -187,7 +191,7 @@ class Frod(Method):
 
     @contextmanager
     def fixed_weights(self, adapted: Adapted, passes: int = 1) -> Iterator[None]:
-        """See `Method.fixed_weights`: the merged weight of every layer is formed once."""
+        """See `Method.fixed_weights`: the merged weight of every layer is cached."""
         adapters = [adapter for _, adapter in frod_layers(adapted.model)]
         for adapter in adapters:
             adapter.cache_merged_weight(passes)
@@ -198,10 +202,10 @@ class Frod(Method):
                 adapter.cache_merged_weight(0)
 
     def diagnostics(self, adapted: Adapted) -> dict[str, Any]:
-        """Return tan alpha and the other quantities of `UpdateGeometry` over the layers.
+        """Return tan alpha and the other quantities of `UpdateGeometry`, over the layers.
 
-        tan alpha is null where neither part has moved or the on-axis part has not; `cosine` is the largest
-        |cosine| over the layers and `spectral_norm` the largest ||S||_2.
+        tan alpha is null while the on-axis part is zero; `cosine` is the largest |cosine| over the layers and
+        `spectral_norm` the largest ||S||_2.
         """
         layers = {name: adapter.geometry() for name, adapter in frod_layers(adapted.model)}
         tangents = {name: g.off / g.on if g.on > 0 else None for name, g in layers.items()}
@@ -234,7 +238,7 @@ class Frod(Method):
         return [f"tan alpha {tan['mean']:.3g} [{tan['min']:.3g}, {tan['max']:.3g}]"]
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """Return sketches of V^T [n] and of the pattern [1] of every basis: values mean nothing in another one."""
+        """See `Method.fingerprint`: V^T [n] and the pattern [1] of every basis, and every W."""
         sketches = {}
         for name, adapter in frod_layers(adapted.model):
             sketches[f"{name}{WEIGHT}"] = weight_sketch(adapter.weight)

@@ -21,7 +21,7 @@ class FullFineTuning(Method):
     draws: ClassVar[bool] = False
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
-        """See `Method.attach`; the targets play no part, as nothing is frozen."""
+        """See `Method.attach`; nothing is frozen, so `targets` and `seed` are not used."""
         require_plain(model)
         require_loaded(model, [("", model)])
         head_parameters = train_only_head(model, head)

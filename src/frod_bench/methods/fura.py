@@ -24,20 +24,20 @@ _DEPARTS = "attention's output projection is cut into blocks like any other laye
 class Fura(Method):
     """Trains the singular values and the smaller core of every layer, and its bias unless `bias` is false.
 
-    The large core takes the place of the weight; W itself waits on the host, where `detach` finds it. The blocks
-    are those of `linalg.block_svd.block_count` for every layer; the released script cuts the output projection of
-    attention by its heads instead, which the record of a run says.
+    The large core replaces the weight; W itself is kept in host memory for `detach`. Every layer is cut into blocks by
+    `linalg.block_svd.block_count`. The released script cuts the output projection of attention by heads instead; the
+    record of a run states this difference.
     """
 
     name: ClassVar[str] = "fura"
     roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
     start_error: ClassVar[float] = 1e-5  # the factors are W to rounding
     draws: ClassVar[bool] = False
-    hold: ClassVar[Callable[[Tensor], nn.Module] | None] = None  # how the frozen core is kept; dense by default
+    hold: ClassVar[Callable[[Tensor], nn.Module] | None] = None  # how the frozen core is stored; dense by default
     bias: bool = True
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
-        """See `Method.attach`. Nothing is drawn, so `seed` plays no part."""
+        """See `Method.attach`. Nothing is drawn, so `seed` is not used."""
         layers = find_targets(model, targets, head)
         require_finite(layers)
         for name, layer in layers:

@@ -29,18 +29,18 @@ _NO_GRADIENT = (
 
 @dataclass(frozen=True)
 class Goat(Method):
-    """`experts` of rank d = rank / experts each; `top_k` of them answer a token.
+    """`experts` experts of rank d = rank / experts each; every token is routed to `top_k` of them.
 
-    Expert i starts from the first d triplets of the i-th part of the spectrum, s B_i A_i being those triplets
-    divided by `rho`; (s / E) sum_i B_i A_i is taken from W, which is what the experts add on average at the start.
-    scaling=theory: s = sqrt(3 n eta / d), the paper's. scaling=alpha: s = alpha / d, the released code's.
-    `balance` weighs the load-balance term of every layer, over all tokens of a step with its padding; one dropout
-    mask serves all experts of a layer. Nothing merges, as the routing depends on the input.
+    Expert i starts from the first d triplets of the i-th part of the spectrum: s B_i A_i is their sum divided by `rho`.
+    (s / E) sum_i B_i A_i, which the experts add on average at the start, is subtracted from W.
+    scaling=theory: s = sqrt(3 n eta / d), from the paper. scaling=alpha: s = alpha / d, from the released code.
+    `balance` weights the load-balance term of every layer, over all tokens of a step, padding included. One dropout
+    mask serves all experts of a layer. The adapter cannot be merged, because the routing depends on the input.
     """
 
     name: ClassVar[str] = "goat"
     roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
-    start_error: ClassVar[float] = 0.1  # the base only on average over the routing
+    start_error: ClassVar[float] = 0.1  # equal to the base only on average over the routing
     merges: ClassVar[bool] = False
     rank: int = 8
     experts: int = 8
@@ -111,7 +111,7 @@ class Goat(Method):
         raise RequestError("GOAT does not merge: which experts answer depends on the input. Keep the adapter.")
 
     def detach(self, adapted: Adapted) -> None:
-        """See `Method.detach`; W waits on the host, one more copy of every adapted weight there."""
+        """See `Method.detach`; W is kept in host memory, one extra copy of every adapted weight."""
         for name, adapter in moe_layers(adapted.model):
             weight = adapter.base_layer.weight
             weight.data = adapted.state[name].to(weight.device, weight.dtype)
@@ -127,7 +127,7 @@ class Goat(Method):
         return self.balance > 0
 
     def batch_statistics(self, adapted: Adapted) -> Tensor | None:
-        """See `Method.batch_statistics`: how often every expert of every layer was chosen, [layers, E]."""
+        """See `Method.batch_statistics`: how often each expert of each layer was chosen, [layers, E]."""
         if not self.couples_rows:
             return None
         adapters = [adapter for _, adapter in moe_layers(adapted.model)]
@@ -136,7 +136,7 @@ class Goat(Method):
     def auxiliary_loss(self, adapted: Adapted, statistics: Tensor | None = None) -> Tensor | float:
         """See `Method.auxiliary_loss`: `balance` times the load-balance terms of all layers.
 
-        Raises RequestError where the term has no gradient, as reentrant checkpointing leaves it.
+        Raises RequestError if the term has no gradient, as after reentrant checkpointing.
         """
         statistics = self.batch_statistics(adapted) if statistics is None else statistics
         adapters = [adapter for _, adapter in moe_layers(adapted.model)]
@@ -153,13 +153,13 @@ class Goat(Method):
         return self.balance * sum(terms) if terms else 0.0
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: sketches of every W and W_res, which is in no file but computed again."""
+        """See `Method.fingerprint`: every W, and W_res, which is not saved but computed again."""
         sketches = {name: computed_sketch(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
         return sketches | {f"{name}{WEIGHT}": weight_sketch(weight) for name, weight in adapted.state.items()}
 
 
 def moe_layers(model: nn.Module) -> list[tuple[str, MoeLoraLinear]]:
-    """Return the layers with experts of a model with their names."""
+    """Return the GOAT layers of a model with their names."""
     return [(name, module) for name, module in named_modules(model) if isinstance(module, MoeLoraLinear)]
 
 

@@ -11,7 +11,7 @@ from frod_bench.methods.support.peft_method import PeftMethod
 
 @dataclass(frozen=True)
 class Lora(PeftMethod):
-    """A in [r, n] is drawn Kaiming-uniform, B in [m, r] starts at zero; both train."""
+    """A [r, n] is drawn Kaiming-uniform, B [m, r] starts at zero; both train."""
 
     name: ClassVar[str] = "lora"
     rank: int = 8

@@ -17,8 +17,8 @@ from frod_bench.methods.support.residual_lora import ResidualLora
 class Pissa(ResidualLora):
     """A and B start from the largest singular triplets of W and train; the rest of W is frozen.
 
-    `iterations` above 0 takes a randomised decomposition with so many subspace iterations, which is faster and
-    depends on the seed and on the kind of device; 0 is the exact one.
+    iterations=0 decomposes exactly. Above 0 it is the number of subspace iterations of a randomised decomposition,
+    which is faster and depends on the seed and the device.
     """
 
     name: ClassVar[str] = "pissa"

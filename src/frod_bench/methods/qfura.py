@@ -9,7 +9,7 @@ from frod_bench.methods.fura import Fura
 
 @dataclass(frozen=True)
 class QFura(Fura):
-    """NF4 with double quantisation; a block of 64 lies in one left singular vector where m is a multiple of 64."""
+    """NF4 with double quantisation; a block of 64 lies in one left singular vector if m is a multiple of 64."""
 
     name: ClassVar[str] = "qfura"
     start_error: ClassVar[float] = NF4_ERROR  # the base with its left singular vectors rounded

@@ -17,10 +17,10 @@ from frod_bench.methods.support.wrappers import named_modules, submodule
 
 @dataclass(frozen=True)
 class QLora(Lora):
-    """The target layers are NF4 with double quantisation, all others as they were; computes in train.precision.
+    """Target layers are NF4 with double quantisation, all others unchanged; computes in train.precision.
 
-    The base layers wait on the host, one more copy of every adapted weight there; `merge` gives layers of the
-    base's precision that hold the dequantised weight and the update.
+    The base layers are kept in host memory, one extra copy of every adapted weight. `merge` makes layers in the dtype
+    of the base that hold the dequantised weight plus the update.
     """
 
     name: ClassVar[str] = "qlora"
@@ -53,7 +53,7 @@ class QLora(Lora):
                 replace_module(adapted.model, name, layer.restored_base())
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: of the weights before they are rounded, which no device does alike."""
+        """See `Method.fingerprint`: the weights before quantisation, which differs between devices."""
         layers = tuner_layers(adapted.model)
         return {name: weight_sketch(layer.get_base_layer().offloaded.weight) for name, layer in layers}
 

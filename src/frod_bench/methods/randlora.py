@@ -29,12 +29,12 @@ SCALINGS = ("peft", "authors")
 
 @dataclass(frozen=True)
 class RandLora(PeftMethod):
-    """N = ceil(min(m, n) / r) bases a layer; lambda in [r, N] starts at zero, gamma in [N, min(m, n)] constant.
+    """N = ceil(min(m, n) / r) bases per layer; lambda [r, N] starts at zero, gamma [N, min(m, n)] starts constant.
 
-    The bases are drawn on the CPU from the seed, shared by all layers and in no file, as in VeRA. `sparse` and
-    `very_sparse` bases hold -1, 0 and 1. scaling=peft: s = alpha / r, PEFT's. scaling=authors: s = alpha / (r sqrt(N)),
-    that of the authors (github.com/PaulAlbert31/RandLoRA), in which they give alpha = 2 r. Both codes pair the
-    columns of B with the rows of A in another order than the sum above, which makes no difference to random bases.
+    The bases are drawn on the CPU from the seed, shared by all layers and not saved, as in VeRA. `sparse` and
+    `very_sparse` bases hold -1, 0 and 1. scaling=peft: s = alpha / r, as in PEFT. scaling=authors: s = alpha / (r
+    sqrt(N)), as in the authors' code (github.com/PaulAlbert31/RandLoRA), which sets alpha = 2 r. Both codes pair the
+    columns of B and the rows of A in another order than the sum above, which makes no difference for random bases.
     """
 
     name: ClassVar[str] = "randlora"
@@ -80,7 +80,7 @@ class RandLora(PeftMethod):
         write_peft_checkpoint(directory, adapted, peft_names(state), adapted.state.tuner.peft_config[ADAPTER])
 
     def _divisor(self, layer: nn.Module) -> float:
-        """Return what alpha is divided by beside r in a layer of PEFT's."""
+        """Return what alpha is divided by in addition to r, for a layer of PEFT."""
         return sqrt(layer.num_bases) if self.scaling == "authors" else 1.0
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
@@ -88,11 +88,11 @@ class RandLora(PeftMethod):
         return sum(ceil(min(shape) / self.rank) * (self.rank + min(shape)) for shape in shapes)
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
-        """See `Method.multiply_adds`: the N scaled pairs side by side, as thin pairs of rank min(m, n) or more."""
+        """See `Method.multiply_adds`: the N scaled pairs together are one pair of rank r N >= min(m, n)."""
         return sum(cost.low_rank_step(1, m, n, self.rank * ceil(min(m, n) / self.rank)) for m, n in shapes)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: sketches of A and B too."""
+        """See `Method.fingerprint`: A and B as well."""
         tuner = adapted.state.tuner
         drawn = {"A": tuner.randlora_A[ADAPTER], "B": tuner.randlora_B[ADAPTER]}
         return super().fingerprint(adapted) | {name: computed_sketch(matrix) for name, matrix in drawn.items()}

@@ -16,10 +16,10 @@ from frod_bench.ops import cost
 
 @dataclass(frozen=True)
 class Vera(PeftMethod):
-    """d in [r] starts at `d_initial` and b in [m] at zero; both train.
+    """d [r] starts at `d_initial` and b [m] at zero; both train.
 
-    A [r, largest n] and B [largest m, r] are drawn on the CPU from the seed and cut to the shape of each layer.
-    They are in no file: a saved adapter holds a sketch that tells whether another machine draws the same ones.
+    A [r, largest n] and B [largest m, r] are drawn on the CPU from the seed and cut to the shape of each layer. They
+    are not saved; a saved adapter holds their sketches, which tell whether another machine draws the same ones.
     """
 
     name: ClassVar[str] = "vera"
@@ -48,11 +48,11 @@ class Vera(PeftMethod):
         return sum(self.rank + m for m, _ in shapes)
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
-        """See `Method.multiply_adds`: A and B forward and backward, without a gradient of their own."""
+        """See `Method.multiply_adds`: A and B are used forward and backward, and have no gradient."""
         return sum(cost.low_rank_step(1, m, n, self.rank, trained=False) for m, n in shapes)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: sketches of A and B too."""
+        """See `Method.fingerprint`: A and B as well."""
         tuner = adapted.state.tuner
         drawn = {"A": tuner.vera_A[ADAPTER], "B": tuner.vera_B[ADAPTER]}
         return super().fingerprint(adapted) | {name: computed_sketch(matrix) for name, matrix in drawn.items()}

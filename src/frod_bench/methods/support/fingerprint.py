@@ -1,4 +1,4 @@
-"""Small numbers that tell whether saved values mean the same thing in another model, and if not, why not."""
+"""Sketches of tensors: a few numbers that tell whether a saved adapter fits a model, and if not, why not."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from frod_bench.errors import RequestError
 
-_SAME, _ROUNDED, _COMPUTED = 1e-5, 1e-2, 1e-3  # differences of a sketch, over the norm of the tensor
-WEIGHT = ".weight"  # after the name of a layer, its base weight, where the name alone is something computed from it
+_SAME, _ROUNDED, _COMPUTED = 1e-5, 1e-2, 1e-3  # allowed differences of a sketch, relative to the norm of the tensor
+WEIGHT = ".weight"  # marks the base weight of a layer where its plain name is for something computed from it
 
 
 class Sketch(NamedTuple):
-    """`values` go into a file; those of a file are alike when no difference is above `tolerance`.
+    """`values` are saved; they match the values in a file if no difference exceeds `tolerance`.
 
-    A base weight has its sketch in full and its sketch in float16, so that one copy in half precision is told
-    from other weights; `rounding` is the difference that two roundings of one tensor may have.
+    For a base weight there are two: from the weight as it is, and rounded to float16, to tell its copies in half
+    precision from other weights. `rounding` is the difference that two roundings of one tensor may have.
     """
 
     values: Tensor
@@ -26,12 +26,12 @@ class Sketch(NamedTuple):
 
     @property
     def of_base(self) -> bool:
-        """Whether it is of a weight as it was loaded, and not of something computed from one, or drawn."""
+        """Whether this is the sketch of a weight as it was loaded, not of a tensor that was computed or drawn."""
         return self.rounding is not None
 
 
 def weight_sketch(weight: Tensor) -> Sketch:
-    """Return the sketch [2] of a weight [m, ...] as it was loaded; it is the same for one in bfloat16."""
+    """Return the sketch [2] of a base weight [m, ...]; a copy in bfloat16 has the same one."""
     values = torch.cat([_projection(weight), _projection(weight.detach().half())])
     norm = _norm(weight)
     return Sketch(values, _SAME * norm, _ROUNDED * norm)
@@ -43,12 +43,12 @@ def computed_sketch(tensor: Tensor) -> Sketch:
 
 
 def given_sketch(values: Tensor) -> Sketch:
-    """Return a sketch of numbers that are a sketch already."""
+    """Return a `Sketch` of values that were computed elsewhere, with a relative tolerance of 1e-3."""
     return Sketch(values, 1e-4 + 1e-3 * values.abs())
 
 
 def _projection(tensor: Tensor) -> Tensor:
-    """Return one number [1] that is another one for another tensor [m, ...], and the same in bfloat16."""
+    """Return a number [1] that identifies a tensor [m, ...], and is the same for its copy in bfloat16."""
     rounded = tensor.detach().bfloat16().double()
     matrix = rounded.flatten(1) if tensor.dim() > 1 else rounded[:, None]
     rows, columns = (torch.cos(torch.arange(size, device=matrix.device).double()) for size in matrix.shape)
@@ -60,8 +60,8 @@ def _norm(tensor: Tensor) -> float:
 
 
 def check_sketches(own: Mapping[str, Sketch], saved: Mapping[str, Tensor], place: str | Path) -> None:
-    """Raise RequestError, saying what differs, unless the values saved in `place` with these sketches fit."""
-    if not any(name.endswith(WEIGHT) for name in saved):  # versions before this one had no base weights beside others
+    """Raise RequestError, saying what differs, unless the sketches saved in `place` match the model's `own`."""
+    if not any(name.endswith(WEIGHT) for name in saved):  # older files lack the extra sketches of base weights
         own = {name: sketch for name, sketch in own.items() if not name.endswith(WEIGHT)}
     if missing := sorted(own.keys() - saved.keys()) or sorted(saved.keys() - own.keys()):
         lacks = "it has nothing on" if missing[0] in own else "this model has no"
@@ -93,7 +93,7 @@ def _alike(sketch: Sketch, other: Tensor) -> bool:
 
 
 def _is_copy(sketch: Sketch, other: Tensor) -> bool:
-    """Return whether one weight is the other one, or a rounding of it."""
+    """Return whether one weight is the other, or a rounding of it."""
     return _difference(sketch, other) <= sketch.tolerance
 
 

@@ -1,9 +1,9 @@
 """FRoD in PEFT's own coordinates, and the checkpoints of PEFT's `FrodConfig`.
 
-Such a checkpoint holds V, sigma and S but not U: PEFT computes V from the base weights in float32 whenever a
-model is built, and U from that V, before it reads the saved V. It is therefore right only where PEFT computes
-the same V again, which needs the same kind of CPU and number of threads: nearly equal eigenvalues mix in
-float32 and the signs of eigenvectors are free. Reading refuses a checkpoint whose V is not the computed one.
+Such a checkpoint holds V, sigma and S but not U: when a model is built, PEFT computes V from the base weights in
+float32 and U from that V, and only then reads the saved V. The checkpoint is therefore correct only where PEFT computes
+the same V again, which takes the same kind of CPU and number of threads: in float32 nearly equal eigenvalues mix, and
+the signs of eigenvectors are free. A checkpoint whose V differs from the computed one is refused.
 """
 
 import warnings
@@ -35,7 +35,7 @@ Coordinates = tuple[str, Tensor, Tensor, FrodBasis, float]  # name, U [m, n], si
 
 
 def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> FrodModel:
-    """Return PEFT's FRoD over a tree of these layers alone, under their names; the base layers are shared."""
+    """Return PEFT's FRoD over a tree of these layers alone, under their own names; it shares the base layers."""
     tree = nn.Module()
     for name, layer in layers.items():
         parent = tree
@@ -57,7 +57,7 @@ def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: i
 
 
 def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
-    """Yield what PEFT computes for every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
+    """Yield PEFT's factors of every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
     try:
         tuner = make_tuner(layers, sparsity, pi, seed)
     except torch.linalg.LinAlgError as error:
@@ -81,7 +81,7 @@ def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: 
 def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> None:
     """Write a checkpoint for PEFT: the update of every layer, with the signs of PEFT's columns.
 
-    Raises RequestError when PEFT's V differs by more than signs and the update by more than `UPDATE_TOLERANCE`.
+    Raises RequestError if PEFT's V differs so much that the update is off by more than `UPDATE_TOLERANCE`.
     """
     method = adapted.method
     tuner = make_tuner({k: a.base_layer for k, a in adapters.items()}, method.sparsity, method.pi, adapted.seed)
@@ -121,7 +121,7 @@ def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
 
 
 def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], list[str], int]:
-    """Return options, targets, head and seed of PEFT's configuration. Raises RequestError for what we have not."""
+    """Return options, targets, head and seed of PEFT's configuration. Raises RequestError for unsupported values."""
     config = FrodConfig().to_dict() | config
     targets = config["target_modules"]
     if not isinstance(targets, list):
@@ -139,9 +139,9 @@ def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], l
 
 
 def read_state(adapters: dict[str, FrodLinear], directory: Path) -> dict[str, Tensor]:
-    """Return the trainable values of a checkpoint of PEFT by their names in our model.
+    """Return the trainable values of a checkpoint of PEFT under their names in our model.
 
-    Raises RequestError when its V or its pattern is not the one of these layers.
+    Raises RequestError if its V or its pattern is not that of these layers.
     """
     shared, state = {}, {}
     for key, tensor in read_checkpoint_tensors(directory).items():

@@ -1,4 +1,4 @@
-"""Finding modules by name suffix, putting adapters in their place, and what stays trainable."""
+"""Find target layers, refuse those that cannot be adapted, and put adapters in their place."""
 
 import inspect
 import re
@@ -21,12 +21,12 @@ from frod_bench.module_names import is_inside, matches
 from frod_bench.ops.sharding import is_sharded
 
 _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
-# in the code of a module: a layer's weight, neither asked for its kind only nor set
+# in the source of a module: an access to the values of a layer's weight, not to its dtype, shape and the like
 _VALUES = r"(init\.\w+\()?self\.%s\.weight\b(?!\.(dtype|device|shape|size|dim|data)\b|\._|, torch\.Tensor\b|, \"| = )"
 
 
 def find_head(model: nn.Module, head: Sequence[str]) -> list[tuple[str, nn.Module]]:
-    """Return the outermost modules named by `head`. Raises RequestError for a name that matches nothing."""
+    """Return the outermost modules that `head` matches. Raises RequestError for a name that matches nothing."""
     found = [(name, module) for name, module in named_modules(model) if matches(name, head)]
     names = [name for name, _ in found]
     _require_all("head", head, names, model)
@@ -40,11 +40,11 @@ def find_targets(
     kinds: tuple[type[nn.Module], ...] = (nn.Linear,),
     quantised: bool = False,
 ) -> list[tuple[str, nn.Module]]:
-    """Return the linear layers named by `targets` that are not inside the head, in the model's order.
+    """Return the linear layers that `targets` match outside the head, in the order of the model.
 
-    Raises RequestError for a model that has an adapter or is split already, a name that matches nothing, something that
-    is not a linear layer, one whose weight is offloaded, computed, another module's too or read past the layer, and,
-    unless `quantised`, one in packed numbers or with a product of its own.
+    Raises RequestError if the model is adapted or sharded already, if a name matches nothing, or if a match is not a
+    linear layer, is wrapped, or has a weight that is offloaded, computed, shared, or read by the module around it;
+    unless `quantised`, also for a packed weight and for a subclass that computes differently.
     """
     require_plain(model)
     if not targets:
@@ -104,13 +104,13 @@ def find_targets(
 
 
 def _reader(model: nn.Module, name: str) -> nn.Module | None:
-    """Return the module around a layer whose code takes the values of its weight, past the layer; None if none does."""
+    """Return the enclosing module whose code reads the values of a layer's weight directly; None if none does."""
     parts = name.split(".")
     for depth in reversed(range(len(parts))):
         around, path = submodule(model, ".".join(parts[:depth])), ".".join(parts[depth:])
         if depth == len(parts) - 1 and isinstance(around, _READS_WEIGHTS):
             return around
-        if getattr(around, "slow_but_exact", None) is False:  # Bloom reads values in that mode alone
+        if getattr(around, "slow_but_exact", None) is False:  # Bloom reads the values in its exact mode alone
             continue
         if any(not found[1] for found in re.finditer(_VALUES % re.escape(path), _code(type(around)))):
             return around
@@ -139,7 +139,7 @@ def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -
 
 
 def require_plain(model: nn.Module) -> None:
-    """Raise RequestError for a model that has adapters already, ours or PEFT's, or that processes share already."""
+    """Raise RequestError for a model that has adapters, ours or PEFT's, or is distributed already."""
     for module in model.modules():
         if isinstance(module, DistributedDataParallel) or "_fsdp_wrapped_module" in module._modules:
             raise RequestError(
@@ -148,7 +148,7 @@ def require_plain(model: nn.Module) -> None:
             )
     if split := next((name for name, p in named_parameters(model) if is_sharded(p)), None):
         raise RequestError(f"{split} is split over processes already. Attach to the whole model, then split it.")
-    peft = sys.modules.get("peft.tuners.tuners_utils")  # seconds to import, and without it there are none of its
+    peft = sys.modules.get("peft.tuners.tuners_utils")  # slow to import; whoever has its layers has it
     kinds = (Adapter,) if peft is None else (Adapter, peft.BaseTunerLayer)
     for name, module in named_modules(model):
         if isinstance(module, kinds):
@@ -159,7 +159,7 @@ def require_plain(model: nn.Module) -> None:
 
 
 def require_loaded(model: nn.Module, modules: Iterable[tuple[str, nn.Module]]) -> None:
-    """Raise RequestError where accelerate keeps the weights of one of these modules out of the model."""
+    """Raise RequestError if accelerate has offloaded the weights of one of these modules."""
     if not any(hasattr(module, "_hf_hook") for module in model.modules()):
         return
     for name, module in modules:
@@ -172,14 +172,14 @@ def require_loaded(model: nn.Module, modules: Iterable[tuple[str, nn.Module]]) -
 
 
 def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
-    """Raise RequestError for a layer whose weight cannot be decomposed."""
+    """Raise RequestError for a layer whose weight holds NaN or infinity."""
     for name, layer in layers:
         if has_data(layer.weight) and not layer.weight.isfinite().all():
             raise RequestError(f"The weight of {name} holds NaN or infinity and cannot be decomposed.")
 
 
 def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
-    """Put `module` in the place of the submodule called `name`; what others have registered there goes with it."""
+    """Replace the submodule called `name` by `module`, which takes over its hooks and attributes."""
     parent, _, leaf = name.rpartition(".")
     old = submodule(model, name)
     move_hooks(old, module)
@@ -189,7 +189,7 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def train_only_head(model: nn.Module, head: Sequence[str]) -> list[nn.Parameter]:
-    """Freeze every parameter but those of the head, which are returned."""
+    """Freeze every parameter except those of the head, and return these."""
     model.requires_grad_(False)
     parameters = {id(p): p for _, module in find_head(model, head) for p in module.parameters()} if head else {}
     for parameter in parameters.values():

@@ -1,4 +1,4 @@
-"""Methods that PEFT has as published: its tuner does the work, we name the roles and the files."""
+"""Methods that PEFT implements as published: its tuner does the work; we name the roles and write the files."""
 
 import re
 import warnings
@@ -29,7 +29,7 @@ _ADAPTER = re.compile(rf"\.{ADAPTER}(?=\.|$)")
 
 @dataclass
 class PeftState:
-    """PEFT's tuner, and what a method keeps beside it to undo or to save its attachment."""
+    """PEFT's tuner, and what a method keeps to detach or to save."""
 
     tuner: BaseTuner
     kept: dict[str, Any] = field(default_factory=dict)
@@ -37,10 +37,10 @@ class PeftState:
 
 @dataclass(frozen=True)
 class PeftMethod(Method):
-    """Base of a method whose adapters are PEFT's; a subclass gives the configuration."""
+    """Base of a method whose adapters are PEFT's; a subclass provides the configuration."""
 
     roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
-    quantised: ClassVar[bool] = True  # whether the base may be
+    quantised: ClassVar[bool] = True  # whether the base weights may be
 
     def peft_config(self, targets: list[str], seed: int) -> PeftConfig:
         """Return PEFT's configuration for these target modules, given by full name."""
@@ -50,11 +50,11 @@ class PeftMethod(Method):
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
         names = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Specified to not save")  # what the seed gives is in no file
+            warnings.filterwarnings("ignore", message="Specified to not save")  # seeded bases need not be saved
             inner = unwrap(model)
-            names = [full for name, full, _ in named_modules_with_paths(inner) if name in names]  # as PEFT meets them
+            names = [full for name, full, _ in named_modules_with_paths(inner) if name in names]  # as PEFT sees them
             config = self.peft_config(names, seed)
-        # PEFT takes full names for suffixes too, which others, in the head, may have
+        # PEFT treats full names as suffixes too, and layers in the head may match them
         config.exclude_modules = [n for n, _ in inner.named_modules() if matches(n, names) and n not in names] or None
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -82,7 +82,7 @@ class PeftMethod(Method):
         adapted.state.tuner.unload()
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: a sketch of the frozen weight of every target."""
+        """See `Method.fingerprint`: the frozen weight of every target."""
         layers = tuner_layers(adapted.model)
         return {name: weight_sketch(layer.get_base_layer().weight) for name, layer in layers}
 
@@ -103,12 +103,12 @@ def _move_hooks_back(model: nn.Module) -> None:
 
 
 def peft_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return trainable values under the names that PEFT gives them in a file."""
+    """Return trainable values under the names that PEFT uses in a file."""
     return {f"base_model.model.{_ADAPTER.sub('', name)}": tensor for name, tensor in state.items()}
 
 
 def adapter_state(adapted: Adapted) -> dict[str, Tensor]:
-    """Return those of the trainable values that lie in adapters."""
+    """Return the trainable values that belong to adapters, without the head."""
     adapters = _adapters(adapted)
     return {name: tensor for name, tensor in adapted.trainable_state().items() if is_inside(name, adapters)}
 
@@ -116,12 +116,12 @@ def adapter_state(adapted: Adapted) -> dict[str, Tensor]:
 def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, Tensor], config: PeftConfig) -> None:
     """Write the adapters' `tensors`, under PEFT's names, and their configuration, for `PeftModel.from_pretrained`.
 
-    What else training changes goes in under PEFT's `modules_to_save`.
+    Everything else that training changes is saved under PEFT's `modules_to_save`.
     """
     modules = _changed_modules(adapted)
     for name, module in modules.items():
         state = {f"{name}.{strip_wrappers(key)}": value for key, value in module.state_dict().items()}
-        tensors |= {f"base_model.model.{key}": value.clone() for key, value in state.items()}  # a file shares nothing
+        tensors |= {f"base_model.model.{key}": value.clone() for key, value in state.items()}  # no shared memory
     values = config.to_dict() | {"modules_to_save": sorted(modules) or None, "inference_mode": True}
     values["peft_type"] = config.peft_type.value
     for key in ("target_modules", "exclude_modules"):
@@ -137,8 +137,10 @@ def _adapters(adapted: Adapted) -> list[str]:
 
 
 def _changed_modules(adapted: Adapted) -> dict[str, nn.Module]:
-    """Return the modules that training changes beside the adapters: the head, what shares a parameter with it, as an
-    embedding may, and normalisations with running statistics.
+    """Return the modules outside adapters that training changes.
+
+    These are the head, a module that shares a parameter with it, as an embedding may, and normalisations with running
+    statistics.
     """
     changing = {id(tensor) for tensor in adapted.changing().values()}
 

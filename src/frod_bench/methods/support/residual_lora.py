@@ -1,7 +1,7 @@
 """LoRA on some singular components of the weight: W = W_res + s B_0 A_0 with s = alpha / r, and B, A train.
 
-The base layers hold W_res while the adapter is attached. W itself waits on the host, where `detach` finds it bit
-for bit; that is one more copy of every adapted weight in the host's memory.
+The base layers hold W_res while the adapter is attached. W itself is kept in host memory, one extra copy of every
+adapted weight, so that `detach` restores it bit for bit.
 """
 
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ from frod_bench.methods.support.zero_gradient import all_zero, report_zero_gradi
 
 @dataclass(frozen=True)
 class ResidualLora(Lora):
-    """Base of methods that start A [r, n] and B [m, r] from a part of W; a subclass says from which."""
+    """Base of methods that start A [r, n] and B [m, r] from a part of W, which a subclass chooses."""
 
     start_error: ClassVar[float] = 1e-5  # W_res + s B A is W to rounding
     draws: ClassVar[bool] = False
 
     def initialise(self, layers: list[nn.Module]) -> None:
-        """Set A, B and W_res of PEFT's layers whose base layers hold W; PEFT has done so already by default."""
+        """Set A, B and W_res in PEFT's layers, whose base layers hold W; not needed if PEFT has done so."""
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
-        """See `Method.attach`. Raises RequestError for a rank that a target layer cannot have."""
+        """See `Method.attach`. Raises RequestError for a rank above min(m, n) of a target layer."""
         layers = dict(find_targets(model, targets, head))
         require_finite(layers.items())
         for name, layer in layers.items():
@@ -64,7 +64,7 @@ class ResidualLora(Lora):
             base.weight.data = weight.to(base.weight.device, base.weight.dtype)
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: sketches of every W, and of W_res, which is in no file but computed again."""
+        """See `Method.fingerprint`: every W, and W_res, which is not saved but computed again."""
         sketches = {name: computed_sketch(layer.get_base_layer().weight) for name, layer in tuner_layers(adapted.model)}
         return sketches | {
             f"{name}{WEIGHT}": weight_sketch(weight) for name, (weight, _, _) in adapted.state.kept.items()
