@@ -160,7 +160,7 @@ def test_scales_of_the_papers_models(n, rank, eta, expected):
 
 def test_nothing_merges_or_goes_to_peft(make_model, targets, tmp_path):
     adapted = attach(make_model(), "goat", targets=targets)
-    with pytest.raises(RequestError, match="GOAT does not merge"):
+    with pytest.raises(RequestError, match="GOAT cannot be merged"):
         adapted.merge()
     with pytest.raises(RequestError, match="no form in PEFT"):
         adapted.save(tmp_path, format="peft")

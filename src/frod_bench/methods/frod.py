@@ -268,9 +268,9 @@ class Frod(Method):
 def _refuse_factored(errors: dict[str, float]) -> None:
     name, error = max(errors.items(), key=lambda item: item[1])
     raise RequestError(
-        f"method.way=factored is not accepted: U diag(sigma) V^T of {name} is its weight to {error:.1g} only, relative,"
-        f" where {FACTORED_ERROR:g} is allowed, as layers of one basis differ much in scale or depend on each other."
-        " Type way=auto, which takes residual or merged there; these start at the weight itself."
+        f"method.way=factored is not accepted: U diag(sigma) V^T of {name} reproduces its weight to a relative error of"
+        f" {error:.1g}, and {FACTORED_ERROR:g} is allowed; layers of one basis differ too much in scale, or are nearly"
+        " dependent. Type way=auto, which takes residual or merged there; both start exactly at the weight."
     )
 
 

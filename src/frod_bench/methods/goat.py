@@ -108,7 +108,7 @@ class Goat(Method):
 
     def merge(self, adapted: Adapted) -> None:
         """Raise RequestError: no linear layer computes the same function."""
-        raise RequestError("GOAT does not merge: which experts answer depends on the input. Keep the adapter.")
+        raise RequestError("GOAT cannot be merged, because its routing depends on the input. Keep the adapter.")
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`; W is kept in host memory, one extra copy of every adapted weight."""

@@ -63,7 +63,7 @@ def test_an_adapter_of_a_version_without_sketches_is_said_to_be_one(attached, ma
     adapted = attached("lora")
     adapted.save(tmp_path)
     write_checkpoint(tmp_path, adapted.trainable_state(), read_checkpoint_config(tmp_path))
-    with pytest.raises(RequestError, match="carries no sketch of its base weights, as an older version"):
+    with pytest.raises(RequestError, match="carries no sketch of its base weights, as an older version did not write"):
         load_adapter(make_model(), tmp_path)
 
 

@@ -176,7 +176,7 @@ class Adapted:
         own, state = self.changing(), self._under_one_name(state)
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
-            what = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which this model has not"
+            what = f"lacks {missing[0]}" if missing else f"has {unknown[0]}, which this model does not have"
             raise RequestError(f"The adapter does not fit this model: it {what}.")
         for name, tensor in own.items():
             if tensor.shape != state[name].shape:
@@ -242,7 +242,7 @@ class Adapted:
         """Raise RequestError unless the adapter in `place`, with the fingerprint `saved`, was made for this model."""
         if self._cached_sketches() and not saved:
             raise RequestError(
-                f"The adapter in {place} carries no sketch of its base weights, as an older version wrote it, so"
-                " nothing tells whether it fits these. Train it again; a run of the command line takes force=true."
+                f"The adapter in {place} carries no sketch of its base weights, as an older version did not write"
+                " one, so it cannot be matched with these. Train it again; for a run, type force=true."
             )
         check_sketches(self._cached_sketches(), saved, place)

@@ -46,8 +46,8 @@ def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise RequestError(
-                f"{name} in {directory} holds NaN or infinity, as a run that diverged leaves it, so the adapter"
-                " computes nothing. Train it again."
+                f"{name} in {directory} holds NaN or infinity, as after a run that diverged, so the adapter is"
+                " useless. Train it again."
             )
     return tensors
 

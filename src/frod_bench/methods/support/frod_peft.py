@@ -133,7 +133,7 @@ def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], l
     numbers = all(type(value) in (int, float) for value in options.values()) and type(seed) is int and seed >= 0
     if not (numbers and isinstance(head, list) and all(isinstance(name, str) for name in targets + head)):
         raise RequestError(
-            "sparse_rate, regularization_alpha, projection_prng_key or modules_to_save is not of its kind."
+            "sparse_rate, regularization_alpha, projection_prng_key or modules_to_save has the wrong type."
         )
     return options, targets, head, seed
 

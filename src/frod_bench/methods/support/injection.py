@@ -59,48 +59,55 @@ def find_targets(
     _require_all("targets", targets, [name for name, _ in found], model)
     require_loaded(model, head_modules)
     for name, module in found:
-        if not isinstance(module, kinds):
-            raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
-        if "weight" not in module._parameters and not isinstance(module, OffloadsBase):
-            raise RequestError(
-                f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
-                " be merged into it. Remove that first, e.g. by torch.nn.utils.parametrize.remove_parametrizations."
-            )
-        if is_parametrized(module, "bias"):
-            raise RequestError(
-                f"The bias of {name} is computed from others, so nothing could be merged into it. Remove that first, by"
-                " torch.nn.utils.parametrize.remove_parametrizations."
-            )
-        if has_patched_forward(module):
-            raise RequestError(
-                f"The forward of the target {name} was replaced on the object itself, so an adapter there would be"
-                " another function. Leave it out of targets, or put the class's back: del layer.forward."
-            )
-        if not quantised and type(module).forward not in (nn.Linear.forward, *(kind.forward for kind in kinds)):
-            raise RequestError(
-                f"The target {name} is a {type(module).__name__}, which does not compute as nn.Linear does, so an"
-                " adapter there would be another function. Leave it out of targets."
-            )
-        if not quantised and not module.weight.is_floating_point():
-            raise RequestError(
-                f"The weight of {name} is quantised ({type(module).__name__}), which this method cannot start from."
-                " Load the model in half precision; method=qlora and method=qfura quantise it themselves."
-            )
-        path, _, leaf = name.rpartition(".")
-        parent = submodule(model, path)
-        if (wrapper := parent._modules.get(leaf, module)) is not module:
-            raise RequestError(
-                f"The target {name} alone is wrapped in a {type(wrapper).__name__}, which goes on calling the layer it"
-                " was made for. Attach first, or wrap the model or its blocks instead."
-            )
-        if (reader := _reader(model, name)) is not None:
-            raise RequestError(
-                f"The target {name} lies in a {type(reader).__name__}, which reads the weight and does not call the"
-                " layer, so that an adapter there would be passed by. Leave it out of targets."
-            )
+        _require_adaptable(model, name, module, kinds, quantised)
     require_loaded(model, found)
     _require_untied(model, found)
     return found
+
+
+def _require_adaptable(
+    model: nn.Module, name: str, module: nn.Module, kinds: tuple[type[nn.Module], ...], quantised: bool
+) -> None:
+    """Raise RequestError if an adapter in the place of `module` would compute another function, or not be called."""
+    if not isinstance(module, kinds):
+        raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
+    if "weight" not in module._parameters and not isinstance(module, OffloadsBase):
+        raise RequestError(
+            f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
+            " be merged into it. Remove that first, e.g. by torch.nn.utils.parametrize.remove_parametrizations."
+        )
+    if is_parametrized(module, "bias"):
+        raise RequestError(
+            f"The bias of {name} is computed from others, so nothing could be merged into it. Remove that first, by"
+            " torch.nn.utils.parametrize.remove_parametrizations."
+        )
+    if has_patched_forward(module):
+        raise RequestError(
+            f"The forward of the target {name} was replaced on the object itself, so an adapter there would be"
+            " another function. Leave it out of targets, or put the class's back: del layer.forward."
+        )
+    if not quantised and type(module).forward not in (nn.Linear.forward, *(kind.forward for kind in kinds)):
+        raise RequestError(
+            f"The target {name} is a {type(module).__name__}, which does not compute as nn.Linear does, so an"
+            " adapter there would be another function. Leave it out of targets."
+        )
+    if not quantised and not module.weight.is_floating_point():
+        raise RequestError(
+            f"The weight of {name} is quantised ({type(module).__name__}), which this method cannot start from."
+            " Load the model in half precision; method=qlora and method=qfura quantise it themselves."
+        )
+    path, _, leaf = name.rpartition(".")
+    parent = submodule(model, path)
+    if (wrapper := parent._modules.get(leaf, module)) is not module:
+        raise RequestError(
+            f"The target {name} alone is wrapped in a {type(wrapper).__name__}, which goes on calling the layer it"
+            " was made for. Attach first, or wrap the model or its blocks instead."
+        )
+    if (reader := _reader(model, name)) is not None:
+        raise RequestError(
+            f"The target {name} lies in a {type(reader).__name__}, which reads the weight and does not call the"
+            " layer, so it would ignore an adapter there. Leave it out of targets."
+        )
 
 
 def _reader(model: nn.Module, name: str) -> nn.Module | None:
@@ -165,7 +172,7 @@ def require_loaded(model: nn.Module, modules: Iterable[tuple[str, nn.Module]]) -
     for name, module in modules:
         if any(parameter.is_meta for parameter in module.parameters()):
             raise RequestError(
-                f"The weights of {name or 'the model'} are offloaded: accelerate brings them for a forward pass alone,"
+                f"The weights of {name or 'the model'} are offloaded: accelerate loads them for a forward pass only,"
                 " so they can be neither adapted nor trained. Load the model with a device_map that does not offload"
                 " them."
             )
@@ -201,6 +208,8 @@ def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn
     for suffix in suffixes:
         if not any(matches(name, [suffix]) for name in found):
             if any(matches(name, [suffix]) for name, _ in named_modules(model)):
-                raise RequestError(f"{suffix!r} ({kind}) lies in the head, which is trained whole and not adapted.")
+                raise RequestError(
+                    f"{suffix!r} ({kind}) lies in the head, which is trained as a whole and not adapted."
+                )
             linear = {n.rpartition(".")[2] for n, m in named_modules(model) if isinstance(m, nn.Linear)}
             raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {nearest(suffix, linear)}")

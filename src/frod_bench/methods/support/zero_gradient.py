@@ -18,8 +18,8 @@ def report_zero_gradient(adapted: Adapted, layers: Iterable[str]) -> None:
     adapted.facts["without_gradient"] = names
     others = f" and {len(names) - 1} other layers" if len(names) > 1 else ""
     say(
-        f"{adapted.method.name} starts from the weight of {names[0]}{others}, which is zero there: no gradient comes of"
-        " it, and the layer stays as it is. Leave it out of targets, or take a method that draws its start, as lora.",
+        f"{adapted.method.name} starts from the weight of {names[0]}{others}, which is zero, so it gets no"
+        " gradient and stays as it is. Leave it out of targets, or use a method with a random start, such as lora.",
         sys.stderr,
     )
 
