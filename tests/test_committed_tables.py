@@ -85,3 +85,18 @@ def test_the_demo(tmp_path):
 def test_the_parameters(tmp_path):
     assert audit_params(["--to", str(tmp_path)]) == 0
     assert texts(tmp_path).items() <= texts_at_the_top().items()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "name", "task", "folder"),
+    [
+        ("4", "patterns", "glue/sst2", "patterns/sst2"),
+        ("4", "patterns", "vision/eurosat", "patterns/eurosat"),
+        ("6", "table5_offline", "vision/resisc45", "resisc45"),
+    ],
+)
+def test_the_data_of_figures(number, name, task, folder, tmp_path):
+    assert run_command(["figure", number, str(RUNS / name), "--task", task, "--to", str(tmp_path)]) == 0
+    file = f"figure{number}.csv"
+    assert texts(tmp_path)[file] == (ROOT / "results/figures" / folder / file).read_text(encoding="utf-8")

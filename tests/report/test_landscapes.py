@@ -1,7 +1,9 @@
 import csv
+import io
 import math
 
 from frod_bench.report import landscapes
+from frod_bench.report.table import to_csv
 
 
 def bowl(scale):
@@ -11,7 +13,7 @@ def bowl(scale):
 
 def test_all_panels_share_their_levels_and_the_data_is_kept(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(landscapes, "save", lambda figure, folder, name: drawn.append(figure) or [])
+    monkeypatch.setattr(landscapes, "save", lambda figure, folder, name, data: drawn.append(figure) or [data])
     surfaces = {"before training": bowl(10.0), "frod": bowl(1.0), "lora": bowl(2.0) | {(1.0, 1.0): math.inf}}
     [data] = landscapes.draw(surfaces, "title", tmp_path / "out", "figure5")
     panels = [axes for axes in drawn[0].axes if axes.get_title(loc="left")]
@@ -20,8 +22,7 @@ def test_all_panels_share_their_levels_and_the_data_is_kept(tmp_path, monkeypatc
     assert len(limits) == 1
     low, high = limits.pop()
     assert math.isclose(low, 0.1) and math.isclose(high, 21.0)
-    with data.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
+    rows = list(csv.DictReader(io.StringIO(to_csv(data))))
     assert len(rows) == 27
     assert {row["loss"] for row in rows if row["panel"] == "lora" and (row["x"], row["y"]) == ("1.0", "1.0")} == {"inf"}
 

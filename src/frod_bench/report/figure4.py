@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from frod_bench.escape import csv_cell, plot_text
-from frod_bench.files import replacing
+from frod_bench.escape import plot_text
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
+from frod_bench.report.table import Column, Table
 
 _WINDOW = 10  # steps of the moving average, as in the authors' plotting script
 _LAST_PUBLISHED_STEP = 280  # where the printed figure ends
@@ -89,10 +89,7 @@ def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> lis
     legend(figure, [name for name in methods if any(c.method == name for *_, drawn in panels for c in drawn)])
     note = "line: mean over the seeds, band: lowest to highest seed; losses: moving average of 10 steps"
     figure.supxlabel(plot_text(f"{task}, {', '.join(section.setting)}\n{note}"), fontsize=7)
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "figure4.csv"
-    _write(data, [*ours, *printed])
-    return [*save(figure, folder, "figure4"), data]
+    return save(figure, folder, "figure4", _data([*ours, *printed]))
 
 
 def _draw(axes: Axes, drawn: list[Curve], styles: dict[str, dict[str, Any]]) -> None:
@@ -119,12 +116,10 @@ def _common(seeds: list[Curve]) -> tuple[np.ndarray, np.ndarray]:
     return steps[_WINDOW - 1 :], np.asarray([np.convolve(curve, kernel, mode="valid") for curve in values])
 
 
-def _write(file: Path, drawn: list[Curve]) -> None:
-    with replacing(file) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["source", "what", "method", "seed", "step", "value"])
-        for c in drawn:
-            cells = ([c.source, c.what, csv_cell(c.method), c.seed] for _ in c.steps)
-            writer.writerows(
-                [*cell, step, f"{value:.6g}"] for cell, step, value in zip(cells, c.steps, c.values, strict=True)
-            )
+def _data(drawn: list[Curve]) -> Table:
+    rows = [
+        (c.source, c.what, c.method, c.seed, step, f"{value:.6g}")
+        for c in drawn
+        for step, value in zip(c.steps, c.values, strict=True)
+    ]
+    return Table([Column(name) for name in ("source", "what", "method", "seed", "step", "value")], rows)

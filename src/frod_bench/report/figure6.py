@@ -1,10 +1,9 @@
 """Figure 6: accuracy against tan alpha after 1, 4 and 10 epochs, over the grid of Table 5."""
 
-import csv
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from statistics import fmean
 from textwrap import fill
@@ -16,9 +15,9 @@ from matplotlib.figure import Figure
 
 from frod_bench.errors import RequestError
 from frod_bench.escape import plot_text
-from frod_bench.files import replacing
 from frod_bench.record import StoredRun
 from frod_bench.report.style import legend, looks, polish, save
+from frod_bench.report.table import Column, Table
 from frod_bench.report.variants import settings
 
 EPOCHS = (1, 4, 10)
@@ -110,13 +109,8 @@ def draw(drawn: list[Point], title: str, folder: Path) -> list[Path]:
     shown = {label for panel in figure.axes for label in panel.get_legend_handles_labels()[1]}
     legend(figure, [name for name, _ in styles.values() if name in shown] + sorted(shown & {"fit", "paper's band"}))
     figure.supxlabel(plot_text(fill(title, int(18 * width))), fontsize=7)
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / "figure6.csv"
-    with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Point)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(point) for point in drawn)
-    return [*save(figure, folder, "figure6"), data]
+    data = Table([Column(field.name) for field in fields(Point)], [astuple(point) for point in drawn])
+    return save(figure, folder, "figure6", data)
 
 
 def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[str, dict[str, Any]]]) -> None:

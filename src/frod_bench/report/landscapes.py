@@ -1,6 +1,5 @@
 """Figures 2 and 5: loss surfaces side by side, on one colour scale."""
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +8,9 @@ import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from frod_bench.escape import csv_cell, plot_text
-from frod_bench.files import replacing
+from frod_bench.escape import plot_text
 from frod_bench.report.style import save
+from frod_bench.report.table import Column, Table
 
 Surface = Mapping[tuple[float, float], float]
 _COLUMNS = 4  # at most
@@ -48,15 +47,8 @@ def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -
     figure.supxlabel(
         f"steps along two random directions, in units of each filter's norm\n{plot_text(title)}", fontsize=7
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    data = folder / f"{name}.csv"
-    with replacing(data) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["panel", "x", "y", "loss"])
-        writer.writerows(
-            [csv_cell(panel), *point, loss] for panel, surface in surfaces.items() for point, loss in surface.items()
-        )
-    return [*save(figure, folder, name), data]
+    points = [(panel, *point, loss) for panel, surface in surfaces.items() for point, loss in surface.items()]
+    return save(figure, folder, name, Table([Column(name) for name in ("panel", "x", "y", "loss")], points))
 
 
 def _matrix(surface: Surface) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

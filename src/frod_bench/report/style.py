@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from frod_bench.escape import plot_text
-from frod_bench.files import replacing
+from frod_bench.files import replacing, save_text
+from frod_bench.report.table import Table, to_csv
 
 # Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -46,17 +47,20 @@ def legend(figure: Figure, names: list[str]) -> None:
     )
 
 
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write the figure as PNG and SVG into the folder, without a date, and return both files; make the folder."""
+def save(figure: Figure, folder: Path, name: str, data: Table | None = None) -> list[Path]:
+    """Write the figure as PNG and SVG, without a date, and its data as CSV into the folder; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.png", folder / f"{name}.svg"]
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same picture is the same file
-        save_picture(figure, files[0], dpi=200)
-        save_picture(figure, files[1], metadata={"Date": None})
+        _save_picture(figure, files[0], dpi=200)
+        _save_picture(figure, files[1], metadata={"Date": None})
+    if data is not None:
+        files.append(folder / f"{name}.csv")
+        save_text(files[-1], to_csv(data))
     return files
 
 
-def save_picture(figure: Figure, file: Path, **options: Any) -> None:
+def _save_picture(figure: Figure, file: Path, **options: Any) -> None:
     """Write the figure into the file, in the format that its suffix names."""
     with replacing(file) as partial:
         figure.savefig(partial, format=file.suffix[1:], **options)
