@@ -129,6 +129,8 @@ def test_no_file_imports_the_wrong_way(package):
         ("record.x", "import yaml"),
         ("report.x", "import torch.nn"),
         ("report.x", "from frod_bench import methods"),
+        ("report.x", "from frod_bench.config.catalogue import settings"),
+        ("report.x", "from omegaconf import OmegaConf"),
         ("methods.x", "from ..train import fit"),
         ("landscape.x", "from frod_bench.record import RunDirectory"),
     ],

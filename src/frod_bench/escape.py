@@ -1,6 +1,6 @@
-"""Stored text for those who show it: a name in a record is words, and never a command, a link or a formula.
+"""Escaping of stored text: a name in a record is shown as text, never as a command, a link or a formula.
 
-One function a medium. HTML is jinja2's to escape and LaTeX tabulate's, both after `visible`.
+One function per medium. report/table.py and jinja2 escape HTML, tabulate escapes LaTeX, both after `visible`.
 """
 
 import re

@@ -100,6 +100,17 @@ def test_help_has_examples(capsys):
     assert "frod-bench report outputs --to results/demo" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [(), ("stats",), ("html",)])
+def test_the_help_starts_without_large_libraries(words):
+    large = "{'torch', 'hydra', 'matplotlib', 'numpy', 'pandas', 'scipy'}"
+    code = (
+        "import sys; from frod_bench.cli import run_command\n"
+        f"try: run_command(['report', *{words}, '--help'])\n"
+        f"finally: assert not {large} & sys.modules.keys(), {large} & sys.modules.keys()"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL).returncode == 0
+
+
 def test_reports_need_no_torch():
     code = "import sys, frod_bench.report.figures, frod_bench.report.tables; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -67,7 +67,7 @@ def test_a_cell_is_the_run_that_its_words_make(bench, tmp_path, monkeypatch, tab
     job = SimpleNamespace(run_advised=lambda config: seen.append(config) or 0.5)  # the real one takes seconds to import
     monkeypatch.setitem(sys.modules, "frod_bench.forecast.advised_run", job)
     assert bench("profile=smoke", *words, "train.epochs=1")[0] == 0
-    # the last column and the last row of what is chosen are those that are put in by hand
+    # compose_cells combines a row with the task of another composition except in its first row and column
     first = next(iter(load_table(f"table{table}").columns))
     cells = compose(table, "train.epochs=1", methods=f"{row},LoRA", tasks=f"{first},{column}")
     assert [cell.config for cell in cells if (cell.row, cell.column) == (row, column)] == seen

@@ -83,7 +83,7 @@ def test_another_experiment_gets_no_verdict(seeds, row, changes, verdict):
     assert cells({row: {"RTE": seeds(0.62, **changes)}})[row, "RTE"].verdict == verdict
 
 
-def test_quoted_rows_are_judged_under_their_own_protocol(seeds):
+def test_quoted_rows_get_a_verdict_under_their_own_protocol(seeds):
     assert cells({"LoRA": {"RTE": seeds(0.84, protocol="goat")}})["LoRA", "RTE"].verdict == "reproduced"
 
 
@@ -96,7 +96,7 @@ def test_one_model_for_several_tasks_is_no_match_for_a_model_of_one(seeds):
     assert [verdict("FRoD", protocol) for protocol in ("paper", "released")] == ["other protocol", "reproduced"]
 
 
-def test_the_last_epoch_is_judged_where_the_selection_takes_it(seeds):
+def test_the_score_is_the_last_epochs_where_the_selection_reports_it(seeds):
     runs = {"FRoD": {"RTE": seeds(0.70, 0.70, selection="last")}}
     cell = cells(runs)["FRoD", "RTE"]
     assert cell.ours == pytest.approx({0: 69.0, 1: 69.0})

@@ -86,7 +86,7 @@ def test_the_same_seed_twice_counts_once_and_is_told(store):
     assert "repeats" in warning
 
 
-def test_how_many_rows_train_and_judge_is_told_for_every_task(store):
+def test_the_training_and_evaluation_rows_of_every_task_are_reported(store):
     few = store(task="glue/sst2", seed=1, samples={"train": 1000, "eval": 872})
     many = store(task="glue/sst2", samples={"train": 67349, "eval": 872})
     [section] = summarise([store(), few, many]).sections
