@@ -65,7 +65,7 @@ def _gradients(model: nn.Module) -> dict[str, Tensor]:
         if isinstance(module, FrodLinear):
             sparse.append(_gradient(module.values))
             diagonal.append(_gradient(module.sigma))
-        elif isinstance(module, FrodLayer):
+        elif isinstance(module, FrodLayer) and module.frod_s_indices is not None:
             rows, cols = module.frod_s_indices["default"]
             sparse.append(_gradient(module.frod_lambda_s_values["default"])[torch.argsort(rows * 2**31 + cols)])
             diagonal.append(_gradient(module.frod_lambda_l["default"]))

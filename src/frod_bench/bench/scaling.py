@@ -74,11 +74,11 @@ class Size:
         values = dict(self.backbone.architecture.values)
         if "bert" in values["model_type"]:
             values |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-        model: nn.Module = make_skeleton(values, 2, blocks)
-        model.to(dtype)
+        skeleton = make_skeleton(values, 2, blocks)
         if self.backbone.config.get("gradient_checkpointing"):
-            checkpoint_activations(model)
-        return model
+            checkpoint_activations(skeleton)
+        model: nn.Module = skeleton
+        return model.to(dtype)
 
     def on_meta(self, blocks: int) -> nn.Module:
         """Return the model on the meta device."""

@@ -88,8 +88,12 @@ class RandLora(PeftMethod):
         return sum(ceil(min(shape) / self.rank) * (self.rank + min(shape)) for shape in shapes)
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
-        """See `Method.multiply_adds`: the N scaled pairs together are one pair of rank r N >= min(m, n)."""
-        return sum(cost.low_rank_step(1, m, n, self.rank * ceil(min(m, n) / self.rank)) for m, n in shapes)
+        """See `Method.multiply_adds`: the N pairs side by side; of each only the factor on the shorter side trains."""
+        ranks = [self.rank * ceil(min(shape) / self.rank) for shape in shapes]
+        return sum(
+            cost.low_rank_step(1, m, n, rank, trained=False) + cost.weight_gradient(1, rank, min(m, n))
+            for (m, n), rank in zip(shapes, ranks, strict=True)
+        )
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
         """See `Method.fingerprint`: A and B as well."""
