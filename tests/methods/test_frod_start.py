@@ -44,7 +44,7 @@ def test_training_starts_at_the_base_or_is_refused(way, m, n, scales):
 
 
 def test_the_factored_way_is_left_out_for_the_layer_that_needs_it(monkeypatch):
-    adapted = attach(make_model((1e-3, 1e3), 8, 16), "frod", targets=["target"])
+    adapted = attach(make_model((1e-3, 1e3), 12, 16), "frod", targets=["target"])
     small, large = (layer for _, layer in frod_layers(adapted.model))
     assert not small.may_factor and large.may_factor
 
@@ -52,7 +52,7 @@ def test_the_factored_way_is_left_out_for_the_layer_that_needs_it(monkeypatch):
 def test_the_factored_way_can_be_forced_in_half_precision():
     attach(make_model((1, 1), 16, 16, torch.bfloat16), "frod", targets=["target"], way="factored")
     with pytest.raises(RequestError, match=r"way=factored is not accepted: .* of 0.target"):
-        attach(make_model((1e-3, 1e3), 8, 16, torch.bfloat16), "frod", targets=["target"], way="factored")
+        attach(make_model((1e-3, 1e3), 12, 16, torch.bfloat16), "frod", targets=["target"], way="factored")
 
 
 @pytest.mark.parametrize("basis", ["category", "global", "peft"])
