@@ -34,7 +34,7 @@ class Interrupted(BaseException):
         return type(self), (str(self), self.signum)
 
 
-def nearest(word: str, choices: Iterable[str]) -> str:
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """Return a sentence that offers the names closest to `word`, or all of them when none is close."""
     names = sorted(choices)
     accepted = f"Accepted: {', '.join(names)}." if names else ""

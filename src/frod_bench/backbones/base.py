@@ -9,7 +9,7 @@ from torch import nn
 from transformers import MODEL_FOR_MASKED_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.module_names import in_matching_module
 
 
@@ -52,7 +52,7 @@ def renew_head(model: PreTrainedModel, head: Sequence[str], seed: int) -> None:
     modules = [module for name, module in model.named_modules() if in_matching_module(name, head)]
     if not modules:
         children = [name for name, _ in model.named_children()]
-        raise RequestError(f"backbone.head={head}: the model has no such module. {nearest(head[0], children)}")
+        raise RequestError(f"backbone.head={head}: the model has no such module. {did_you_mean(head[0], children)}")
     with seeded(seed):
         for module in modules:
             for parameter in module.parameters(recurse=False):

@@ -13,7 +13,7 @@ from frod_bench.backbones.base import seeded
 from frod_bench.backbones.clip_tower import ImageClassifier, PatchMeanClassifier, TextHeadClassifier
 from frod_bench.backbones.clip_weights import hub_file, local_file, read_weights
 from frod_bench.backbones.image_transform import ImageTransform
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 HEADS = ("random", "text")
 _BODY_SEED = 0
@@ -44,11 +44,11 @@ class ClipBackbone:
     def __post_init__(self) -> None:
         if self.head_init not in HEADS:
             raise RequestError(
-                f"backbone.head_init={self.head_init} is not known. {nearest(str(self.head_init), HEADS)}"
+                f"backbone.head_init={self.head_init} is not known. {did_you_mean(str(self.head_init), HEADS)}"
             )
         if open_clip.get_model_config(self.model) is None:
             raise RequestError(
-                f"backbone.model={self.model} is not known. {nearest(self.model, open_clip.list_models())}"
+                f"backbone.model={self.model} is not known. {did_you_mean(self.model, open_clip.list_models())}"
             )
 
     def processor(self) -> ImageTransform:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from frod_bench.backbones.availability import UNREACHABLE, missing_file
 from frod_bench.backbones.network import hub_reachable
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 _HUB_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _FILES = (*_HUB_FILES, "model.safetensors", "pytorch_model.bin")
@@ -47,7 +47,7 @@ def hub_file(model: str, tag: str) -> Path:
     found = open_clip.get_pretrained_cfg(model, tag)
     if not found:
         known = open_clip.list_pretrained_tags_by_model(model)
-        raise RequestError(f"backbone.pretrained={tag} is not known for {model}. {nearest(tag, known)}")
+        raise RequestError(f"backbone.pretrained={tag} is not known for {model}. {did_you_mean(tag, known)}")
     repo, _, name = found.get("hf_hub", "").rpartition("/")
     if not repo:
         raise RequestError(

@@ -17,7 +17,7 @@ from transformers import (
 from frod_bench.backbones.availability import require_directory
 from frod_bench.backbones.base import renew_head, require_generator, seeded, silence_transformers
 from frod_bench.backbones.checked_config import on_meta, read_config
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.module_names import in_matching_module
 
 VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -39,9 +39,9 @@ class Loading:
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
-            raise RequestError(f"backbone.dtype={self.dtype} is not known. {nearest(str(self.dtype), DTYPES)}")
+            raise RequestError(f"backbone.dtype={self.dtype} is not known. {did_you_mean(str(self.dtype), DTYPES)}")
         if self.attention not in (None, *ATTENTIONS):
-            hint = nearest(str(self.attention), ATTENTIONS)
+            hint = did_you_mean(str(self.attention), ATTENTIONS)
             raise RequestError(f"backbone.attention={self.attention} is not known. {hint}")
         if not isinstance(self.gradient_checkpointing, bool):
             raise RequestError(

@@ -15,7 +15,7 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.console import show
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.record import environment
 
 _EXAMPLES = """\
@@ -70,7 +70,7 @@ def _names(only: list[str] | None) -> list[str]:
     names = [claim.name for claim in CLAIMS]
     for name in only or []:
         if name not in names:
-            hint = f"{nearest(name, names)} `frod-bench audit --list` prints all names."
+            hint = f"{did_you_mean(name, names)} `frod-bench audit --list` prints all names."
             raise RequestError(f"--only {name}: there is no such claim. {hint}")
     return only or names
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from frod_bench.bench.names import FROD_VARIANTS, PEFT, SHAPES, START, USUAL
 from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import choices
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 ROUNDS = {"step": 5, "init": 1, "ops": 9}  # by default; the others have none
@@ -86,7 +86,7 @@ def requested_names(arguments: argparse.Namespace) -> list[str]:
     names = arguments.contenders.split(",") if arguments.contenders else usual
     for name in names:
         if name not in known:
-            raise RequestError(f"--contenders {name} is not known. {nearest(name, known)}")
+            raise RequestError(f"--contenders {name} is not known. {did_you_mean(name, known)}")
     return names
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
 from frod_bench.console import show
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 _DTYPES = ("float32", "bfloat16", "float16")  # those of `backbones.directory.DTYPES`, which imports torch
 _EXAMPLES = """\
@@ -72,7 +72,9 @@ def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:
     if arguments.backbone is not None:
         known = read_group(config_dir() / "backbone")
         if arguments.backbone not in known:
-            raise RequestError(f"--backbone {arguments.backbone} is not known. {nearest(arguments.backbone, known)}")
+            raise RequestError(
+                f"--backbone {arguments.backbone} is not known. {did_you_mean(arguments.backbone, known)}"
+            )
         values |= known[arguments.backbone]
     elif arguments.targets is None:
         raise RequestError("Which layers? Give --backbone NAME (frod-bench list backbones) or --targets NAME,NAME.")
@@ -80,7 +82,7 @@ def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:
     values |= {key: text.split(",") for key, text in typed.items() if text is not None}
     dtype = arguments.dtype or values["dtype"]
     if dtype not in _DTYPES:
-        raise RequestError(f"--dtype {dtype} is not known. {nearest(dtype, _DTYPES)}")
+        raise RequestError(f"--dtype {dtype} is not known. {did_you_mean(dtype, _DTYPES)}")
     return values["targets"], values["head"], dtype
 
 

@@ -7,7 +7,7 @@ from tabulate import tabulate
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
 from frod_bench.console import show
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.record import output_root
 
@@ -31,7 +31,9 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_intermixed_args(argv)
     table = requested_table(arguments)
     if arguments.gpu is not None and arguments.gpu not in plan_facts()["devices"]:
-        raise RequestError(f"--gpu {arguments.gpu} is not known. {nearest(arguments.gpu, plan_facts()['devices'])}")
+        raise RequestError(
+            f"--gpu {arguments.gpu} is not known. {did_you_mean(arguments.gpu, plan_facts()['devices'])}"
+        )
     cells, without = runnable_cells(table, arguments)
     from frod_bench.forecast.device import named_device, this_device  # torch takes seconds to import
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit

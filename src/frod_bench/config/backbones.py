@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.paths import config_dir
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 
 class RegisteredBackbone(NamedTuple):
@@ -25,7 +25,7 @@ def registered_backbone(name: str) -> RegisteredBackbone:
     """Return the backbone of that name. Raises RequestError for an unknown one."""
     known = read_group(config_dir() / "backbone")
     if name not in known:
-        raise RequestError(f"There is no backbone {name}. {nearest(name, known)}")
+        raise RequestError(f"There is no backbone {name}. {did_you_mean(name, known)}")
     config = known[name]
     parameters = config["facts"]["parameters"]
     return RegisteredBackbone(name, Architecture.of(config), config["targets"], config["head"], parameters, config)

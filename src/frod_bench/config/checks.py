@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.record import redact
 from frod_bench.tasks.selection import check_limit
 from frod_bench.train.settings import TrainSettings
@@ -37,7 +37,7 @@ def _check_leaves(config: dict[str, Any]) -> None:
             raise RequestError(f"text.{key}={length} is not accepted: a whole number of tokens.")
     wandb = config["wandb"]
     if wandb["mode"] not in MODES:
-        raise RequestError(f"wandb.mode={wandb['mode']} is not known. {nearest(str(wandb['mode']), MODES)}")
+        raise RequestError(f"wandb.mode={wandb['mode']} is not known. {did_you_mean(str(wandb['mode']), MODES)}")
     if not isinstance(wandb["project"], str):
         raise RequestError(f"wandb.project={wandb['project']} is not accepted: the name of a project.")
     directories = {"out": config["out"], "data.root": config["data"]["root"]}

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from frod_bench.config.catalogue import GROUPS, choices
 from frod_bench.config.paths import config_dir
-from frod_bench.errors import RequestError, nearest, offer_close
+from frod_bench.errors import RequestError, did_you_mean, offer_close
 
 # empty, a number, a list, a mapping, a word that YAML reads as a value, or a file that only others include
 _NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
@@ -69,7 +69,7 @@ def _request_error(error: BaseException | None) -> RequestError | None:
 
 
 def _unknown_choice(group: str, name: str) -> RequestError:
-    return RequestError(f"{group}={name} is not known. {nearest(name, choices(group))}")
+    return RequestError(f"{group}={name} is not known. {did_you_mean(name, choices(group))}")
 
 
 def _joined(error: Exception) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config.paths import config_dir
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 PROTOCOLS = ("released", "paper", "goat")
 _ABSENT = object()
@@ -39,7 +39,7 @@ def look_up(key: str, *, _root_: DictConfig) -> Any:
 def check_protocol(protocol: str) -> None:
     """Raise RequestError for an unknown protocol."""
     if protocol not in PROTOCOLS:
-        raise RequestError(f"protocol={protocol} is not known. {nearest(str(protocol), PROTOCOLS)}")
+        raise RequestError(f"protocol={protocol} is not known. {did_you_mean(str(protocol), PROTOCOLS)}")
 
 
 def _source_for(default: str, *, _root_: DictConfig) -> str:

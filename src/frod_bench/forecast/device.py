@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.ops.cost import dense_square_product
 from frod_bench.train.device import device_name, total_memory
@@ -26,7 +26,7 @@ def named_device(name: str) -> Device:
     """Return a GPU of `configs/plan.yaml`, by its data sheet. Raises RequestError for an unknown name."""
     facts = plan_facts()
     if name not in facts["devices"]:
-        raise RequestError(f"--gpu {name} is not known. {nearest(name, facts['devices'])}")
+        raise RequestError(f"--gpu {name} is not known. {did_you_mean(name, facts['devices'])}")
     sheet = facts["devices"][name]
     return Device(
         name=f"one {name}",

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from frod_bench.config.paths import config_dir, paper_dir
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def load_table(name: str) -> TableSpec:
     """Return a table by its name or its number. Raises RequestError for an unknown one."""
     name = f"table{name}" if name.isdigit() else name
     if name not in table_names():
-        raise RequestError(f"There is no table {name}. {nearest(name, table_names())}")
+        raise RequestError(f"There is no table {name}. {did_you_mean(name, table_names())}")
     content = _sweeper(config_dir() / f"sweep/{name}.yaml")
     shared = content.get("common", "").split()
     rows = {label: [*words, *shared] for row in content["rows"].items() for label, words in _expand(*row)}
@@ -81,7 +81,6 @@ def _chosen(option: str, text: str, names: dict[str, list[str]]) -> list[str]:
     asked = text.split(",")
     for word in asked:
         if not any(word in known for known in names.values()):
-            raise RequestError(
-                f"{option} {word} is not in the table. {nearest(word, {n for known in names.values() for n in known})}"
-            )
+            hint = did_you_mean(word, {name for known in names.values() for name in known})
+            raise RequestError(f"{option} {word} is not in the table. {hint}")
     return [label for label, known in names.items() if set(known) & set(asked)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.checkpoint import read_checkpoint_config, read_checkpoint_tensors
 from frod_bench.methods.support.method import HEADS, Method
@@ -27,7 +27,7 @@ def make_method(name: str, /, **options: Any) -> Method:
     accepted = {f.name: f.type for f in fields(cls)}
     for option, value in options.items():
         if option not in accepted:
-            raise RequestError(f"{name} has no option {option!r}. {nearest(option, accepted)}")
+            raise RequestError(f"{name} has no option {option!r}. {did_you_mean(option, accepted)}")
         kind = accepted[option]
         if type(value) is int and kind is float:
             continue
@@ -35,13 +35,13 @@ def make_method(name: str, /, **options: Any) -> Method:
             wanted = getattr(kind, "__name__", kind)
             raise RequestError(f"method.{option}={value!r} is not accepted: {name} takes {wanted} there.")
     if options.get("head") not in (*HEADS, None):
-        raise RequestError(f"method.head={options['head']} is not known. {nearest(options['head'], HEADS)}")
+        raise RequestError(f"method.head={options['head']} is not known. {did_you_mean(options['head'], HEADS)}")
     return cls(**options)
 
 
 def _method_class(name: str) -> type[Method]:
     if name not in method_names():
-        raise RequestError(f"method={name!r} is not known. {nearest(str(name), method_names())}")
+        raise RequestError(f"method={name!r} is not known. {did_you_mean(str(name), method_names())}")
     return importlib.import_module(f"{__name__}.{name}").METHOD
 
 

@@ -19,7 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear, base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
 from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
@@ -66,13 +66,13 @@ class Frod(Method):
         if not 0 <= self.sparsity <= 1:
             raise RequestError(f"method.sparsity={self.sparsity} is not accepted: the density of S lies in [0, 1].")
         if self.basis not in BASES:
-            raise RequestError(f"method.basis={self.basis} is not known. {nearest(self.basis, BASES)}")
+            raise RequestError(f"method.basis={self.basis} is not known. {did_you_mean(self.basis, BASES)}")
         if not MIN_PI <= self.pi < float("inf"):
             raise RequestError(f"method.pi={self.pi} is not accepted: the ridge is a number of {MIN_PI:g} or more.")
         if self.way not in (*WAYS, "auto"):
-            raise RequestError(f"method.way={self.way} is not known. {nearest(self.way, (*WAYS, 'auto'))}")
+            raise RequestError(f"method.way={self.way} is not known. {did_you_mean(self.way, (*WAYS, 'auto'))}")
         if self.pattern not in PATTERNS:
-            raise RequestError(f"method.pattern={self.pattern} is not known. {nearest(self.pattern, PATTERNS)}")
+            raise RequestError(f"method.pattern={self.pattern} is not known. {did_you_mean(self.pattern, PATTERNS)}")
         if self.basis == "peft" and self.pattern != "random":
             raise RequestError(f"method.pattern={self.pattern} is not accepted with basis=peft: only random is.")
         if not 0 <= self.dropout < 1:

@@ -7,7 +7,7 @@ from typing import Any
 from datasets import Dataset, Features
 from transformers import PreTrainedTokenizerBase
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.assembly import assemble
 from frod_bench.tasks.base import RowRequest, Source, TaskData
 from frod_bench.tasks.checks import require_entries
@@ -95,9 +95,9 @@ class CommonsenseTask:
     def rows_in(self, text: str) -> Layout:
         """Return the layout of the rows for a text format. Raises `RequestError` if the two do not go together."""
         if text not in FORMATS:
-            raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
+            raise RequestError(f"text.format={text} is not known. {did_you_mean(str(text), FORMATS)}")
         if self.layout not in LAYOUTS:
-            raise RequestError(f"task.layout={self.layout} is not known. {nearest(str(self.layout), LAYOUTS)}")
+            raise RequestError(f"task.layout={self.layout} is not known. {did_you_mean(str(self.layout), LAYOUTS)}")
         if self.layout == "hub":
             place = (self.repo, self.config, self.train_split, self.eval_splits)
             return Layout(*place, self.columns, self.label["column"], self.label["values"], self.prompts[text])

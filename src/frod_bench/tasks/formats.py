@@ -8,7 +8,7 @@ from datasets import Dataset
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.base import Batch, most_likely_class
 from frod_bench.tasks.generation import Generation
 from frod_bench.tasks.likelihood import Likelihood
@@ -155,8 +155,8 @@ def _check(scoring: str | None, loss_on: str | None, beams: int | None, wrapper:
     for name, value, accepted in (("scoring", scoring, SCORINGS), ("loss_on", loss_on, LOSSES)):
         if value not in accepted:
             raise RequestError(
-                f"task.{name}={value} is not accepted with text.format=instruction. {nearest(str(value), accepted)} "
-                "protocol=paper sets all that belongs to instructions."
+                f"task.{name}={value} is not accepted with text.format=instruction."
+                f" {did_you_mean(str(value), accepted)} protocol=paper sets all that belongs to instructions."
             )
     if isinstance(beams, bool) or not isinstance(beams, int) or beams < 1:
         raise RequestError(f"task.beams={beams} is not accepted: a whole number of 1 or more.")

@@ -7,7 +7,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.leading_text import leading_texts
 
@@ -18,7 +18,7 @@ CUT = "cut"  # the column that says whether a row lost tokens
 def check_format(text: str) -> None:
     """Raise `RequestError` on an unknown text format."""
     if text not in FORMATS:
-        raise RequestError(f"text.format={text} is not known. {nearest(str(text), FORMATS)}")
+        raise RequestError(f"text.format={text} is not known. {did_you_mean(str(text), FORMATS)}")
 
 
 def check_lengths(tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> tuple[int, int]:

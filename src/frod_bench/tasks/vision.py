@@ -9,7 +9,7 @@ from datasets import ClassLabel, Dataset, Features, Image, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from PIL.Image import Image as Pillow
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.assembly import assemble
 from frod_bench.tasks.base import RowRequest, Source, TaskData
 from frod_bench.tasks.checks import check_image_rows, require_entries
@@ -57,7 +57,7 @@ class ImageTask:
             raise RequestError(f"task.max_pixels={self.max_pixels} is not accepted: a whole number above 0.")
         if self.center_crop not in (None, *CENTER_CROPS):
             raise RequestError(
-                f"task.center_crop={self.center_crop} is not known. {nearest(str(self.center_crop), CENTER_CROPS)}"
+                f"task.center_crop={self.center_crop} is not known. {did_you_mean(str(self.center_crop), CENTER_CROPS)}"
             )
         if self.random_crop not in (None, True, False):
             raise RequestError(f"task.random_crop={self.random_crop} is not accepted: true, false or null.")

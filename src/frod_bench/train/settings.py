@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("no", "bf16", "fp16")
@@ -79,10 +79,12 @@ class TrainSettings:
         for key, accepted in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("device", DEVICES)):
             if getattr(self, key) not in accepted:
                 raise RequestError(
-                    f"train.{key}={getattr(self, key)} is not known. {nearest(str(getattr(self, key)), accepted)}"
+                    f"train.{key}={getattr(self, key)} is not known. {did_you_mean(str(getattr(self, key)), accepted)}"
                 )
         if self.selection not in SELECTIONS:
-            raise RequestError(f"selection={self.selection} is not known. {nearest(str(self.selection), SELECTIONS)}")
+            raise RequestError(
+                f"selection={self.selection} is not known. {did_you_mean(str(self.selection), SELECTIONS)}"
+            )
 
     @staticmethod
     def _number(key: str, value: object, low: float, high: float) -> None:

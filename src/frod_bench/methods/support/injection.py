@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from frod_bench.adapters import Adapter
 from frod_bench.adapters.offloaded_base import OffloadsBase
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.support.hooks import copy_attributes, has_patched_forward, move_hooks
 from frod_bench.methods.support.wrappers import named_modules, named_parameters, submodule
@@ -212,4 +212,4 @@ def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn
                     f"{suffix!r} ({kind}) lies in the head, which is trained as a whole and not adapted."
                 )
             linear = {n.rpartition(".")[2] for n, m in named_modules(model) if isinstance(m, nn.Linear)}
-            raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {nearest(suffix, linear)}")
+            raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {did_you_mean(suffix, linear)}")

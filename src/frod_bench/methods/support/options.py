@@ -1,6 +1,6 @@
 """Checks of option values that several methods share."""
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 
 def check_whole(name: str, value: int, what: str) -> None:
@@ -24,4 +24,4 @@ def check_dropout(value: float) -> None:
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     """Raise RequestError unless `value` is one of `choices`."""
     if value not in choices:
-        raise RequestError(f"method.{name}={value} is not known. {nearest(value, choices)}")
+        raise RequestError(f"method.{name}={value} is not known. {did_you_mean(value, choices)}")

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 
 _FOLDER = Path(__file__).parent
 
@@ -17,7 +17,7 @@ def load_metric(name: str) -> Any:
 
     known = [path.stem for path in _FOLDER.glob("[!_]*.py")]
     if name not in known:
-        raise RequestError(f"Unknown metric {name}. {nearest(name, known)}")
+        raise RequestError(f"Unknown metric {name}. {did_you_mean(name, known)}")
     return evaluate.load(str(_FOLDER / f"{name}.py"), keep_in_memory=True)
 
 

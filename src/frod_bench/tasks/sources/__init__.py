@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from frod_bench.errors import RequestError, nearest
+from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.base import Source
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.hub import HubSource
@@ -30,7 +30,7 @@ def open_source(name: str, root: str | Path | None = None, max_row_bytes: int = 
     """
     check_limit(max_row_bytes)
     if name not in SOURCES:
-        raise RequestError(f"data.source={name} is not known. {nearest(str(name), SOURCES)}")
+        raise RequestError(f"data.source={name} is not known. {did_you_mean(str(name), SOURCES)}")
     if name == "local":
         return Limited(LocalSource(root, max_row_bytes), max_row_bytes)
     if root is not None:
