@@ -1,4 +1,4 @@
-"""The FRoD layer as a module: exact at its start, the same function in every way, never a stale weight."""
+"""The FRoD layer as a module: it starts at the base, and all ways compute the same function."""
 
 import copy
 

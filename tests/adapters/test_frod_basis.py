@@ -1,4 +1,4 @@
-"""Layers over one V^T: what they share of a pass, and when they must not."""
+"""Layers over one V^T: when they share a projection, and when they must not."""
 
 import copy
 import sys

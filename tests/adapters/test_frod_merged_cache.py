@@ -1,4 +1,4 @@
-"""The merged weight that a FRoD layer keeps: when it is formed, for how long, and that it is never a stale one."""
+"""The cached merged weight of a FRoD layer: when it is formed, how long it lives, and that it is never stale."""
 
 import copy
 import sys

@@ -1,4 +1,4 @@
-"""Second derivatives of FRoD layers, and the transforms of torch.func, in every way and mode: right, never silent."""
+"""Second derivatives of FRoD layers and `torch.func` transforms, in every way and mode: right, or refused."""
 
 import pickle
 

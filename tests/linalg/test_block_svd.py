@@ -1,4 +1,4 @@
-"""The block tensor-train: which blocks, and that nothing is lost."""
+"""The block tensor-train: the choice of blocks, and exact reconstruction."""
 
 import pytest
 import torch

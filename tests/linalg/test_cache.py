@@ -1,4 +1,4 @@
-"""The cache of decompositions: found again, never wrong, never in the way."""
+"""The disk cache of decompositions: entries are found again, damaged ones recomputed, and failures survived."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Joint decompositions on disk: what is read is checked by what it is, whatever its checksum says."""
+"""Joint decompositions on disk: a stored one is checked by its properties, not only by its checksum."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The door `attach`: which names, options and models it takes, checked on every method."""
+"""`attach`: which names, options and models it accepts, checked on every method."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Where a FRoD step starts: at the base, in the way that it takes, whatever the weights of its group."""
+"""A FRoD step starts at the base, in every way and whatever the scales of the weights in a group."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""GOAT against its definitions in float64: segments, what is taken from W, routing, scale and balance."""
+"""GOAT against its definitions in float64: segments, the residual weight, routing, scale and load balance."""
 
 import pytest
 import torch

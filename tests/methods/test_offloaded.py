@@ -1,4 +1,4 @@
-"""Models whose weights accelerate keeps on the CPU or the disk: each method works, or says so before it begins."""
+"""Models whose weights accelerate keeps on the CPU or on disk: each method works, or refuses before it starts."""
 
 import accelerate
 import pytest

@@ -1,4 +1,4 @@
-"""PiSSA is PEFT's: the same steps, and what it does to the base weight is undone, saved and carried over."""
+"""PiSSA is PEFT's: the same steps, and its change of the base weight is undone by detach and kept by save."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""RandLoRA's scaling: PEFT divides alpha by r, the authors' code by r sqrt(N)."""
+"""The scaling of RandLoRA: PEFT divides alpha by r, the authors' code by r sqrt(N)."""
 
 from math import ceil, sqrt
 

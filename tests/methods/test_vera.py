@@ -1,4 +1,4 @@
-"""VeRA and RandLoRA are PEFT's; their random bases are in no file, drawn from the seed and checked by a sketch."""
+"""VeRA and RandLoRA are PEFT's; their random bases are drawn from the seed, not saved, and checked by sketches."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Models that ask their linear layers for the weight's precision, device and shape, as Hugging Face's do."""
+"""Models that read the dtype, device and shape of a layer's weight, as many of transformers do."""
 
 import pytest
 import torch

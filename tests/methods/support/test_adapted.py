@@ -1,4 +1,4 @@
-"""The parameters of `Adapted` are those in the model now, whatever has taken their places since it was attached."""
+"""`Adapted` follows the parameters in the model, whatever has replaced them since the method was attached."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Saving and loading, and what is refused there, checked on every method."""
+"""Saving and loading, and what loading refuses, checked on every method."""
 
 import json
 

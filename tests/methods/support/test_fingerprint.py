@@ -1,4 +1,4 @@
-"""Other layers, other base weights, the same ones in another precision: each is told by its own name."""
+"""An adapter for other layers, other base weights or another precision is refused, with the right reason."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""FRoD checkpoints go to PEFT and come back, or are refused; they are never silently wrong."""
+"""FRoD checkpoints are exchanged with PEFT or refused; they are never wrong in silence."""
 
 import json
 

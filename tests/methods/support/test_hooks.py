@@ -1,4 +1,4 @@
-"""What is registered on a layer before a method is attached works while it is attached and after, for every method."""
+"""Hooks registered on a layer before a method is attached work while it is attached and after."""
 
 import pytest
 import torch

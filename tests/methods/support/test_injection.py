@@ -1,4 +1,4 @@
-"""Finding modules by name suffix, as PEFT matches them."""
+"""Finding target layers and heads, refusing what cannot be adapted, and replacing modules."""
 
 import pytest
 import torch

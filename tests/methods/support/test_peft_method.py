@@ -1,4 +1,4 @@
-"""Files in PEFT's format hold all that training has changed: tied heads, frozen heads, running statistics."""
+"""Files in PEFT's format hold everything that training changed: tied heads, frozen heads, running statistics."""
 
 import pytest
 import torch

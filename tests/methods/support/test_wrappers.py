@@ -1,4 +1,4 @@
-"""Wrappers of torch around a model or its parts: what is attached, trained and saved is as without them."""
+"""Wrappers of torch around a model or its parts change nothing in what is attached, trained and saved."""
 
 import pytest
 import torch

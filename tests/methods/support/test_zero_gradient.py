@@ -1,4 +1,4 @@
-"""A target whose weight is zero: its adapter moves it, or says that it cannot. Checked on every adapter."""
+"""A target whose weight is zero trains, or is reported; checked on every adapter."""
 
 import pytest
 import torch

@@ -65,7 +65,7 @@ def test_gradients_of_the_operators(kind, transposed):
 
 @every_pattern
 @pytest.mark.parametrize("transposed", [False, True])
-def test_the_operators_keep_to_what_torch_asks_of_one(kind, transposed):
+def test_the_operators_pass_opcheck(kind, transposed):
     pattern, values, diagonal, z, h = draw(kind, 40, 3, 0.1, torch.float32)
     entries, tail = torch.cat([values, diagonal]).requires_grad_(), ()
     product, sddmm_operator = unstructured_product, unstructured_sddmm
