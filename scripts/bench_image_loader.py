@@ -53,13 +53,13 @@ class Plain(torch.utils.data.Dataset):
 
 
 def load(task: ImageTask, root: Path) -> TaskData:
-    """Return at most MOST of the task's training rows and one row to evaluate."""
+    """Return at most MOST of the task's training rows and one evaluation row."""
     options = {"max_length": None, "text": None, "max_train": MOST, "max_eval": 1, "holdout": False}
     return task.load(LocalSource(root), ImageTransform(SIZE), **options)
 
 
 def epoch(loader: Callable[[], DataLoader]) -> float:
-    """Return the CPU seconds of making a loader and reading it to its end."""
+    """Return the CPU seconds of building a loader and reading it to the end."""
     start = time.process_time()
     for _ in loader():
         pass
@@ -67,7 +67,7 @@ def epoch(loader: Callable[[], DataLoader]) -> float:
 
 
 def measure(name: str, root: Path) -> dict:
-    """Return the row of one task: images a second and ratios."""
+    """Return the row of one task: images per CPU second and ratios."""
     values = read_group(config_dir() / "task")[name]
     task = ImageTask(**{key: value for key, value in values.items() if not key.startswith("_")})
     stored = LocalSource(root).read(task.repo, task.config, task.train_split, task.schema)

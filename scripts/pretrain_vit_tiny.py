@@ -53,7 +53,7 @@ def read(root: Path, split: str, transform: ImageTransform) -> tuple[Tensor, Ten
 
 
 def augment(pixels: Tensor) -> Tensor:
-    """Shift each image [batch, 3, size, size] by up to an eighth of its size, and mirror every other one."""
+    """Shift each image [batch, 3, size, size] by up to an eighth of its size, and mirror each with probability 1/2."""
     batch, _, size, _ = pixels.shape
     reach = size // 8
     wide = pad(pixels, (reach, reach, reach, reach))
@@ -66,7 +66,7 @@ def augment(pixels: Tensor) -> Tensor:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, pixels: Tensor, labels: Tensor, transform: ImageTransform) -> float:
-    """Return the share of right predictions."""
+    """Return the share of correct predictions."""
     model.eval()
     right = 0
     for rows, wanted in zip(pixels.split(250), labels.split(250), strict=True):
@@ -75,7 +75,7 @@ def accuracy(model: nn.Module, pixels: Tensor, labels: Tensor, transform: ImageT
 
 
 def train(model: PatchMeanClassifier, pixels: Tensor, labels: Tensor, transform: ImageTransform) -> None:
-    """Train in place, printing a line an epoch."""
+    """Train in place and print a line per epoch."""
     s = SETTINGS
     steps = s["epochs"] * math.ceil(len(labels) / s["batch_size"])
     optimizer = torch.optim.AdamW(model.parameters(), lr=s["lr"], weight_decay=s["weight_decay"], fused=True)
@@ -103,10 +103,10 @@ def train(model: PatchMeanClassifier, pixels: Tensor, labels: Tensor, transform:
 
 
 def main() -> None:
-    """Read, train, judge the weights as they are stored, and write them."""
+    """Read the data, train, evaluate the weights in their stored precision, and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="data root with uoft-cs/cifar10/plain_text")
-    parser.add_argument("--to", type=Path, default=ASSETS / "vit_tiny", help="where the weights go")
+    parser.add_argument("--to", type=Path, default=ASSETS / "vit_tiny", help="folder for the weights")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(SETTINGS["seed"])

@@ -25,6 +25,7 @@ import torch
 from frod_bench.cli import run, run_command  # noqa: F401 - imported before the first fork
 from frod_bench.forecast import advised_run  # noqa: F401 - the same
 from frod_bench.record import RunDirectory
+from frod_bench.runs import job  # noqa: F401
 
 CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
 WORDS = ("profile=smoke", "task=glue/mrpc", "train.epochs=3", "train.batch_size=8", "train.eval_batch_size=8")
@@ -69,7 +70,7 @@ def result(folder: Path) -> dict:
 
 
 def soak(methods: list[str], runs: int, kills: int, seed: int, folder: Path) -> dict:
-    """Make the runs, each undisturbed and then with its share of the kills; return what happened, in figures."""
+    """Make every run twice, undisturbed and with its share of the kills; return the counts."""
     draw, killed, stopped, unequal, begun = random.Random(seed), 0, 0, [], time.perf_counter()
     for number in range(runs):
         method, log = methods[number % len(methods)], folder / f"run{number}.log"
@@ -78,14 +79,14 @@ def soak(methods: list[str], runs: int, kills: int, seed: int, folder: Path) -> 
         if code := wait(start([*words, f"out={folder}/whole{number}"], log)):
             raise SystemExit(f"the undisturbed run ended with {code}, see {log}")
         takes = time.perf_counter() - clock
-        # what is left goes to the runs that are left; a run may be complete before its share is spent
+        # share the remaining kills among the remaining runs; a run may complete before its share is spent
         share, code, times = -(-(kills - killed - stopped) // (runs - number)), None, 0
         while code != 0:
             child = start([*words, f"out={folder}/run{number}"], log)
             signum = signal.SIGTERM if (killed + stopped) % TERM_EVERY == TERM_EVERY - 1 else signal.SIGKILL
             if times < share:
                 time.sleep(draw.uniform(0, takes / 2))
-                os.kill(child, signum)  # a child that has ended is still there until it is waited for
+                os.kill(child, signum)  # an ended child remains until it is waited for
             code = wait(child)
             if code == -signal.SIGKILL:
                 killed, times = killed + 1, times + 1
@@ -108,7 +109,7 @@ def soak(methods: list[str], runs: int, kills: int, seed: int, folder: Path) -> 
 
 
 def main() -> int:
-    """Soak as the command line says and print the figures as JSON."""
+    """Run the soak test and print its counts as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--runs", type=int, default=20)

@@ -69,12 +69,12 @@ TRIALS = {"glue": GLUE, "vision": VISION}
 
 
 def divide(task: str, root: Path, out: Path) -> Path:
-    """Write the two parts of the task's training rows as a data root of its own; return it."""
+    """Split the task's training rows in two, write them as a data root and return it."""
     values = read_group(config_dir() / "task")[task]
-    place, (train, judge) = Path(values["repo"], values["config"]), ROWS[values["suite"]]
+    place, (train, evaluation) = Path(values["repo"], values["config"]), ROWS[values["suite"]]
     rows = pq.read_table(root / place / f"{values['train_split']}.parquet")
     (out / "data" / place).mkdir(parents=True, exist_ok=True)
-    parts = {values["train_split"]: rows.slice(0, train), values["eval_splits"][0]: rows.slice(train, judge)}
+    parts = {values["train_split"]: rows.slice(0, train), values["eval_splits"][0]: rows.slice(train, evaluation)}
     for split, part in parts.items():
         with replacing(out / "data" / place / f"{split}.parquet") as partial:
             pq.write_table(part, partial)
@@ -86,10 +86,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="data root with the task's training rows")
     parser.add_argument("--task", default="glue/sst2", help="as for task=; its suite needs a table of trials here")
-    parser.add_argument("--methods", help="separated by commas; all that have trials by default")
+    parser.add_argument("--methods", help="comma-separated (default: all that have trials)")
     parser.add_argument("--out", type=Path, default=Path("outputs/tune"))
-    parser.add_argument("--jobs", type=int, default=2, help="processes at a time, each with its share of the cores")
-    parser.add_argument("overrides", nargs="*", help="for every trial, as frod-bench takes them")
+    parser.add_argument("--jobs", type=int, default=2, help="parallel processes, each with its share of the cores")
+    parser.add_argument("overrides", nargs="*", help="overrides for every trial, as for frod-bench")
     arguments = parser.parse_args()
     data = divide(arguments.task, arguments.root, arguments.out)
     table = TRIALS[arguments.task.partition("/")[0]]

@@ -61,17 +61,17 @@ def compare(one: StoredRun, two: StoredRun) -> dict[str, Any]:
 def main() -> int:
     """Train, compare, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--methods", help="separated by commas; all by default")
+    parser.add_argument("--methods", help="comma-separated (default: all)")
     parser.add_argument(
         "--task",
         default="commonsense/boolq",
-        help="as for task=; its tiny backbone must have no dropout, as those of commonsense and vision",
+        help="as for task=; its tiny backbone must have no dropout: commonsense and vision tasks qualify",
     )
     parser.add_argument("--shard", action="store_true", help="train.shard=true on two processes")
     parser.add_argument("--steps", type=int, default=6, help="optimizer steps (default: 6)")
     parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
-    parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="where the runs go; they are kept")
-    parser.add_argument("overrides", nargs="*", help="for every run, as frod-bench takes them")
+    parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="folder for the runs")
+    parser.add_argument("overrides", nargs="*", help="overrides for every run, as for frod-bench")
     arguments = parser.parse_intermixed_args()
     methods = arguments.methods.split(",") if arguments.methods else method_names()
     words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -51,3 +53,17 @@ def test_params_are_printed_and_written(bench, tmp_path):
     rows = list(csv.DictReader((tmp_path / "params.csv").open()))
     assert len(rows) == 37 and rows[1]["pct_goat"] == "1.4959"
     assert (tmp_path / "params.md").read_text().count("\n|") == 39
+
+
+def test_help_list_and_a_wrong_name_do_without_torch():
+    code = (
+        "import sys\n"
+        "from frod_bench.cli import run_command\n"
+        "for words in (['--list'], ['--only', 'typo'], ['--help']):\n"
+        "    try:\n"
+        "        run_command(['audit', *words])\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'scipy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

@@ -1,5 +1,8 @@
 """Streaming from shards gives the bases that a run computes from the loaded model, and a run then finds them."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from safetensors import SafetensorError
@@ -7,6 +10,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, LlamaConfig, LlamaForSequenceClassification
 
 from frod_bench import attach
+from frod_bench.backbones.directory import DTYPES
+from frod_bench.cli import decompose
 from frod_bench.linalg import cache, joint_stored
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"]
@@ -113,3 +118,21 @@ def test_what_cannot_be_kept_ends_the_work(bench, shards, tmp_path, monkeypatch)
     code, out, err = bench("decompose", str(shards), "--backbone", "tiny_llama")
     assert code == 1 and "cannot be written" in err and "FROD_BENCH_CACHE" in err
     assert len(out.splitlines()) == len(entries(tmp_path / "cache")) == 1
+
+
+def test_help_and_a_wrong_backbone_do_without_torch():
+    code = (
+        "import sys\n"
+        "from frod_bench.cli import run_command\n"
+        "for words in (['DIR', '--backbone', 'typo'], ['--help']):\n"
+        "    try:\n"
+        "        run_command(['decompose', *words])\n"
+        "    except SystemExit:\n"
+        "        pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'scipy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
+
+
+def test_the_precisions_are_those_of_a_backbone():
+    assert tuple(DTYPES) == decompose._DTYPES
