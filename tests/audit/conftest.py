@@ -1,4 +1,4 @@
-"""Evidence made on the spot: the paper's tables to change, small weights, records, and clones with files of ours."""
+"""Evidence built for the tests: editable copies of the paper's tables, small weights, records and clones."""
 
 import csv
 import shutil
@@ -67,7 +67,7 @@ def edit(evidence):
 
 @pytest.fixture
 def clone(evidence, monkeypatch):
-    """Returns a function that makes a clone of a release, known from then on: (its name, {commit: {path: text}})."""
+    """Returns a function that makes and registers a clone of a release: (its name, {commit: {path: text}})."""
 
     def make(name, **commits):
         folder = evidence.code / name
@@ -122,7 +122,7 @@ def store(evidence):
 
 @pytest.fixture
 def check(evidence):
-    """Returns a function: the finding of a claim by its name."""
+    """Returns a function that checks a claim by name and returns its finding."""
     from frod_bench.audit.claims import CLAIMS
 
     return lambda name: next(claim for claim in CLAIMS if claim.name == name).check(evidence)

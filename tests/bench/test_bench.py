@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say, check it first, and print nothing that was not measured."""
+"""The benchmarks measure what they say and check the results before they time anything."""
 
 import dataclasses
 

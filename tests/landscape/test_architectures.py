@@ -1,4 +1,4 @@
-"""Points together give what they give alone in every architecture: none of their operators lacks a rule for it."""
+"""Points that share a forward pass have the losses that they have alone, in every architecture."""
 
 import pytest
 import torch

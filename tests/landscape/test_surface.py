@@ -1,4 +1,4 @@
-"""A plane through the weights: what its directions are, and its losses against moving the weights by hand."""
+"""A plane through the weights: its directions, and its losses against those of weights moved by hand."""
 
 from types import SimpleNamespace
 

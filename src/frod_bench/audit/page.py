@@ -1,4 +1,4 @@
-"""The audit as text, as Markdown and as JSON."""
+"""Render the audit as text, as Markdown and as JSON."""
 
 import json
 from collections import Counter
@@ -36,13 +36,13 @@ _STATED, _IMPLIED = "Stated", "Implied, not stated"
 
 
 def counts(judged: Sequence[CheckedClaim]) -> str:
-    """Return how many claims have which verdict."""
+    """Return the number of claims by verdict, in words."""
     found = Counter(j.finding.verdict for j in judged)
     return ", ".join(f"{found[word]} {plural}" for word, plural in zip(VERDICTS, _PLURALS, strict=True))
 
 
 def totals(judged: Sequence[CheckedClaim]) -> str:
-    """Return the counts of what is stated, and apart from them those of what is implied."""
+    """Return a line of counts for the stated claims and one for the implied ones."""
     return "\n".join(f"{title}: {counts(group)}." for title, group in _groups(judged))
 
 
@@ -52,7 +52,7 @@ def _groups(judged: Sequence[CheckedClaim]) -> list[tuple[str, list[CheckedClaim
 
 
 def to_text(judged: CheckedClaim) -> str:
-    """Return one claim for the terminal."""
+    """Return a claim and its finding for the terminal."""
     claim, finding = judged.claim, judged.finding
     lines = [f"{finding.verdict.upper()}  {claim.name}"]
     lines += [_indented(f"{_label(judged)}: ", _quoted(judged)), _indented("Checked: ", claim.checks)]
@@ -92,7 +92,7 @@ def to_markdown(sections: dict[str, list[CheckedClaim]]) -> str:
 
 
 def to_json(sections: dict[str, list[CheckedClaim]], environment: dict[str, Any]) -> str:
-    """Return the page as data: the environment and a list of claims."""
+    """Return the page as JSON: the environment and a list of claims."""
     claims = [{"section": title} | _fields(j) for title, section in sections.items() for j in section]
     return json.dumps({"environment": environment, "claims": claims}, indent=2, ensure_ascii=False) + "\n"
 

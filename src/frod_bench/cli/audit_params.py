@@ -68,8 +68,8 @@ def _csv(rows: "list[ParameterCount]") -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench audit params",
-        "Count the trainable parameters of every row of Tables 2 to 4 in five ways, beside the percentages that the"
-        " paper prints.",
+        "Count the trainable parameters of every row of Tables 2 to 4 in five ways, and show the percentages that the"
+        " paper prints beside them.",
     )
     parser.add_argument("--to", type=Path, metavar="DIR", help="write params.md and params.csv into DIR")
     return parser
