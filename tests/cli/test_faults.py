@@ -135,7 +135,7 @@ def test_a_damaged_record_is_made_again(bench, tmp_path):
     file.write_text(file.read_text().replace('"completed"', '"running"'))
     code, _, err = bench(*WORDS)
     assert code == 0
-    assert "record.json is not a run record of schema 2: it was edited or damaged" in err
+    assert "record.json is not a run record of schema 3: it was edited or damaged" in err
     assert RunDirectory("run").read_record().final == whole.final
 
 
