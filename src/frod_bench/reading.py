@@ -40,7 +40,8 @@ def opened(file: Path, limit: int | None = None, links: bool = False) -> Iterato
             yield stream
     except OSError as error:
         reason = "it is a link" if file.is_symlink() and not links else error.strerror
-        raise RequestError(f"{file} cannot be read ({reason}).") from error
+        advice = " Ask its owner for chmod a+r." if isinstance(error, PermissionError) else ""
+        raise RequestError(f"{file} cannot be read ({reason}).{advice}") from error
 
 
 def read_text(file: Path, limit: int = DOCUMENT, links: bool = False) -> str:

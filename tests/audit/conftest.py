@@ -13,7 +13,7 @@ from frod_bench.audit import bases, release
 from frod_bench.audit.evidence import Evidence
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.record import RunDirectory, RunRecord
-from frod_bench.record.identity import leaves
+from frod_bench.record.identity import flat_items
 
 WIDTH = 24
 
@@ -105,7 +105,7 @@ def store(evidence):
             method=method, task=last.pop("task", "glue/sst2"), backbone="minilm", profile="offline",
             protocol="released", selection="best_on_eval", seed=last.pop("seed", 0), identity=f"hash{number}",
             metric={"name": "accuracy", "higher_is_better": True}, status="completed",
-            settings={key: value for key, value in leaves(yaml.safe_load(config)) if value is not None},
+            settings={key: value for key, value in flat_items(yaml.safe_load(config)) if value is not None},
             best=score[0], final=score[1], params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
             samples={"train": 10, "eval": 10}, time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0),
             memory={"peak_bytes": 1, "kind": "process"},

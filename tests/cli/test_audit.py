@@ -36,7 +36,7 @@ def test_every_claim_is_listed(bench):
         (["--only", "averagess"], "Did you mean averages or"),
         (["--code", "nowhere"], "There is no folder nowhere"),
         (["--runs", "nowhere"], "There is no folder nowhere"),
-        (["--run-code"], "say with --code DIR where it is"),
+        (["--run-code"], "give its folder with --code DIR"),
         (["--only", "margin", "--to", "file"], "Give another --to"),
         (["params", "--to", "file"], "Give another --to"),
     ],

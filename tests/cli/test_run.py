@@ -146,7 +146,8 @@ def roberta(tmp_path):
 )
 def test_roberta_from_a_directory_under_every_protocol(bench, data_root, roberta, words, train):
     where = ["backbone=roberta_large", "backbone.path=roberta", "data.root=data", "out=run"]
-    code, _, err = bench(*where, "text.max_length=64", "train.epochs=1", *words)
+    lengths = ["text.max_length=64", "text.eval_max_length=64"]
+    code, _, err = bench(*where, *lengths, "train.epochs=1", *words)
     assert (code, err) == (0, "")
     record = RunDirectory("run").read_record()
     assert (record.status, record.backbone, record.profile) == ("completed", "roberta_large", "paper")

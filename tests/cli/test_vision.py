@@ -41,7 +41,10 @@ def test_the_list_shows_every_task(bench):
         (["task.max_pixels=100"], "of tanganke/dtd/default/train is an image of 32 x 32"),
         (["data.source=packaged"], "tanganke/dtd/default is not packaged"),
         (["backbone=clip_vit_b32"], "are not on this machine and the hub cannot be reached"),
-        (["backbone=clip_vit_b32", "backbone.head_init=zero"], "backbone.head_init=zero is not known"),
+        (
+            ["backbone=clip_vit_b32", "backbone.path=x", "backbone.head_init=zero"],
+            "backbone.head_init=zero is not known",
+        ),
         (["backbone=clip_vit_b32", "backbone.path=nowhere"], "backbone.path=nowhere holds no CLIP weights"),
     ],
 )

@@ -105,7 +105,7 @@ def shared(monkeypatch):
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         monkeypatch.setenv("FROD_BENCH_CACHE", name)
-        cached("a", tensors)
+        cached("a", tensors, anything)
 
         def hand_over(folder, entry):
             (cache_directory() / "a.safetensors").chmod(entry if root else (entry & 0o7) * 0o111)
@@ -122,20 +122,20 @@ def shared(monkeypatch):
 
 def test_a_shared_cache_that_can_only_be_read_is_read(shared, capsys):
     shared(0o755, 0o644)
-    cached("a", must_not_compute)
+    cached("a", must_not_compute, anything)
     assert capsys.readouterr().err == ""
 
 
 def test_a_shared_cache_that_cannot_be_written_is_told_once(shared, capsys):
     shared(0o755, 0o644)
     for key in "bcd":
-        assert torch.equal(cached(key, tensors)["U"], tensors()["U"])
+        assert torch.equal(cached(key, tensors, anything)["U"], tensors()["U"])
     assert capsys.readouterr().err.count("cannot be written (Permission denied), so the next run computes") == 1
 
 
 def test_an_entry_that_its_owner_alone_may_read_is_told_and_made_again(shared, capsys):
     shared(0o777, 0o600)
-    assert torch.equal(cached("a", tensors)["U"], tensors()["U"])
+    assert torch.equal(cached("a", tensors, anything)["U"], tensors()["U"])
     file = cache_directory() / "a.safetensors"
     assert f"{file} cannot be read (Permission denied), so it is computed again." in capsys.readouterr().err
-    cached("a", must_not_compute)
+    cached("a", must_not_compute, anything)

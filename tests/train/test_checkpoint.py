@@ -81,7 +81,7 @@ def test_a_run_goes_on_only_with_what_it_was_begun_with(make_trainer, make_run, 
     record.initialisation = {"backbone": {"revision": "a"}}
     with pytest.raises(Interrupted):
         fit(make_trainer(), run, record, Interrupting(2))
-    with pytest.raises(RequestError, match=rf"begun with {words} .* delete the folder .*run/checkpoints,"):
+    with pytest.raises(RequestError, match=rf"started with {words} .* delete the folder .*run/checkpoints,"):
         fit(make_trainer(), run, replace(record, **change), silent, resume=True)
     assert fit(make_trainer(), run, record, silent, resume=True).status == "completed"
 

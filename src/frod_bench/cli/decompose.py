@@ -35,6 +35,7 @@ def main(argv: list[str]) -> int:
     from transformers.pytorch_utils import Conv1D
 
     from frod_bench.adapters.frod import base_weight
+    from frod_bench.backbones.directory import DTYPES
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     reset_peak()
     for number, (group, names) in enumerate(groups.items(), start=1):
         transposed = [isinstance(layers[name], Conv1D) for name in names]
-        weights = LayerWeights(shards, names, transposed, dtype, device)
+        weights = LayerWeights(shards, names, transposed, DTYPES[dtype], device)
         start = time.perf_counter()
         factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False, must_keep=True)
         show(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from frod_bench.errors import RequestError
 from frod_bench.files import replacing, save_text
-from frod_bench.reading import parse_json, read_text
+from frod_bench.reading import opened, parse_json, read_text
 
 _WEIGHTS, _CONFIG = "adapter_model.safetensors", "adapter_config.json"
 _OWN_CONFIG = {"method": str, "options": dict, "targets": list, "head": list, "seed": int}
@@ -39,7 +39,9 @@ def read_checkpoint_tensors(directory: str | Path) -> dict[str, Tensor]:
     """
     file = Path(directory) / _WEIGHTS
     try:
-        file.open("rb").close()  # safetensors reports an unreadable file as missing
+        if file.exists():
+            with opened(file, links=True):  # safetensors reports an unreadable file as missing
+                pass
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
         raise RequestError(f"There is no readable {_WEIGHTS} in {directory}: {error}") from None
