@@ -23,7 +23,7 @@ def orthogonal_weights(backbone):
 def ideal(evidence, monkeypatch):
     """Returns the findings on layers that are orthogonal matrices: R and every Q_i are then orthogonal up to scale."""
     monkeypatch.setattr(bases, "_stacks", lambda e: (("minilm", *item) for item in bases.stacks(e, "minilm").items()))
-    changed = dataclasses.replace(evidence, weights=orthogonal_weights, _known={})
+    changed = dataclasses.replace(evidence, weights=orthogonal_weights, _cache={})
     return lambda name: next(claim for claim in CLAIMS if claim.name == name).check(changed)
 
 
@@ -82,6 +82,6 @@ def test_weights_that_are_not_installed(evidence):
     def absent(backbone):
         raise RequestError(f"The package of {backbone} is not installed.")
 
-    changed = dataclasses.replace(evidence, weights=absent, _known={})
+    changed = dataclasses.replace(evidence, weights=absent, _cache={})
     (judged,) = check_claims([claim for claim in CLAIMS if claim.name == "eq15"], changed)
     assert (judged.finding.verdict, judged.to_do) == (OPEN, "make setup")
