@@ -24,6 +24,7 @@ $(BIN)/.installed: pyproject.toml scripts/constraints.txt scripts/assets.txt
 lint: setup ## check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 test: lint ## check style and formatting, then run the whole test suite
 	$(BIN)/python -m pytest -q -n 2

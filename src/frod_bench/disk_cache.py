@@ -71,7 +71,7 @@ def _reason(error: Exception) -> str:
 
 
 def _wait(lock: FileLock, entry: Path) -> None:
-    patience = time.monotonic() + _PATIENCE_S
+    patience: float | None = time.monotonic() + _PATIENCE_S
     while True:
         try:
             return lock.acquire()

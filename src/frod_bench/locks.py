@@ -80,7 +80,8 @@ class FileLock:
 
     def forget(self) -> None:
         """Close the file without a word to its owner, which a forked child is not."""
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
         self._stream = None
         _held.discard(self)
 

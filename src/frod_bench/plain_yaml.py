@@ -39,7 +39,10 @@ def parse_yaml(text: str) -> Any:
         loader.dispose()
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # libyaml's is ten times as fast
+_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast
+
+
+class _Loader(_Base):
     depth = 0
 
     def descend_resolver(self, current_node: yaml.Node | None, current_index: Any) -> None:

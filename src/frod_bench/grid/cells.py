@@ -108,8 +108,8 @@ def _compose(table: TableSpec, seeds: list[int], words: list[str]) -> Iterator[C
     for row, own in table.rows.items():
         with _errors_of_row(row, chosen := [*own, f"task={first_task}", *words]):
             config = hydra.compose("config", chosen)
-            for column, task in tasks.items():
-                config.task = task
+            for column, composed in tasks.items():
+                config.task = composed
                 resolved = resolve(config)
                 for seed in seeds:
                     yield Cell(row, column, resolved | {"seed": seed})

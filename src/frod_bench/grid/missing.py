@@ -63,7 +63,7 @@ def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
             cell, seconds = missing[number], time.perf_counter() - started[number]
             finished.add(number)
             if outcome.code > 128:  # the run alone was stopped by a signal
-                raise Interrupted(outcome.reason, outcome.code - 128)
+                raise Interrupted(outcome.reason or "", outcome.code - 128)
             if outcome.code:
                 show(f"failed: {f'{cell}: ' if jobs > 1 else ''}{outcome.reason}")
                 failed.append((cell, outcome))

@@ -3,6 +3,8 @@
 Every process has to make these calls, in the same order. A plain tensor is returned as it is.
 """
 
+from typing import Any
+
 from torch import Tensor
 
 
@@ -11,12 +13,12 @@ def is_sharded(tensor: Tensor) -> bool:
     return hasattr(tensor, "full_tensor")
 
 
-def gather_full(tensor: Tensor) -> Tensor:
+def gather_full(tensor: Any) -> Tensor:
     """Return the full tensor; on the CPU if it was sharded, because a whole model may not fit on one device."""
     return tensor.full_tensor().cpu() if is_sharded(tensor) else tensor
 
 
-def shard_like(value: Tensor, other: Tensor) -> Tensor:
+def shard_like(value: Tensor, other: Any) -> Tensor:
     """Return `value` sharded as `other`, a tensor of the same shape, is."""
     if not is_sharded(other):
         return value

@@ -35,7 +35,7 @@ class JsonLines(Sequence[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return (self._parsed(number, line) for number, line in enumerate(self._lines(0), start=1))
 
-    def __getitem__(self, place: int) -> dict[str, Any]:
+    def __getitem__(self, place: int) -> dict[str, Any]:  # type: ignore[override]  # no slices: they are read by iteration
         if not -self._length <= place < self._length:
             raise IndexError(place)
         place %= self._length

@@ -34,7 +34,8 @@ class DirectoryLock:
         if not self._lock.lost:
             return
         try:
-            taken = os.path.samestat(self._there, self._directory.stat()) and self._lock.file.exists()
+            same = self._there is not None and os.path.samestat(self._there, self._directory.stat())
+            taken = same and self._lock.file.exists()
         except OSError:
             taken = False
         how = "was taken over by another process, which did not see this one," if taken else "was removed"

@@ -8,7 +8,7 @@ from typing import Any
 from frod_bench.errors import RequestError
 from frod_bench.reading import parse_json
 from frod_bench.record.identity import IDENTITY_VERSION
-from frod_bench.record.json_types import type_problem
+from frod_bench.record.json_types import JsonType, type_problem
 
 SCHEMA = 3
 DIGEST = "digest"
@@ -100,7 +100,8 @@ class RunRecord:
     @property
     def objective(self) -> float:
         """The objective of a search: the selected epoch's score, on the hold-out if there is one."""
-        return self.selected["metrics"].get(f"holdout_{self.metric['name']}", self.selected["value"])
+        selected = self.selected or {}
+        return selected["metrics"].get(f"holdout_{self.metric['name']}", selected["value"])
 
     @property
     def digest(self) -> str:
@@ -159,7 +160,8 @@ def _problem(content: Any) -> str | None:
         return f"it has the unknown key {', '.join(unknown)}"
     if content["status"] not in STATUSES:
         return f"its status is {content['status']!r:.80}, not one of {', '.join(STATUSES)}"
-    kinds = dict.fromkeys(_WORDS, str) | {"seed": int, "error": str | None, "settings": {}, "identity_version": int}
+    kinds: dict[str, JsonType] = dict.fromkeys(_WORDS, str)
+    kinds |= {"seed": int, "error": str | None, "settings": {}, "identity_version": int}
     problems = (type_problem(content[key], kind, key) for key, kind in kinds.items())
     return next(filter(None, problems), None) or _problem_of_parts(content) or _problem_of_size(content)
 

@@ -6,10 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 
@@ -35,7 +35,7 @@ class FreshProcesses:
         import torch
 
         self._job = job
-        self._context: Any = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver")
+        self._context = cast(Any, multiprocessing.get_context("spawn" if torch.cuda.is_available() else "forkserver"))
         modules = {job.__module__, *_LATE}
         for config in configs:
             modules |= {config[part]["_target_"].rpartition(".")[0] for part in ("backbone", "task")}
@@ -45,14 +45,15 @@ class FreshProcesses:
         first.start()
         first.join()
 
-    def run(self, configs: Iterable[dict[str, Any]], jobs: int = 1) -> Iterator[tuple[int, Outcome]]:
+    def run(self, configs: Iterable[dict[str, Any]], jobs: int = 1) -> Generator[tuple[int, Outcome], None, None]:
         """Run every configuration; yield its number and outcome when it has ended, whether it failed or not.
 
         A configuration is taken from `configs` when its run starts. With several `jobs` at a time, each gets an equal
         part of the threads and prints nothing. A SIGINT or SIGTERM is passed on to the runs as one SIGTERM, on which
         they write checkpoints; then KeyboardInterrupt or Interrupted is raised. A second signal kills the runs.
         """
-        numbered, running = enumerate(configs), {}
+        numbered = enumerate(configs)
+        running: dict[Any, tuple[int, Any]] = {}  # by pipe
         with _sigterm_raised():
             try:
                 while True:
@@ -76,7 +77,7 @@ class FreshProcesses:
                 for _, process in running.values():
                     process.kill()
 
-    def _start(self, config: dict[str, Any], jobs: int) -> tuple[Any, Connection]:
+    def _start(self, config: dict[str, Any], jobs: int) -> tuple[Any, Any]:
         here, there = self._context.Pipe(duplex=False)
         process = self._context.Process(target=_run, args=(self._job, config, dict(os.environ), there, jobs))
         process.start()
@@ -84,7 +85,7 @@ class FreshProcesses:
         return process, here
 
 
-def _wait(process: Any, outcome: Connection) -> Outcome:
+def _wait(process: Any, outcome: Any) -> Outcome:
     """Wait for the run to end and return its outcome, read from its pipe even if the fork server is gone."""
     try:
         found = outcome.recv()

@@ -207,7 +207,7 @@ def _run(
         fit(trainer, run, record, tracker, resume, config["checkpoint"]["every_s"])
     finally:
         tracker.close()
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and record.best is not None and record.final is not None:
         name = record.metric["name"]
         say(
             f"{name}: best {record.best['value']:.4f} (epoch {record.best['epoch']}), final"

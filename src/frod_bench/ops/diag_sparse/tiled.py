@@ -118,9 +118,11 @@ tiled_sddmm.register_autograd(_sddmm_gradients, setup_context=_save_sddmm)
 
 @register_flop_formula(torch.ops.frod_bench.tiled_product, get_raw=True)
 def _product_flops(entries, z, structure, height, halo, transposed, **_) -> int:
-    return 2 * cost.tiled_product(*z.shape, height, halo)
+    n, tokens = z.shape
+    return 2 * cost.tiled_product(n, tokens, height, halo)
 
 
 @register_flop_formula(torch.ops.frod_bench.tiled_sddmm, get_raw=True)
 def _sddmm_flops(h, z, structure, height, halo, **_) -> int:
-    return 2 * cost.tiled_product(*z.shape, height, halo)
+    n, tokens = z.shape
+    return 2 * cost.tiled_product(n, tokens, height, halo)
