@@ -3,6 +3,9 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +15,7 @@ from frod_bench.errors import RequestError
 from frod_bench.grid.cells import Cell
 from frod_bench.grid.missing import Pace
 from frod_bench.record import RunDirectory, RunRecord, default_directory, find_records
+from frod_bench.runs import complete
 from frod_bench.runs.fresh_process import Outcome
 
 WORDS = ("table", "4", "--profile", "smoke", "--methods", "lora", "--tasks", "rte,mrpc", "data.max_train=16")
@@ -188,3 +192,18 @@ def test_a_column_without_data_is_left_out_and_no_failure(bench, outcomes):
     assert code == 0
     assert "QQP is left out, as it has no data here: nyu-mll/glue/qqp" in out and "cell 1 of 1: LoRA on RTE" in out
     assert bench(*words, "--tasks", "qqp")[0] == 2
+
+
+def test_cells_in_an_archive_are_complete_and_printed(bench, outcomes, tmp_path):
+    words = ("table", "methods", "--profile", "smoke", "--methods", "lora,fura", "--tasks", "rte,mrpc")
+    assert bench(*words)[0] == 0
+    script = Path(__file__).parents[2] / "scripts/archive_runs.py"
+    subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "outputs"), "--remove"], check=True, capture_output=True
+    )
+    assert not list(tmp_path.rglob("record.json")) and len(list(tmp_path.rglob("*.runs.jsonl"))) == 2
+    complete._archived.cache_clear()  # read once per process
+    code, out, err = bench(*words)
+    assert (code, err) == (0, "")
+    assert "4 cells, 4 of them complete already" in out
+    assert len([line for line in out.splitlines() if line.startswith("glue/")]) == 4

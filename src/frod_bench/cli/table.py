@@ -3,13 +3,12 @@
 import argparse
 
 from frod_bench.cli.parser import command_parser
-from frod_bench.cli.runs import read_summary
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.grid.missing import run_missing
 from frod_bench.grid.tables import is_printed
-from frod_bench.record import output_root
+from frod_bench.record import find_records, output_root
 
 _EXAMPLES = """\
 examples:
@@ -41,12 +40,15 @@ def main(argv: list[str]) -> int:
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
     from frod_bench.grid.paper import compare_with_paper  # scipy takes seconds to import
     from frod_bench.report import paper_tables, tables
+    from frod_bench.report.summary import summarise
 
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
         show("\n" + "\n\n".join(printed), end="")
-    elif complete := [cell.directory for cell in cells if cell.completed()]:
-        show("\n" + tables.to_text(read_summary(complete)), end="")
+    elif complete := {cell.identity for cell in cells if cell.completed()}:
+        found = find_records(output_root()).runs  # in folders of their own or in archives
+        summary = summarise([run for run in found if run.record.identity in complete])
+        show("\n" + tables.to_text(summary), end="")
     if failed:
         show(f"\n{len(failed)} of {len(cells)} cells failed; the same command tries them again:")
         for cell, outcome in failed:
