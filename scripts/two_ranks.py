@@ -2,8 +2,9 @@
 
     python scripts/two_ranks.py [--methods frod,lora] [--task commonsense/boolq] [--shard] [--to DIR] [OVERRIDE …]
 
-A step is an epoch here, so the records hold every step's loss and a whole evaluation after it: 27 rows per step in two
-micro-batches of 14 and 13, which two processes cannot share evenly, and 21 evaluation rows in batches of 8, 8 and 5.
+Each epoch is a single step, so the records hold the loss of every step and a full evaluation after it. A step has 27
+rows in micro-batches of 14 and 13, which two processes cannot share evenly; the 21 evaluation rows come in batches of
+8, 8 and 5.
 Random tiny backbones without dropout, generated rows, float32. With --shard the two also split the weights. The exit
 code is 1 when a loss differs by more than the relative tolerance, or a metric at all.
 """
@@ -54,7 +55,7 @@ def compare(one: StoredRun, two: StoredRun) -> dict[str, Any]:
         "loss_two": pairs[-1][1]["train_loss"],
         "largest_relative_difference": max(abs(a["train_loss"] - b["train_loss"]) / a["train_loss"] for a, b in pairs),
         "metrics_that_differ": sum(a["eval"][name] != b["eval"][name] for a, b in pairs for name in a["eval"]),
-        "rows_judged": two.record.samples["eval"],
+        "evaluation_rows": two.record.samples["eval"],
     }
 
 

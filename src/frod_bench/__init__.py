@@ -15,8 +15,8 @@ In a script of your own, `attach(model, method="frod", targets=[...], head=[...]
   plain layer with `merge()` and `detach()`.
 - FRoD layers can be differentiated any number of times and under `torch.func`. `way="factored"` is refused for a layer
   whose factors rebuild its weight to worse than 1e-5 (a few roundings in half precision); `auto` takes another way.
-- A target whose weight is zero gets no gradient from frod, pissa, milora and goat. This is said when it happens, and a
-  run's record lists the layer under `without_gradient`.
+- A target whose weight is zero gets no gradient from frod, pissa, milora and goat. `attach` warns about it, and a run's
+  record lists the layer under `without_gradient`.
 - `adapted.save(folder, format="peft")` writes what `PeftModel.from_pretrained` loads, for models whose layers are told
   apart by name as PEFT does it. A model of numbered modules alone, such as `nn.Sequential`, needs
   `attach(..., basis="peft")` from the start.

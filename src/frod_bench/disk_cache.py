@@ -1,4 +1,4 @@
-"""Where caches lie on disk, how processes that want the same entry take turns, and what is said of one that fails."""
+"""Where caches are stored, how processes that want the same entry take turns, and the warnings when a cache fails."""
 
 import glob
 import os

@@ -1,8 +1,8 @@
 """A lock that is a file. It holds on every file system that can make a file only once, with a working flock or without.
 
-The file names its owner, who touches it every few seconds. Whether an owner is gone is told by the system's lock where
-that works between processes of one kernel, by the process number and its start where both see the same processes, and
-else by watching whether the file is still touched. No owner is judged by the clock of another machine.
+The file names its owner, who touches it every few seconds. To find out whether the owner is gone, we try the system's
+lock where it works between processes of one kernel, then the process number and its start time where both see the same
+processes, and otherwise watch whether the file is still touched. Clocks of two machines are never compared.
 """
 
 import errno

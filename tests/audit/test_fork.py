@@ -1,4 +1,4 @@
-"""Code of others runs when the user says so, and then in a process that has nothing of ours."""
+"""A release's code runs only if the user allows it, and then in a process without our environment."""
 
 import dataclasses
 import json

@@ -24,7 +24,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = json.loads((tmp_path / "two_ranks.json").read_text())["rows"]
     assert [row["method"] for row in rows] == method_names()
-    assert all(row["steps"] == 2 and row["rows_judged"] == 21 for row in rows)
+    assert all(row["steps"] == 2 and row["evaluation_rows"] == 21 for row in rows)
     runs = find_records(tmp_path / "2")
     assert len(runs.runs) == len(rows) and not runs.broken
     assert {len(run.metrics) for run in runs.runs} == {2}
@@ -42,7 +42,7 @@ def test_two_processes_that_split_the_weights_take_the_steps_of_one(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = json.loads((tmp_path / "two_ranks_shard.json").read_text())["rows"]
-    assert [(row["method"], row["steps"], row["rows_judged"]) for row in rows] == [(name, 2, 21) for name in names]
+    assert [(row["method"], row["steps"], row["evaluation_rows"]) for row in rows] == [(name, 2, 21) for name in names]
     for one in sorted((tmp_path / "1").rglob("adapter_model.safetensors")):
         wanted, found = load_file(one), load_file(tmp_path / "2" / one.relative_to(tmp_path / "1"))
         assert wanted.keys() == found.keys()

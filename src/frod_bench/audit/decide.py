@@ -34,7 +34,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict and, where nothing is decided, what would decide it."""
+    """A verdict and, if it is undecided, what would settle it."""
 
     verdict: str
     would_take: str = ""

@@ -28,7 +28,7 @@ How to read it:
   they never decide what the paper says of CLIP, RoBERTa-large and LLaMA2-7B.
 - "Not decided here" says what it would take. "Cannot be checked here" says what is missing on this machine.
 - What nobody states, but a reader of the tables or of the code takes for granted, is listed apart and not counted.
-- "Does not hold" is said of a sentence. Whether FRoD trains well is a matter of the tables."""
+- "Does not hold" refers to one sentence of the paper. To see whether FRoD trains well, read the tables."""
 _CODE = """\
 `--code DIR` names a folder with clones of the released code, `DIR/AAAI2026-FRoD` and `DIR/GOAT-PEFT`; files and lines
 are those of the commit in brackets. `--run-code` also runs two files of the first."""

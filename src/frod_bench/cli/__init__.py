@@ -67,9 +67,9 @@ Every file is written whole or not at all, with your umask; links inside a run's
 
 Interruption: a run writes a checkpoint per epoch and every ten minutes (checkpoint.every_s) and keeps two. After
 SIGTERM, Ctrl-C or kill -9 the same command resumes from the newest whole one, bit-for-bit on a CPU, with the run's own
-number of threads; a difference that may change the last bits is said. It resumes only with the rows and base weights
-that it began with. Two processes never share a folder, also on file systems without working locks. A record holds a
-digest of itself and of its files: reports leave out an edited run and say so, and export refuses it.
+number of threads, and warns about any difference that may change the last bits. It resumes only with the rows and
+base weights that it began with. Two processes never share a folder, even on file systems without working locks. A
+record holds a digest of itself and of its files: reports leave out an edited run and say so, and export refuses it.
 
 Several GPUs or processes: torchrun --nproc-per-node=4 -m frod_bench OVERRIDE ... (or accelerate launch) computes the
 same effective batch. train.shard=true also splits the weights over the processes (FSDP). With several processes or
