@@ -1,8 +1,6 @@
 """Layers over one V^T: when they share a projection, and when they must not."""
 
 import copy
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -97,7 +95,7 @@ def test_a_shared_v_stays_one_tensor_when_the_model_moves():
     assert model.layers[0].basis.Vt.dtype == torch.float64
 
 
-def test_threads_with_inputs_of_their_own_get_projections_of_their_own():
+def test_threads_with_inputs_of_their_own_get_projections_of_their_own(in_four_threads):
     model = Wide("factored", shared=True)
     right = model.layers[0].basis.right
     inputs = [draw(1, 8) + i for i in range(4)]
@@ -107,10 +105,4 @@ def test_threads_with_inputs_of_their_own_get_projections_of_their_own():
         for _ in range(3000):
             torch.testing.assert_close(right.project(inputs[i], torch.float32), expected[i])
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(project, range(4)))
-    finally:
-        sys.setswitchinterval(interval)
+    in_four_threads(project)

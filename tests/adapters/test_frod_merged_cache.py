@@ -1,8 +1,6 @@
 """The cached merged weight of a FRoD layer: when it is formed, how long it lives, and that it is never stale."""
 
 import copy
-import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -160,7 +158,7 @@ def test_another_thread_may_drop_the_merged_cache_at_any_moment(monkeypatch):
         assert compare(layer(x), expected)
 
 
-def test_evaluation_from_several_threads():
+def test_evaluation_from_several_threads(in_four_threads):
     layer = make_layer().eval()
     inputs = [draw(5, 8) + i for i in range(4)]
     expected = [layer(x).detach() for x in inputs]
@@ -170,10 +168,4 @@ def test_evaluation_from_several_threads():
             with torch.set_grad_enabled((repeat + i) % 5 == 0):  # with gradients W' is dropped
                 torch.testing.assert_close(layer(inputs[i]).detach(), expected[i], rtol=1e-5, atol=1e-5)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        with ThreadPoolExecutor(4) as pool:
-            list(pool.map(evaluate, range(4)))
-    finally:
-        sys.setswitchinterval(interval)
+    in_four_threads(evaluate)
