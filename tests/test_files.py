@@ -219,7 +219,7 @@ def test_neither_a_link_nor_a_device_is_written_or_replaced(tmp_path, what):
         file = Path("/dev/null")
     else:
         file.symlink_to(victim if what == "link" else tmp_path / "nothing")
-    with pytest.raises(OSError, match=r"it is a link, and links are not followed|it is no regular file"):
+    with pytest.raises(OSError, match=r"it is a link, and links are not followed|it is not a regular file"):
         save_text(file, "x")
     assert victim.read_text() == "mine" and os.path.lexists(file) and not (tmp_path / "nothing").exists()
 

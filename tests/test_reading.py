@@ -44,7 +44,7 @@ def test_what_is_no_regular_file_of_a_size_is_refused_at_once(tmp_path, make, re
 
 def test_a_device_itself_is_refused():
     for file in ("/dev/zero", "/dev/null"):
-        with pytest.raises(RequestError, match="no regular file"):
+        with pytest.raises(RequestError, match="not a regular file"):
             read_text(Path(file))
 
 

@@ -24,9 +24,10 @@ def cache_folder(kind: str) -> Path:
 
 @contextmanager
 def exclusively(entry: Path) -> Iterator[OSError | None]:
-    """Hold the lock of the file or folder `entry` inside the block; it gets the reason when its folder is read-only.
+    """Hold the lock of the file or folder `entry` inside the block.
 
-    The lock of a process that died is free. What such a process left half made of `entry` is removed.
+    Yields the error if its folder is read-only, else None. The lock of a dead process is free, and its partly written
+    files are removed.
     """
     lock = FileLock(entry.with_name(f".{entry.name}.lock"))
     try:
@@ -45,7 +46,7 @@ def exclusively(entry: Path) -> Iterator[OSError | None]:
 
 
 def say_not_kept(entry: Path, error: Exception) -> None:
-    """Say, once a folder, that what was computed for it could not be kept there."""
+    """Warn, once per folder, that a computed entry could not be stored."""
     folder = entry.parent
     _say_once(
         f"The cache {folder} cannot be written ({_reason(error)}), so the next run computes the same again."
@@ -55,7 +56,7 @@ def say_not_kept(entry: Path, error: Exception) -> None:
 
 
 def say_unreadable(entry: Path, error: Exception) -> None:
-    """Say, once a folder, that an entry is there and may not be read."""
+    """Warn, once per folder, that an entry exists but cannot be read."""
     text = f"{entry} cannot be read ({_reason(error)}), so it is computed again. Ask its owner for chmod a+r."
     _say_once(text, entry.parent / "unreadable")
 

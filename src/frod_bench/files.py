@@ -1,4 +1,4 @@
-"""The one way to write: files that are whole or as they were, with the user's umask, and never through a link."""
+"""The one way to write a file: completely or not at all, with the user's umask, and never through a link."""
 
 import errno
 import os
@@ -13,12 +13,12 @@ from pathlib import Path
 def replacing(file: Path) -> Iterator[Path]:
     """Give a path to write to, beside `file`; what was written reaches the disk and then takes its place.
 
-    When the block ends badly, or the process is killed in it, `file` is as it was. Raises OSError, which names `file`,
-    when it cannot be written, is a link or is no regular file.
+    If the block raises or the process is killed in it, `file` is unchanged. Raises OSError, which names `file`, if it
+    cannot be written, is a link or is not a regular file.
     """
     partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
-        _refuse_what_is_no_file(file)
+        _require_regular(file)
         mode = _create(partial)
         yield partial
         _finish(partial, mode)
@@ -39,10 +39,10 @@ def save_text(file: Path, text: str) -> None:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
-    """Give a new folder to write into, inside `folder`; what it holds then moves up, file by file, each whole.
+    """Yield a new folder inside `folder` to write into; its files then move up into `folder`, each atomically.
 
-    It is for libraries that write several files into a folder of their own. `folder` is made where there is none; when
-    the block ends badly nothing of it is left. Raises OSError, which names `folder`.
+    For libraries that write several files into a folder. `folder` is created if needed; if the block raises, nothing
+    of it remains. Raises OSError, which names `folder`.
     """
     partial, new = folder / f".{os.getpid()}.tmp", not folder.exists()
     try:
@@ -68,19 +68,19 @@ def filling(folder: Path) -> Iterator[Path]:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise OSError when `path` is a symbolic link: what it points to may be anybody's."""
+    """Raise OSError if `path` is a symbolic link, which may point to somebody else's file."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link, and links are not followed", str(path))
 
 
-def _refuse_what_is_no_file(file: Path) -> None:
+def _require_regular(file: Path) -> None:
     refuse_link(file)
     if file.exists() and not file.is_file():
-        raise OSError(errno.EINVAL, "it is no regular file", str(file))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(file))
 
 
 def _create(file: Path) -> int:
-    """Make an empty file, of which nobody else has the name, and return the mode that the umask gives it."""
+    """Create an empty file and return the mode that the umask gives it; fail if another process creates it first."""
     with suppress(FileNotFoundError):
         file.unlink()  # left by a dead process with this number
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -91,7 +91,7 @@ def _create(file: Path) -> int:
 
 
 def _finish(file: Path, mode: int) -> None:
-    """Let what a library wrote, perhaps as a file of its own that only its owner may read, reach the disk."""
+    """Set the mode, as some libraries create files that only their owner may read, and flush the file to the disk."""
     with file.open("rb+") as stream:
         os.fchmod(stream.fileno(), mode)
         os.fsync(stream.fileno())

@@ -1,4 +1,4 @@
-"""A lock that is a file. It holds on every file system that can make a file only once, with a working flock or without.
+"""A lock that is a file. It works on any file system with exclusive creation, whether or not flock works there.
 
 The file names its owner, who touches it every few seconds. To find out whether the owner is gone, we try the system's
 lock where it works between processes of one kernel, then the process number and its start time where both see the same
@@ -24,8 +24,8 @@ from frod_bench.files import refuse_link
 
 _BEAT_S = 10.0  # between two touches by the owner
 _WATCH_S = 60.0  # without a touch the owner is gone: several beats, as a file system may show them late
-_TAKE_OVER_S = 60.0  # older than that, the file of a process that was taking over is of one that died in it
-_MOST_BYTES = 1000  # of a lock file that are read
+_TAKE_OVER_S = 60.0  # a takeover file older than that is left by a process that died
+_MOST_BYTES = 1000  # read at most this much of a lock file
 _FORM = re.compile(r"process (\d{1,9}) on .*\nboot (\S+) pids (\S+) start (\S+)\n")
 _UNKNOWN = "-"  # what this system does not tell
 _held: "WeakSet[FileLock]" = WeakSet()
@@ -36,7 +36,7 @@ class InUse(Exception):
 
 
 class Owner(NamedTuple):
-    """A process: its number, the kernel and the process numbering it has it in, and when it started."""
+    """A process: its number, the kernel and the namespace that the number belongs to, and when it started."""
 
     pid: int
     boot: str
@@ -45,7 +45,7 @@ class Owner(NamedTuple):
 
 
 class FileLock:
-    """The lock that is the file `file`. A forked child has no part in it: it may outlive the owner."""
+    """The lock at `file`. A forked child does not hold it, because it may outlive the owner."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -53,7 +53,7 @@ class FileLock:
         self._said = False
 
     def acquire(self) -> None:
-        """Take the lock, also from an owner that is gone; nothing happens when this object holds it already.
+        """Take the lock, also from an owner that is gone; do nothing if this object holds it already.
 
         Raises InUse when another has it, after a minute at most, and OSError when the file cannot be written.
         """
@@ -67,11 +67,11 @@ class FileLock:
 
     @property
     def lost(self) -> bool:
-        """Whether the lock was taken and its file is another by now, or gone."""
+        """Whether the lock was taken but its file has since been replaced or removed."""
         return self._stream is not None and not _is_at(self._stream, self.file)
 
     def release(self) -> None:
-        """Give the lock back; nothing happens when it is not held."""
+        """Release the lock; do nothing if it is not held."""
         if self._stream is not None:
             with suppress(OSError):
                 if not self.lost:
@@ -79,7 +79,7 @@ class FileLock:
             self.forget()
 
     def forget(self) -> None:
-        """Close the file without a word to its owner, which a forked child is not."""
+        """Close the file without removing it, as a forked child must, which does not own it."""
         if self._stream is not None:
             self._stream.close()
         self._stream = None
@@ -90,7 +90,7 @@ class FileLock:
         try:
             patience = time.monotonic() + 1
             while _flock(stream) is False and time.monotonic() < patience:
-                time.sleep(0.01)  # who looks at the file has it for a moment
+                time.sleep(0.01)  # a process that inspects the file holds it briefly
             me = _this_process()
             line = f"boot {me.boot} pids {me.pids} start {me.start}"
             stream.write(f"process {me.pid} on {socket.gethostname()}\n{line}\n".encode())
@@ -107,7 +107,7 @@ class FileLock:
         with _opened(self.file) as stream:
             locked = _flock(stream)
             text = stream.read(_MOST_BYTES).decode(errors="replace")
-            if locked:  # nobody may take who looks for the owner
+            if locked:  # nobody may mistake this process for the owner
                 fcntl.flock(stream, fcntl.LOCK_UN)
             if locked is False or not self._is_abandoned(text, locked):
                 line = "".join(filter(str.isprintable, text.partition("\n")[0]))
@@ -147,7 +147,7 @@ class FileLock:
 
 
 def _beat(lock: "ReferenceType[FileLock]") -> None:
-    """Touch the file of a lock as long as there is one; what was dropped without a release is not kept by this."""
+    """Touch the file of a lock while the lock is held. A lock dropped without a release is not kept alive."""
     while True:
         time.sleep(_BEAT_S)
         held = lock()
@@ -166,7 +166,7 @@ def _opened(file: Path) -> BinaryIO:
         stream = os.fdopen(os.open(file, flags | os.O_RDONLY), "rb", buffering=0)
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise OSError(errno.EINVAL, "it is no regular file", str(file))
+        raise OSError(errno.EINVAL, "it is not a regular file", str(file))
     return stream
 
 

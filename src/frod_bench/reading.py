@@ -34,7 +34,7 @@ def opened(file: Path, limit: int | None = None, links: bool = False) -> Iterato
         with open(descriptor, "rb") as stream:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise RequestError(f"{file} cannot be read (it is no regular file).")
+                raise RequestError(f"{file} cannot be read (it is not a regular file).")
             if limit is not None and status.st_size > limit:
                 raise _too_large(file, limit)
             yield stream
