@@ -12,10 +12,13 @@ from frod_bench.errors import RequestError
 from frod_bench.reading import parse_json, read_lines
 from frod_bench.record.json_types import type_problem
 from frod_bench.record.lines import JsonLines, all_losses
+from frod_bench.record.predictions import RowPredictions, unpacked
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord
 
 SUFFIX = ".runs.jsonl"
 RECORD, CONFIG, METRICS_FILE, LOSSES_FILE = "record.json", "config.yaml", "metrics.jsonl", "losses.jsonl"
+PREDICTIONS = "predictions.json"  # {split: packed predictions}: the selected epoch's, without scores and texts
+_NOT_KEPT = ("predictions.parquet",)
 _LINE = {"run": str, "files": {RECORD: str, CONFIG: str, str: str}}
 
 
@@ -41,6 +44,16 @@ class ArchivedRun:
     def read_losses(self) -> list[float]:
         """Return the training loss of every step. Raises RequestError for a broken line."""
         return all_losses(f"{self.path / LOSSES_FILE}", self._lines(LOSSES_FILE, LOSSES))
+
+    def read_predictions(self, epoch: int, split: str) -> RowPredictions:
+        """Return the predictions of one split at the selected epoch, the only one that an archive keeps.
+
+        Raises RequestError when they cannot be read.
+        """
+        try:
+            return unpacked(parse_json(self.text(PREDICTIONS))[split])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestError(f"{self.path / PREDICTIONS} is broken ({error!s:.200}).") from error
 
     def stream_metrics(self) -> JsonLines:
         """Return the metrics of all epochs. Raises RequestError for a broken line."""
@@ -80,9 +93,16 @@ def archive_line(name: str, files: Mapping[str, str]) -> str:
 
 
 def _verify(run: ArchivedRun, record: RunRecord, files: Mapping[str, str]) -> None:
-    """Raise RequestError when a file does not have the digest in the record; archives hold no adapters."""
+    """Raise RequestError when a file does not have the digest in the record; archives hold no adapters.
+
+    Predictions have digests of their own in the record, which `StoredRun.predictions` checks.
+    """
     for name, digest in record.files.items():
-        if "/" not in name and f"sha256:{hashlib.sha256(files.get(name, '').encode()).hexdigest()}" != digest:
+        if (
+            "/" not in name
+            and name not in _NOT_KEPT
+            and f"sha256:{hashlib.sha256(files.get(name, '').encode()).hexdigest()}" != digest
+        ):
             raise RequestError(f"{run.path / name} was edited or damaged, it is not the file that {RECORD} names.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from frod_bench.errors import RequestError
 from frod_bench.record.archive import SUFFIX, ArchivedRun, archived_runs
+from frod_bench.record.predictions import RowPredictions, digest_of
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 
@@ -24,6 +25,21 @@ class StoredRun:
     def losses(self) -> list[float]:
         """Return the training loss of every step, [] if it was not kept. Raises RequestError for a broken line."""
         return self.files.read_losses()
+
+    def predictions(self, split: str | None = None) -> RowPredictions | None:
+        """Return the predictions of the selected epoch on the reported split, or on another such as "holdout".
+
+        None for an older run, and for a split that this run was not evaluated on. Raises RequestError for a broken
+        file, or one that does not fit the record.
+        """
+        digests, selected = self.record.predictions, self.record.selected
+        split = split or next(iter(digests), None)
+        if split not in digests or selected is None:
+            return None
+        found = self.files.read_predictions(selected["epoch"], split)
+        if digest_of(found) != digests[split]:
+            raise RequestError(f"{self.path}: the predictions on {split} are not those that the record names.")
+        return found
 
 
 @dataclass

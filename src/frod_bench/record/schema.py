@@ -64,6 +64,7 @@ class RunRecord:
     on the hold-out. `params.pct_of_backbone` is a percentage, times end in `_s` (seconds), memory is in bytes.
     `environment.segments` tells which part of the run was computed on which machine (see `train.machine`).
     `initialisation` holds what a method reports about its start, `files` the digests of the run's other files by path.
+    `predictions` holds a digest of the selected epoch's ids, labels and predictions by split; older runs have none.
     Fields with a default are filled in during a run; a completed record has all of them.
     """
 
@@ -89,6 +90,7 @@ class RunRecord:
     data: dict[str, Any] = field(default_factory=dict)
     initialisation: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    predictions: dict[str, str] = field(default_factory=dict)
     identity_version: int = IDENTITY_VERSION
     schema: int = SCHEMA
 
@@ -106,11 +108,11 @@ class RunRecord:
     @property
     def digest(self) -> str:
         """ "sha256:" and the digest of the whole record, by which a cell of a table refers to it."""
-        return _digest(asdict(self))
+        return _digest(_content(self))
 
     def to_json(self) -> str:
         """Return the record as strict JSON. Raises ValueError for NaN, infinity or a record that is not valid."""
-        content = asdict(self)
+        content = _content(self)
         if problem := _problem(content):
             raise ValueError(f"the run record is not valid: {problem}")
         return json.dumps(content | {DIGEST: _digest(content)}, indent=2, allow_nan=False) + "\n"
@@ -126,6 +128,12 @@ class RunRecord:
         if problem:
             raise RequestError(f"{where} is not a run record of schema {SCHEMA}: {problem}.")
         return cls(**content)
+
+
+def _content(record: RunRecord) -> dict[str, Any]:
+    """Return the fields of a record; an older one has no `predictions`, and its digest stays what it was."""
+    content = asdict(record)
+    return content if content["predictions"] else {k: v for k, v in content.items() if k != "predictions"}
 
 
 def _digest(content: dict[str, Any]) -> str:
@@ -154,15 +162,15 @@ def _problem(content: Any) -> str | None:
     if content.get("schema") != SCHEMA:
         return f"its schema is {content.get('schema')!r}"
     keys = {entry.name for entry in fields(RunRecord)}
-    if missing := sorted(keys - content.keys()):
+    if missing := sorted(keys - content.keys() - {"predictions"}):
         return f"it lacks {', '.join(missing)}"
     if unknown := sorted(content.keys() - keys):
         return f"it has the unknown key {', '.join(unknown)}"
     if content["status"] not in STATUSES:
         return f"its status is {content['status']!r:.80}, not one of {', '.join(STATUSES)}"
     kinds: dict[str, JsonType] = dict.fromkeys(_WORDS, str)
-    kinds |= {"seed": int, "error": str | None, "settings": {}, "identity_version": int}
-    problems = (type_problem(content[key], kind, key) for key, kind in kinds.items())
+    kinds |= {"seed": int, "error": str | None, "settings": {}, "identity_version": int, "predictions": {str: str}}
+    problems = (type_problem(content[key], kind, key) for key, kind in kinds.items() if key in content)
     return next(filter(None, problems), None) or _problem_of_parts(content) or _problem_of_size(content)
 
 

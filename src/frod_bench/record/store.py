@@ -14,6 +14,7 @@ from frod_bench.files import refuse_link, save_text
 from frod_bench.reading import LINES, file_digest, read_text
 from frod_bench.record.lines import JsonLines, all_losses, file_lines
 from frod_bench.record.lock import DirectoryLock
+from frod_bench.record.predictions import RowPredictions, read_predictions
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord
 
 _IDENTITY_LINE = "# identity: "
@@ -22,7 +23,7 @@ _FORCED = "\nforce: true\n"  # in the config.yaml of a run that was started or r
 
 
 class RunDirectory:
-    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl`, `record.json`, `checkpoints/` and `adapter/`.
+    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl`, `predictions.parquet`, `record.json` and folders.
 
     Every write goes to a temporary file in the same directory, is synced to disk and then replaces the old file, so
     readers never see a partial file. Only the process that claimed the directory may write. The directory may be a
@@ -34,6 +35,7 @@ class RunDirectory:
         self.config = self.path / "config.yaml"
         self.metrics = self.path / "metrics.jsonl"
         self.losses = self.path / "losses.jsonl"
+        self.predictions = self.path / "predictions.parquet"
         self.record = self.path / "record.json"
         self.checkpoints = self.path / "checkpoints"
         self.adapter = self.path / "adapter"
@@ -90,7 +92,7 @@ class RunDirectory:
         save_text(self.record, record.to_json())
 
     def digests(self) -> dict[str, str]:
-        """Return the digests ("sha256:…") of configuration, metrics, losses and all files in `adapter/`, by path."""
+        """Return the digests ("sha256:…") of the run's files but the record, and of all in `adapter/`, by path."""
         return self._own_digests() | self.adapter_digests()
 
     def adapter_digests(self) -> dict[str, str]:
@@ -140,6 +142,10 @@ class RunDirectory:
         """Return the loss of every step, [] without `losses.jsonl`. Raises RequestError for a broken line."""
         return all_losses(str(self.losses), file_lines(self.losses, LOSSES))
 
+    def read_predictions(self, epoch: int, split: str) -> RowPredictions:
+        """Return the predictions of one split at one epoch. Raises RequestError when they cannot be read."""
+        return read_predictions(self.predictions, epoch, split)
+
     def read_config(self) -> str:
         """Return the text of `config.yaml`. Raises RequestError when it is missing."""
         return read_text(self.config)
@@ -155,7 +161,7 @@ class RunDirectory:
             return "resume"
 
     def verify(self, record: RunRecord, adapter: bool = False) -> None:
-        """Raise RequestError when configuration, metrics, losses or `adapter` do not have the digests in the record.
+        """Raise RequestError when the run's files, with `adapter` also those, do not have the digests in the record.
 
         A missing `adapter` folder counts as deleted on purpose, not as damage.
         """
@@ -200,7 +206,7 @@ class RunDirectory:
         return self.read_record().identity if self.record.exists() else None
 
     def _own_digests(self) -> dict[str, str]:
-        return self._digests([self.config, self.metrics, self.losses], LINES)
+        return self._digests([self.config, self.metrics, self.losses, self.predictions], LINES)
 
     def _digests(self, files: Iterable[Path], limit: int | None = None) -> dict[str, str]:
         # names with a dot come from tools
@@ -217,7 +223,7 @@ class RunDirectory:
         save_text(self.config, f"{_IDENTITY_LINE}{identity}\n{config_yaml}")
 
     def _clear(self) -> None:
-        for file in (self.record, self.metrics, self.losses):
+        for file in (self.record, self.metrics, self.losses, self.predictions):
             file.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.adapter, self.landscapes):
             if folder.exists():

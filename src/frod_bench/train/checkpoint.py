@@ -130,7 +130,7 @@ def _restore(state: dict[str, Any], file: Path, trainer: Trainer) -> None:
 @contextlib.contextmanager
 def _usable(file: Path) -> Iterator[None]:
     """Turn any error in the block into a RequestError that names the checkpoint."""
-    advice = f"Delete the folder {file.parent}, and the same command starts aunnamed."
+    advice = f"Delete the folder {file.parent}, and the same command starts again."
     try:
         yield
     except RequestError as error:
