@@ -18,12 +18,13 @@ def encode(seen):
     return run
 
 
-def assembled(request, train, evaluation, encode, **options):
+def assembled(request, train, evaluation, encode, reported="matched", **options):
     return assemble(
         request,
         "train",
         train,
         evaluation,
+        reported,
         encode,
         label="label",
         num_labels=2,
@@ -46,6 +47,9 @@ def test_limits_hold_for_all_training_rows_and_for_each_task_s_evaluation_rows()
     assert list(data.samples.items()) == [("train", 30 - held), ("eval", 8), ("other", 7), ("holdout", held)]
     assert not set(data.train["number"]) & set(data.holdout["number"])
     assert all("cut" not in part.column_names for part in (data.train, data.holdout, *data.evaluation.values()))
+    # rows are named by their number in the split, counted through the tasks
+    names = [row if row < 40 else row + 60 for row in data.row_ids["holdout"]]
+    assert names == data.holdout["number"] and max(data.row_ids["matched"]) >= 10
     assert list(data.provenance) == ["source", "cut", "wording"]
     assert "texts cut to 8 tokens: train" in data.provenance["cut"]
     assert "texts cut to 6 tokens: matched" in data.provenance["cut"]
@@ -53,6 +57,27 @@ def test_limits_hold_for_all_training_rows_and_for_each_task_s_evaluation_rows()
 
 def test_training_and_evaluating_on_one_split_limits_each_by_its_own():
     request = RowRequest(max_train=7, max_eval=3)
-    data = assembled(request, [rows(10)], {"train": [rows(10)]}, lambda part, split, training: part)
+    data = assembled(request, [rows(10)], {"train": [rows(10)]}, lambda part, split, training: part, "train")
     assert data.samples == {"train": 7, "eval": 3}
     assert data.holdout is None and data.provenance == {"source": "made up"}
+
+
+def same(part, split, training):
+    return part
+
+
+def test_a_hold_out_of_so_many_rows_is_the_same_at_every_number_of_training_rows():
+    data = [
+        assembled(RowRequest(max_train=n, holdout=12), [rows(60)], {"matched": [rows(5)]}, same) for n in (5, 20, None)
+    ]
+    assert [len(each.train) for each in data] == [5, 20, 48]
+    held = {tuple(each.holdout["number"]) for each in data}
+    assert len(held) == 1 and sum(n % 2 for (found,) in [held] for n in found) == 6
+    assert not any(set(each.train["number"]) & set(each.holdout["number"]) for each in data)
+    assert set(data[0].train["number"]) < set(data[1].train["number"]) < set(data[2].train["number"])
+
+
+def test_without_evaluation_rows_there_is_still_a_reported_split():
+    data = assembled(RowRequest(holdout=0.2, evaluation=False), [rows(10)], {}, same)
+    assert data.evaluation == {} and data.reported == "matched"
+    assert data.samples == {"train": 8, "eval": 0, "holdout": 2}

@@ -3,6 +3,7 @@ import torch
 from datasets import Dataset
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.base import Prediction
 from frod_bench.tasks.formats import IGNORED, Classification, Instruction, PadLeft
 
 QUESTIONS = {
@@ -79,7 +80,7 @@ def test_prompts_to_predict_have_a_length_of_their_own(llama, questions):
 def test_a_text_is_read_up_to_where_the_wrapper_begins_again(llama):
     _, tokenizer = llama
     said = tokenizer(["hm Say: true"], add_special_tokens=False, return_tensors="pt")["input_ids"]
-    assert instruction(tokenizer).predict.match(said, [0]) == [(-1, 0)]
+    assert instruction(tokenizer).predict.match(said, [0]) == [Prediction(-1, text="hm ")]
 
 
 def test_padding_is_in_front(llama):

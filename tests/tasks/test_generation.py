@@ -46,19 +46,20 @@ def test_answers_are_generated_and_matched(llama, taught, beams):
     _, tokenizer = llama
     generation = Generation(tokenizer, ANSWERS, beams)
     expected = [prediction for *_, prediction in KNOWN]
-    assert generation(taught, prompts(tokenizer)) == expected
-    alone = [generation(taught, prompts(tokenizer, [row]))[0] for row in KNOWN]
+    found = generation(taught, prompts(tokenizer))
+    assert [row.answer for row in found] == expected
+    assert found[3].text.startswith("is true") and found[3].scores is None
+    alone = [generation(taught, prompts(tokenizer, [row]))[0].answer for row in KNOWN]
     assert alone == expected
 
 
-@pytest.mark.parametrize(
-    ("marker", "expected"), [("### Response:", [(-1, 0), (1, 1)]), ("", [(1, 0), (1, 1)]), ("Say:", [(1, 0), (1, 1)])]
-)
+@pytest.mark.parametrize(("marker", "expected"), [("### Response:", [-1, 3]), ("", [1, 3]), ("Say:", [1, 3])])
 def test_a_text_is_read_up_to_the_next_marker(llama, marker, expected):
     _, tokenizer = llama
     texts = ["hm ### Response: true", "answer2 ### Response: answer1"]
     generated = tokenizer(texts, padding=True, add_special_tokens=False, return_tensors="pt")["input_ids"]
-    assert Generation(tokenizer, ANSWERS, 1, marker).match(generated, [0, 1]) == expected
+    found = Generation(tokenizer, ANSWERS, 1, marker).match(generated, [0, 1])
+    assert [row.answer for row in found] == expected
 
 
 @torch.no_grad()
@@ -93,7 +94,8 @@ def test_beams_are_those_of_the_library(llama, taught):
 @torch.no_grad()
 def test_a_model_that_says_nothing_known_is_unmatched(llama):
     build, tokenizer = llama
-    assert Generation(tokenizer, ANSWERS, 1)(build().eval(), prompts(tokenizer)) == [-1] * 4
+    found = Generation(tokenizer, ANSWERS, 1)(build().eval(), prompts(tokenizer))
+    assert [row.answer for row in found] == [-1] * 4
 
 
 def test_outputs_that_are_not_finite(llama):

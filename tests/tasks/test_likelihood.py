@@ -42,7 +42,9 @@ def test_padded_batches_with_a_cache_agree_with_a_naive_loop(llama, per_token):
     rows = batch["task"] == 1
     scores = likelihood._scores(model, batch["input_ids"][rows], batch["attention_mask"][rows], likelihood._tokens[1])
     expected = naive(model, tokenizer, per_token)
-    assert chosen == [place for _, place in expected]
+    assert [row.answer for row in chosen] == [place for _, place in expected]
+    for row, (own, _) in zip(chosen, expected, strict=True):
+        assert row.scores == pytest.approx(own, rel=1e-4, abs=1e-4)
     reference = [scores for scores, place in expected if place >= 2]
     torch.testing.assert_close(scores, torch.tensor(reference, dtype=torch.float32), rtol=1e-4, atol=1e-4)
 

@@ -1,7 +1,15 @@
 import pytest
+from datasets import Dataset
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.selection import carve_holdout, every_nth, rows_left, subset
+from frod_bench.tasks.selection import (
+    carve_holdout,
+    check_holdout,
+    every_nth,
+    rows_left,
+    stratified_holdout,
+    subset,
+)
 
 
 def test_every_nth_counts_within_each_label():
@@ -47,3 +55,25 @@ def test_holdout_is_stratified_and_disjoint(toy_rows):
 def test_holdout_of_too_few_rows(toy_rows):
     with pytest.raises(RequestError, match="2 training rows"):
         carve_holdout(toy_rows(2, labels=[0, 1]), "label")
+
+
+@pytest.mark.parametrize("holdout", [1, 7, 30, 0.1, 0.5, 59])
+def test_a_hold_out_of_a_number_or_a_share_is_stratified(holdout):
+    rows = Dataset.from_dict({"label": [0, 0, 0, 1, 1, 2] * 10})
+    kept, held = stratified_holdout(rows, "label", holdout)
+    count = holdout if holdout >= 1 else holdout * 60
+    assert (len(kept), len(held)) == (60 - count, count)
+    for label, share in ((0, 1 / 2), (1, 1 / 3), (2, 1 / 6)):
+        assert abs(list(held["label"]).count(label) - share * count) < 1
+
+
+@pytest.mark.parametrize("holdout", [60, 100, 0.999, 0.001])
+def test_a_hold_out_that_leaves_nothing_is_refused(toy_rows, holdout):
+    with pytest.raises(RequestError, match=f"data.holdout={holdout}"):
+        stratified_holdout(toy_rows(60), "label", holdout)
+
+
+@pytest.mark.parametrize("holdout", [0, -1, 1.5, True, "ten", [3]])
+def test_what_is_no_hold_out_is_refused(holdout):
+    with pytest.raises(RequestError, match=r"data\.holdout="):
+        check_holdout(holdout)

@@ -84,6 +84,8 @@ def make_data():
         return TaskData(
             train=make_rows(train, seed=0),
             evaluation={"validation": make_rows(17, seed=1)},
+            reported="validation",
+            row_ids={"validation": range(17), "holdout": range(holdout or 0)},
             holdout=None if holdout is None else make_rows(holdout, seed=2),
             num_labels=2,
             label_names=["one", "two"],

@@ -80,7 +80,8 @@ def make_trainer(method, accumulate, words, build=None, **options):
     )
     rows = make_rows(words)
     data = TaskData(
-        train=rows, evaluation={"validation": rows.select(range(8))}, holdout=None,
+        train=rows, evaluation={"validation": rows.select(range(8))}, holdout=None, reported="validation",
+        row_ids={"validation": range(8)},
         num_labels=None if words else 2, label_names=["one", "two"], metric=Metric("accuracy"),
         collate=PadLeft(TOKENIZER) if words else pad_right, measure=lambda *_: {"accuracy": 0.0},
         samples={"train": ROWS, "eval": 8}, provenance={"source": "made up"},

@@ -1,15 +1,21 @@
 import time
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from frod_bench.errors import RunFailure
 from frod_bench.record import RunRecord
+from frod_bench.record.predictions import digest_of
 from frod_bench.train.fit import fit
 
 KEYS = {"epoch", "step", "train_loss", "eval", "tan_alpha", "lr", "seconds", "data_wait"}
 KEYS |= {"samples_per_second", "flops", "peak_memory_bytes"}
+
+
+def score(split, predictions, references):
+    return {"accuracy": sum(map(int.__eq__, predictions, references)) / len(references)}
 
 
 def scripted(*rounds):
@@ -26,6 +32,8 @@ class Watching:
 
     def log(self, line):
         self.lines.append(line)
+        if self.trainer is None:
+            return
         state = self.trainer.adapted.trainable_state()
         self.weights[line["epoch"]] = {name: value.clone() for name, value in state.items()}
 
@@ -132,3 +140,54 @@ def test_a_failure_keeps_the_epochs_before_it(make_trainer, make_data, make_run,
         fit(trainer, run, record, Poison())
     kept = RunRecord.from_json(run.record.read_text())
     assert (kept.status, kept.final["epoch"], len(run.read_metrics())) == ("running", 1, 1)
+
+
+def test_predictions_of_the_best_and_the_last_epoch_are_kept(make_trainer, make_data, make_run):
+    run, record, *_ = train(make_trainer, make_data, make_run, scripted(0.5, 0.9, 0.7, 0.6), epochs=4)
+    rows = pq.read_table(run.predictions).to_pylist()
+    assert {row["epoch"] for row in rows} == {2, 4}
+    best = run.read_predictions(2, "validation")
+    assert best.ids.tolist() == list(range(17)) and len(rows) == 2 * 17
+    assert record.predictions == {"validation": digest_of(best)} and "predictions.parquet" in record.files
+    for row in rows:
+        assert sum(row["scores"]) == pytest.approx(1, abs=1e-6)
+        assert row["scores"][row["prediction"]] == max(row["scores"])
+
+
+def test_evaluated_once_the_selected_epoch_is_scored_with_its_own_weights(make_trainer, make_data, make_run):
+    held = {"holdout": 5, "selection": "holdout", "epochs": 3, "lr": {"backbone": 1e-2, "head": 1e-1}}
+    each, every, _, _ = train(make_trainer, make_data, make_run, score, **held)
+    expected = each.read_predictions(every.best["epoch"], "validation")
+    trainer = make_trainer(
+        "full_ft", make_data(holdout=5), evaluation="once", **{k: held[k] for k in held if k != "holdout"}
+    )
+    run, record = make_run("once")
+    asked = []
+    predict = trainer.data.predict
+    trainer.data.predict = lambda model, batch: asked.append(len(batch["labels"])) or predict(model, batch)
+    fit(trainer, run, record, Watching(trainer))
+    assert every.best["epoch"] < 3, "the case needs an epoch that is not the last"
+    assert sum(asked) == 3 * 5 + 17
+    assert record.best == record.final
+    assert record.best == every.best
+    assert digest_of(run.read_predictions(record.best["epoch"], "validation")) == digest_of(expected)
+    lines = run.read_metrics()
+    assert [("accuracy" in line["eval"]) for line in lines] == [n == record.best["epoch"] for n in (1, 2, 3)]
+    assert list(record.predictions) == ["validation", "holdout"]
+
+
+def test_never_evaluated_the_held_out_rows_give_the_score(make_trainer, make_data, make_run):
+    data = make_data(holdout=5)
+    data.evaluation = {}
+    run, record = make_run("never")
+    fit(make_trainer("full_ft", data, selection="holdout", evaluation="never"), run, record, Watching(None))
+    assert (
+        record.best["metrics"] == {"holdout_accuracy": record.best["value"]}
+        and record.objective == record.best["value"]
+    )
+    assert list(record.predictions) == ["holdout"]
+
+
+def test_the_last_epoch_evaluated_once(make_trainer, make_data, make_run):
+    _, record, epoch, _ = train(make_trainer, make_data, make_run, scripted(0.4), selection="last", evaluation="once")
+    assert (record.best["value"], record.best["epoch"], epoch) == (0.4, 3, 3)

@@ -25,7 +25,8 @@ def ended(path):
     lines = [{key: value for key, value in line.items() if key not in CLOCKS} for line in run.read_metrics()]
     files = {file.relative_to(path).as_posix(): file.read_bytes() for file in run.adapter.rglob("*")}
     there = {file.name for file in path.iterdir()} - {".lock"}
-    return lines, files, record.best, record.final, record.status, there
+    predictions = run.predictions.read_bytes(), record.predictions
+    return lines, files, predictions, record.best, record.final, record.status, there
 
 
 @pytest.fixture
@@ -135,9 +136,11 @@ def test_a_preempted_job_of_submitit_is_queued_again_after_a_checkpoint(
     assert ended(run.path) == expected
 
 
-@pytest.mark.parametrize("at_batch", [1, 3, 4, 10])
-def test_a_signal_in_evaluation(make_trainer, make_data, make_run, silent, whole, at_batch):
-    expected = whole("lora", data=make_data(holdout=7), selection="holdout")
+@pytest.mark.parametrize(
+    ("evaluation", "at_batch"), [(None, 1), (None, 3), (None, 4), (None, 10), ("once", 3), ("once", 5), ("once", 7)]
+)
+def test_a_signal_in_evaluation(make_trainer, make_data, make_run, silent, whole, evaluation, at_batch):
+    expected = whole("lora", data=make_data(holdout=7), selection="holdout", evaluation=evaluation)
     data, calls = make_data(holdout=7), []
 
     def predict(model, batch):
@@ -148,12 +151,12 @@ def test_a_signal_in_evaluation(make_trainer, make_data, make_run, silent, whole
 
     data.predict = predict
     run, record, _ = begin(make_run, "run", "lora")
-    values = VALUES | {"data": data, "selection": "holdout"}
+    values = VALUES | {"data": data, "selection": "holdout", "evaluation": evaluation}
     with pytest.raises(Interrupted):
         fit(make_trainer("lora", **values), run, record, silent)
     assert len(calls) == at_batch
     fit(make_trainer("lora", **values), run, record, silent, resume=True)
-    assert len(calls) == 2 * (3 + 2)  # nothing was predicted twice
+    assert len(calls) == 2 * 2 + (3 if evaluation else 2 * 3)  # nothing was predicted twice
     assert ended(run.path) == expected
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.record import redact
-from frod_bench.tasks.selection import check_limit
+from frod_bench.tasks.selection import check_holdout, check_limit
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import MODES
 
@@ -15,9 +15,15 @@ _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
 def check_config(config: dict[str, Any]) -> None:
     """Raise RequestError for a value that no run accepts, as far as that shows without the method and the data."""
-    TrainSettings(**config["train"], selection=config["selection"], roles=tuple(config["train"]["lr"]))
+    train_settings(config, tuple(config["train"]["lr"]))
     _check_leaves(config)
     check_no_secret(config)
+
+
+def train_settings(config: dict[str, Any], roles: tuple[str, ...]) -> TrainSettings:
+    """Return the training settings of a configuration; those of older runs lack keys, which have their defaults."""
+    selected_by = {key: config[key] for key in ("selection", "evaluation") if key in config}
+    return TrainSettings(**config["train"], **selected_by, roles=roles)
 
 
 def _check_leaves(config: dict[str, Any]) -> None:
@@ -31,6 +37,9 @@ def _check_leaves(config: dict[str, Any]) -> None:
         raise RequestError(f"checkpoint.every_s={every_s} is not accepted: seconds, 0 or more, or null.")
     for key in ("max_train", "max_eval"):
         check_limit(config["data"][key], f"data.{key}")
+    check_holdout(config["data"].get("holdout"))
+    if config["data"].get("holdout") is not None and config["selection"] != "holdout":
+        raise RequestError("data.holdout holds rows out to select an epoch: add selection=holdout.")
     for key in ("max_length", "eval_max_length"):
         length = config["text"].get(key)
         if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):

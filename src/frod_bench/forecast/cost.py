@@ -42,12 +42,14 @@ def cost(config: dict[str, Any], samples: Mapping[str, int]) -> Cost:
     step = frozen + 3 * attention + method.multiply_adds(targets, micro * length)
     step += forward * bool(backbone.get("gradient_checkpointing"))  # computed again
     step += forward * (method.couples_rows and settings["accumulate"] > 1)  # a pass over the whole step first
-    evaluated_rows = sum(rows for split, rows in samples.items() if split != "train")
+    times = {None: settings["epochs"], "once": 1, "never": 0}[config.get("evaluation")]
+    scored = {split: settings["epochs"] if split == "holdout" else times for split in samples if split != "train"}
+    evaluated_rows = sum(samples[split] * times for split, times in scored.items())
     longest = config["text"]["eval_max_length"] or config["text"]["max_length"]
     evaluated_tokens = evaluated_rows * row_length(config, settings["eval_batch_size"], longest)
-    per_epoch = samples["train"] * length * step + evaluated_tokens * forward
+    multiply_adds = settings["epochs"] * samples["train"] * length * step + evaluated_tokens * forward
     trained = backbone["facts"]["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)
-    return Cost(flop=2.0 * settings["epochs"] * per_epoch, disk_bytes=4 * trained, half=settings["precision"] != "no")
+    return Cost(flop=2.0 * multiply_adds, disk_bytes=4 * trained, half=settings["precision"] != "no")
 
 
 def row_length(config: dict[str, Any], rows: int, longest: int | None = None) -> float:
@@ -74,9 +76,11 @@ def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
     counts, origin = build(task, "tasks").count(source, config["text"]["format"]), f"the {data['source']} data"
     if None in counts:
         counts, origin = [task["rows"][split] for split in (task["train_split"], task["eval_splits"][0])], _OFFICIAL
-    train, evaluation = rows_left(counts[0], task.get("held_back")), counts[1]
-    train, evaluation = min(train, data["max_train"] or train), min(evaluation, data["max_eval"] or evaluation)
+    available, evaluation = rows_left(counts[0], task.get("held_back")), counts[1]
+    train, evaluation = min(available, data["max_train"] or available), min(evaluation, data["max_eval"] or evaluation)
     if config["selection"] != "holdout":
         return {"train": train, "eval": evaluation}, origin
-    held_out = train // 10
-    return {"train": train - held_out, "eval": evaluation, "holdout": held_out}, origin
+    if (asked := data.get("holdout")) is None:
+        return {"train": train - train // 10, "eval": evaluation, "holdout": train // 10}, origin
+    held_out = round(asked * available) if asked < 1 else int(asked)
+    return {"train": min(train, available - held_out), "eval": evaluation, "holdout": held_out}, origin

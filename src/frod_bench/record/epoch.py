@@ -51,12 +51,11 @@ class EpochMetrics:
 
     def in_words(self, metric: str, epochs: int, method_words: Sequence[str]) -> str:
         """Return the printed line: the reported `metric` first, and what the method says of its columns."""
-        others = [f"{name} {value:.4f}" for name, value in self.eval.items() if name != metric]
+        scores = sorted(self.eval.items(), key=lambda score: score[0] != metric)
         parts = [
             f"epoch {self.epoch}/{epochs}",
             f"loss {self.train_loss:.4f}",
-            f"{metric} {self.eval[metric]:.4f}",
-            *others,
+            *(f"{name} {value:.4f}" for name, value in scores),
             *method_words,
             "lr " + " ".join(f"{role} {value:.2g}" for role, value in self.lr.items()),
             f"{self.samples_per_second:.0f} samples/s",

@@ -14,7 +14,7 @@ from accelerate.utils import broadcast_object_list
 
 from frod_bench.backbones.base import Backbone
 from frod_bench.config.catalogue import identity, settings
-from frod_bench.config.checks import check_config, check_finite
+from frod_bench.config.checks import check_config, check_finite, train_settings
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
@@ -144,7 +144,7 @@ def make_components(config: dict[str, Any]) -> Components:
     """Create the components of a run. Raises RequestError for an option that is not accepted."""
     check_config(config)
     method = build_method(config["method"])
-    settings = TrainSettings(**config["train"], selection=config["selection"], roles=method.roles)
+    settings = train_settings(config, method.roles)
     source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
     components = Components(
         method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks")
@@ -159,7 +159,8 @@ def load_data(config: dict[str, Any], components: Components) -> TaskData:
     request = RowRequest(
         max_train=data["max_train"],
         max_eval=data["max_eval"],
-        holdout=components.settings.selection == "holdout",
+        holdout=(data.get("holdout") or True) if components.settings.selection == "holdout" else False,
+        evaluation=components.settings.evaluation != "never",
         text=text["format"],
         max_length=text["max_length"],
         eval_max_length=text.get("eval_max_length"),  # absent in older runs, which are read again for their landscape

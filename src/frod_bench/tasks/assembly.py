@@ -6,9 +6,9 @@ from typing import Any
 from datasets import Dataset, concatenate_datasets
 from torch import Tensor, nn
 
-from frod_bench.tasks.base import Batch, Metric, RowRequest, TaskData, most_likely_class
+from frod_bench.tasks.base import Batch, Metric, Prediction, RowRequest, TaskData, most_likely_class
 from frod_bench.tasks.provenance import truncation, wording_entry
-from frod_bench.tasks.selection import carve_holdout, subset
+from frod_bench.tasks.selection import ROW, carve_holdout, numbered, stratified_holdout, subset
 from frod_bench.tasks.text import CUT
 
 
@@ -17,6 +17,7 @@ def assemble(
     train_split: str,
     train: Sequence[Dataset],
     evaluation: Mapping[str, Sequence[Dataset]],
+    reported: str,
     encode: Callable[[Dataset, str, bool], Any],
     *,
     label: str,
@@ -26,15 +27,15 @@ def assemble(
     collate: Callable[[list[dict[str, Any]]], Batch],
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]],
     provenance: dict[str, str],
-    predict: Callable[[nn.Module, dict[str, Tensor]], list[int]] = most_likely_class,
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]] = most_likely_class,
     lengths: tuple[int, int] | None = None,
     wording: str | None = None,
 ) -> TaskData:
     """Return the data of a task, or of several that are trained together.
 
-    `train` holds the checked rows of each task, `evaluation` those of each evaluation split, the reported one first.
-    `data.max_train` limits the training rows of all tasks together, `data.max_eval` those of each task. The hold-out is
-    carved from the training rows that are left, stratified by the column `label`. `encode(rows, split, training)`
+    `train` holds the checked rows of each task, `evaluation` those of each evaluation split, nothing if they are not
+    read; `reported` names one. `data.max_train` limits the training rows of all tasks together, `data.max_eval` those
+    of each task. The hold-out is stratified by the column `label`; see `RowRequest`. `encode(rows, split, training)`
     returns model inputs; hold-out rows come with the name of the training split, and are not for training.
 
     For texts, `lengths` are the most tokens of a training and of an evaluation row: encoded rows have the column
@@ -42,12 +43,13 @@ def assemble(
 
     Raises RequestError for a limit that is not accepted, and when the hold-out would leave no training row.
     """
-    training, held_out = subset(_join(train), request.max_train, "data.max_train"), None
-    if request.holdout:
-        training, held_out = carve_holdout(training, label)
+    training, held_out = _training_rows(request, _join(train), label)
     limited = {
-        split: _join([subset(rows, request.max_eval, "data.max_eval") for rows in tasks])
+        split: _join([subset(rows, request.max_eval, "data.max_eval") for rows in _numbered(tasks)])
         for split, tasks in evaluation.items()
+    }
+    row_ids = {
+        split: rows[ROW] for split, rows in (limited | ({} if held_out is None else {"holdout": held_out})).items()
     }
     trained = encode(training, train_split, True)
     evaluated = {split: encode(rows, split, False) for split, rows in limited.items()}
@@ -59,11 +61,11 @@ def assemble(
         provenance = provenance | truncation(encoded, most)
         trained, held_out = trained.remove_columns(CUT), None if held_out is None else held_out.remove_columns(CUT)
         evaluated = {split: rows.remove_columns(CUT) for split, rows in evaluated.items()}
-    reported, *further = evaluated
-    samples = {"train": len(trained), "eval": len(evaluated[reported])}
-    samples |= {split: len(evaluated[split]) for split in further}
+    samples = {"train": len(trained), "eval": len(evaluated.get(reported, ()))}
+    samples |= {split: len(rows) for split, rows in evaluated.items() if split != reported}
     return TaskData(
         train=trained,
+        reported=reported,
         evaluation=evaluated,
         holdout=held_out,
         num_labels=num_labels,
@@ -73,9 +75,27 @@ def assemble(
         measure=measure,
         samples=samples if held_out is None else samples | {"holdout": len(held_out)},
         provenance=provenance | wording_entry(wording),
+        row_ids=row_ids,
         predict=predict,
     )
 
 
+def _training_rows(request: RowRequest, rows: Dataset, label: str) -> tuple[Dataset, Dataset | None]:
+    """Return the rows to train on and those held out."""
+    if request.holdout is False:
+        return subset(rows, request.max_train, "data.max_train"), None
+    if request.holdout is True:
+        return carve_holdout(subset(rows, request.max_train, "data.max_train"), label)
+    rest, held_out = stratified_holdout(rows, label, request.holdout)
+    return subset(rest, request.max_train, "data.max_train"), held_out
+
+
 def _join(parts: Sequence[Dataset]) -> Dataset:
-    return parts[0] if len(parts) == 1 else concatenate_datasets(list(parts))
+    parts = _numbered(parts)
+    return parts[0] if len(parts) == 1 else concatenate_datasets(parts)
+
+
+def _numbered(parts: Sequence[Dataset]) -> list[Dataset]:
+    """Return the rows of each task with their numbers, which are counted through all tasks."""
+    firsts = [sum(map(len, parts[:place])) for place in range(len(parts))]
+    return [numbered(rows, first) for rows, first in zip(parts, firsts, strict=True)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from datasets import Dataset, Features
@@ -21,13 +21,25 @@ class Metric:
     higher_is_better: bool = True
 
 
+class Prediction(NamedTuple):
+    """What a model says of one row: a class, with the probabilities of all classes, or the scores of all choices.
+
+    `text` is the answer that a language model wrote; it has no scores.
+    """
+
+    answer: int
+    scores: list[float] | None = None
+    text: str | None = None
+
+
 @torch.no_grad()
-def most_likely_class(model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
+def most_likely_class(model: nn.Module, batch: dict[str, Tensor]) -> list[Prediction]:
     """Return the class with the largest logit for every row. Raises RunFailure when a logit is not finite."""
     logits = model(**batch).logits
     if not logits.isfinite().all():
         raise RunFailure("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
-    return logits.argmax(-1).tolist()
+    probabilities = logits.float().softmax(-1).tolist()
+    return [Prediction(*row) for row in zip(logits.argmax(-1).tolist(), probabilities, strict=True)]
 
 
 @dataclass
@@ -39,7 +51,8 @@ class TaskData:
     """
 
     train: Dataset
-    evaluation: dict[str, Dataset]  # by split name; the first is the reported one
+    reported: str  # the evaluation split that scores are reported on
+    evaluation: dict[str, Dataset]  # by split name; empty when the run reads no evaluation rows
     holdout: Dataset | None  # held out from the training rows, for selecting an epoch
     num_labels: int | None  # None: the model keeps its language-model head
     label_names: list[str]
@@ -48,7 +61,8 @@ class TaskData:
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]]  # split, predictions, references
     samples: dict[str, int]  # rows of "train", "eval" (the reported split), and of further splits and "holdout" by name
     provenance: dict[str, str]
-    predict: Callable[[nn.Module, dict[str, Tensor]], list[int]] = most_likely_class  # of every row of a batch
+    row_ids: dict[str, Sequence[int]]  # by evaluation split and "holdout": the number of each row in the source's split
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]] = most_likely_class  # of every row of a batch
 
     @property
     def trains_on_tokens(self) -> bool:
@@ -77,14 +91,16 @@ class RowRequest:
     """Which rows of a task a run uses, and in which form.
 
     `max_train` training rows and `max_eval` rows of each evaluation split are kept, all with None: a fixed part, the
-    same for every method and seed. With `holdout` a tenth of these training rows is held out for the selection of an
-    epoch. `text` names the format of a text, `max_length` the most tokens of a training row and `eval_max_length` of
-    an evaluation row (None: the same); all three are None for images.
+    same for every method and seed. `holdout` training rows are held out for the selection of an epoch: a number of rows
+    or a share of all, chosen before `max_train`, or with True a tenth of the rows that `max_train` leaves. Without
+    `evaluation` the evaluation rows are not even read. `text` names the format of a text, `max_length` the most tokens
+    of a training row and `eval_max_length` of an evaluation row (None: the same); all three are None for images.
     """
 
     max_train: int | None = None
     max_eval: int | None = None
-    holdout: bool = False
+    holdout: bool | int | float = False
+    evaluation: bool = True
     text: str | None = None
     max_length: int | None = None
     eval_max_length: int | None = None

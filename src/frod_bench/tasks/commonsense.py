@@ -125,7 +125,7 @@ def load_questions(
     read: dict[str, list[Dataset]] = {}
     for number, layout in enumerate(layouts):
         first = sum(len(task.label_names) for task in tasks[:number])
-        for split in (layout.train_split, *layout.eval_splits):
+        for split in (layout.train_split, *(layout.eval_splits if request.evaluation else ())):
             read.setdefault(split, []).append(_questions(source, layout, split, number, first))
     train_split, eval_splits = layouts[0].train_split, layouts[0].eval_splits
     metrics = [*tasks[0].metrics, *form.metrics]
@@ -133,7 +133,8 @@ def load_questions(
         request,
         train_split,
         read[train_split],
-        {split: read[split] for split in eval_splits},
+        {split: read[split] for split in eval_splits if split in read},
+        eval_splits[0],
         lambda rows, split, training: form.encode(rows, training, f"{name} {split}"),
         label="labels",
         num_labels=form.num_labels,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, did_you_mean
-from frod_bench.tasks.base import Batch, most_likely_class
+from frod_bench.tasks.base import Batch, Prediction, most_likely_class
 from frod_bench.tasks.generation import Generation
 from frod_bench.tasks.likelihood import Likelihood
 from frod_bench.tasks.prompts import Pieces, fit
@@ -29,7 +29,7 @@ class Format(Protocol):
     num_labels: int | None
     metrics: tuple[str, ...]  # in addition to the task's own
     collate: Callable[[list[dict[str, Any]]], Batch]
-    predict: Callable[[nn.Module, dict[str, Tensor]], list[int]]
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]]
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
         """Return token ids with `labels`, `length` and `cut`; `answered` rows are for training."""

@@ -14,6 +14,7 @@ from transformers import (
 
 from frod_bench.errors import RunFailure
 from frod_bench.tasks.answers import UNMATCHED, first_answer
+from frod_bench.tasks.base import Prediction
 
 MAX_NEW_TOKENS = 32  # as in LLM-Adapters
 
@@ -34,7 +35,7 @@ class Generation:
     ):
         self._tokenizer, self._answers, self._beams, self._marker = tokenizer, answers, beams, marker
 
-    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
         prompts, tasks = batch["input_ids"], batch["task"].tolist()
         until = [_Answered(self, prompts.shape[1], tasks)] if self._beams == 1 else []
@@ -45,18 +46,18 @@ class Generation:
             logits_processor=[_OnlyFinite()],
             stopping_criteria=until,
         )
-        found = self.match(output[:, prompts.shape[1] :], tasks)
-        return [UNMATCHED if answer == UNMATCHED else self._first(task) + answer for answer, task in found]
+        return self.match(output[:, prompts.shape[1] :], tasks)
 
-    def match(self, generated: Tensor, tasks: Sequence[int]) -> list[tuple[int, int]]:
-        """Return (answer within the task, task) for every row of `generated` [rows, tokens]."""
+    def match(self, generated: Tensor, tasks: Sequence[int]) -> list[Prediction]:
+        """Return the prediction of every row of `generated` [rows, tokens], with its text."""
         texts = self._tokenizer.batch_decode(generated, skip_special_tokens=True)
         if self._marker:
             texts = [text.partition(self._marker)[0] for text in texts]
-        return [(first_answer(text, self._answers[task]), task) for text, task in zip(texts, tasks, strict=True)]
+        return [Prediction(self._answer(text, task), text=text) for text, task in zip(texts, tasks, strict=True)]
 
-    def _first(self, task: int) -> int:
-        return sum(map(len, self._answers[:task]))
+    def _answer(self, text: str, task: int) -> int:
+        answer = first_answer(text, self._answers[task])
+        return UNMATCHED if answer == UNMATCHED else sum(map(len, self._answers[:task])) + answer
 
     def _config(self) -> GenerationConfig:
         return GenerationConfig(
@@ -77,7 +78,7 @@ class _Answered(StoppingCriteria):
 
     def __call__(self, input_ids: Tensor, scores: Any, **_: Any) -> Tensor:
         found = self._generation.match(input_ids[:, self._start :], self._tasks)
-        return torch.tensor([answer != UNMATCHED for answer, _ in found], device=input_ids.device)
+        return torch.tensor([row.answer != UNMATCHED for row in found], device=input_ids.device)
 
 
 class _OnlyFinite(LogitsProcessor):

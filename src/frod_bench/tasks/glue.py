@@ -61,7 +61,8 @@ class GlueTask:
         check_format(request.text)
         lengths = check_lengths(tokenizer, request)
         instructed = request.text == "instruction"
-        read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
+        eval_splits = self.eval_splits if request.evaluation else []
+        read = {split: self._read(source, split) for split in (self.train_split, *eval_splits)}
 
         def encode_rows(rows: Dataset, split: str, training: bool) -> Dataset:
             return encode(
@@ -78,7 +79,8 @@ class GlueTask:
             request,
             self.train_split,
             [read[self.train_split]],
-            {split: [read[split]] for split in self.eval_splits},
+            {split: [read[split]] for split in eval_splits},
+            self.eval_splits[0],
             encode_rows,
             label=LABEL,
             num_labels=len(self.label_names),

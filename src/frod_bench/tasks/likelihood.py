@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RunFailure
+from frod_bench.tasks.base import Prediction
 
 
 class Likelihood:
@@ -22,9 +23,9 @@ class Likelihood:
         self._per_token = per_token
 
     @torch.no_grad()
-    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[int]:
+    def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[Prediction]:
         """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
-        predictions = torch.zeros_like(batch["task"])
+        predictions = [Prediction(0)] * len(batch["task"])
         # processes that share the weights (train.shard) must call the model equally often
         together = getattr(model, "_is_fsdp_managed_module", False)
         first = 0
@@ -37,9 +38,10 @@ class Likelihood:
                     raise RunFailure(
                         "The model's outputs in evaluation are not finite. Lower the learning rates (train.lr)."
                     )
-                predictions[rows] = first + scores[: len(rows)].argmax(1)
+                for row, of_row in zip(rows.tolist(), scores[: len(rows)], strict=True):
+                    predictions[row] = Prediction(first + int(of_row.argmax()), of_row.tolist())
             first += len(responses)
-        return predictions.tolist()
+        return predictions
 
     def _scores(self, model: nn.Module, prompts: Tensor, mask: Tensor, responses: list[list[int]]) -> Tensor:
         """Return the log-likelihoods [rows, responses] after left-padded prompts [rows, length].

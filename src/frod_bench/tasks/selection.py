@@ -2,7 +2,8 @@
 
 Three rules leave rows out of training, in this order. `held_back` is an option of a task: it reproduces a recipe that
 used only a part of the official training split, and nothing ever reads those rows. `max_train` is an option of a run
-that makes it shorter. The hold-out is a tenth of what is left, and selects the epoch with `selection=holdout`.
+that makes it shorter. The hold-out selects the epoch with `selection=holdout`: by default a tenth of what is left; with
+`data.holdout`, rows that are chosen before `max_train`, so that they are the same at every number of training rows.
 """
 
 import random
@@ -16,6 +17,14 @@ if TYPE_CHECKING:  # importing it takes a second, which a plan or a refusal does
     from datasets import Dataset
 
 SUBSET_SEED = 0
+ROW = "_row"  # the column with the number of a row in the source's split
+
+
+def numbered(rows: "Dataset", first: int = 0) -> "Dataset":
+    """Return the rows with the column `ROW`, counted from `first`; rows that have it keep it."""
+    if ROW in rows.column_names:
+        return rows
+    return rows.add_column(ROW, list(range(first, first + len(rows))))
 
 
 def subset(rows: "Dataset", limit: int | None, option: str) -> "Dataset":
@@ -57,6 +66,44 @@ def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]
         (rest if seen[label] % n else taken).append(index)
         seen[label] += 1
     return taken, rest
+
+
+def check_holdout(holdout: Any) -> None:
+    """Raise `RequestError` unless `data.holdout` is None, a whole number above 0 or a share below 1."""
+    known = isinstance(holdout, int | float) and not isinstance(holdout, bool)
+    if holdout is not None and not (known and (0 < holdout < 1 or (holdout >= 1 and holdout == int(holdout)))):
+        raise RequestError(
+            f"data.holdout={holdout} is not accepted: a number of training rows, a share such as 0.1, or null."
+        )
+
+
+def stratified_holdout(rows: "Dataset", label: str, holdout: int | float) -> "tuple[Dataset, Dataset]":
+    """Return the other training rows and the hold-out: `holdout` rows, or that share, in proportion to the labels.
+
+    Every label gets the whole part of its share, and the labels with the largest remainders one row more. Which rows of
+    a label are taken is one fixed shuffle, so smaller hold-outs lie in larger ones as far as rounding allows. Raises
+    `RequestError` when no training row would be left.
+    """
+    count = round(holdout * len(rows)) if holdout < 1 else int(holdout)
+    if not 0 < count < len(rows):
+        raise RequestError(
+            f"data.holdout={holdout} is not accepted: of {len(rows)} training rows, at least one has to be held out and"
+            " one has to be left."
+        )
+    of_label: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for index, value in enumerate(rows[label]):
+        of_label[value].append(index)
+    exact = {value: count * len(own) / len(rows) for value, own in of_label.items()}
+    taken = {value: int(share) for value, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda value: (taken[value] - exact[value], of_label[value][0]))
+    for value in by_remainder[: count - sum(taken.values())]:
+        taken[value] += 1
+    held = []
+    for value, own in of_label.items():
+        random.Random(SUBSET_SEED).shuffle(own)
+        held += own[: taken[value]]
+    kept = sorted(set(range(len(rows))) - set(held))
+    return rows.select(kept), rows.select(sorted(held))
 
 
 def carve_holdout(rows: "Dataset", label: str) -> "tuple[Dataset, Dataset]":

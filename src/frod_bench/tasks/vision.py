@@ -18,7 +18,7 @@ from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
 from frod_bench.tasks.pixels import CENTER_CROPS, Collate, CroppedPixels, PixelRows, Transform, cached_pixels
 from frod_bench.tasks.provenance import size_note, with_notes
-from frod_bench.tasks.selection import rows_left, subset
+from frod_bench.tasks.selection import ROW, numbered, rows_left, subset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +86,16 @@ class ImageTask:
             )
         if self.center_crop is not None:
             transform = transform.with_center_crop(self.center_crop)
-        read = {split: self._read(source, split) for split in (self.train_split, *self.eval_splits)}
+        eval_splits = self.eval_splits if request.evaluation else []
+        read = {split: self._read(source, split) for split in (self.train_split, *eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
         classes = {split: self._classes(rows) for split, rows in read.items()}
         require_same_classes({where[split]: names for split, (names, _) in classes.items()})
         names = classes[self.train_split][0]
-        numbered = {split: rows.add_column("row", list(range(len(rows)))) for split, rows in read.items()}
+        rows_of = {split: numbered(rows) for split, rows in read.items()}
 
         def decode_rows(rows: Dataset, split: str, training: bool) -> PixelRows:
-            numbers = rows["row"]
+            numbers = rows[ROW]
 
             def image(row: int, content: bytes) -> Pillow:
                 return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
@@ -110,8 +111,9 @@ class ImageTask:
         return assemble(
             request,
             self.train_split,
-            [self._without_held_back(numbered[self.train_split])],
-            {split: [numbered[split]] for split in self.eval_splits},
+            [self._without_held_back(rows_of[self.train_split])],
+            {split: [rows_of[split]] for split in eval_splits},
+            self.eval_splits[0],
             decode_rows,
             label=self.label,
             num_labels=len(self.label_names),

@@ -9,6 +9,7 @@ SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("no", "bf16", "fp16")
 DEVICES = ("auto", "cpu", "cuda")
 SELECTIONS = ("best_on_eval", "last", "holdout")
+EVALUATIONS = ("once", "never")
 
 
 @dataclass
@@ -18,6 +19,7 @@ class TrainSettings:
     `batch_size` rows make one optimizer step whatever the hardware. An incomplete last batch of an epoch is dropped
     when it holds no more than the fraction `last_batch` of that. `accumulate` splits a batch into that many
     micro-batches; with `auto_batch` it is doubled when memory runs out. `shard` splits the weights over the processes.
+    The evaluation rows are scored after every epoch, or with `evaluation` "once", at the selected epoch, or "never".
     The learning rate rises from zero over the first `warmup` steps: a fraction of all steps, or a number if above 1.
     """
 
@@ -39,6 +41,7 @@ class TrainSettings:
     group_by_length: bool = False
     eval_batch_size: int = 64
     selection: str = "best_on_eval"
+    evaluation: str | None = None
 
     def __post_init__(self):
         for key in ("epochs", "batch_size", "accumulate", "eval_batch_size"):
@@ -85,6 +88,14 @@ class TrainSettings:
             raise RequestError(
                 f"selection={self.selection} is not known. {did_you_mean(str(self.selection), SELECTIONS)}"
             )
+
+        if self.evaluation not in (None, *EVALUATIONS):
+            known = did_you_mean(str(self.evaluation), EVALUATIONS)
+            raise RequestError(f"evaluation={self.evaluation} is not known. {known} null is after every epoch.")
+        if self.evaluation == "once" and self.selection == "best_on_eval":
+            raise RequestError("evaluation=once needs an epoch that other rows select: add selection=holdout or last.")
+        if self.evaluation == "never" and self.selection != "holdout":
+            raise RequestError("evaluation=never leaves only held-out rows to score: add selection=holdout.")
 
     @staticmethod
     def _number(key: str, value: object, low: float, high: float) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from frod_bench.train.settings import TrainSettings
 from frod_bench.train.sharding import prepare_sharded
 
 _ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
+HOLDOUT = "holdout"  # the split of the rows held out from training
 _CHECK_EVERY = 25  # steps between two checks of the loss on a GPU, where each check waits for the device
 
 
@@ -241,8 +242,13 @@ class Trainer:
         )
 
     @torch.no_grad()
-    def evaluate(self, done: dict[str, Predictions] | None = None, pause: Pause | None = None) -> dict[str, float]:
-        """Return all metrics of every evaluation split; those of the hold-out have the prefix `holdout_`.
+    def evaluate(
+        self,
+        done: dict[str, Predictions] | None = None,
+        pause: Pause | None = None,
+        splits: Mapping[str, Any] | None = None,
+    ) -> dict[str, float]:
+        """Return all metrics of the `splits`, by default those of every epoch; the hold-out's begin with `holdout_`.
 
         Predictions are added to `done`, by split; rows already in it are not predicted again. `pause` is called after
         each batch. Raises RunFailure when the model's outputs are not finite, and when memory runs out.
@@ -251,18 +257,22 @@ class Trainer:
         done = {} if done is None else done
         metrics: dict[str, float] = {}
         with self.adapted.fixed_weights():
-            for split, rows in self.data.evaluation.items():
-                metrics |= self.data.measure(split, *self._predict(split, rows, done, pause))
-            if self.data.holdout is not None:
-                first = next(iter(self.data.evaluation))
-                scores = self.data.measure(first, *self._predict("holdout", self.data.holdout, done, pause))
-                metrics |= {f"holdout_{name}": value for name, value in scores.items()}
+            for split, rows in (self.every_epoch if splits is None else splits).items():
+                found = self._predict(split, rows, done, pause)
+                named = self.data.reported if split == HOLDOUT else split
+                scores = self.data.measure(named, [row[2] for row in found], [row[1] for row in found])
+                prefix = f"{HOLDOUT}_" if split == HOLDOUT else ""
+                metrics |= {f"{prefix}{name}": value for name, value in scores.items()}
         return metrics
 
-    def _predict(
-        self, split: str, rows: Any, done: dict[str, Predictions], pause: Pause | None
-    ) -> tuple[list[int], list[int]]:
-        """Return the predictions and the labels of all rows."""
+    @property
+    def every_epoch(self) -> dict[str, Any]:
+        """The rows that are scored after every epoch, by split."""
+        held_out = {} if self.data.holdout is None else {HOLDOUT: self.data.holdout}
+        return (self.data.evaluation if self.settings.evaluation is None else {}) | held_out
+
+    def _predict(self, split: str, rows: Any, done: dict[str, Predictions], pause: Pause | None) -> Predictions:
+        """Return the predictions of all rows, in their order."""
         found = done.setdefault(split, [])
         model = self.accelerator.unwrap_model(self.model)  # prediction may call more than forward, such as generate
 
@@ -283,8 +293,8 @@ class Trainer:
                 self._give_up(error, "eval_batch_size", f"in evaluating {size} rows at once", size > 1)
             if not finished:
                 self._cut("eval_batch_size", max(size // 2, 1))
-        everything = gather_predictions(found, self.accelerator)
-        return [p for _, p, _ in everything], [label for _, _, label in everything]
+        done[split] = gather_predictions(found, self.accelerator)
+        return done[split]
 
     def _give_up(self, error: Exception, key: str, where: str, divisible: bool) -> None:
         """Raise OutOfMemory, unless `auto_batch` is on and the batch is `divisible`."""
