@@ -15,6 +15,15 @@ class RunFailure(Exception):
     """The run itself failed (a NaN loss, out of memory); the command exits with code 1."""
 
 
+class Diverged(RunFailure):
+    """The loss or the outputs became NaN or infinite: with these rates, the run cannot end otherwise."""
+
+    MARK = "Training diverged. "
+
+    def __init__(self, message: str):
+        super().__init__(message if message.startswith(self.MARK) else self.MARK + message)
+
+
 class OutOfMemory(RunFailure):
     """Memory ran out; `key` names the setting of `train`, if any, whose change may make the run fit."""
 

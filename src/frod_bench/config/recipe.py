@@ -1,4 +1,4 @@
-"""The resolvers that configurations use: `${recipe:KEY}`, `${source_for:NAME}`, `${task_files:SUITE,TASK,…}`."""
+"""The resolvers that configurations use: `${recipe:KEY}`, `${if_fair:VALUE,OTHERWISE}` and those of data and tasks."""
 
 from typing import Any
 
@@ -7,13 +7,14 @@ from omegaconf import DictConfig, OmegaConf
 from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, did_you_mean
 
-PROTOCOLS = ("released", "paper", "goat")
+PROTOCOLS = ("released", "paper", "goat", "fair")
 _ABSENT = object()
 
 
 def register_resolvers() -> None:
     """Register the resolvers with OmegaConf."""
     OmegaConf.register_new_resolver("recipe", look_up, replace=True)
+    OmegaConf.register_new_resolver("if_fair", _if_fair, replace=True)
     OmegaConf.register_new_resolver("source_for", _source_for, replace=True)
     OmegaConf.register_new_resolver("task_files", _task_files, replace=True)
 
@@ -40,6 +41,10 @@ def check_protocol(protocol: str) -> None:
     """Raise RequestError for an unknown protocol."""
     if protocol not in PROTOCOLS:
         raise RequestError(f"protocol={protocol} is not known. {did_you_mean(str(protocol), PROTOCOLS)}")
+
+
+def _if_fair(value: Any, otherwise: Any, *, _root_: DictConfig) -> Any:
+    return value if _root_.protocol == "fair" else otherwise
 
 
 def _source_for(default: str, *, _root_: DictConfig) -> str:

@@ -5,17 +5,35 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config.recipe import check_protocol
+from frod_bench.config.tuned import FAIR, is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
 
 _SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "train.lr", "checkpoint", "wandb")
 
 
-def resolve(config: DictConfig) -> dict[str, Any]:
-    """Return the configuration with every interpolation resolved and without the recipe tables."""
+def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
+    """Return the configuration with every interpolation resolved and without the recipe tables.
+
+    With protocol=fair, the rates are those that were tuned for it, unless it is a trial itself (evaluation=never) or
+    `tuned` is false. Raises RequestError when nothing was tuned.
+    """
     for key in _SECTIONS:
         if not OmegaConf.is_dict(OmegaConf.select(config, key)):
             raise RequestError(f"{key} holds further keys and takes no value itself: type {key}.KEY=VALUE.")
     check_protocol(config.protocol)
     resolved = OmegaConf.to_container(config, resolve=True)
     resolved.pop("recipe")
-    return resolved
+    if resolved["protocol"] == FAIR:
+        _check_fair(config, resolved)
+    return with_tuned_rates(resolved) if tuned and is_fair(resolved) else resolved
+
+
+def _check_fair(config: DictConfig, resolved: dict[str, Any]) -> None:
+    if resolved["selection"] != "holdout":
+        raise RequestError("protocol=fair selects the epoch on held-out rows: leave selection= out.")
+    typed = [role for role in config.train.lr if not OmegaConf.is_interpolation(config.train.lr, role)]
+    if typed and is_fair(resolved):
+        raise RequestError(
+            f"train.lr.{typed[0]} is not accepted with protocol=fair, which takes its rates from `frod-bench tune`."
+            " Leave it out, or use another protocol."
+        )

@@ -19,6 +19,7 @@ from frod_bench.config.overrides import as_request_error, check_overrides
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
+from frod_bench.config.tuned import is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
 from frod_bench.grid.tables import TableSpec
 from frod_bench.record import RunRecord, default_directory, identity_of
@@ -66,10 +67,13 @@ class Cell:
         return None if self.config["force"] else completed_record(self.directory, self.identity)
 
 
-def compose_cells(table: TableSpec, profile: str, seeds: str | None, overrides: list[str]) -> list[Cell]:
+def compose_cells(
+    table: TableSpec, profile: str, seeds: str | None, overrides: list[str], tuned: bool = True
+) -> list[Cell]:
     """Return all cells, one seed after the other, so that an interrupted table is complete for the first seeds.
 
-    `seeds` are whole numbers with commas; None means the table's own. Raises RequestError for an override with an
+    `seeds` are whole numbers with commas; None means the table's own. With protocol=fair the rates are the tuned ones,
+    without `tuned` the recipe's. Raises RequestError for an override with an
     unknown key, and for one that the table sets itself.
     """
     _check(overrides, table)
@@ -78,7 +82,7 @@ def compose_cells(table: TableSpec, profile: str, seeds: str | None, overrides: 
     register_resolvers()
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        return sorted(_compose(table, numbers, words), key=lambda cell: numbers.index(cell.config["seed"]))
+        return sorted(_compose(table, numbers, words, tuned), key=lambda cell: numbers.index(cell.config["seed"]))
 
 
 def _check(overrides: list[str], table: TableSpec) -> None:
@@ -98,7 +102,7 @@ def _check(overrides: list[str], table: TableSpec) -> None:
             raise RequestError(f"{word} is not accepted here: a table has one value of {key}. Run one table per value.")
 
 
-def _compose(table: TableSpec, seeds: list[int], words: list[str]) -> Iterator[Cell]:
+def _compose(table: TableSpec, seeds: list[int], words: list[str], tuned: bool) -> Iterator[Cell]:
     # Hydra takes 0.2 s to compose, so a configuration is composed for each row and each task, not for each pair
     (first_row, own), first_task = next(iter(table.rows.items())), next(iter(table.columns.values()))
     tasks: dict[str, DictConfig] = {}
@@ -110,9 +114,10 @@ def _compose(table: TableSpec, seeds: list[int], words: list[str]) -> Iterator[C
             config = hydra.compose("config", chosen)
             for column, composed in tasks.items():
                 config.task = composed
-                resolved = resolve(config)
+                resolved = resolve(config, tuned=False)
                 for seed in seeds:
-                    yield Cell(row, column, resolved | {"seed": seed})
+                    seeded = resolved | {"seed": seed}
+                    yield Cell(row, column, with_tuned_rates(seeded) if tuned and is_fair(seeded) else seeded)
 
 
 @contextmanager

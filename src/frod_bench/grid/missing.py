@@ -38,7 +38,7 @@ def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
         if (record := cell.completed()) is None:
             missing.append(cell)
         else:
-            pace.add(cell, sum(record.time[part] for part in ("init_s", "train_s", "eval_s")))
+            pace.add(cell, sum(record.time.get(part, 0.0) for part in ("init_s", "train_s", "eval_s")))
     complete = len(cells) - len(missing)
     show(f"{'1 cell' if len(cells) == 1 else f'{len(cells)} cells'}, {complete} of them complete already")
     if not missing:

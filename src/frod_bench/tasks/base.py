@@ -8,7 +8,7 @@ import torch
 from datasets import Dataset, Features
 from torch import Tensor, nn
 
-from frod_bench.errors import RunFailure
+from frod_bench.errors import Diverged
 
 Batch = dict[str, Tensor | int]  # what a model's forward takes
 
@@ -34,10 +34,10 @@ class Prediction(NamedTuple):
 
 @torch.no_grad()
 def most_likely_class(model: nn.Module, batch: dict[str, Tensor]) -> list[Prediction]:
-    """Return the class with the largest logit for every row. Raises RunFailure when a logit is not finite."""
+    """Return the class with the largest logit for every row. Raises Diverged when a logit is not finite."""
     logits = model(**batch).logits
     if not logits.isfinite().all():
-        raise RunFailure("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
+        raise Diverged("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
     probabilities = logits.float().softmax(-1).tolist()
     return [Prediction(*row) for row in zip(logits.argmax(-1).tolist(), probabilities, strict=True)]
 

@@ -12,7 +12,7 @@ from transformers import (
     StoppingCriteria,
 )
 
-from frod_bench.errors import RunFailure
+from frod_bench.errors import Diverged
 from frod_bench.tasks.answers import UNMATCHED, first_answer
 from frod_bench.tasks.base import Prediction
 
@@ -36,7 +36,7 @@ class Generation:
         self._tokenizer, self._answers, self._beams, self._marker = tokenizer, answers, beams, marker
 
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[Prediction]:
-        """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
+        """Return the prediction of every row. Raises Diverged when the model's outputs are not finite."""
         prompts, tasks = batch["input_ids"], batch["task"].tolist()
         until = [_Answered(self, prompts.shape[1], tasks)] if self._beams == 1 else []
         output = model.generate(
@@ -84,5 +84,5 @@ class _Answered(StoppingCriteria):
 class _OnlyFinite(LogitsProcessor):
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         if not scores.isfinite().all():
-            raise RunFailure("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
+            raise Diverged("The model's outputs in evaluation are not finite. Lower the learning rates (train.lr).")
         return scores

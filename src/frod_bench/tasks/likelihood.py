@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from frod_bench.errors import RunFailure
+from frod_bench.errors import Diverged
 from frod_bench.tasks.base import Prediction
 
 
@@ -24,7 +24,7 @@ class Likelihood:
 
     @torch.no_grad()
     def __call__(self, model: nn.Module, batch: dict[str, Tensor]) -> list[Prediction]:
-        """Return the prediction of every row. Raises RunFailure when the model's outputs are not finite."""
+        """Return the prediction of every row. Raises Diverged when the model's outputs are not finite."""
         predictions = [Prediction(0)] * len(batch["task"])
         # processes that share the weights (train.shard) must call the model equally often
         together = getattr(model, "_is_fsdp_managed_module", False)
@@ -35,7 +35,7 @@ class Likelihood:
                 asked = rows if len(rows) else slice(1)
                 scores = self._scores(model, batch["input_ids"][asked], batch["attention_mask"][asked], responses)
                 if not scores.isfinite().all():
-                    raise RunFailure(
+                    raise Diverged(
                         "The model's outputs in evaluation are not finite. Lower the learning rates (train.lr)."
                     )
                 for row, of_row in zip(rows.tolist(), scores[: len(rows)], strict=True):

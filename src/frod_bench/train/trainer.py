@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from accelerate.utils.memory import clear_device_cache
 
 from frod_bench.console import say
-from frod_bench.errors import OutOfMemory, RequestError, RunFailure
+from frod_bench.errors import Diverged, OutOfMemory, RequestError
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.tasks.base import Batch, TaskData
 from frod_bench.train.attention import training_attention
@@ -118,8 +118,8 @@ class Trainer:
     ) -> EpochTotals:
         """Train one epoch, skipping the steps that `done` covers; `pause` is called after each step.
 
-        Raises RunFailure when the loss is not finite, naming the step and the place of the first such values, and when
-        memory runs out.
+        Raises Diverged when the loss is not finite, naming the step and the place of the first such
+        values, and OutOfMemory.
         """
         self.model.train()
         done = done or EpochTotals()
@@ -236,7 +236,7 @@ class Trainer:
 
         where = first_not_finite(self.accelerator.unwrap_model(self.model), again)
         first = f"The first values that are not finite are {where}." if where else "The model's own values are finite."
-        raise RunFailure(
+        raise Diverged(
             f"The loss became {lost[1]} at step {epoch * self.steps_per_epoch + number + 1} (epoch {epoch + 1})."
             f" {first} {_ADVICE}"
         )
@@ -251,7 +251,7 @@ class Trainer:
         """Return all metrics of the `splits`, by default those of every epoch; the hold-out's begin with `holdout_`.
 
         Predictions are added to `done`, by split; rows already in it are not predicted again. `pause` is called after
-        each batch. Raises RunFailure when the model's outputs are not finite, and when memory runs out.
+        each batch. Raises Diverged when the model's outputs are not finite, and OutOfMemory.
         """
         self.model.eval()
         done = {} if done is None else done
