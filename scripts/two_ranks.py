@@ -26,7 +26,7 @@ from frod_bench.record import StoredRun, environment, find_records
 
 TOLERANCE = 1e-5
 RUN = [
-    "profile=smoke", "data.max_train=27", "train.batch_size=27", "train.accumulate=2",
+    "profile=smoke", "data.max_train=27", "train.batch_size=27", "train.gradient_accumulation_steps=2",
     "data.max_eval=21", "train.eval_batch_size=8", "train.device=cpu", "train.precision='no'", "selection=last",
 ]  # fmt: skip
 

@@ -25,7 +25,7 @@ WITH_STATISTICS = ("glue_methods", "glue_offline", "vision_table2")
 COMPARED = {
     "vision_table2": "table2 --seeds 0,1,2 --tasks cars,dtd,eurosat,gtsrb,resisc45,svhn data.max_train=600",
     "table3_offline": "table3 --seeds 0 --tasks boolq,piqa,siqa,winogrande,openbookqa data.source=local"
-    " data.max_train=100 data.max_eval=100 train.accumulate=2",
+    " data.max_train=100 data.max_eval=100 train.gradient_accumulation_steps=2",
     "glue_methods": "table4 --seeds 0,1,2 data.source=local data.max_train=1000 data.max_eval=1100"
     " train.precision=bf16",
     "table5_offline": "table5 --tasks resisc45,dtd",

@@ -10,7 +10,7 @@ In a script of your own, `attach(model, method="frod", targets=[...], head=[...]
   forms each layer's merged weight once for all four.
 - GOAT's load-balance loss spans the whole optimizer step. Sum `adapted.batch_statistics()` over the micro-batches in a
   first pass without gradients, and give the sum to `adapted.auxiliary_loss(...)` in the second. The command line does
-  this itself, at the price of one more forward pass where `train.accumulate` is above 1.
+  this itself, at the price of one more forward pass where `train.gradient_accumulation_steps` is above 1.
 - Hooks on an adapted layer, torch's and accelerate's, see what the adapted layer reads and returns, and go back to the
   plain layer with `merge()` and `detach()`.
 - FRoD layers can be differentiated any number of times and under `torch.func`. `way="factored"` is refused for a layer

@@ -12,6 +12,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
+from frod_bench.config.overrides import current_override
 from frod_bench.errors import RequestError
 
 
@@ -56,7 +57,7 @@ class TableSweeper(BasicSweeper):
         parser = OverridesParser.create()
         jobs: list[list[str]] = []
         for words in self.rows.values():
-            own = parser.parse_overrides([*words.split(), *self._shared()])
+            own = parser.parse_overrides(list(map(current_override, [*words.split(), *self._shared()])))
             jobs += BasicSweeper.split_arguments([*own, *overrides], None)[0]
         different = list(map(list, dict.fromkeys(map(tuple, jobs))))
         return list(self.split_overrides_to_chunks(different, max_batch_size))

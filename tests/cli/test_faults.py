@@ -55,10 +55,10 @@ def test_without_memory_the_message_says_what_would_fit(bench, monkeypatch):
     monkeypatch.setattr("frod_bench.runs.job.total_memory", lambda device: 1)
     code, _, err = bench(*WORDS, "train.batch_size=4")
     assert code == 1
-    assert "train.accumulate=2 halves what a batch needs" in err
-    assert "GiB with train.accumulate=2, " in err
-    assert "GiB with train.accumulate=4; the device has 0.00." in err
-    assert "train.accumulate=8" not in err
+    assert "train.gradient_accumulation_steps=2 halves what a batch needs" in err
+    assert "GiB with train.gradient_accumulation_steps=2, " in err
+    assert "GiB with train.gradient_accumulation_steps=4; the device has 0.00." in err
+    assert "train.gradient_accumulation_steps=8" not in err
     assert RunDirectory("run").read_record().status == "failed"
 
 

@@ -29,7 +29,14 @@ from frod_bench.tasks.sources import open_source
 QUICK = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 KEYS = ["seed", "force", "out", "protocol", "selection", "task", "method", "backbone", "profile", "data.root"]
 KEYS += ["data.source", "data.max_train", "data.max_row_bytes", "checkpoint.every_s", "train.auto_batch"]
-KEYS += ["train.epochs", "train.batch_size", "train.lr.diag", "train.betas", "train.warmup", "train.clip_norm"]
+KEYS += [
+    "train.epochs",
+    "train.batch_size",
+    "train.lr.diag",
+    "train.betas",
+    "train.warmup_steps",
+    "train.max_grad_norm",
+]
 KEYS += ["method.sparsity", "method.basis", "backbone.targets", "backbone.name", "task.metrics", "task.name"]
 KEYS += ["backbone._target_", "task.fields", "wandb.mode", "text.max_length", "xyzzy", "train", "hydra.job.name"]
 NASTY = ["", "null", "nan", "-inf", "-1", "0", "1e400", "9" * 30, "true", "[]", "{}", "[1,{a:2}]", "{a:{b:[c]}}"]

@@ -73,7 +73,7 @@ def test_other_data_is_a_table_of_its_own(bench, runs):
         ("data.root=DIR", False),
         ("data.source=local", False),
         ("train.device=cpu", False),
-        ("train.accumulate=2", False),
+        ("train.gradient_accumulation_steps=2", False),
         ("wandb.mode=offline", False),
         ("checkpoint.every_s=1", False),
         ("selection=last", False),

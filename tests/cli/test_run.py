@@ -139,9 +139,15 @@ def roberta(tmp_path):
     ("words", "train"),
     [
         (["protocol=released", "method=frod"], {"batch_size": 64, "precision": "no", "schedule": "cosine"}),
-        (["protocol=paper", "method=lora", "selection=last"], {"batch_size": 64, "precision": "no", "warmup": 0.1}),
+        (
+            ["protocol=paper", "method=lora", "selection=last"],
+            {"batch_size": 64, "precision": "no", "warmup_steps": 0.1},
+        ),
         (["protocol=goat", "method=full_ft", "selection=holdout"], {"batch_size": 256, "precision": "bf16"}),
-        (["train.accumulate=4", "train.clip_norm=1", "train.precision=bf16", "method=frod"], {"clip_norm": 1}),
+        (
+            ["train.gradient_accumulation_steps=4", "train.max_grad_norm=1", "train.precision=bf16", "method=frod"],
+            {"max_grad_norm": 1},
+        ),
     ],
 )
 def test_roberta_from_a_directory_under_every_protocol(bench, data_root, roberta, words, train):
@@ -214,7 +220,7 @@ def test_too_little_memory_says_what_to_turn(smoke, monkeypatch):
     break_once(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"), at_call=1)
     code, _, err = smoke("out=run")
     assert code == 1
-    assert "train.accumulate=4" in err
+    assert "train.gradient_accumulation_steps=4" in err
     assert "enough memory" in RunDirectory("run").read_record().error
 
 

@@ -10,7 +10,13 @@ TASKS = read_group(config_dir() / "task")
 
 
 def _config(method="lora", backbone="roberta_large", task="glue/rte", train=(), data=(), **options):
-    settings = {"epochs": 5, "batch_size": 64, "accumulate": 1, "group_by_length": False, "eval_batch_size": 64}
+    settings = {
+        "epochs": 5,
+        "batch_size": 64,
+        "gradient_accumulation_steps": 1,
+        "group_by_length": False,
+        "eval_batch_size": 64,
+    }
     return {
         "method": {"name": method, "description": "x", **options},
         "backbone": BACKBONES[backbone],

@@ -61,8 +61,14 @@ def test_frod_takes_the_cheaper_way(config):
 
 def test_a_step_in_parts_costs_a_method_that_couples_rows_a_forward_pass(config):
     whole, parts, uncoupled = (
-        cost(config("goat", balance=balance, train={"batch_size": 16, "accumulate": accumulate})).flop
-        for balance, accumulate in ((1e-3, 1), (1e-3, 4), (0.0, 4))
+        cost(
+            config(
+                "goat",
+                balance=balance,
+                train={"batch_size": 16, "gradient_accumulation_steps": gradient_accumulation_steps},
+            )
+        ).flop
+        for balance, gradient_accumulation_steps in ((1e-3, 1), (1e-3, 4), (0.0, 4))
     )
     assert 1.25 * whole < parts < 1.6 * whole and uncoupled < whole
 

@@ -10,7 +10,7 @@ def test_memory_is_that_of_the_shapes(config):
     use = footprint(lora)
     assert use.weights == pytest.approx(4 * 354_310_144, rel=0.01)
     assert use.optimizer == 2 * use.gradients == pytest.approx(8 * (24 * 8 * (2 * 5 + 8) * 1024 + 1024**2), rel=0.02)
-    assert footprint(lora, accumulate=4).activations < 0.3 * use.activations
+    assert footprint(lora, micro_batches=4).activations < 0.3 * use.activations
     assert use.initialisation < use.step
 
 

@@ -19,9 +19,9 @@ def padding(plan):
 
 
 @pytest.mark.parametrize("group_by_length", [False, True])
-@pytest.mark.parametrize(("batch_size", "accumulate"), [(1, 1), (16, 1), (16, 3), (16, 16), (2000, 4)])
-def test_every_row_occurs_once(batch_size, accumulate, group_by_length):
-    plan = plan_epoch(LENGTHS, batch_size, accumulate, seed=0, epoch=0, group_by_length=group_by_length)
+@pytest.mark.parametrize(("batch_size", "micro_batches"), [(1, 1), (16, 1), (16, 3), (16, 16), (2000, 4)])
+def test_every_row_occurs_once(batch_size, micro_batches, group_by_length):
+    plan = plan_epoch(LENGTHS, batch_size, micro_batches, seed=0, epoch=0, group_by_length=group_by_length)
     assert sorted(rows_of(plan)) == list(range(len(LENGTHS)))
     assert len(plan) == -(-len(LENGTHS) // batch_size)
 

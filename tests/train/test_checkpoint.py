@@ -46,7 +46,7 @@ def weights(trainer):
 @pytest.mark.parametrize("interrupted_in", [1, 2, 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_resumed_run_ends_as_an_uninterrupted_one(make_trainer, make_run, silent, method, interrupted_in):
-    values = {"dropout": 0.3, "epochs": 3, "schedule": "cosine", "warmup": 0.2, "group_by_length": True}
+    values = {"dropout": 0.3, "epochs": 3, "schedule": "cosine", "warmup_steps": 0.2, "group_by_length": True}
     whole, (run, record) = make_trainer(method, **values), make_run("whole", method)
     fit(whole, run, record, silent)
 

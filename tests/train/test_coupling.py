@@ -67,7 +67,7 @@ def pad_right(rows):
     }
 
 
-def make_trainer(method, accumulate, words, build=None, **options):
+def make_trainer(method, parts, words, build=None, **options):
     torch.manual_seed(0)
     model, targets, head = (build or (language_model if words else classifier))()
     for parameter in model.parameters():  # the initial scale of 0.02 hides what the adapters do
@@ -76,7 +76,12 @@ def make_trainer(method, accumulate, words, build=None, **options):
     made = make_method(method)
     rates = dict.fromkeys(made.roles, 1e-3)
     settings = TrainSettings(
-        epochs=1, batch_size=BATCH, accumulate=accumulate, lr=rates, roles=made.roles, device="cpu"
+        epochs=1,
+        batch_size=BATCH,
+        gradient_accumulation_steps=parts,
+        lr=rates,
+        roles=made.roles,
+        device="cpu",
     )
     rows = make_rows(words)
     data = TaskData(
@@ -112,8 +117,8 @@ CASES += [("goat", {"balance": balance}) for balance in (0.0, 1.0)]
 def test_a_step_in_parts_trains_the_same_adapter(method, options, words, silent):
     whole, losses = trained(make_trainer(method, 1, words, **options), silent)
     assert len(losses) == 20
-    for accumulate in (2, 4):
-        cut, same = trained(make_trainer(method, accumulate, words, **options), silent)
+    for parts in (2, 4):
+        cut, same = trained(make_trainer(method, parts, words, **options), silent)
         assert (cut - whole).norm() <= 1e-5 * whole.norm()
         assert same == pytest.approx(losses, rel=1e-5)
 
@@ -191,7 +196,7 @@ def mixture_of_experts():
     ],
 )
 def test_a_model_that_couples_rows_is_refused_in_parts(build, words, reason, silent, monkeypatch):
-    with pytest.raises(RequestError, match=rf"{reason}.*train.accumulate=1"):
+    with pytest.raises(RequestError, match=rf"{reason}.*train.gradient_accumulation_steps=1"):
         make_trainer("lora", 2, words, build)
     trainer = make_trainer("lora", 1, words, build)
     trainer.settings.auto_batch = True
@@ -202,7 +207,7 @@ def test_a_model_that_couples_rows_is_refused_in_parts(build, words, reason, sil
     monkeypatch.setattr(trainer, "_loss", fail)
     with pytest.raises(OutOfMemory) as failure:
         trainer.train_epoch(0, silent)
-    assert failure.value.key is None and "accumulate" not in str(failure.value)
+    assert failure.value.key is None and "gradient_accumulation_steps" not in str(failure.value)
 
 
 def test_a_process_without_a_row_of_its_own_adds_nothing_to_the_step():

@@ -123,7 +123,7 @@ class TestOutOfMemory:
             trainer.train_epoch(0, silent)
         text = str(raised.value)
         assert "not enough memory in a step of micro-batches of 8 rows" in text
-        assert "train.accumulate=2 halves" in text
+        assert "train.gradient_accumulation_steps=2 halves" in text
         for kind in ("frozen weights", "trained weights", "gradients", "optimizer", "activations"):
             assert kind in text
 
@@ -134,7 +134,7 @@ class TestOutOfMemory:
             forward = Sparse(trainer.model.forward, most, ERRORS[0])
             monkeypatch.setattr(trainer.model, "forward", forward)
             ends.append((trainer.train_epoch(0, silent), weights(trainer)))
-        assert trainer.batches["accumulate"] == 4
+        assert trainer.batches["gradient_accumulation_steps"] == 4
         assert forward.sizes[:3] == [8, 4, 2]
         assert max(forward.sizes[2:]) == 2
         (whole, one), (cut, other) = ends
@@ -155,7 +155,7 @@ class TestOutOfMemory:
         trainer = make_trainer("full_ft", batch_size=8, auto_batch=True)
         monkeypatch.setattr("torch.zeros_like", zeros_like)
         assert trainer.train_epoch(0, silent).steps == 5
-        assert trainer.batches["accumulate"] == 2
+        assert trainer.batches["gradient_accumulation_steps"] == 2
 
     def test_what_does_not_fit_at_one_row_is_told(self, make_trainer, silent, monkeypatch):
         trainer = make_trainer("lora", batch_size=4, auto_batch=True)
@@ -190,8 +190,8 @@ class TestOutOfMemory:
         assert (
             fit(again, run, record, type("Silent", (), {"log": lambda *_: None})(), resume=True).status == "completed"
         )
-        assert record.memory["accumulate"] == 2
-        assert again.batches["accumulate"] == 2
+        assert record.memory["gradient_accumulation_steps"] == 2
+        assert again.batches["gradient_accumulation_steps"] == 2
 
 
 def test_a_dead_data_worker(make_trainer, make_data, silent):

@@ -36,7 +36,7 @@ def test_a_role_without_parameters_has_no_group(make_settings):
 )
 def test_rates_of_every_step(make_trainer, make_settings, schedule, factors):
     rates = {"backbone": 2.0, "head": 4.0}
-    settings = make_settings(lr=rates, schedule=schedule, warmup=1 / 3)
+    settings = make_settings(lr=rates, schedule=schedule, warmup_steps=1 / 3)
     optimizer = make_optimizer(make_trainer().adapted, settings)
     scheduler = make_schedule(optimizer, settings, steps=6)
     seen = []
@@ -48,9 +48,9 @@ def test_rates_of_every_step(make_trainer, make_settings, schedule, factors):
     assert [lr["head"] for lr in seen] == pytest.approx([4 * f for f in factors])
 
 
-@pytest.mark.parametrize(("warmup", "first"), [(0.5, 5), (1, 10), (4, 4), (100, 100)])
-def test_a_warmup_above_one_counts_steps(make_trainer, make_settings, warmup, first):
-    settings = make_settings(schedule="linear", warmup=warmup)
+@pytest.mark.parametrize(("warmup", "first"), [(0.5, 5), (1, 1), (4, 4), (100, 100)])
+def test_a_warmup_of_one_or_more_counts_steps(make_trainer, make_settings, warmup, first):
+    settings = make_settings(schedule="linear", warmup_steps=warmup)
     optimizer = make_optimizer(make_trainer().adapted, settings)
     scheduler = make_schedule(optimizer, settings, steps=10)
     optimizer.step()
@@ -59,7 +59,7 @@ def test_a_warmup_above_one_counts_steps(make_trainer, make_settings, warmup, fi
 
 
 def test_without_a_warmup_the_first_step_has_the_full_rate(make_trainer, make_settings):
-    settings = make_settings(schedule="linear", warmup=0.0)
+    settings = make_settings(schedule="linear", warmup_steps=0.0)
     optimizer = make_optimizer(make_trainer().adapted, settings)
     make_schedule(optimizer, settings, steps=10)
     assert learning_rates(optimizer) == settings.lr

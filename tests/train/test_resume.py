@@ -14,8 +14,8 @@ from frod_bench.tasks.base import most_likely_class
 from frod_bench.train.fit import fit
 
 CLOCKS = ("seconds", "diagnostics_s", "data_wait", "samples_per_second", "peak_memory_bytes")
-VALUES = {"dropout": 0.3, "epochs": 2, "schedule": "cosine", "warmup": 0.2, "group_by_length": True, "batch_size": 16}
-VALUES |= {"eval_batch_size": 6}  # 40 rows to train on make 3 steps, 17 to evaluate 3 batches
+VALUES = {"dropout": 0.3, "epochs": 2, "schedule": "cosine", "warmup_steps": 0.2, "group_by_length": True}
+VALUES |= {"batch_size": 16, "eval_batch_size": 6}  # 40 rows to train on make 3 steps, 17 to evaluate 3 batches
 
 
 def ended(path):

@@ -9,13 +9,15 @@ GOOD = {"epochs": 3, "batch_size": 16, "lr": {"diag": 1e-3, "head": 0}, "roles":
 
 
 def test_good_values_are_kept():
-    settings = TrainSettings(**GOOD, betas=[0.9, 0.95], clip_norm=1, warmup=1, schedule="cosine", selection="last")
+    settings = TrainSettings(
+        **GOOD, betas=[0.9, 0.95], max_grad_norm=1, warmup_steps=1, schedule="cosine", selection="last"
+    )
     assert settings.betas == (0.9, 0.95)
     assert settings.lr == GOOD["lr"]
-    assert (settings.clip_norm, settings.warmup) == (1, 1)
+    assert (settings.max_grad_norm, settings.warmup_steps) == (1, 1)
 
 
-@pytest.mark.parametrize("key", ["epochs", "batch_size", "accumulate", "eval_batch_size"])
+@pytest.mark.parametrize("key", ["epochs", "batch_size", "gradient_accumulation_steps", "eval_batch_size"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, "3", None, True])
 def test_counts_are_whole_numbers_of_one_or_more(key, value):
     with pytest.raises(RequestError, match=rf"train\.{key}={value} is not accepted"):
@@ -38,22 +40,22 @@ def test_rates_are_those_of_the_roles():
 @pytest.mark.parametrize(
     ("key", "value", "accepted"),
     [
-        ("accumulate", 17, "a batch of 16 rows"),
+        ("gradient_accumulation_steps", 17, "a batch of 16 rows"),
         ("weight_decay", -0.1, "0 or more"),
         ("weight_decay", math.nan, "0 or more"),
-        ("warmup", 1.1, "in [0, 1], or a whole number of steps"),
-        ("warmup", math.inf, "in [0, 1]"),
+        ("warmup_steps", 1.1, "a whole number of steps, or a fraction"),
+        ("warmup_steps", math.inf, "in [0, 1)"),
         ("last_batch", 1, "a share in [0, 1)"),
         ("last_batch", -0.5, "a share in [0, 1)"),
         ("last_batch", True, "a share in [0, 1)"),
-        ("warmup", -0.1, "in [0, 1]"),
+        ("warmup_steps", -0.1, "in [0, 1)"),
         ("betas", [0.9], "two numbers"),
         ("betas", [0.9, 1], "two numbers"),
         ("betas", [0.9, "x"], "two numbers"),
         ("betas", 0.9, "two numbers"),
-        ("clip_norm", 0, "above 0"),
-        ("clip_norm", -1, "0 or more"),
-        ("clip_norm", math.inf, "finite"),
+        ("max_grad_norm", 0, "above 0"),
+        ("max_grad_norm", -1, "0 or more"),
+        ("max_grad_norm", math.inf, "finite"),
         ("group_by_length", "maybe", "true or false"),
         ("schedule", "cosin", "Did you mean cosine"),
         ("schedule", 5, "constant, cosine, linear"),

@@ -26,11 +26,17 @@ def catch_gradients(trainer, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["frod", "lora", "full_ft"])
-@pytest.mark.parametrize("clip_norm", [None, 0.05])
-def test_accumulation_gives_the_same_steps(make_trainer, make_data, silent, monkeypatch, method, clip_norm):
+@pytest.mark.parametrize("max_grad_norm", [None, 0.05])
+def test_accumulation_gives_the_same_steps(make_trainer, make_data, silent, monkeypatch, method, max_grad_norm):
     losses, gradients, ends = [], [], []
-    for accumulate in (1, 3):  # 8 rows in parts of 3, 3 and 2
-        trainer = make_trainer(method, make_data(train=22), batch_size=8, accumulate=accumulate, clip_norm=clip_norm)
+    for parts in (1, 3):  # 8 rows in parts of 3, 3 and 2
+        trainer = make_trainer(
+            method,
+            make_data(train=22),
+            batch_size=8,
+            gradient_accumulation_steps=parts,
+            max_grad_norm=max_grad_norm,
+        )
         for module in trainer.model.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
@@ -46,7 +52,9 @@ def test_accumulation_gives_the_same_steps(make_trainer, make_data, silent, monk
 
 def test_the_loss_is_the_mean_over_rows(make_trainer, make_data, silent):
     data = make_data(train=11)
-    trainer = make_trainer(data=data, batch_size=4, accumulate=3, lr={"backbone": 0.0, "head": 0.0}, weight_decay=0.0)
+    trainer = make_trainer(
+        data=data, batch_size=4, gradient_accumulation_steps=3, lr={"backbone": 0.0, "head": 0.0}, weight_decay=0.0
+    )
     with torch.no_grad():
         each = [trainer.model(**data.collate([row])).loss.item() for row in data.train]
     trained = trainer.train_epoch(0, silent)
@@ -87,11 +95,11 @@ def test_only_what_the_method_declares_is_changed(make_trainer, silent):
 
 def test_clipping_bounds_the_gradient(make_trainer, silent, monkeypatch):
     norms = {}
-    for clip_norm in (None, 0.01):
-        trainer = make_trainer(clip_norm=clip_norm)
+    for max_grad_norm in (None, 0.01):
+        trainer = make_trainer(max_grad_norm=max_grad_norm)
         steps = catch_gradients(trainer, monkeypatch)
         trainer.train_epoch(0, silent)
-        norms[clip_norm] = max(torch.cat([g.flatten() for g in step]).norm().item() for step in steps)
+        norms[max_grad_norm] = max(torch.cat([g.flatten() for g in step]).norm().item() for step in steps)
     assert norms[None] > 0.1
     assert norms[0.01] == pytest.approx(0.01, rel=1e-3)
 
@@ -183,10 +191,10 @@ def test_the_loss_of_a_language_model_is_a_mean_over_tokens(make_trainer, make_d
         return SimpleNamespace(loss=torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()))
 
     losses = []
-    for accumulate in (1, 4):
+    for parts in (1, 4):
         data = make_data(train=8)
         data.collate, data.num_labels = with_tokens(data.collate), None
-        trainer = make_trainer(data=data, batch_size=8, accumulate=accumulate)
+        trainer = make_trainer(data=data, batch_size=8, gradient_accumulation_steps=parts)
         monkeypatch.setattr(type(trainer.adapted.model), "forward", forward)
         losses.append([trainer.train_epoch(epoch, silent).loss for epoch in range(2)])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)

@@ -46,7 +46,7 @@ Choices (`frod-bench list` shows the names):
 
 Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
   seed=0                            seeds the head, the adapter and the order of rows
-  train.epochs= train.lr.ROLE= train.precision=no|bf16|fp16 train.accumulate=
+  train.epochs= train.lr.ROLE= train.precision=no|bf16|fp16 train.gradient_accumulation_steps=
   method.KEY=                       e.g. method.sparsity=0.01 method.pattern=banded method.rank=8 method.head=frozen;
                                     method.scaling=authors divides RandLoRA's alpha as its authors' code does
   data.root=DIR                     your own copy, DIR/nyu-mll/glue/rte/train.parquet and so on, with the hub's columns
@@ -73,7 +73,8 @@ record holds a digest of itself and of its files: reports leave out an edited ru
 
 Several GPUs or processes: torchrun --nproc-per-node=4 -m frod_bench OVERRIDE ... (or accelerate launch) computes the
 same effective batch. train.shard=true also splits the weights over the processes (FSDP). With several processes or
-train.accumulate above 1, models with batch normalisation and experts with output_router_logits are refused.
+train.gradient_accumulation_steps above 1, models with batch normalisation and experts with output_router_logits are
+refused.
 Sweeps: -m hydra/launcher=joblib on a large host, scripts/slurm_array.sh for SLURM; pip install 'frod-bench[launchers]'.
 
 Exit codes: 0 done, 1 the run failed, 2 the request is wrong; 143 after SIGTERM and 130 after SIGINT (Ctrl-C).

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from frod_bench.backbones.availability import require_weights
 from frod_bench.config.catalogue import identity
 from frod_bench.config.checks import check_config
-from frod_bench.config.overrides import as_request_error, check_overrides
+from frod_bench.config.overrides import as_request_error, check_overrides, current_override
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
@@ -33,6 +33,7 @@ def main(argv: list[str]) -> int:
     """
     from frod_bench.cli import COMMANDS  # to suggest a command for a misspelt word
 
+    argv = list(map(current_override, argv))
     check_overrides(argv, list(COMMANDS))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # let exceptions through: we turn them into one sentence
     register_resolvers()

@@ -3,6 +3,7 @@
 import argparse
 
 from frod_bench.config.catalogue import choices
+from frod_bench.config.overrides import current_override
 from frod_bench.grid.cells import Cell, compose_cells
 from frod_bench.grid.tables import TableSpec, load_table
 from frod_bench.record import output_root
@@ -18,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser, folders: bool = False) -> Non
     overrides = "overrides for every cell, such as data.root=DIR train.epochs=2"
     if folders:
         where = f"folders to search for runs (default: {output_root()}); {overrides}"
-        add("words", nargs="*", default=[], metavar="FOLDER|OVERRIDE", help=where)
+        add("words", nargs="*", default=[], type=current_override, metavar="FOLDER|OVERRIDE", help=where)
     else:
-        add("words", nargs="*", default=[], metavar="OVERRIDE", help=overrides)
+        add("words", nargs="*", default=[], type=current_override, metavar="OVERRIDE", help=overrides)
 
 
 def requested_table(arguments: argparse.Namespace) -> TableSpec:

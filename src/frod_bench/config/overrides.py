@@ -1,6 +1,7 @@
 """Check the overrides before Hydra reads them, and turn Hydra's errors into one sentence."""
 
 import re
+import sys
 from difflib import get_close_matches
 
 import hydra
@@ -10,7 +11,9 @@ from omegaconf import DictConfig
 
 from frod_bench.config.catalogue import GROUPS, choices
 from frod_bench.config.paths import config_dir
+from frod_bench.console import say
 from frod_bench.errors import RequestError, did_you_mean, offer_close
+from frod_bench.record.renamed_keys import RENAMED_KEYS
 
 # empty, a number, a list, a mapping, a word that YAML reads as a value, or a file that only others include
 _NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
@@ -35,6 +38,15 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
             raise RequestError(f"{word!r} is no {kind}. {hint}")
         if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
             raise _unknown_choice(key, value)
+
+
+def current_override(word: str) -> str:
+    """Return an override with the current name of its key, and say so on stderr if the word has the old one."""
+    key, equals, value = word.partition("=")
+    if not equals or key not in RENAMED_KEYS:
+        return word
+    say(f"frod-bench: {key} is now {RENAMED_KEYS[key]}; the old name works in this version only.", sys.stderr)
+    return f"{RENAMED_KEYS[key]}={value}"
 
 
 def as_request_error(error: Exception, argv: list[str]) -> RequestError:
@@ -78,6 +90,8 @@ def _joined(error: Exception) -> str:
 
 def _key_hint(key: str, argv: list[str]) -> str:
     """Return a sentence that offers what was probably meant: a choice with the value as typed, else keys."""
+    if key in RENAMED_KEYS:
+        return f"Its name is now {RENAMED_KEYS[key]}."
     if "." not in key and (group := get_close_matches(key, GROUPS, n=1, cutoff=0.7)):
         value = next((word.partition("=")[2] for word in argv if word.partition("=")[0].lstrip("+~") == key), "")
         return f"Did you mean {group[0]}={value or 'NAME'}?"

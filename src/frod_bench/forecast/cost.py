@@ -31,7 +31,7 @@ def cost(config: dict[str, Any], samples: Mapping[str, int]) -> Cost:
     """Return the cost of a resolved configuration on `samples`: its rows by split, `train` and those evaluated."""
     backbone, settings = config["backbone"], config["train"]
     architecture, method = Architecture.of(backbone), build_method(config["method"])
-    micro = max(1, settings["batch_size"] // settings["accumulate"])
+    micro = max(1, settings["batch_size"] // settings["gradient_accumulation_steps"])
     padded = settings["batch_size"] if method.couples_rows else micro  # rows padded to one length
     length = row_length(config, 1 if settings["group_by_length"] else padded)
     frozen = architecture.layers * sum(linear_step(1, m, n) for m, n in architecture.linears().values())
@@ -41,7 +41,8 @@ def cost(config: dict[str, Any], samples: Mapping[str, int]) -> Cost:
     # multiply-adds per token; the backward pass of a product of two inputs takes two products
     step = frozen + 3 * attention + method.multiply_adds(targets, micro * length)
     step += forward * bool(backbone.get("gradient_checkpointing"))  # computed again
-    step += forward * (method.couples_rows and settings["accumulate"] > 1)  # a pass over the whole step first
+    whole_step_first = method.couples_rows and settings["gradient_accumulation_steps"] > 1
+    step += forward * whole_step_first
     times = {None: settings["epochs"], "once": 1, "never": 0}[config.get("evaluation")]
     scored = {split: settings["epochs"] if split == "holdout" else times for split in samples if split != "train"}
     evaluated_rows = sum(samples[split] * times for split, times in scored.items())

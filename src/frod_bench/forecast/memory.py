@@ -17,14 +17,14 @@ from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 _GIB = 2**30
 
 
-def footprint(config: dict[str, Any], accumulate: int | None = None) -> MemoryUse:
-    """Return the predicted memory of a resolved configuration on a CPU, with `accumulate` micro-batches per step.
+def footprint(config: dict[str, Any], micro_batches: int | None = None) -> MemoryUse:
+    """Return the predicted memory of a resolved configuration on a CPU, with `micro_batches` per step.
 
     Rows have the typical length of the longest of their batch, see `configs/plan.yaml`. No weights are read. On a GPU
     attention may keep less.
     """
     settings = config["train"]
-    rows = math.ceil(settings["batch_size"] / (accumulate or settings["accumulate"]))
+    rows = math.ceil(settings["batch_size"] / (micro_batches or settings["gradient_accumulation_steps"]))
     length = None if "image" in config["task"] else math.ceil(row_length(config, rows))
     classes = None if config["text"]["format"] == "instruction" else len(config["task"]["label_names"])
     method, backbone = build_method(config["method"]), json.dumps(config["backbone"], sort_keys=True)
@@ -36,11 +36,11 @@ def what_would_fit(config: dict[str, Any], memory_bytes: int) -> str:
 
     Raises RequestError for a backbone without facts.architecture.
     """
-    accumulate, peaks = config["train"]["accumulate"], []
-    while accumulate < config["train"]["batch_size"]:
-        accumulate *= 2
-        peak = footprint(config, accumulate).peak
-        peaks.append(f"{peak / _GIB:.2f} GiB with train.accumulate={accumulate}")
+    micro_batches, peaks = config["train"]["gradient_accumulation_steps"], []
+    while micro_batches < config["train"]["batch_size"]:
+        micro_batches *= 2
+        peak = footprint(config, micro_batches).peak
+        peaks.append(f"{peak / _GIB:.2f} GiB with train.gradient_accumulation_steps={micro_batches}")
         if peak < memory_bytes:
             break
     return f"Predicted are {', '.join(peaks)}; the device has {memory_bytes / _GIB:.2f}." if peaks else ""

@@ -90,7 +90,8 @@ def what_does_not_fit(
         if use.peak > device.memory_bytes:
             found.append(
                 f"{line.row} needs about {use.peak / _GIB:.0f} GiB and {device.name} has"
-                f" {device.memory_bytes / _GIB:.0f}. Try train.accumulate=, a smaller backbone.dtype or another device."
+                f" {device.memory_bytes / _GIB:.0f}. Try train.gradient_accumulation_steps=, a smaller"
+                " backbone.dtype or another device."
             )
     place = root.absolute()
     free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free

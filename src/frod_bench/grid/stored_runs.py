@@ -40,7 +40,7 @@ def runs_of_cells(cells: list[Cell], folders: list[Path]) -> tuple[dict[Data, Ru
             remarks.append(f"{run.path} is left out: it repeats {first}.")
         else:
             runs_on.setdefault(data, {}).setdefault(row, {}).setdefault(column, []).append(run)
-    for keys, n in outside.items():
+    for keys, n in sorted(outside.items()):  # in an order that does not follow from the names of folders
         runs = "1 run of these methods and tasks is" if n == 1 else f"{n} runs of these methods and tasks are"
         remarks.append(f"{runs} in no cell: what differs from the table is {keys}.")
     return runs_on, remarks

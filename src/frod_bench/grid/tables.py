@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from frod_bench.config.overrides import current_override
 from frod_bench.config.paths import config_dir, paper_dir
 from frod_bench.errors import RequestError, did_you_mean
 
@@ -54,7 +55,8 @@ def load_table(name: str) -> TableSpec:
         raise RequestError(f"There is no table {name}. {did_you_mean(name, table_names())}")
     content = _sweeper(config_dir() / f"sweep/{name}.yaml")
     shared = content.get("common", "").split()
-    rows = {label: [*words, *shared] for row in content["rows"].items() for label, words in _expand(*row)}
+    expanded = (row for words in content["rows"].items() for row in _expand(*words))
+    rows = {label: [current_override(word) for word in [*own, *shared]] for label, own in expanded}
     return TableSpec(name, rows, content["columns"], content.get("epochs"), content["seeds"])
 
 

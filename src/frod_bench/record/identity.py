@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 # The version of the rules below, stored in every record; scripts/migrate_runs.py migrates older records.
-IDENTITY_VERSION = 2
+IDENTITY_VERSION = 3
 
 NO_EFFECT = "no effect"  # changes no number: output, logging, descriptions
 SOURCE = "source"  # the origin of rows and weights, or the seed: another run in the same cell of a table
@@ -42,7 +42,7 @@ _EFFECT = {
     "backbone.gradient_checkpointing": COMPUTATION,
     "method.way": COMPUTATION,
     "method.recompute": COMPUTATION,
-    "train.accumulate": COMPUTATION,
+    "train.gradient_accumulation_steps": COMPUTATION,
     "train.eval_batch_size": COMPUTATION,
 }
 _FOR_HYDRA = ("_target_", "_convert_")

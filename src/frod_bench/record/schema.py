@@ -149,6 +149,8 @@ def _unseal(content: Any) -> str | None:
         return "it is of schema 1, which has no digest to tell whether it was edited: make the run again"
     if content.get("schema") == 2:
         return "it is of schema 2 (version 0.1). Type: python scripts/migrate_runs.py FOLDER"
+    if content.get("identity_version") in range(IDENTITY_VERSION):
+        return "its identity has the form of an older version. Type: python scripts/migrate_runs.py FOLDER"
     digest = content.pop(DIGEST, None)
     if digest is None:
         return f"it lacks {DIGEST}"

@@ -22,7 +22,7 @@ from frod_bench.report.variants import settings
 
 EPOCHS = (1, 4, 10)
 BAND = (0.05, 0.2)  # where the paper says accuracy is best
-_SCHEDULE = ("train.epochs", "train.schedule", "train.warmup")  # the same in all runs of the grid
+_SCHEDULE = ("train.epochs", "train.schedule", "train.warmup_steps")  # the same in all runs of the grid
 _ANGLES = {"tan_alpha": "tan α, measured", "lr_ratio": "lr(S) / lr(Σ)"}
 
 

@@ -98,7 +98,12 @@ def _run_claimed(
         raise
     except Exception as error:
         failure = _failure(error, run)
-        if main and advise is not None and isinstance(failure, OutOfMemory) and failure.key == "accumulate":
+        if (
+            main
+            and advise is not None
+            and isinstance(failure, OutOfMemory)
+            and failure.key == "gradient_accumulation_steps"
+        ):
             with contextlib.suppress(Exception):  # failing advice must not hide the error
                 failure = RunFailure(f"{failure} {advise(config, total_memory(accelerator.device))}")
         if main:
@@ -255,7 +260,7 @@ def _failure(error: Exception, run: RunDirectory) -> RunFailure:
         return error
     if is_out_of_memory(error):
         return RunFailure(
-            "There was not enough memory. Use train.accumulate=4, a smaller train.batch_size"
+            "There was not enough memory. Use train.gradient_accumulation_steps=4, a smaller train.batch_size"
             " or train.eval_batch_size, or train.precision=bf16."
         )
     if isinstance(error, OSError) and error.filename and Path(error.filename).is_relative_to(run.path):

@@ -6,6 +6,7 @@ from typing import Any
 from frod_bench.errors import RequestError
 from frod_bench.plain_yaml import read_mapping
 from frod_bench.record import RunDirectory
+from frod_bench.record.renamed_keys import with_current_keys
 
 
 def read_run_config(run: Path) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def read_run_config(run: Path) -> dict[str, Any]:
         directory.verify(directory.read_record(), adapter=True)
     if not directory.config.exists():
         raise RequestError(f"{run} is not a run's directory: it has no config.yaml.")
-    config = read_mapping(directory.config)
+    config = with_current_keys(read_mapping(directory.config))
     if not isinstance(config.get("backbone"), dict) or "_target_" not in config["backbone"]:
         raise RequestError(f"{run} is not a run's directory: its config.yaml names no backbone.")
     return config

@@ -10,7 +10,7 @@ _POOL = 50  # batches sorted by length together
 def plan_epoch(
     lengths: Sequence[int],
     batch_size: int,
-    accumulate: int,
+    micro_batches: int,
     seed: int,
     epoch: int,
     group_by_length: bool,
@@ -32,7 +32,7 @@ def plan_epoch(
         batches.pop()
     if group_by_length:
         batches = [batches[i] for i in torch.randperm(len(batches), generator=generator).tolist()]
-    micro = -(-batch_size // accumulate)
+    micro = -(-batch_size // micro_batches)
     return [list(chunks(batch, micro)) for batch in batches]
 
 

@@ -31,7 +31,8 @@ def require_uncoupled_rows(model: nn.Module) -> None:
     """Raise RequestError for a model that would train differently on micro-batches or on several processes."""
     if (reason := coupled_rows(model)) is not None:
         raise RequestError(
-            f"The model {reason}, so training on parts of a batch would give another result. Use train.accumulate=1 and"
+            f"The model {reason}, so training on parts of a batch would give another result. Use"
+            " train.gradient_accumulation_steps=1 and"
             " one process."
         )
 

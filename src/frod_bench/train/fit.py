@@ -12,6 +12,7 @@ from frod_bench.console import say
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.record.epoch import EpochMetrics
 from frod_bench.record.predictions import digest_of, write_predictions
+from frod_bench.record.renamed_keys import with_current_keys
 from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint
@@ -47,7 +48,7 @@ def fit(
     done = RunState(
         **(load_checkpoint(run.checkpoints, trainer, partial(_adapter_problem, run)) if resume else None) or {}
     )
-    trainer.batches |= done.batches
+    trainer.batches |= with_current_keys(done.batches, "train.")
     done.origin = _same_origin(done.origin, record, run)
     steps_done = done.epochs * trainer.steps_per_epoch + done.trained.get("steps", 0)
     here = machine(trainer.accelerator)

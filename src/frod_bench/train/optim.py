@@ -25,7 +25,7 @@ def make_schedule(optimizer: torch.optim.Optimizer, settings: TrainSettings, ste
 
     It equals that of transformers bit for bit; transformers' own function imports peft, which takes six seconds.
     """
-    warmup = round(settings.warmup * steps if settings.warmup <= 1 else settings.warmup)
+    warmup = round(settings.warmup_steps * steps if settings.warmup_steps < 1 else settings.warmup_steps)
 
     def factor(step: int) -> float:
         if step < warmup:

@@ -29,8 +29,9 @@ from frod_bench.train.progress import Progress
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.sharding import prepare_sharded
 
-_ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.clip_norm=1)."
+_ADVICE = "Lower the learning rates (train.lr) or clip the gradient (train.max_grad_norm=1)."
 HOLDOUT = "holdout"  # the split of the rows held out from training
+_CUT = "gradient_accumulation_steps"  # the key that cuts a batch into micro-batches
 _CHECK_EVERY = 25  # steps between two checks of the loss on a GPU, where each check waits for the device
 
 
@@ -80,7 +81,7 @@ def _train_in_float32(adapted: Adapted, precision: str) -> None:
 class Trainer:
     """Train and evaluate an adapted model on a task's rows.
 
-    The state is in the model, the optimizer, the schedule and `batches`, which holds `accumulate` and
+    The state is in the model, the optimizer, the schedule and `batches`, which holds `gradient_accumulation_steps` and
     `eval_batch_size` as set, or as `auto_batch` has changed them.
     """
 
@@ -88,10 +89,12 @@ class Trainer:
         self.adapted, self.data, self.settings, self.seed = adapted, data, settings, seed
         self.accelerator = accelerator
         if settings.auto_batch and accelerator.num_processes > 1:
-            raise RequestError("train.auto_batch=true is for one process. Set train.accumulate instead.")
-        if settings.accumulate > 1 or accelerator.num_processes > 1:
+            raise RequestError(
+                "train.auto_batch=true is for one process. Set train.gradient_accumulation_steps instead."
+            )
+        if settings.gradient_accumulation_steps > 1 or accelerator.num_processes > 1:
             require_uncoupled_rows(adapted.model)
-        self.batches = {"accumulate": settings.accumulate, "eval_batch_size": settings.eval_batch_size}
+        self.batches = {_CUT: settings.gradient_accumulation_steps, "eval_batch_size": settings.eval_batch_size}
         self.lengths = lengths_of(data.train)
         adapted.model.to(accelerator.device)
         _train_in_float32(adapted, settings.precision)
@@ -110,8 +113,8 @@ class Trainer:
 
     def _plan(self, epoch: int) -> list[list[list[int]]]:
         s = self.settings
-        accumulate, last = self.batches["accumulate"], s.last_batch or 0.0
-        return plan_epoch(self.lengths, s.batch_size, accumulate, self.seed, epoch, s.group_by_length, last)
+        micro_batches, last = self.batches[_CUT], s.last_batch or 0.0
+        return plan_epoch(self.lengths, s.batch_size, micro_batches, self.seed, epoch, s.group_by_length, last)
 
     def train_epoch(
         self, epoch: int, progress: Progress, done: EpochTotals | None = None, pause: Pause | None = None
@@ -181,11 +184,11 @@ class Trainer:
             if not is_out_of_memory(error):
                 raise
             divisible = len(step[0]) > 1 and coupled_rows(self.adapted.model) is None
-            self._give_up(error, "accumulate", f"in a step of micro-batches of {len(step[0])} rows", divisible)
+            self._give_up(error, _CUT, f"in a step of micro-batches of {len(step[0])} rows", divisible)
         self.model.train()  # frees what adapters cached in the forward pass, and its graph
         self.optimizer.zero_grad()
         drop_unfinished_state(self.optimizer)
-        self._cut("accumulate", min(2 * self.batches["accumulate"], self.settings.batch_size))
+        self._cut(_CUT, min(2 * self.batches[_CUT], self.settings.batch_size))
         return None
 
     def _step(self, step: list[list[int]], batches: Iterator[MicroBatch], watch: LossWatch) -> torch.Tensor:
@@ -213,8 +216,8 @@ class Trainer:
                 mean += loss.detach() * weight
         mean = over_processes(mean, accelerator)
         watch.see(mean)
-        if self.settings.clip_norm is not None:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
+        if self.settings.max_grad_norm is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
         if not self.accelerator.optimizer_step_was_skipped:
             self.schedule.step()
@@ -300,7 +303,7 @@ class Trainer:
         """Raise OutOfMemory, unless `auto_batch` is on and the batch is `divisible`."""
         if self.settings.auto_batch and divisible:
             return
-        halved = {"accumulate": 2 * self.batches["accumulate"], "eval_batch_size": self.batches["eval_batch_size"] // 2}
+        halved = {_CUT: 2 * self.batches[_CUT], "eval_batch_size": self.batches["eval_batch_size"] // 2}
         advice = f"train.{key}={halved[key]} halves what a batch needs, train.auto_batch=true does so until it fits; "
         raise OutOfMemory(
             f"There was not enough memory {where}. {what_was_live(self.model, self.optimizer, self.accelerator.device)}"
