@@ -11,12 +11,13 @@ import pytest
 
 from frod_bench.errors import RequestError
 from frod_bench.record import find_records
+from frod_bench.record.identity import IDENTITY_VERSION
 from frod_bench.record.schema import _digest
 
 SCORE = {"value": 0.5, "epoch": 1, "metrics": {"accuracy": 0.5, "f1": 0.4}}
 RECORD = {
     "method": "frod", "task": "glue/rte", "backbone": "x", "profile": "smoke", "protocol": "released",
-    "selection": "last", "seed": 0, "identity": "0" * 16, "identity_version": 2, "settings": {},
+    "selection": "last", "seed": 0, "identity": "0" * 16, "identity_version": IDENTITY_VERSION, "settings": {},
     "metric": {"name": "accuracy", "higher_is_better": True},
     "status": "completed", "error": None, "best": SCORE, "final": SCORE,
     "params": {"trainable": 2, "head": 1, "total": 9, "pct_of_backbone": 12.5}, "samples": {"train": 8, "eval": 4},
