@@ -1,4 +1,4 @@
-"""Pack the complete runs below FOLDER: `python scripts/archive_runs.py FOLDER [--remove]`.
+"""Pack the complete runs and the trials below FOLDER: `python scripts/archive_runs.py FOLDER [--remove]`.
 
 Adapters, scores of single rows and generated texts are left out.
 
@@ -37,8 +37,9 @@ def main() -> None:
     arguments = parser.parse_args()
     lines: dict[str, dict[str, str]] = defaultdict(dict)
     moved = []
-    for run in find_records(arguments.folder).runs:
-        if run.record.status != "completed":
+    found = find_records(arguments.folder)
+    for run in [*found.runs, *found.trials]:
+        if run.record.status != "completed" and not (run.record.is_trial and run.record.diverged):
             continue
         if isinstance(run.files, ArchivedRun):
             name, texts = run.files.name, {file: run.files.text(file) for file in run.files.names()}

@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "estimate what a table's missing runs cost: memory, disk, hours, energy",
     "report": "print tables of stored runs, beside the paper's if asked; also stats and html",
     "table": "run the missing cells of a table and print it",
+    "tune": "find learning rates with equal trials for every method, for protocol=fair",
 }
 
 _HELP = f"""usage: frod-bench [--help|--version] [OVERRIDE ...]      one run
@@ -42,6 +43,7 @@ Choices (`frod-bench list` shows the names):
                                     weights on generated rows
   protocol=released|paper|goat      the released scripts, with Hugging Face's image crops; the paper's text; the code
                                     behind the rows cited from GOAT, with its crops, steps, warm-up and lengths
+  protocol=fair                     rates from `frod-bench tune`; held-out rows select, evaluation rows are scored once
   selection=best_on_eval|last|holdout   which epoch counts; best and last are always recorded
 
 Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
@@ -51,6 +53,8 @@ Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
                                     method.scaling=authors divides RandLoRA's alpha as its authors' code does
   data.root=DIR                     your own copy, DIR/nyu-mll/glue/rte/train.parquet and so on, with the hub's columns
   data.max_train= data.max_eval=    at most so many rows, the same ones for every method and seed
+  data.holdout=                     training rows held out for selection=holdout: a number or a share (a tenth)
+  evaluation=once|never             score the evaluation rows at the selected epoch only, or not at all
   backbone.path=DIR                 a local copy of a hub backbone (save_pretrained's directory, or CLIP's file)
   backbone.head_init=random|text    CLIP's new head: random on the mean of the patch tokens, or the zero-shot classifier
   task.scoring=generation|likelihood|likelihood_per_token    how protocol=paper finds a commonsense answer

@@ -1,14 +1,26 @@
 """`frod-bench plan`: estimate what the missing cells of a table cost before anything is spent."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 
 from tabulate import tabulate
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
+from frod_bench.cli.tune_arguments import (
+    add_search_arguments,
+    is_fair,
+    requested_arms,
+    requested_search,
+    tuned_table,
+)
 from frod_bench.console import show
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
+from frod_bench.grid.cells import Cell, compose_cells
+from frod_bench.grid.search import GridSearch
+from frod_bench.grid.tables import TableSpec
 from frod_bench.record import output_root
 
 _GIB = 2**30
@@ -18,6 +30,8 @@ _EXAMPLES = """\
 examples:
   frod-bench plan 3 --gpu h100                       the paper's protocol on a GPU that is not here
   frod-bench plan 4 --profile offline data.root=DIR --methods frod,lora
+  frod-bench plan 4 --profile offline data.root=DIR protocol=fair      with the trials that come first
+  frod-bench plan tune --profile offline --methods frod,lora --tasks glue/sst2 --trials 7
 """
 _LEGEND = (
     "Hours: the FLOPs of a run (closed forms over the shapes in configs/backbone) at the rate of {evidence}; rows and"
@@ -29,12 +43,11 @@ _LEGEND = (
 def main(argv: list[str]) -> int:
     """Print the plan of a table. Raises RequestError for a table, row, column, device or value that does not exist."""
     arguments = _parser().parse_intermixed_args(argv)
-    table = requested_table(arguments)
     if arguments.gpu is not None and arguments.gpu not in plan_facts()["devices"]:
         raise RequestError(
             f"--gpu {arguments.gpu} is not known. {did_you_mean(arguments.gpu, plan_facts()['devices'])}"
         )
-    cells, without = runnable_cells(table, arguments)
+    cells, without = _planned(arguments)
     from frod_bench.forecast.device import named_device, this_device  # torch takes seconds to import
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit
 
@@ -45,7 +58,7 @@ def main(argv: list[str]) -> int:
     disk = sum(line.disk_left for line in lines)
     energy = "" if device.watts is None else f", {_number(hours * device.watts / 1000)} kWh"
     show(
-        f"{table.name}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing, about"
+        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing, about"
         f" {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n"
     )
     show(_table(lines, device))
@@ -58,6 +71,32 @@ def main(argv: list[str]) -> int:
         show(f"warning: {warning}")
     show("\n" + _LEGEND.format(evidence=device.evidence, rows=", ".join(origins)))
     return 0
+
+
+def _planned(arguments: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]:
+    """Return the cells that the command would run, trials first, and the columns without data with the reason."""
+    if arguments.table == "tune":
+        return _with_data(_trials(tuned_table(arguments), arguments))
+    table = requested_table(arguments)
+    if not is_fair(arguments.words):
+        return runnable_cells(table, arguments)
+    # what was not tuned yet costs as much at the recipe's rates
+    runs = compose_cells(table, arguments.profile, arguments.seeds, arguments.words, tuned=False)
+    return _with_data([*_trials(table, arguments), *runs])
+
+
+def _trials(table: TableSpec, arguments: argparse.Namespace) -> list[Cell]:
+    search = requested_search(arguments)
+    grid = GridSearch(search.trials, search.per_decade)
+    trials = [t for arm in requested_arms(table, arguments) for t in arm.add(grid.ask([], arm.axis))]
+    return [replace(trial, row=f"{trial.row}, trials") for trial in trials]
+
+
+def _with_data(cells: Sequence[Cell]) -> tuple[list[Cell], dict[str, str]]:
+    from frod_bench.grid.runnable import check_values, columns_without_data  # their libraries take seconds to import
+
+    check_values(list(cells))
+    return list(cells), columns_without_data(list(cells))
 
 
 def _table(lines: list, device) -> str:
@@ -100,8 +139,9 @@ def _parser() -> argparse.ArgumentParser:
         "Estimate what the missing cells of a table need: hours, energy, disk and memory, and which do not fit.",
         _EXAMPLES,
     )
-    parser.add_argument("table", help="2, 3, 4, 5, or the name of another table in configs/sweep/")
+    parser.add_argument("table", help="2, 3, 4, 5, or another table in configs/sweep/; tune, for trials alone")
     add_arguments(parser)
+    add_search_arguments(parser)
     parser.add_argument(
         "--gpu", metavar="NAME", help=f"plan for this GPU instead of this machine: {', '.join(plan_facts()['devices'])}"
     )

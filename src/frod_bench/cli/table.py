@@ -1,13 +1,16 @@
 """`frod-bench table`: run the missing cells of a table, of the paper or another, then print it."""
 
 import argparse
+from dataclasses import replace
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
+from frod_bench.cli.tune import run_search
+from frod_bench.cli.tune_arguments import add_search_arguments, is_fair, requested_arms, requested_search
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.grid.missing import run_missing
-from frod_bench.grid.tables import is_printed
+from frod_bench.grid.tables import TableSpec, is_printed
 from frod_bench.record import find_records, output_root
 
 _EXAMPLES = """\
@@ -17,6 +20,7 @@ examples:
   FROD_BENCH_OUT=results/runs frod-bench table 2     the paper's protocol: a GPU, and the hub's data
   frod-bench table figure6 --tasks dtd --seeds 0     one task of the ablation's whole grid: 64 runs
   frod-bench table methods --profile smoke           every method, the paper's and others, on four tasks
+  frod-bench table 4 --profile offline protocol=fair data.root=DIR      trials for every method first, then the runs
 
 A cell is one method on one task with one seed. Complete cells are not run again and a failed cell does not stop the
 others, so the same command continues after an interruption; Ctrl-C or SIGTERM lets the running cell write a checkpoint
@@ -34,6 +38,10 @@ def main(argv: list[str]) -> int:
     if arguments.jobs < 1:
         raise RequestError(f"--jobs {arguments.jobs} is not accepted: a whole number of 1 or more is.")
     table = requested_table(arguments)
+    if is_fair(arguments.words):
+        table, incomplete = _tuned_first(table, arguments)
+        if incomplete:
+            return 1
     cells, without = runnable_cells(table, arguments)
     for column, reason in without.items():
         show(f"{column} is left out, as it has no data here: {reason}")
@@ -56,6 +64,21 @@ def main(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
+def _tuned_first(table: TableSpec, arguments: argparse.Namespace) -> tuple[TableSpec, bool]:
+    """Run the missing trials of the table; return the table of the columns with data, and whether a trial failed."""
+    from frod_bench.grid.runnable import check_values, columns_without_data  # their libraries take seconds to import
+
+    arms = requested_arms(table, arguments)
+    cells = [cell for arm in arms for cell in arm.cells]
+    check_values(cells)
+    without = columns_without_data(cells)
+    for column, reason in without.items():
+        show(f"{column} is left out, as it has no data here: {reason}")
+    kept = {label: task for label, task in table.columns.items() if label not in without}
+    arms = [arm for arm in arms if arm.cells[0].column in kept]
+    return replace(table, columns=kept), run_search(arms, requested_search(arguments), arguments.jobs)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench table",
@@ -67,4 +90,5 @@ def _parser() -> argparse.ArgumentParser:
     add_arguments(parser)
     help_jobs = "cells to run at a time; each gets its share of the CPU threads and prints no progress (default: 1)"
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help=help_jobs)
+    add_search_arguments(parser)
     return parser

@@ -48,6 +48,7 @@ class Search(Protocol):
 
     name: str
     trials: int  # of every method
+    per_decade: float
 
     def ask(self, tried: Sequence[Tried], axis: Mapping[str, Sequence[float]]) -> list[Point]:
         """Return the next points, [] when the search is over. `axis` holds the factors to try by role."""

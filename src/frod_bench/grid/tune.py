@@ -7,12 +7,12 @@ from statistics import fmean
 from typing import Any
 
 from frod_bench.config.tuned import TunedRates, tuned_file, tuned_settings
-from frod_bench.errors import Diverged
 from frod_bench.grid.cells import Cell, compose_cells
 from frod_bench.grid.missing import run_missing
 from frod_bench.grid.search import Point, Search, Tried, best_of, end_of_grid
 from frod_bench.grid.tables import TableSpec
-from frod_bench.record import RunDirectory, RunRecord
+from frod_bench.record import RunRecord
+from frod_bench.runs.complete import ended_record
 from frod_bench.runs.fresh_process import Outcome
 
 TRIAL_SEED = "1000"  # a seed that no table uses
@@ -32,14 +32,7 @@ class Trial(Cell):
 
     def completed(self) -> RunRecord | None:
         """Return the record of this trial if there is a result, which may be that it diverged."""
-        if (record := super().completed()) is not None or self.config["force"] or not self._started():
-            return record
-        record = RunDirectory(self.directory).read_record()
-        diverged = record.status == "failed" and str(record.error).startswith(Diverged.MARK)
-        return record if diverged and record.identity == self.identity else None
-
-    def _started(self) -> bool:
-        return RunDirectory(self.directory).record.is_file()
+        return None if self.config["force"] else ended_record(self.directory, self.identity)
 
 
 @dataclass

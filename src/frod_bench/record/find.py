@@ -44,10 +44,15 @@ class StoredRun:
 
 @dataclass
 class FoundRuns:
-    """The runs below a folder in order of path, and the paths of broken ones with the reason."""
+    """The runs below a folder in order of path, the trials of searches, and why other runs are broken, by path."""
 
     runs: list[StoredRun] = field(default_factory=list)
+    trials: list[StoredRun] = field(default_factory=list)
     broken: list[tuple[Path, str]] = field(default_factory=list)
+
+    def add(self, run: StoredRun) -> None:
+        """Add a run or a trial."""
+        (self.trials if run.record.is_trial else self.runs).append(run)
 
 
 def find_records(root: str | Path) -> FoundRuns:
@@ -68,7 +73,7 @@ def _read_directory(path: Path, found: FoundRuns) -> None:
     directory = RunDirectory(path)
     record = directory.read_record()
     directory.verify(record)
-    found.runs.append(StoredRun(path, record, directory.stream_metrics(), directory))
+    found.add(StoredRun(path, record, directory.stream_metrics(), directory))
 
 
 def _read_archive(archive: Path, found: FoundRuns) -> None:
@@ -76,7 +81,7 @@ def _read_archive(archive: Path, found: FoundRuns) -> None:
         if isinstance(record, RequestError):
             found.broken.append((run.path, str(record)))
         else:
-            found.runs.append(StoredRun(run.path, record, run.stream_metrics(), run))
+            found.add(StoredRun(run.path, record, run.stream_metrics(), run))
 
 
 def _places_of_runs(root: Path) -> Iterator[Path]:

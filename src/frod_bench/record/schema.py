@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from frod_bench.errors import RequestError
+from frod_bench.errors import Diverged, RequestError
 from frod_bench.reading import parse_json
 from frod_bench.record.identity import IDENTITY_VERSION
 from frod_bench.record.json_types import JsonType, type_problem
@@ -104,6 +104,16 @@ class RunRecord:
         """The objective of a search: the selected epoch's score, on the hold-out if there is one."""
         selected = self.selected or {}
         return selected["metrics"].get(f"holdout_{self.metric['name']}", selected["value"])
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether the run was a trial of a search, which has no score on evaluation rows."""
+        return self.settings.get("evaluation") == "never"
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run failed for its learning rates, as it would again."""
+        return self.status == "failed" and str(self.error).startswith(Diverged.MARK)
 
     @property
     def digest(self) -> str:

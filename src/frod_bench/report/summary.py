@@ -144,6 +144,10 @@ def _rows(method: str, cells: list[_Cell]) -> list[Row]:
     for cell in cells:
         by_task[cell.task].append(cell.variant)
     keys = {key for variants in by_task.values() for key in differing(variants)}
+    without_rates = {key for key in keys if not key.startswith("train.lr.")}
+    tuned = all(cell.variant.get("protocol") == "fair" for cell in cells)  # each task has its own rates
+    if tuned and len({(cell.task, label(method, cell.variant, without_rates)) for cell in cells}) == len(cells):
+        keys = without_rates
     return [_row(label(method, cell.variant, keys), list(cell.runs.values())) for cell in cells]
 
 

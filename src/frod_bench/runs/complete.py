@@ -13,22 +13,33 @@ from frod_bench.record.archive import SUFFIX, archived_runs
 
 def completed_record(directory: Path, identity: str) -> RunRecord | None:
     """Return the record of the run with this identity if it is complete and undamaged, else None."""
+    record = ended_record(directory, identity)
+    return record if record is not None and record.status == "completed" else None
+
+
+def ended_record(directory: Path, identity: str) -> RunRecord | None:
+    """Return the record of the run with this identity if it is complete and undamaged, or has diverged, else None."""
     run = RunDirectory(directory)
     if not run.record.exists():
         return _archived(output_root()).get(identity)
     try:
-        record = run.completed()
+        record = run.read_record()
+        run.verify(record, adapter=True)
     except RequestError:  # the run, when made again, says what is damaged
         return None
-    return record if record is not None and record.identity == identity else None
+    return record if _has_ended(record) and record.identity == identity else None
 
 
 @cache
 def _archived(root: Path) -> dict[str, RunRecord]:
-    """Return the complete runs in the archives below a folder by identity; read once per process."""
+    """Return the runs in the archives below a folder that have ended, by identity; read once per process."""
     archives = root.rglob(f"*{SUFFIX}") if root.is_dir() else ()
     found = [record for archive in archives for _, record in archived_runs(archive)]
-    return {r.identity: r for r in found if isinstance(r, RunRecord) and r.status == "completed"}
+    return {r.identity: r for r in found if isinstance(r, RunRecord) and _has_ended(r)}
+
+
+def _has_ended(record: RunRecord) -> bool:
+    return record.status == "completed" or record.diverged
 
 
 def label(config: Mapping[str, Any]) -> str:
