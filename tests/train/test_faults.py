@@ -14,7 +14,7 @@ from torch.utils.data import get_worker_info
 
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.tasks.base import most_likely_class
-from frod_bench.train import fit as fit_module
+from frod_bench.train import checkpointer as checkpointer_module
 from frod_bench.train.checkpoint import save_checkpoint
 from frod_bench.train.fit import fit
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
@@ -233,7 +233,7 @@ def test_a_full_disk_costs_a_checkpoint_and_not_the_run(make_trainer, make_run, 
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         save_checkpoint(*arguments)
 
-    monkeypatch.setattr(fit_module, "save_checkpoint", full)
+    monkeypatch.setattr(checkpointer_module, "save_checkpoint", full)
     run, record = make_run("run")
     assert fit(make_trainer(epochs=4), run, record, silent).status == "completed"
     assert capsys.readouterr().out.count("No checkpoint could be written (No space left on device)") == 2
@@ -243,7 +243,7 @@ def test_any_other_error_in_writing_a_checkpoint_ends_the_run(make_trainer, make
     def broken(*arguments):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(fit_module, "save_checkpoint", broken)
+    monkeypatch.setattr(checkpointer_module, "save_checkpoint", broken)
     with pytest.raises(OSError, match="Input/output error"):
         fit(make_trainer(), *make_run("run"), silent)
 

@@ -58,8 +58,8 @@ def main(argv: list[str]) -> int:
     disk = sum(line.disk_left for line in lines)
     energy = "" if device.watts is None else f", {_number(hours * device.watts / 1000)} kWh"
     show(
-        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing, about"
-        f" {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n"
+        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing,"
+        f" about {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n"
     )
     show(_table(lines, device))
     for column, reason in without.items():
@@ -78,7 +78,7 @@ def _planned(arguments: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]
     if arguments.table == "tune":
         return _with_data(_trials(tuned_table(arguments), arguments))
     table = requested_table(arguments)
-    if not is_fair(arguments.words):
+    if not is_fair(table, arguments.words):
         return runnable_cells(table, arguments)
     # what was not tuned yet costs as much at the recipe's rates
     runs = compose_cells(table, arguments.profile, arguments.seeds, arguments.words, tuned=False)

@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     if arguments.jobs < 1:
         raise RequestError(f"--jobs {arguments.jobs} is not accepted: a whole number of 1 or more is.")
     table = requested_table(arguments)
-    if is_fair(arguments.words):
+    if is_fair(table, arguments.words):
         table, incomplete = _tuned_first(table, arguments)
         if incomplete:
             return 1

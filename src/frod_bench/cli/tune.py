@@ -8,6 +8,7 @@ from tabulate import tabulate
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.tune_arguments import add_search_arguments, requested_arms, requested_search, tuned_table
 from frod_bench.config.catalogue import choices
+from frod_bench.config.overrides import current_override
 from frod_bench.config.tuned import read_tuned, tuned_file
 from frod_bench.console import show
 from frod_bench.errors import RequestError
@@ -94,5 +95,5 @@ def _parser() -> argparse.ArgumentParser:
     add("--jobs", type=int, default=1, metavar="N", help="trials to run at a time (default: 1)")
     add_search_arguments(parser)
     words = "a table in configs/sweep/, and overrides for every trial, such as data.root=DIR data.holdout=500"
-    add("words", nargs="*", default=[], metavar="TABLE|OVERRIDE", help=words)
+    add("words", nargs="*", default=[], type=current_override, metavar="TABLE|OVERRIDE", help=words)
     return parser

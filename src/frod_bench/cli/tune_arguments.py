@@ -21,9 +21,10 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     add("--axis", action="append", default=[], metavar="METHOD:ROLE=F,…", help="also try these factors for one role")
 
 
-def is_fair(words: list[str]) -> bool:
-    """Return whether the overrides ask for tuned rates."""
-    return "protocol=fair" in words
+def is_fair(table: TableSpec, words: list[str]) -> bool:
+    """Return whether the cells of the table take tuned rates."""
+    typed = [word for word in words if word.startswith("protocol=")]
+    return "protocol=fair" in (typed or next(iter(table.rows.values())))
 
 
 def requested_search(arguments: argparse.Namespace) -> Search:

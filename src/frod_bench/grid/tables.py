@@ -17,6 +17,8 @@ from frod_bench.errors import RequestError, did_you_mean
 class TableSpec:
     """A file of `configs/sweep/`: overrides for each row, the task of each column, seeds for each profile.
 
+    A column is a task, with overrides of `data` after it if it has its own numbers of rows.
+
     With `epochs`, the printed columns are the means over the tasks at these epochs; with None, they are the tasks.
     """
 
