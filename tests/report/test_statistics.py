@@ -12,7 +12,6 @@ from frod_bench.report.statistics import (
     average_ranks,
     convergence,
     estimates,
-    holm,
     interval,
     paired_comparisons,
     paired_p,
@@ -68,12 +67,6 @@ def test_interval_and_p_are_those_of_scipy(pairs):
     options = {"permutation_type": "samples", "vectorized": True, "n_resamples": 2**16, "rng": 1}
     p = permutation_test((values,), lambda x, axis: np.mean(x, axis=axis), **options).pvalue
     assert paired_p([values]) == [pytest.approx(p, abs=1e-12 if pairs < 17 else 0.01)]
-
-
-def test_holm_multiplies_by_what_is_left_and_never_falls():
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.9, None, 0.8]) == [1.0, None, 1.0]
-    assert holm([]) == []
 
 
 def test_only_common_seeds_are_paired(store):

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from frod_bench.record import StoredRun
+from frod_bench.report.holm import holm
 from frod_bench.report.summary import Row, Section, Spread
 
 Score = Literal["best", "final"]
@@ -147,17 +148,6 @@ def _blocks(rows: int, n: int) -> Iterator[int]:
     at_once = max(1, _BLOCK // n)
     for start in range(0, rows, at_once):
         yield min(at_once, rows - start)
-
-
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Return the p values adjusted for their number (Holm 1979); None stays None and does not count."""
-    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted: list[float | None] = [None] * len(p_values)
-    largest = 0.0
-    for number, (p, place) in enumerate(order):
-        largest = max(largest, min(1.0, p * (len(order) - number)))
-        adjusted[place] = largest
-    return adjusted
 
 
 def estimates(section: Section, score: Score) -> list[Estimate]:
