@@ -1,6 +1,9 @@
+import numpy as np
 import pytest
 
 from frod_bench.record import RunDirectory, RunRecord, StoredRun, identity_of
+from frod_bench.record.predictions import Predicted, RowPredictions, digest_of, write_predictions
+from frod_bench.report.paired.scores import scores
 
 
 @pytest.fixture
@@ -67,5 +70,30 @@ def store(tmp_path):
         record = RunRecord(**content | changes)
         directory.write_record(record)
         return StoredRun(path, record, directory.read_metrics(), directory)
+
+    return write
+
+
+@pytest.fixture
+def predicted(store):
+    """Return a function that writes runs with predictions per row, a run for each line of right answers [runs, rows].
+
+    Labels are 0 and 1 in turn unless given.
+    """
+
+    def write(method, right, task="glue/rte", seeds=None, labels=None, metric="accuracy", **changes):
+        right = np.asarray(right, dtype=bool)
+        labels = np.arange(right.shape[1]) % 2 if labels is None else np.asarray(labels)
+        runs = []
+        for seed, line in zip(range(len(right)) if seeds is None else seeds, right, strict=True):
+            rows = RowPredictions(np.arange(len(line)), labels, np.where(line, labels, 1 - labels))
+            best = float(scores(metric, labels, rows.predictions[None])[0])
+            changes = {"metric": {"name": metric, "higher_is_better": True}} | changes
+            digests = {"validation": digest_of(rows)}
+            run = store(method, task, seed, best=best, predictions=digests, **changes)
+            lines = [Predicted(*map(int, each)) for each in np.stack(rows, axis=1)]
+            write_predictions(run.files.predictions, {2: {"validation": lines}})
+            runs.append(run)
+        return runs
 
     return write

@@ -6,6 +6,8 @@ from itertools import islice
 
 from frod_bench.escape import one_line
 from frod_bench.report import table
+from frod_bench.report.paired.tables import verdicts
+from frod_bench.report.paired.verdict import MARGIN
 from frod_bench.report.statistics import Score, average_ranks, convergence, estimates, paired_comparisons
 from frod_bench.report.summary import Section, Setting, Summary
 from frod_bench.report.table import Column, Table
@@ -41,15 +43,15 @@ _SCORES: tuple[Score, ...] = ("best", "final")
 Statistics = list[tuple[Setting, list[Table]]]
 
 
-def statistics(summary: Summary) -> Statistics:
-    """Compute the tables of every setting, which takes a while."""
-    return [(section.setting, section_tables(section)) for section in summary.sections]
+def statistics(summary: Summary, margin: float = MARGIN, baseline: str | None = None) -> Statistics:
+    """Compute the tables of every setting, which takes a while; for `margin` and `baseline` see `paired.tables`."""
+    return [(section.setting, section_tables(section, margin, baseline)) for section in summary.sections]
 
 
-def section_tables(section: Section) -> list[Table]:
+def section_tables(section: Section, margin: float = MARGIN, baseline: str | None = None) -> list[Table]:
     """Return the statistics of one setting, without the tables that have no rows."""
-    tables = [_estimates(section), _comparisons(section), _ranks(section), _convergence(section)]
-    return [each for each in tables if each.rows]
+    tables = [_estimates(section), verdicts(section, margin, baseline), _comparisons(section)]
+    return [each for each in (*tables, _ranks(section), _convergence(section)) if each.rows]
 
 
 def to_text(computed: Statistics) -> str:
@@ -105,6 +107,12 @@ def _comparisons(section: Section) -> Table:
         " seeds. p: two-sided sign-flip permutation test, exact up to 16 pairs and never below 2^(1 - pairs);"
         " p (Holm): adjusted for the number of baselines in the block."
     )
+    runs = [run for row in section.rows for run in row.runs]
+    if unpaired := sum(not run.record.predictions for run in runs):
+        note += (
+            f" {unpaired} of {len(runs)} runs have no predictions per row and are in no paired verdict. Here, scores"
+            " are compared without their rows, whose sampling error is not in the intervals."
+        )
     if len(by_score[0]) > _MOST_COMPARISONS:
         note = f"Only the first {_MOST_COMPARISONS:,} of each score: give a smaller FOLDER for the others. {note}"
     return Table(_COMPARISONS, rows, "FRoD against each baseline", (note,), "comparisons")

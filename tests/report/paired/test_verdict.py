@@ -45,7 +45,7 @@ def test_more_baselines_ask_for_more_evidence():
     block = judge([pair(value, baseline=str(n)) for n in range(10)])
     assert {each.verdict for each in block} == {"undecided"}
     assert block[0].p == pytest.approx(10 * pair(value).p)
-    assert block[0].level == pytest.approx(0.005)
+    assert block[0].detectable > 1.2 * judge([pair(value)])[0].detectable
 
 
 def test_undecided_says_what_would_decide():

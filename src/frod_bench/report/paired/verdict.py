@@ -64,22 +64,28 @@ class Judged:
     p_equivalent: float
     margin: float
     verdict: Verdict
-    level: float  # of the first of Holm's steps: the level at which power is computed
+    level: float
+    baselines: int
+
+    @property
+    def _first_step(self) -> float:
+        """The level of Holm's first step, at which power is computed."""
+        return self.level / self.baselines
 
     @cached_property
     def detectable(self) -> float:
         """The smallest true difference that this design shows with probability 0.8."""
-        return detectable(self.pair.differences, self.level)
+        return detectable(self.pair.differences, self._first_step)
 
     @cached_property
     def seeds_needed(self) -> int | None:
         """The seeds that would show a difference of the margin on these rows; see `power.seeds_needed`."""
-        return seeds_needed(self.pair.differences, self.margin, self.level)
+        return seeds_needed(self.pair.differences, self.margin, self._first_step)
 
     @cached_property
     def rows_needed(self) -> float | None:
         """The same for rows, as a multiple of those there are; see `power.rows_needed`."""
-        return rows_needed(self.pair.differences, self.margin, self.level)
+        return rows_needed(self.pair.differences, self.margin, self._first_step)
 
 
 def judge(block: Sequence[Pair], margin: float = MARGIN, level: float = LEVEL) -> list[Judged]:
@@ -87,7 +93,7 @@ def judge(block: Sequence[Pair], margin: float = MARGIN, level: float = LEVEL) -
     differ = holm([pair.p for pair in block])
     agree = holm([pair.estimate.p_of_relevance(margin) for pair in block])
     return [
-        Judged(pair, p, q, margin, _verdict(pair.estimate.value, p < level, q < level), level / len(block))
+        Judged(pair, p, q, margin, _verdict(pair.estimate.value, p < level, q < level), level, len(block))
         for pair, p, q in zip(block, differ, agree, strict=True)
     ]
 

@@ -1,0 +1,72 @@
+"""The table of verdicts, and the reports that it is in."""
+
+import numpy as np
+import pytest
+
+from frod_bench.cli import run_command
+from frod_bench.report.html.page import page
+from frod_bench.report.paired.tables import verdicts
+from frod_bench.report.summary import summarise
+from frod_bench.report.table import to_text
+
+
+@pytest.fixture
+def runs(predicted):
+    """Four methods with three seeds on 2,000 rows: one far better, one alike, one whose seeds differ."""
+    rng = np.random.default_rng(0)
+    base = rng.random(2000) < 0.8
+    flips = lambda share: rng.random((3, 2000)) < share  # noqa: E731
+    worse = [base & (rng.random(2000) < share) for share in (0.9, 0.9, 0.9)]
+    shaken = [base & (rng.random(2000) < share) for share in (0.9, 1.0, 0.95)]
+    answers = {"frod": base ^ flips(0.01), "lora": base ^ flips(0.01), "vera": worse, "dora": shaken}
+    return [run for method, right in answers.items() for run in predicted(method, right)]
+
+
+def test_the_verdicts_are_those_that_the_runs_were_made_for(runs):
+    [section] = summarise(runs).sections
+    table = verdicts(section)
+    assert {row[2]: row[3] for row in table.rows} == {"lora": "equivalent", "vera": "better", "dora": "undecided"}
+    assert {row[1]: row[3] for row in verdicts(section, baseline="vera").rows}["frod"] == "better"
+
+
+def test_the_words_are_below_the_table(runs):
+    [section] = summarise(runs).sections
+    text = to_text(verdicts(section))
+    assert "Paired verdicts, margin 1 point" in text
+    assert "- frod is better than vera on glue/rte: +" in text
+    assert "was chosen on these very rows" in text
+    assert "margin 2.5 points" in to_text(verdicts(section, margin=0.025))
+
+
+def test_without_predictions_there_is_no_table(store):
+    [section] = summarise([store("frod"), store("lora")]).sections
+    assert verdicts(section).rows == []
+
+
+def test_report_stats_prints_and_writes_them(runs, tmp_path, capsys):
+    assert run_command(["report", "stats", str(tmp_path), "--to", str(tmp_path / "out")]) == 0
+    assert "frod is better than vera on glue/rte" in " ".join(capsys.readouterr().out.split())
+    assert "frod is better than vera" in (tmp_path / "out/statistics.md").read_text()
+    lines = (tmp_path / "out/statistics_verdicts.csv").read_text().splitlines()
+    assert len(lines) == 4 and ",better," in "".join(lines)
+
+
+def test_report_stats_takes_a_margin_and_a_baseline(runs, tmp_path, capsys):
+    assert run_command(["report", "stats", str(tmp_path), "--margin", "5", "--baseline", "lora"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "margin 5 points" in out and "frod and lora are equivalent on glue/rte, within 5 points" in out
+    for words in (["--margin", "0"], ["--margin", "-1"], ["--margin", "nan"], ["--baseline", "lor"]):
+        assert run_command(["report", "stats", str(tmp_path), *words]) == 2
+        assert words[0] in capsys.readouterr().err
+
+
+def test_runs_without_predictions_are_said_to_be_unpaired(runs, store, tmp_path, capsys):
+    store("full_ft", seed=0)
+    assert run_command(["report", "stats", str(tmp_path)]) == 0
+    assert "1 of 13 runs have no predictions per row" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_page_has_them_as_a_list(runs):
+    text = page(summarise(runs), "title")
+    assert 'data-table="verdicts"' in text
+    assert "<li>frod is better than vera on glue/rte: +" in text
