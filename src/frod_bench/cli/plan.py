@@ -7,6 +7,7 @@ from dataclasses import replace
 from tabulate import tabulate
 
 from frod_bench.cli.parser import command_parser
+from frod_bench.cli.plan_detect import show_detectable
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
 from frod_bench.cli.tune_arguments import (
     add_search_arguments,
@@ -31,6 +32,7 @@ examples:
   frod-bench plan 3 --gpu h100                       the paper's protocol on a GPU that is not here
   frod-bench plan 4 --profile offline data.root=DIR --methods frod,lora
   frod-bench plan 4 --profile offline data.root=DIR protocol=fair      with the trials that come first
+  frod-bench plan 4 --profile offline --detect 1 outputs    rows and seeds that show a difference of one point
   frod-bench plan tune --profile offline --methods frod,lora --tasks glue/sst2 --trials 7
 """
 _LEGEND = (
@@ -43,6 +45,8 @@ _LEGEND = (
 def main(argv: list[str]) -> int:
     """Print the plan of a table. Raises RequestError for a table, row, column, device or value that does not exist."""
     arguments = _parser().parse_intermixed_args(argv)
+    if arguments.detect is not None:
+        return show_detectable(arguments)
     if arguments.gpu is not None and arguments.gpu not in plan_facts()["devices"]:
         raise RequestError(
             f"--gpu {arguments.gpu} is not known. {did_you_mean(arguments.gpu, plan_facts()['devices'])}"
@@ -145,4 +149,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gpu", metavar="NAME", help=f"plan for this GPU instead of this machine: {', '.join(plan_facts()['devices'])}"
     )
+    help_detect = (
+        "instead of the cost: the rows and seeds that show a difference of so many points with probability 0.8, from"
+        f" how stored runs differ; words are then folders of runs (default: {output_root()})"
+    )
+    parser.add_argument("--detect", type=float, metavar="POINTS", help=help_detect)
     return parser

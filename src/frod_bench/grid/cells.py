@@ -77,7 +77,7 @@ def compose_cells(
     unknown key, and for one that the table sets itself.
     """
     _check(overrides, table)
-    numbers = _whole_numbers(seeds or table.seeds[profile])
+    numbers = whole_numbers(seeds or table.seeds[profile])
     words = [f"profile={profile}", *overrides]
     register_resolvers()
     GlobalHydra.instance().clear()
@@ -129,7 +129,8 @@ def _errors_of_row(row: str, words: list[str]) -> Iterator[None]:
         raise RequestError(f"{row}: {as_request_error(error, words)}") from error
 
 
-def _whole_numbers(text: str) -> list[int]:
+def whole_numbers(text: str) -> list[int]:
+    """Return the seeds in a text with commas, each once. Raises RequestError for another text."""
     words = text.split(",")
     if not all(word.isascii() and word.isdigit() for word in words):
         raise RequestError(f"--seeds {text} is not accepted: whole numbers with commas, as in 0,1,2.")
