@@ -113,6 +113,9 @@ def test_a_cell_leaves_out_where_rows_and_weights_come_from():
         ("data.max_row_bytes", NO_EFFECT),  # the longest listed key decides
         ("method.way", COMPUTATION),
         ("method.rank", EXPERIMENT),
+        ("method.mask", NO_EFFECT),
+        ("earlier.mask.config.train.epochs", NO_EFFECT),
+        ("earlier.mask.experiment", EXPERIMENT),
         ("wandb.project", NO_EFFECT),
     ],
 )

@@ -1,4 +1,6 @@
-"""The resolvers that configurations use: `${recipe:KEY}`, `${if_fair:VALUE,OTHERWISE}` and those of data and tasks."""
+"""The resolvers that configurations use: `${recipe:KEY}`, `${if_fair:VALUE,OTHERWISE}`, `${if_null:VALUE,A,B}` (A where
+the value is null, else B), and those of data and tasks.
+"""
 
 from typing import Any
 
@@ -16,6 +18,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("recipe", look_up, replace=True)
     OmegaConf.register_new_resolver("if_fair", _if_fair, replace=True)
     OmegaConf.register_new_resolver("source_for", _source_for, replace=True)
+    OmegaConf.register_new_resolver("if_null", lambda value, a, b: a if value is None else b, replace=True)
     OmegaConf.register_new_resolver("task_files", _task_files, replace=True)
 
 

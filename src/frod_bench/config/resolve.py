@@ -4,6 +4,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from frod_bench.config import earlier
 from frod_bench.config.recipe import check_protocol
 from frod_bench.config.tuned import FAIR, is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
@@ -15,7 +16,8 @@ def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
     """Return the configuration with every interpolation resolved and without the recipe tables.
 
     With protocol=fair, the rates are those that were tuned for it, unless it is a trial itself (evaluation=never) or
-    `tuned` is false. Raises RequestError when nothing was tuned.
+    `tuned` is false. For a run that starts from an earlier one, `config.earlier` says what is added. Raises
+    RequestError when nothing was tuned, and for an earlier run that is not accepted.
     """
     for key in _SECTIONS:
         if not OmegaConf.is_dict(OmegaConf.select(config, key)):
@@ -25,7 +27,12 @@ def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
     resolved.pop("recipe")
     if resolved["protocol"] == FAIR:
         _check_fair(config, resolved)
-    return with_tuned_rates(resolved) if tuned and is_fair(resolved) else resolved
+    resolved = with_tuned_rates(resolved) if tuned and is_fair(resolved) else resolved
+    if not earlier.names_earlier_run(config):
+        return resolved
+    if config.method.mask == earlier.MAKE:
+        return earlier.with_made(resolved, resolve(earlier.first_stage(config), tuned))
+    return earlier.with_found(resolved)
 
 
 def _check_fair(config: DictConfig, resolved: dict[str, Any]) -> None:

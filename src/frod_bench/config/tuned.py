@@ -64,9 +64,12 @@ def is_fair(config: Mapping[str, Any]) -> bool:
 
 
 def tuned_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a resolved configuration that its tuned rates depend on."""
+    """Return the settings of a resolved configuration that its tuned rates depend on.
+
+    Of an earlier run it counts that there is one: that of a trial has the recipe's rates, and another seed.
+    """
     return {
-        key: value
+        key: None if key.startswith("earlier.") else value
         for key, value in settings(config).items()
         if key not in _NOT_TUNED_FOR and not key.startswith(_RATES) and effect_of(key) != COMPUTATION
     }

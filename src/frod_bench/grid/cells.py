@@ -14,12 +14,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from frod_bench.config import earlier
 from frod_bench.config.catalogue import settings
 from frod_bench.config.overrides import as_request_error, check_overrides
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
-from frod_bench.config.tuned import is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
 from frod_bench.grid.tables import TableSpec
 from frod_bench.record import RunRecord, default_directory, identity_of
@@ -116,8 +116,7 @@ def _compose(table: TableSpec, seeds: list[int], words: list[str], tuned: bool) 
                 config.task = composed
                 resolved = resolve(config, tuned=False)
                 for seed in seeds:
-                    seeded = resolved | {"seed": seed}
-                    yield Cell(row, column, with_tuned_rates(seeded) if tuned and is_fair(seeded) else seeded)
+                    yield Cell(row, column, earlier.with_seed(resolved, seed, tuned))
 
 
 @contextmanager

@@ -29,6 +29,8 @@ _EFFECT = {
     "data.max_row_bytes": NO_EFFECT,
     "method.description": NO_EFFECT,
     "method.citation": NO_EFFECT,
+    "method.mask": NO_EFFECT,  # the folder of an earlier run, which `earlier` names by its identity
+    "earlier.mask.config": NO_EFFECT,
     "backbone.facts": NO_EFFECT,
     "task.rows": NO_EFFECT,
     "task.packaged": NO_EFFECT,
@@ -37,6 +39,7 @@ _EFFECT = {
     "task.repo": SOURCE,
     "task.config": SOURCE,
     "backbone.path": SOURCE,
+    "earlier.mask.identity": SOURCE,  # of the same experiment (`earlier.mask.experiment`) with the run's own seed
     "seed": SOURCE,
     "backbone.attention": COMPUTATION,
     "backbone.gradient_checkpointing": COMPUTATION,

@@ -15,6 +15,7 @@ from accelerate.utils import broadcast_object_list
 from frod_bench.backbones.base import Backbone
 from frod_bench.config.catalogue import identity, settings
 from frod_bench.config.checks import check_config, check_finite, train_settings
+from frod_bench.config.earlier import to_make_first
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
@@ -56,10 +57,14 @@ class Components:
 def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
     """Run a configuration, or skip it if it is complete; return its score for a search.
 
+    A run that it starts from, if the configuration holds one, is made before it.
+
     When memory runs out, `advise` gets the configuration and the device's memory in bytes, and returns a sentence on
     what would fit. Raises RequestError for a configuration that cannot be run, and RunFailure when the run fails.
     """
     components = make_components(config)
+    if (first := to_make_first(config)) is not None:
+        run_job(first, advise)
     accelerator = make_accelerator(components.settings)
     run = RunDirectory(config["out"] or default_directory(config, identity(config)))
     try:

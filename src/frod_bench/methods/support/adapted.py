@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ class Adapted:
 
     def count(self) -> dict[str, int]:
         """Return the number of trainable parameters in each role."""
-        return {role: sum(p.numel() for p in parameters) for role, parameters in self.roles.items()}
+        return self.method.count(self)
 
     def batch_statistics(self) -> Tensor | None:
         """Return what the last forward pass in training contributes to the `statistics` of `auxiliary_loss`."""
@@ -215,7 +214,7 @@ class Adapted:
                 self.method.save_peft(self, directory)
             return directory
         tensors = self.trainable_state() | {f"{_FINGERPRINT}{name}": t for name, t in self.fingerprint().items()}
-        config = {"method": self.method.name, "options": asdict(self.method), "targets": self.targets}
+        config = {"method": self.method.name, "options": self.method.saved_options(), "targets": self.targets}
         config |= {"head": self.head, "seed": self.seed}
         if write:
             write_checkpoint(directory, tensors, config)

@@ -6,7 +6,7 @@ learning rates; nothing else selects parameters.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,6 +55,14 @@ class Method:
     def detach(self, adapted: "Adapted") -> None:
         """Restore the base layers bit for bit, in place. Raises RequestError if no copy of them is kept."""
         raise NotImplementedError
+
+    def count(self, adapted: "Adapted") -> dict[str, int]:
+        """Return how many numbers of each role train."""
+        return {role: sum(p.numel() for p in parameters) for role, parameters in adapted.roles.items()}
+
+    def saved_options(self) -> dict[str, Any]:
+        """Return the options by which a saved adapter makes this method again, on any machine."""
+        return asdict(self)
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return the number of trainable parameters for target layers of `shapes` [(m, n), ...], without the head."""

@@ -46,6 +46,9 @@ class PeftMethod(Method):
         """Return PEFT's configuration for these target modules, given by full name."""
         raise NotImplementedError
 
+    def prepare(self, layers: list[tuple[str, nn.Module]], seed: int) -> None:
+        """Change PEFT's new layers, given with their names; what has a gradient afterwards trains."""
+
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
         names = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
@@ -64,6 +67,7 @@ class PeftMethod(Method):
             move_hooks(base, layer)
             copy_attributes(base.offloaded if isinstance(base, OffloadsBase) else base, layer)
         cast_adapter_dtype(model, ADAPTER)  # adapters of a half-precision model train in float32, as in PeftModel
+        self.prepare(tuner_layers(model), seed)
         adapter = [p for p in model.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
         for parameter in adapter:

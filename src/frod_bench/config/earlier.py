@@ -1,0 +1,86 @@
+"""A run that starts from an earlier one: `method.mask` is the folder of that run, or `make`, which makes it first.
+
+The configuration then holds under `earlier` the identity of that run, which counts as a setting where the folder does
+not, and with `make` its whole configuration.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from frod_bench.config.catalogue import settings
+from frod_bench.config.paths import config_dir
+from frod_bench.config.tuned import is_fair, with_tuned_rates
+from frod_bench.errors import RequestError
+from frod_bench.record import RunDirectory, default_directory, identity_of
+from frod_bench.record.identity import cell_settings
+
+MAKE = "make"
+_OPTION = "mask"
+
+
+def names_earlier_run(config: DictConfig) -> bool:
+    """Return whether the configuration starts from another run."""
+    return config.method.get(_OPTION) is not None
+
+
+def first_stage(config: DictConfig) -> DictConfig:
+    """Return the configuration of the run to make first: without a mask, and with the rates of the recipe.
+
+    Rates on the command line are those of the run itself, and so is the density of its mask.
+    """
+    own = OmegaConf.load(config_dir() / f"method/{config.method.name}.yaml")
+    first = config.copy()
+    for key in ("method.mask", "method.sparsity", "train.lr"):
+        OmegaConf.update(first, key, OmegaConf.select(own, key), merge=False)
+    OmegaConf.update(first, "out", None)
+    OmegaConf.update(first, "force", False)
+    return first
+
+
+def with_made(resolved: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that makes the run `first` and starts from it."""
+    found = settings(first)
+    folder = default_directory(first, identity_of(found))
+    changed = resolved | {"method": resolved["method"] | {_OPTION: str(folder)}}
+    return changed | {"earlier": {_OPTION: _names(found) | {"config": first}}}
+
+
+def with_found(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that starts from a run that is there.
+
+    Raises RequestError unless the folder holds a complete run of the same backbone.
+    """
+    folder = resolved["method"][_OPTION]
+    if not isinstance(folder, str) or not RunDirectory(folder).record.is_file():
+        raise RequestError(
+            f"method.{_OPTION}={folder} is not accepted: the folder of a run, or {MAKE} to make that run first."
+        )
+    record = RunDirectory(Path(folder)).read_record()
+    if record.status != "completed":
+        raise RequestError(f"method.{_OPTION}={folder} is not complete. Resume it with the command that started it.")
+    if record.backbone != (backbone := resolved["backbone"]["name"]):
+        raise RequestError(f"method.{_OPTION}={folder} is a run of {record.backbone}, and this one is of {backbone}.")
+    return resolved | {"earlier": {_OPTION: _names(record.settings)}}
+
+
+def with_seed(resolved: dict[str, Any], seed: int, tuned: bool) -> dict[str, Any]:
+    """Return the configuration with another seed, also for a run to make first.
+
+    With `tuned`, the rates of both are those that were tuned for protocol=fair.
+    """
+    seeded = resolved | {"seed": seed}
+    seeded = with_tuned_rates(seeded) if tuned and is_fair(seeded) else seeded
+    first = to_make_first(resolved)
+    return seeded if first is None else with_made(seeded, with_seed(first, seed, tuned))
+
+
+def to_make_first(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the configuration of the run to make before this one, if there is one."""
+    return config.get("earlier", {}).get(_OPTION, {}).get("config")
+
+
+def _names(found: dict[str, Any]) -> dict[str, str]:
+    """Return the names of a run and of its experiment, which has the same one for every seed, from its settings."""
+    return {"identity": identity_of(found), "experiment": identity_of(cell_settings(found))}
