@@ -37,6 +37,7 @@ ALLOWED = {
     "record": ["record", *BASICS],
     "report": ["report", "record", *BASICS],
     "landscape": ["landscape", *BASICS],
+    "merging": ["merging", *BASICS],
     "train": [
         "train",
         "methods.support.adapted",
@@ -47,7 +48,7 @@ ALLOWED = {
         *BASICS,
     ],
     "config": ["config", "train.tracker", "train.settings", "methods", "backbones", "tasks", "record", *BASICS],
-    "runs": ["runs", "config", "train", "landscape", "methods", "backbones", "tasks", "record", *BASICS],
+    "runs": ["runs", "config", "train", "merging", "landscape", "methods", "backbones", "tasks", "record", *BASICS],
     "bench": ["bench", "config", "train", "backbones", "methods", "adapters", "linalg", "ops", *BASICS],
     "audit": ["audit", "config", "backbones", "methods", "adapters", "linalg", "ops", "record", *BASICS],
     "forecast": ["forecast", "runs", "config", "train", "methods", "ops.cost", "backbones", "tasks", "record", *BASICS],

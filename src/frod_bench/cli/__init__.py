@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "write a run's adapter for PEFT, or the merged model",
     "figure": "draw a figure of the paper from stored runs",
     "list": "list tasks, methods or backbones",
+    "merge": "merge runs of several tasks into one model, and score it on every task",
     "plan": "estimate what a table's missing runs cost: memory, disk, hours, energy",
     "report": "print tables of stored runs, beside the paper's if asked; also stats and html",
     "table": "run the missing cells of a table and print it",

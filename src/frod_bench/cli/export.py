@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.cli.parser import command_parser
+from frod_bench.cli.written import check_folder
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.files import filling
@@ -26,7 +27,7 @@ def main(argv: list[str]) -> int:
     """Write the export and print its folder. Raises RequestError when the run cannot be exported as asked."""
     arguments = _parser().parse_args(argv)
     config, adapter = read_run_config(arguments.run), adapter_folder(arguments.run)
-    _check_folder(arguments.to)
+    check_folder(arguments.to)
     written = _export(config, adapter, arguments.format, arguments.to)
     show(f"{arguments.format}: {written}")
     if unfinished := incomplete_warning(arguments.run):
@@ -46,15 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=["peft", "merged"], default="peft", help="default: peft")
     parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     return parser
-
-
-def _check_folder(folder: Path) -> None:
-    """Raise RequestError unless `folder` is new or empty."""
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            raise RequestError(f"{folder} is not empty. Give another folder to --to.")
-    except OSError as error:  # it is a file, or nobody may look into it
-        raise RequestError(f"--to {folder} is no folder to write to ({error.strerror}). Give a new one.") from error
 
 
 def _export(config: dict[str, Any], adapter: Path, form: str, folder: Path) -> Path:

@@ -19,6 +19,15 @@ def writing(place: Path) -> Iterator[None]:
         raise RequestError(f"{file} cannot be written ({error.strerror}). Give another --to.") from error
 
 
+def check_folder(folder: Path) -> None:
+    """Raise RequestError unless `folder` is new or empty."""
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise RequestError(f"{folder} is not empty. Give another folder to --to.")
+    except OSError as error:  # it is a file, or nobody may look into it
+        raise RequestError(f"--to {folder} is no folder to write to ({error.strerror}). Give a new one.") from error
+
+
 def write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
     """Write each text into `folder` under its name and return the files. Raises RequestError on failure."""
     files = [folder / name for name in texts]

@@ -1,0 +1,181 @@
+"""Merge runs of one backbone into one, choose the scale on held-out rows, and score it on every run's task."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from frod_bench.errors import RequestError
+from frod_bench.files import filling, save_text
+from frod_bench.merging.algorithms import HOWS
+from frod_bench.merging.layers import LayerFiles, write_shards
+from frod_bench.merging.task_vectors import Factors, TaskVectors
+from frod_bench.methods.support.wrappers import named_modules
+from frod_bench.record.merge_record import FILE, MergeRecord
+from frod_bench.record.predictions import write_predictions
+from frod_bench.runs.trained import TrainedRun
+from frod_bench.train.trainer import HOLDOUT
+
+_WORK = ".work"
+_EPOCH = 1  # of the predictions: a merge has no epochs
+
+
+@dataclass(frozen=True)
+class MergeRequest:
+    """How to merge; None takes the usual value of `HOWS`. Several `scales` are judged on held-out training rows."""
+
+    how: str
+    scales: Sequence[float] = ()
+    density: float | None = None
+    seed: int = 0
+
+
+def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> MergeRecord:
+    """Merge complete runs into the new or empty folder `to` and return the scores.
+
+    Writes the changed weights of the backbone as shards, each run's head, the predictions for each task, and
+    `merge.json`. Needs the memory of one model, and the disk of the weights of all runs while it works. Raises
+    RequestError for runs that cannot be merged.
+    """
+    runs = [TrainedRun(folder) for folder in folders]
+    _check(runs, request)
+    work = to / _WORK
+    try:
+        vectors = TaskVectors(work)
+        vectors.write_base(runs[0].body(runs[0].base()))
+        heads = [_add(vectors, run) for run in runs]
+        density = HOWS[request.how].density if request.density is None else request.density
+        update = LayerFiles(work / "update")
+        for name, tensor in vectors.merged(request.how, density, request.seed):
+            update.write(name, tensor)
+        scales = list(request.scales) or [HOWS[request.how].scale]
+        holdout = [_on_holdout(run, vectors, update, scales) if len(scales) > 1 else {} for run in runs]
+        scale = max(scales, key=lambda s: fmean(h[_text(s)] for h in holdout)) if len(scales) > 1 else scales[0]
+        record = MergeRecord(
+            how=request.how,
+            scale=scale,
+            density=density,
+            seed=request.seed if request.how == "dare" else None,
+            backbone=runs[0].record.backbone,
+            profile=runs[0].record.profile,
+        )
+        scored = [_result(run, vectors, update, scale) for run in runs]
+        record.results = [result | {"holdout": judged} for (result, _), judged in zip(scored, holdout, strict=True)]
+        with filling(to) as made:
+            for place, (run, head, (_, predicted)) in enumerate(zip(runs, heads, scored, strict=True)):
+                label = f"{place}-{run.record.task.replace('/', '-')}"
+                write_predictions(made / f"predictions-{label}.parquet", {_EPOCH: {run.data.reported: predicted}})
+                if head:
+                    save_file(head, made / f"head-{label}.safetensors")
+            write_shards(made, _merged(vectors, update, scale))
+            save_text(made / FILE, record.to_json())
+        return record
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        with contextlib.suppress(OSError):  # it holds the merged model
+            to.rmdir()
+
+
+def _check(runs: Sequence[TrainedRun], request: MergeRequest) -> None:
+    first = runs[0].record
+    for run in runs:
+        if run.record.initialisation.get("backbone") != first.initialisation.get("backbone"):
+            raise RequestError(
+                f"{run.folder} starts from other weights ({run.record.backbone}) than {runs[0].folder}"
+                f" ({first.backbone}): only runs from one base can be merged."
+            )
+        if not run.record.metric["higher_is_better"]:
+            raise RequestError(f"{run.folder} is judged by {run.record.metric['name']}, of which less is better.")
+        if len(request.scales) > 1 and run.record.selection != HOLDOUT:
+            raise RequestError(
+                f"--scales chooses on training rows that were held out, and {run.folder} held none out"
+                f" (selection={run.record.selection}). Train with selection=holdout, or give one --scale."
+            )
+
+
+def _add(vectors: TaskVectors, run: TrainedRun) -> dict[str, Tensor]:
+    """Add a run's weights and return its head."""
+    adapted = run.adapted()
+    factors = _factors(adapted.model)
+    model = adapted.merge()
+    vectors.add(run.body(model), factors)
+    return {name: tensor.clone() for name, tensor in run.head_state(model).items()}
+
+
+def _factors(model: nn.Module) -> Factors:
+    """Return B, A and their scaling of PEFT's LoRA layers, by the name that the layer's weight has after merging."""
+    found = {}
+    for name, layer in named_modules(model):
+        if hasattr(layer, "lora_A") and "default" in layer.lora_A:
+            B, A = (getattr(layer, factor)["default"].weight.detach().clone() for factor in ("lora_B", "lora_A"))
+            found[f"{name}.weight"] = (B, A, layer.scaling["default"])
+    return found
+
+
+def _merged(vectors: TaskVectors, update: LayerFiles, scale: float) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name and the merged weight of every changed tensor, in the dtype of the base."""
+    for name in update:
+        start = vectors.base.read(name)
+        yield name, (start.double() + scale * update.read(name)).to(start.dtype)
+
+
+def _model(run: TrainedRun, vectors: TaskVectors) -> tuple[nn.Module, Mapping[str, Tensor]]:
+    """Return the model of a run with the weights of the base and the run's head, and its tensors by name."""
+    model = run.adapted().merge().to(run.accelerator.device)
+    state = model.state_dict()
+    for name, tensor in run.body(model):
+        tensor.copy_(vectors.base.read(name))
+    return model, state
+
+
+@torch.no_grad()
+def _set_scale(state: Mapping[str, Tensor], vectors: TaskVectors, update: LayerFiles, scale: float) -> None:
+    for name, tensor in _merged(vectors, update, scale):
+        state[name].copy_(tensor)
+
+
+def _on_holdout(run: TrainedRun, vectors: TaskVectors, update: LayerFiles, scales: Sequence[float]) -> dict[str, float]:
+    """Return the score on the run's held-out rows, over that of the run itself there, by scale."""
+    model, state = _model(run, vectors)
+    single = run.record.objective
+    found = {}
+    for scale in scales:
+        _set_scale(state, vectors, update, scale)
+        value = run.score(model, HOLDOUT)[0][run.record.metric["name"]]
+        found[_text(scale)] = value / single if single else value
+    return found
+
+
+def _result(
+    run: TrainedRun, vectors: TaskVectors, update: LayerFiles, scale: float
+) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
+    """Return an entry of `MergeRecord.results` and the prediction of every row, with its number in the source."""
+    model, state = _model(run, vectors)
+    _set_scale(state, vectors, update, scale)
+    metrics, found = run.score(model)
+    record, ids = run.record, run.data.row_ids[run.data.reported]
+    assert record.selected is not None
+    single, merged = record.selected["value"], metrics[record.metric["name"]]
+    result = {
+        "task": record.task,
+        "method": record.method,
+        "seed": record.seed,
+        "identity": record.identity,
+        "digest": record.digest,
+        "metric": record.metric["name"],
+        "single": single,
+        "merged": merged,
+        "share": merged / single if single else None,
+    }
+    return result, [(ids[row[0]], *row[1:]) for row in found]
+
+
+def _text(scale: float) -> str:
+    return f"{scale:g}"

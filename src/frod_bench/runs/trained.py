@@ -1,0 +1,102 @@
+"""A complete run, made again: its model with plain layers, its rows, and scores of a model on them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from frod_bench.errors import RequestError
+from frod_bench.methods import load_adapter
+from frod_bench.methods.support.adapted import Adapted
+from frod_bench.module_names import in_matching_module
+from frod_bench.record import RunDirectory, RunRecord
+from frod_bench.runs.job import Components, load_data, make_components
+from frod_bench.runs.run_files import adapter_folder, read_run_config
+from frod_bench.tasks.base import TaskData
+from frod_bench.train.accelerator import make_accelerator
+from frod_bench.train.loading import Loader
+from frod_bench.train.prediction import Predictions, gather_predictions, predict
+from frod_bench.train.trainer import HOLDOUT
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A complete run in `folder`. Raises RequestError, from each property, for one that cannot be made again."""
+
+    folder: Path
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The configuration; its files have the digests in the record."""
+        return read_run_config(self.folder)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """The record of the complete run."""
+        record = RunDirectory(self.folder).read_record()
+        if record.status != "completed":
+            raise RequestError(f"{self.folder} is not complete. Resume it with the command that started it.")
+        return record
+
+    @cached_property
+    def components(self) -> Components:
+        """The objects that the configuration describes."""
+        return make_components(self.config)
+
+    @cached_property
+    def data(self) -> TaskData:
+        """The rows of the run."""
+        return load_data(self.config, self.components)
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """The device and the precision of the run."""
+        return make_accelerator(self.components.settings)
+
+    @property
+    def head(self) -> list[str]:
+        """The names of the head's modules; none for a language model, which has no head of its own."""
+        return [] if self.data.num_labels is None else self.components.backbone.head
+
+    def base(self) -> nn.Module:
+        """Return the model before training."""
+        return self.components.backbone.build(self.data.num_labels, self.config["seed"])
+
+    def adapted(self) -> Adapted:
+        """Return the trained model with its adapter."""
+        return load_adapter(self.base(), adapter_folder(self.folder))
+
+    def body(self, model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+        """Yield the name and the tensor of every weight outside the head."""
+        for name, tensor in model.state_dict().items():
+            if tensor.is_floating_point() and not in_matching_module(name, self.head):
+                yield name, tensor
+
+    def head_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """Return the tensors of the head by name."""
+        return {name: t for name, t in model.state_dict().items() if in_matching_module(name, self.head)}
+
+    @torch.no_grad()
+    def score(self, model: nn.Module, split: str | None = None) -> tuple[dict[str, float], Predictions]:
+        """Return the metrics of a model on a split, by default the reported one, and its prediction of every row.
+
+        `holdout` is the split of the training rows that the run held out.
+        """
+        data, accelerator = self.data, self.accelerator
+        rows = data.holdout if split == HOLDOUT else data.evaluation.get(split or data.reported)
+        if rows is None:
+            raise RequestError(f"{self.folder} has no {split or data.reported} rows to score.")
+        found: Predictions = []
+        load = Loader(accelerator, data.collate)
+        model.to(accelerator.device).eval()
+        size = self.components.settings.eval_batch_size
+        for _ in predict(rows, found, size, model, data.predict, load, accelerator):
+            pass
+        found = gather_predictions(found, accelerator)
+        named = data.reported if split == HOLDOUT or split is None else split
+        return data.measure(named, [row[2] for row in found], [row[1] for row in found]), found
