@@ -9,7 +9,7 @@ from frod_bench.errors import RequestError
 from frod_bench.methods import make_method
 from frod_bench.methods.support.method import Method
 
-_ABOUT = ("name", "description", "citation")  # keys of a method's YAML that are no options
+_ABOUT = ("name", "description", "citation", "pattern_of")  # keys of a method's YAML that are no options
 _OF_HYDRA = ("_target_", "_convert_")
 
 

@@ -1,11 +1,12 @@
 """The resolvers that configurations use: `${recipe:KEY}`, `${if_fair:VALUE,OTHERWISE}`, `${if_null:VALUE,A,B}` (A where
-the value is null, else B), and those of data and tasks.
+the value is null, else B), `${slot_of:TASK}` (its place among the tasks of its suite), and those of data and tasks.
 """
 
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from frod_bench.config.catalogue import choices
 from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, did_you_mean
 
@@ -19,6 +20,7 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("if_fair", _if_fair, replace=True)
     OmegaConf.register_new_resolver("source_for", _source_for, replace=True)
     OmegaConf.register_new_resolver("if_null", lambda value, a, b: a if value is None else b, replace=True)
+    OmegaConf.register_new_resolver("slot_of", _slot_of, replace=True)
     OmegaConf.register_new_resolver("task_files", _task_files, replace=True)
 
 
@@ -53,6 +55,19 @@ def _if_fair(value: Any, otherwise: Any, *, _root_: DictConfig) -> Any:
 def _source_for(default: str, *, _root_: DictConfig) -> str:
     # data.root alone implies local data
     return default if _root_.data.root is None else "local"
+
+
+def _slot_of(task: str | None) -> int | None:
+    """Return the place of a task among those of its suite, None for none. Raises RequestError for an unknown one."""
+    if task is None:
+        return None
+    if task not in choices("task"):
+        raise RequestError(
+            f"method.pattern_of={task} is no registered task. {did_you_mean(str(task), choices('task'))} Number tasks of your"
+            " own: method.pattern_slot=0, 1 and so on."
+        )
+    suite = str(task).partition("/")[0]
+    return [name for name in choices("task") if name.partition("/")[0] == suite].index(task)
 
 
 def _task_files(suite: str, *tasks: str) -> list[dict[str, Any]]:

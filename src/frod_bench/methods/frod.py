@@ -31,7 +31,7 @@ from frod_bench.methods.support.wrappers import named_modules
 from frod_bench.methods.support.zero_gradient import report_zero_gradient
 from frod_bench.module_names import category
 from frod_bench.ops import cost
-from frod_bench.ops.diag_sparse import PATTERNS, pattern_size
+from frod_bench.ops.diag_sparse import PATTERNS, Pattern, disjoint_pattern, pattern_size
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
 
 BASES = ("category", "global", "peft")
@@ -48,6 +48,7 @@ class Frod(Method):
     pi: the ridge of Eq. 3.
     way: how a step computes: factored, residual, merged, or auto for the cheapest.
     pattern: the places of S: random (the paper), or block_diagonal or banded at the same density.
+    pattern_slot: runs with one seed and different slots have random patterns without a place in common.
     dropout: acts on the input of the update alone, as in PEFT.
     recompute: form the merged weight again in the backward pass, which saves the memory of one weight per layer.
     """
@@ -59,6 +60,7 @@ class Frod(Method):
     pi: float = DEFAULT_PI
     way: str = "auto"
     pattern: str = "random"
+    pattern_slot: int | None = None
     dropout: float = 0.0
     recompute: bool = False
 
@@ -75,6 +77,13 @@ class Frod(Method):
             raise RequestError(f"method.pattern={self.pattern} is not known. {did_you_mean(self.pattern, PATTERNS)}")
         if self.basis == "peft" and self.pattern != "random":
             raise RequestError(f"method.pattern={self.pattern} is not accepted with basis=peft: only random is.")
+        if self.pattern_slot is not None and (
+            self.pattern_slot < 0 or self.pattern != "random" or self.basis == "peft"
+        ):
+            raise RequestError(
+                f"method.pattern_slot={self.pattern_slot} is not accepted: a whole number of 0 or more, with"
+                " pattern=random and a basis other than peft."
+            )
         if not 0 <= self.dropout < 1:
             raise RequestError(f"method.dropout={self.dropout} is not accepted: dropout lies in [0, 1).")
         if self.dropout and self.way not in ("auto", "residual"):
@@ -156,11 +165,22 @@ class Frod(Method):
             weights = [base_weight(layers[name]).detach() for name in names]
             factors = stored_joint_factors(names, weights, self.blocks(names), self.pi)
             right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
-            draw = PATTERNS[self.pattern]
-            bases = {c: FrodBasis(right, draw(len(right.Vt), self.sparsity, seed, c)) for c in set(categories)}
+            bases = {c: FrodBasis(right, self._draw(len(right.Vt), seed, c)) for c in set(categories)}
             errors = factors["errors"].tolist() if has_data(factors["errors"]) else [0.0] * len(names)
             for i, name in enumerate(names):
                 yield name, factors[f"Ut.{i}"].T, factors[f"sigma.{i}"], bases[categories[i]], errors[i]
+
+    def _draw(self, n: int, seed: int, name: str) -> Pattern:
+        """Return the pattern of S [n, n] of one category."""
+        if self.pattern_slot is None:
+            return PATTERNS[self.pattern](n, self.sparsity, seed, name)
+        try:
+            return disjoint_pattern(n, self.sparsity, seed, name, self.pattern_slot)
+        except ValueError as error:
+            raise RequestError(
+                f"method.pattern_slot={self.pattern_slot} is not accepted at this density: {error} (the first is 0)."
+                " Lower method.sparsity."
+            ) from error
 
     @torch.no_grad()
     def merge(self, adapted: Adapted) -> None:

@@ -6,7 +6,7 @@ gradient of the values, takes nnz T multiply-adds, where a dense one takes n^2 T
 """
 
 from frod_bench.ops.diag_sparse.pattern import Pattern, pattern_size
-from frod_bench.ops.diag_sparse.pattern_kinds import PATTERNS, random_pattern
+from frod_bench.ops.diag_sparse.pattern_kinds import PATTERNS, disjoint_pattern, random_pattern
 from frod_bench.ops.diag_sparse.products import diag_sparse_product, diag_sparse_product_transposed, sddmm
 from frod_bench.ops.diag_sparse.unstructured import UnstructuredPattern
 
@@ -16,6 +16,7 @@ __all__ = [
     "UnstructuredPattern",
     "diag_sparse_product",
     "diag_sparse_product_transposed",
+    "disjoint_pattern",
     "pattern_size",
     "random_pattern",
     "sddmm",

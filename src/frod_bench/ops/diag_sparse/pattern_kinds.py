@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from frod_bench.ops.diag_sparse.disjoint import disjoint_places
 from frod_bench.ops.diag_sparse.pattern import Pattern, pattern_size
 from frod_bench.ops.diag_sparse.tiled import TiledPattern
 from frod_bench.ops.diag_sparse.unstructured import UnstructuredPattern
@@ -19,10 +20,15 @@ def random_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Patter
     The draw depends on nothing but the seed, the name of the group that shares the pattern, n and the sparsity, so
     adapting more modules does not change the pattern of the others.
     """
-    flat = _choose(n * (n - 1), pattern_size(n, sparsity), seed, name)
-    rows = flat // max(n - 1, 1)
-    cols = flat % max(n - 1, 1)
-    return UnstructuredPattern(n, rows, cols + (cols >= rows).to(cols.dtype))  # step over the diagonal
+    return _unstructured(n, _choose(n * (n - 1), pattern_size(n, sparsity), seed, name))
+
+
+def disjoint_pattern(n: int, sparsity: float, seed: int, name: str, slot: int) -> Pattern:
+    """Draw as `random_pattern` does, so that the patterns of two slots have no place in common.
+
+    Raises ValueError for a slot beyond the last: there are about 1 / sparsity of them.
+    """
+    return _unstructured(n, disjoint_places(n * (n - 1), pattern_size(n, sparsity), slot, seed, name))
 
 
 def block_diagonal_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Pattern:
@@ -55,6 +61,12 @@ def banded_pattern(n: int, sparsity: float, seed: int, name: str = "") -> Patter
 
 
 PATTERNS = {"random": random_pattern, "block_diagonal": block_diagonal_pattern, "banded": banded_pattern}
+
+
+def _unstructured(n: int, flat: Tensor) -> Pattern:
+    """Return the pattern of the off-diagonal places with these numbers, [nnz], counted row by row."""
+    rows, cols = flat // max(n - 1, 1), flat % max(n - 1, 1)
+    return UnstructuredPattern(n, rows, cols + (cols >= rows).to(cols.dtype))  # step over the diagonal
 
 
 def _choose(places: int, count: int, seed: int, name: str) -> Tensor:
