@@ -10,13 +10,13 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from frod_bench.config.catalogue import GROUPS, choices
+from frod_bench.config.checks import train_settings
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import PROTOCOLS, register_resolvers
 from frod_bench.config.resolve import resolve
 from frod_bench.methods import make_method, method_names
 from frod_bench.tasks.selection import rows_left
 from frod_bench.train.batches import plan_epoch
-from frod_bench.train.settings import TrainSettings
 
 METHODS, TASKS, PROFILES = choices("method"), choices("task"), choices("profile")
 RECIPES = {path.stem: yaml.safe_load(path.read_text()) for path in (config_dir() / "recipe").glob("*.yaml")}
@@ -50,12 +50,12 @@ def test_every_cell_resolves(compose, composed_tasks, method, profile):
         config.task, config.recipe = other.task, other.recipe
         for protocol in PROTOCOLS:
             config.protocol = protocol
-            resolved = resolve(config)
+            resolved = resolve(config, tuned=False)
             unresolved = [key for key, leaf in leaves(resolved).items() if "${" in str(leaf) or leaf == "???"]
             assert unresolved == [], (task, protocol)
             options = {k: value for k, value in resolved["method"].items() if k not in ABOUT and value is not None}
             roles = make_method(method, **options).roles
-            TrainSettings(**resolved["train"], selection=resolved["selection"], roles=roles)
+            train_settings(resolved, roles)
             chosen = {group: resolved[group]["name"] for group in ("profile", "method", "task")}
             assert chosen == {"profile": profile, "method": method, "task": task}
 

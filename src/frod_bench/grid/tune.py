@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from frod_bench.config.tuned import TunedRates, tuned_file, tuned_settings
+from frod_bench.errors import RequestError
 from frod_bench.grid.cells import Cell, compose_cells
 from frod_bench.grid.missing import run_missing
 from frod_bench.grid.search import Point, Search, Tried, best_of, end_of_grid
@@ -58,7 +59,9 @@ class Arm:
 
 
 def compose_arms(table: TableSpec, profile: str, seeds: str, overrides: list[str], axes: Axes) -> list[Arm]:
-    """Return what has to be tuned for a table's cells. Raises RequestError as `compose_cells` does."""
+    """Return what has to be tuned for a table's cells. Raises RequestError as `compose_cells` does, and for a rate."""
+    if typed := next((word for word in overrides if word.startswith("train.lr.")), None):
+        raise RequestError(f"{typed} is not accepted: a search sets the rates, as multiples of the recipe's.")
     words = [word for word in overrides if not word.startswith("protocol=")]
     cells = compose_cells(table, profile, seeds, [*words, "protocol=fair", "evaluation=never"])
     by_place: dict[tuple[str, str], list[Cell]] = {}

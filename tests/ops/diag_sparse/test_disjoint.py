@@ -13,7 +13,7 @@ def test_the_parts_of_one_place_are_all_places(places):
     count = max(places // 7, 1)
     found = torch.cat([disjoint_places(places, count, part, 3, "query") for part in range(parts(places, count))])
     assert len(found.unique()) == len(found) == count * parts(places, count)
-    assert 0 <= found.min() and found.max() < places
+    assert found.min() >= 0 and found.max() < places
 
 
 def test_it_follows_seed_and_name():
@@ -37,7 +37,7 @@ def test_it_is_spread_as_a_uniform_draw():
 
 @pytest.mark.parametrize("slot", [-1, 50])
 def test_a_slot_beyond_the_last_is_refused(slot):
-    with pytest.raises(ValueError, match="50 parts|49 parts"):
+    with pytest.raises(ValueError, match=r"50 parts|49 parts"):
         disjoint_pattern(64, 0.02, 0, "", slot)
 
 
