@@ -3,6 +3,7 @@ import shutil
 
 import pytest
 
+from frod_bench.errors import RequestError
 from frod_bench.record import find_records
 
 
@@ -56,3 +57,27 @@ def test_an_edited_record_that_says_it_is_of_the_first_schema_is_reported(tmp_pa
     found = find_records(tmp_path)
     assert found.runs == []
     assert "make the run again" in found.broken[0][1]
+
+
+def test_what_reports_read_is_kept_without_the_values_of_layers(tmp_path, record, store):
+    whole = {"epoch": 1, "eval": {"f1": 0.5}, "lr": {"head": 0.1}, "tan_alpha": {"mean": 0.2, "per_layer": {"q": 0.1}}}
+    directory = store(tmp_path / "run", record)
+    directory.write_metrics([whole])
+    [run] = find_records(tmp_path).runs
+    assert list(run.metrics_by_layer()) == [whole]
+    directory.metrics.unlink()
+    assert list(run.metrics) == [{"epoch": 1, "eval": {"f1": 0.5}, "tan_alpha": {"mean": 0.2}}]
+    assert run.metrics[-1] is run.metrics[0]
+
+
+def test_the_lines_of_a_large_file_are_read_anew(tmp_path, record, store):
+    directory = store(tmp_path / "run", record)
+    large = {f"layer{number}": 0.123456789 for number in range(1000)}
+    directory.write_metrics([{"epoch": n, "tan_alpha": {"mean": 0.1, "per_layer": large}} for n in range(50)])
+    [run] = find_records(tmp_path).runs
+    assert directory.metrics.stat().st_size > 2**20
+    assert [line["epoch"] for line in run.metrics] == list(range(50)) and run.metrics[-1]["epoch"] == 49
+    assert run.metrics[3] == {"epoch": 3, "tan_alpha": {"mean": 0.1}}
+    directory.metrics.write_text("{}\n")
+    with pytest.raises(RequestError, match="line 1"):
+        list(run.metrics)

@@ -19,6 +19,7 @@ def store(tmp_path):
         sparsity=0.02,
         seconds=20.0,
         tan_alpha=0.1,
+        layers=None,
         folder=None,
         others=None,
         **changes,
@@ -32,6 +33,7 @@ def store(tmp_path):
         directory.claim(identity_of(settings), text)
         for epoch, score in enumerate((0.55, best, final), start=1):
             angle = None if tan_alpha is None else {"mean": tan_alpha * epoch, "min": 0.0, "max": 1.0}
+            angle = angle | {"per_layer": layers} if layers else angle
             directory.append_metrics(
                 {
                     "epoch": epoch,

@@ -11,9 +11,9 @@ from pathlib import Path
 from frod_bench.errors import RequestError
 from frod_bench.reading import parse_json, read_lines
 from frod_bench.record.json_types import type_problem
-from frod_bench.record.lines import JsonLines, all_losses
+from frod_bench.record.lines import Brief, JsonLines, all_losses
 from frod_bench.record.predictions import RowPredictions, unpacked
-from frod_bench.record.schema import LOSSES, METRICS, RunRecord
+from frod_bench.record.schema import LOSSES, METRICS, RunRecord, brief
 
 SUFFIX = ".runs.jsonl"
 RECORD, CONFIG, METRICS_FILE, LOSSES_FILE = "record.json", "config.yaml", "metrics.jsonl", "losses.jsonl"
@@ -59,14 +59,18 @@ class ArchivedRun:
         """Return the metrics of all epochs. Raises RequestError for a broken line."""
         return self._lines(METRICS_FILE, METRICS)
 
+    def brief_metrics(self) -> JsonLines:
+        """Return what reports read of these lines; that of a small file stays in memory."""
+        return self._lines(METRICS_FILE, METRICS, brief)
+
     def _files(self) -> dict[str, str]:
         return _parsed(self._archive, next(read_lines(self._archive, self._start)))["files"]
 
-    def _lines(self, name: str, kind: Mapping) -> JsonLines:
+    def _lines(self, name: str, kind: Mapping, brief: Brief | None = None) -> JsonLines:
         def read(start: int) -> Iterator[bytes]:
             yield from self.text(name).encode()[start:].splitlines(keepends=True)
 
-        return JsonLines(f"{self.path / name}", kind, read)
+        return JsonLines(f"{self.path / name}", kind, read, brief)
 
 
 def archived_runs(archive: Path) -> Iterator[tuple[ArchivedRun, RunRecord | RequestError]]:

@@ -15,12 +15,16 @@ from frod_bench.record.store import RunDirectory
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run found on disk: its path, its record and its metrics, one line per epoch, read anew at every access."""
+    """A run found on disk: its path, its record and what reports read of its metrics, a line per epoch."""
 
     path: Path
     record: RunRecord
     metrics: Sequence[dict[str, Any]]
     files: RunDirectory | ArchivedRun
+
+    def metrics_by_layer(self) -> Sequence[dict[str, Any]]:
+        """Return the whole metrics, read anew at every access. Raises RequestError for a broken line."""
+        return self.files.stream_metrics()
 
     def losses(self) -> list[float]:
         """Return the training loss of every step, [] if it was not kept. Raises RequestError for a broken line."""
@@ -73,7 +77,7 @@ def _read_directory(path: Path, found: FoundRuns) -> None:
     directory = RunDirectory(path)
     record = directory.read_record()
     directory.verify(record)
-    found.add(StoredRun(path, record, directory.stream_metrics(), directory))
+    found.add(StoredRun(path, record, directory.brief_metrics(), directory))
 
 
 def _read_archive(archive: Path, found: FoundRuns) -> None:
@@ -81,7 +85,7 @@ def _read_archive(archive: Path, found: FoundRuns) -> None:
         if isinstance(record, RequestError):
             found.broken.append((run.path, str(record)))
         else:
-            found.add(StoredRun(run.path, record, run.stream_metrics(), run))
+            found.add(StoredRun(run.path, record, run.brief_metrics(), run))
 
 
 def _places_of_runs(root: Path) -> Iterator[Path]:

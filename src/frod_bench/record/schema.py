@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from frod_bench.errors import Diverged, RequestError
@@ -45,10 +45,13 @@ METRICS = {
     "eval?": {str: float},
     "tan_alpha?": {"mean": float | None, "min?": float, "max?": float, "per_layer?": {str: float | None}},
     "lr_ratio?": float,
+    "cosine?": float,
     "seconds?": float,
     "flops?": float,
 }
 LOSSES = {"epoch": int, "losses": list}
+_COLUMNS = tuple(key.removesuffix("?") for key in METRICS)
+_ANGLES = ("mean", "min", "max")  # of tan alpha
 _LONGEST = 200  # characters of a name, since a table is as wide as its widest cell
 _MOST_METRICS = 64
 _WORDS = ("method", "task", "backbone", "profile", "protocol", "selection", "identity")
@@ -140,10 +143,21 @@ class RunRecord:
         return cls(**content)
 
 
+def brief(line: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a line of `metrics.jsonl` that has a type in `METRICS`, without the values of single layers.
+
+    Those and the columns that no report reads are nearly all of a line.
+    """
+    kept = {key: line[key] for key in _COLUMNS if key in line}
+    if angle := kept.get("tan_alpha"):
+        kept["tan_alpha"] = {key: angle[key] for key in _ANGLES if key in angle}
+    return kept
+
+
 def _content(record: RunRecord) -> dict[str, Any]:
     """Return the fields of a record; an older one has no `predictions`, and its digest stays what it was."""
-    content = asdict(record)
-    return content if content["predictions"] else {k: v for k, v in content.items() if k != "predictions"}
+    names = (entry.name for entry in fields(record))
+    return {name: getattr(record, name) for name in names if name != "predictions" or record.predictions}
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from frod_bench.reading import LINES, file_digest, read_text
 from frod_bench.record.lines import JsonLines, all_losses, file_lines
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.predictions import RowPredictions, read_predictions
-from frod_bench.record.schema import LOSSES, METRICS, RunRecord
+from frod_bench.record.schema import LOSSES, METRICS, RunRecord, brief
 
 _IDENTITY_LINE = "# identity: "
 _ADAPTER = "adapter/"
@@ -132,6 +132,10 @@ class RunDirectory:
     def stream_metrics(self) -> JsonLines:
         """Return the same lines as `read_metrics` in the memory of one line."""
         return file_lines(self.metrics, METRICS)
+
+    def brief_metrics(self) -> JsonLines:
+        """Return what reports read of these lines; that of a small file stays in memory."""
+        return file_lines(self.metrics, METRICS, brief)
 
     def write_losses(self, epochs: list[list[float]]) -> None:
         """Write the training losses to six digits, a list per epoch. Raises ValueError for NaN or infinity."""

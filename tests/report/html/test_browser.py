@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from frod_bench.record import StoredRun
 from frod_bench.report.html.page import page
 from frod_bench.report.summary import summarise
 
@@ -36,7 +35,6 @@ def browser():
 def show(browser, store, tmp_path):
     """Return a function that opens the page of a few runs at a width and returns the browser."""
     layers = {f"block.{i}.{kind}": 0.1 + i for i in (0, 1) for kind in "qv"}
-    layers = {"mean": 0.2, "min": 0.1, "max": 0.3, "per_layer": layers}
 
     def open_page(width=1280):
         runs = []
@@ -44,10 +42,8 @@ def show(browser, store, tmp_path):
         for task in ("glue/rte", "glue/sst2"):
             for method, score in scores.items():
                 for seed in (0, 1):
-                    angle = layers if method == "frod" else None
-                    run = store(method, task, seed, best=score + 0.01 * seed)
-                    metrics = [line | {"tan_alpha": angle} for line in run.metrics]
-                    runs.append(StoredRun(run.path, run.record, metrics, run.files))
+                    angle = {"layers": layers} if method == "frod" else {"tan_alpha": None}
+                    runs.append(store(method, task, seed, best=score + 0.01 * seed, **angle))
         file = tmp_path / "report.html"
         file.write_text(page(summarise(runs), "report"), encoding="utf-8")
         metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}

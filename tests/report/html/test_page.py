@@ -6,7 +6,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from frod_bench.record import StoredRun
 from frod_bench.report.html.page import page
 from frod_bench.report.summary import Summary, summarise
 
@@ -63,10 +62,8 @@ def test_the_data_is_json_and_has_every_run(summary):
 
 
 def test_tan_alpha_by_layer_is_in_the_data(store):
-    run = store()
-    angle = {"mean": 0.2, "min": 0.1, "max": 0.3, "per_layer": {"l.0.q": 0.1, "l.1.q": 0.3}}
-    line = run.metrics[0] | {"tan_alpha": angle}
-    data = json.loads(Elements(page(summarise([StoredRun(run.path, run.record, [line], run.files)]), "t")).data["data"])
+    run = store(layers={"l.0.q": 0.1, "l.1.q": 0.3})
+    data = json.loads(Elements(page(summarise([run]), "t")).data["data"])
     assert data["runs"][0]["layers"] == ["l.0.q", "l.1.q"]
     assert data["runs"][0]["epochs"][0]["layers"] == [0.1, 0.3]
 

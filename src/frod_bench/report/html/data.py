@@ -1,7 +1,7 @@
 """The data that the page's script draws, as plain JSON of a bounded size."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -80,7 +80,7 @@ def _curves(row: Row, epochs: int) -> dict[str, list[list[float | None]]]:
     """Return score and loss as [epoch, mean over the seeds, lowest, highest]; the last two null for one seed."""
     values: dict[str, dict[int, list[float]]] = {"score": defaultdict(list), "loss": defaultdict(list)}
     for run in row.runs:
-        for line in _thinned(run, epochs):
+        for line in _thinned(run.metrics, epochs):
             if (score := (line.get("eval") or {}).get(row.metric)) is not None:
                 values["score"][line["epoch"]].append(100 * score)
             if (loss := line.get("train_loss")) is not None:
@@ -95,9 +95,10 @@ def _point(epoch: int, values: list[float]) -> list[float | None]:
 
 def _run(section: int, row: Row, run: StoredRun, values: int) -> dict[str, Any]:
     """Return one run with tan alpha by epoch, and by layer in at most `values` numbers."""
-    last = _angle(run.metrics[-1]) if run.metrics else {}
+    metrics = run.metrics_by_layer()
+    last = _angle(metrics[-1]) if metrics else {}
     layers = list(last.get("per_layer") or {})[:values]
-    lines = _thinned(run, _bounded(values // max(1, len(layers))))
+    lines = _thinned(metrics, _bounded(values // max(1, len(layers))))
     epochs = [{"epoch": line["epoch"], **_angles(_angle(line), layers)} for line in lines if _angle(line)]
     return {
         "section": section,
@@ -121,10 +122,10 @@ def _bounded(epochs: int) -> int:
     return min(_MOST_EPOCHS, max(1, epochs))
 
 
-def _thinned(run: StoredRun, most: int) -> Iterator[dict[str, Any]]:
+def _thinned(metrics: Sequence[dict[str, Any]], most: int) -> Iterator[dict[str, Any]]:
     """Yield at most `most` lines of the metrics, evenly apart, the last one among them."""
-    step = -(-len(run.metrics) // most)
-    return (line for number, line in enumerate(run.metrics, start=1) if (len(run.metrics) - number) % step == 0)
+    step = -(-len(metrics) // most)
+    return (line for number, line in enumerate(metrics, start=1) if (len(metrics) - number) % step == 0)
 
 
 def _angle(line: dict[str, Any]) -> dict[str, Any]:
