@@ -12,7 +12,7 @@ from frod_bench.report.statistics import (
     average_ranks,
     convergence,
     estimates,
-    interval,
+    intervals,
     paired_comparisons,
     paired_p,
 )
@@ -25,17 +25,26 @@ def section_of(*runs):
 
 
 def test_the_interval_holds_the_mean_and_stays_inside_the_values():
-    low, high = interval([0.6, 0.7, 0.8, 0.75])
-    assert 0.6 <= low < fmean([0.6, 0.7, 0.8, 0.75]) < high <= 0.8
-    assert interval([0.6, 0.7, 0.8, 0.75]) == (low, high)
-    assert interval([0.5, 0.5]) == (0.5, 0.5)
-    assert interval([0.5]) is None
+    values = [0.6, 0.7, 0.8, 0.75]
+    [(low, high)] = intervals([values])
+    assert 0.6 <= low < fmean(values) < high <= 0.8
+    assert intervals([values]) == [(low, high)]
+
+
+def test_groups_have_their_own_intervals_in_their_order():
+    rng = np.random.default_rng(0)
+    groups = [rng.normal(size=n).tolist() for n in [3, 5, 1, 3, 0, 40, *[5] * 100]]
+    together, alone = intervals(groups), [intervals([group])[0] for group in groups]
+    assert together[2] is together[4] is None
+    for one, other in zip(together, alone, strict=True):
+        assert (one is None and other is None) or one == pytest.approx(other, rel=1e-12)
+    assert intervals([[0.5, 0.5], [0.5]]) == [(0.5, 0.5), None]
 
 
 def test_the_interval_agrees_with_the_normal_one_for_many_values():
     values = np.random.default_rng(0).normal(1.0, 2.0, 400)
     half = 1.96 * values.std(ddof=1) / 20
-    assert interval(values) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)
+    assert intervals([values]) == [pytest.approx((values.mean() - half, values.mean() + half), abs=0.03)]
 
 
 @pytest.mark.parametrize("pairs", [2, 3, 7])
@@ -63,7 +72,7 @@ def test_sign_changes_that_are_as_extreme_but_for_rounding_count(rows):
 def test_interval_and_p_are_those_of_scipy(pairs):
     values = np.random.default_rng(pairs).normal(0.2, 1.0, pairs)
     bounds = bootstrap((values,), np.mean, n_resamples=9999, method="percentile", rng=0).confidence_interval
-    assert interval(values) == pytest.approx((bounds.low, bounds.high), rel=1e-12)
+    assert intervals([values]) == [pytest.approx((bounds.low, bounds.high), rel=1e-12)]
     options = {"permutation_type": "samples", "vectorized": True, "n_resamples": 2**16, "rng": 1}
     p = permutation_test((values,), lambda x, axis: np.mean(x, axis=axis), **options).pvalue
     assert paired_p([values]) == [pytest.approx(p, abs=1e-12 if pairs < 17 else 0.01)]

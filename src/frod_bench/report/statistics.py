@@ -26,6 +26,8 @@ _DECIMALS = 12  # of a mean before it is ranked: equal sums can differ in the la
 _EXACT_UP_TO = 16  # pairs: all 2^16 sign flips are enumerated; for more pairs, as many are drawn
 _RESAMPLES = 2**_EXACT_UP_TO - 1
 _BOOTSTRAP_RESAMPLES = 9999
+_AT_ONCE = 64  # groups whose resampled means are in memory
+_DIGITS = 12  # of a bound: the last bits of a product of matrices differ between machines
 _ROUNDING = 1e-12  # equal sums can differ in the last bits
 _BLOCK = 2**20
 
@@ -88,19 +90,24 @@ class Convergence:
     flops: float | None
 
 
-def interval(values: Iterable[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Return the percentile bootstrap interval of the mean, None for fewer than two values.
+def intervals(groups: Iterable[Sequence[float]], level: float = 0.95) -> list[tuple[float, float] | None]:
+    """Return the percentile bootstrap interval of the mean of each group, None for fewer than two values.
 
-    With few values it is too narrow: for three seeds it cannot exceed their range.
+    Groups of one size share their resamples. With few values an interval is too narrow: for three seeds it cannot
+    exceed their range.
     """
-    values = np.asarray(list(values), dtype=float)
-    n = len(values)
-    if n < 2:
-        return None
-    means = np.concatenate([values[places].mean(axis=1) for places in _resamples(n)])
+    groups = [np.asarray(group, dtype=float) for group in groups]
+    found: list[tuple[float, float] | None] = [None] * len(groups)
     tail = (1 - level) / 2
-    low, high = np.percentile(means, [100 * tail, 100 * (1 - tail)])
-    return float(low), float(high)
+    for n, places in _by_size(groups):
+        for start in range(0, len(places), _AT_ONCE):
+            block = places[start : start + _AT_ONCE]
+            values = np.stack([groups[place] for place in block])  # [groups, n]
+            means = np.concatenate([values @ counts.T for counts in _resamples(n)], axis=1) / n
+            edges = np.percentile(means, [100 * tail, 100 * (1 - tail)], axis=1)
+            for place, low, high in zip(block, *edges, strict=True):
+                found[place] = _rounded(low), _rounded(high)
+    return found
 
 
 def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
@@ -111,8 +118,7 @@ def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
     """
     groups = [np.asarray(group, dtype=float) for group in groups]
     p_values: list[float | None] = [None] * len(groups)
-    for n in {len(group) for group in groups} - {0, 1}:
-        places = [place for place, group in enumerate(groups) if len(group) == n]
+    for n, places in _by_size(groups):
         differences = np.stack([groups[place] for place in places], axis=1)  # [n, groups]
         least = np.abs(differences.mean(axis=0)) - _ROUNDING  # a flipped mean counts from here on
         far, drawn = np.zeros(len(places)), 0
@@ -126,11 +132,27 @@ def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
     return p_values
 
 
+def _rounded(bound: float) -> float:
+    return float(f"{bound:.{_DIGITS}g}")
+
+
+def _by_size(groups: list[np.ndarray]) -> Iterator[tuple[int, list[int]]]:
+    """Yield every size of at least two values with the places of the groups of that size."""
+    places: dict[int, list[int]] = defaultdict(list)
+    for place, group in enumerate(groups):
+        places[len(group)].append(place)
+    return ((n, places[n]) for n in sorted(places) if n > 1)
+
+
 @lru_cache(maxsize=2)
 def _resamples(n: int) -> list[np.ndarray]:
-    """Return the indices of the n values in every resample, in blocks [resamples, n]."""
+    """Return how often each of the n values is in every resample, in blocks [resamples, n]."""
     rng = np.random.default_rng(0)
-    return [rng.integers(0, n, (rows, n), dtype=np.int32) for rows in _blocks(_BOOTSTRAP_RESAMPLES, n)]
+    blocks = []
+    for rows in _blocks(_BOOTSTRAP_RESAMPLES, n):
+        drawn = rng.integers(0, n, (rows, n), dtype=np.int32) + n * np.arange(rows)[:, None]
+        blocks.append(np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(float))
+    return blocks
 
 
 def _signs(n: int) -> Iterator[np.ndarray]:
@@ -152,11 +174,11 @@ def _blocks(rows: int, n: int) -> Iterator[int]:
 
 def estimates(section: Section, score: Score) -> list[Estimate]:
     """Return every method's score on every task with its bootstrap interval."""
-    computed = []
-    for row in section.rows:
-        values = list(_by_seed(row, score).values())
-        computed.append(Estimate(row.task, row.method, score, len(values), Spread.over(values), interval(values)))
-    return computed
+    scores = [list(_by_seed(row, score).values()) for row in section.rows]
+    return [
+        Estimate(row.task, row.method, score, len(values), Spread.over(values), interval)
+        for row, values, interval in zip(section.rows, scores, intervals(scores), strict=True)
+    ]
 
 
 def paired_comparisons(section: Section, score: Score, method: str = "frod") -> Iterator[PairedComparison]:
@@ -185,8 +207,9 @@ def paired_comparisons(section: Section, score: Score, method: str = "frod") -> 
 
 def _block(task: str, variant: str, score: Score, block: dict[str, list[float]]) -> Iterator[PairedComparison]:
     p_values = paired_p(block.values())
-    for (other, d), p, adjusted in zip(block.items(), p_values, holm(p_values), strict=True):
-        yield PairedComparison(task, variant, other, score, len(d), fmean(d), interval(d), p, adjusted)
+    measured = zip(block.items(), intervals(block.values()), p_values, holm(p_values), strict=True)
+    for (other, d), interval, p, adjusted in measured:
+        yield PairedComparison(task, variant, other, score, len(d), fmean(d), interval, p, adjusted)
 
 
 def average_ranks(section: Section, score: Score) -> list[Rank]:
