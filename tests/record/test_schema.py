@@ -152,3 +152,13 @@ def test_a_record_without_a_digest_is_refused(record, schema, message):
     del content["digest"]
     with pytest.raises(RequestError, match=message):
         RunRecord.from_json(json.dumps(content))
+
+
+def test_records_share_the_words_that_they_repeat(record):
+    record.settings = {"method.name": "a long name", "train.betas": [0.9, "adaptive"]}
+    one, two = (RunRecord.from_json(record.to_json()) for _ in range(2))
+    assert one == two == record and one.settings is not two.settings
+    for left, right in zip(one.settings, two.settings, strict=True):
+        assert left is right
+    assert one.settings["method.name"] is two.settings["method.name"]
+    assert one.settings["train.betas"][1] is two.settings["train.betas"][1]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -140,7 +141,7 @@ class RunRecord:
             problem = f"it is not JSON ({error})"
         if problem:
             raise RequestError(f"{where} is not a run record of schema {SCHEMA}: {problem}.")
-        return cls(**content)
+        return cls(**_interned(content))
 
 
 def brief(line: dict[str, Any]) -> dict[str, Any]:
@@ -163,6 +164,15 @@ def _content(record: RunRecord) -> dict[str, Any]:
 def _digest(content: dict[str, Any]) -> str:
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def _interned(content: Any) -> Any:
+    """Return JSON data whose equal texts are one object: the records of a folder mostly repeat the same words."""
+    if isinstance(content, dict):
+        return {sys.intern(key): _interned(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_interned(value) for value in content]
+    return sys.intern(content) if isinstance(content, str) else content
 
 
 def _unseal(content: Any) -> str | None:
