@@ -1,4 +1,7 @@
-"""No test reaches the network, asks for an account or takes more than one thread; fixtures that several folders use."""
+"""No test reaches the network or asks for an account; fixtures that several folders use.
+
+Tests take one thread, or as many as TEST_THREADS says: `TEST_THREADS=2 pytest tests/ops`.
+"""
 
 import os
 import sys
@@ -6,7 +9,8 @@ import tempfile
 
 import pytest
 
-os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+os.environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), os.environ.get("TEST_THREADS", "1"))
 for variable in ("WANDB_MODE", "WANDB_API_KEY", "FROD_BENCH_OUT"):
     os.environ.pop(variable, None)
 os.environ["FROD_BENCH_CACHE"] = tempfile.mkdtemp(prefix="frod-bench-tests-")
