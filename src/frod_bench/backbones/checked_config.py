@@ -12,7 +12,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageClassification,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from frod_bench.backbones.base import silence_transformers
 from frod_bench.errors import RequestError
@@ -20,6 +27,7 @@ from frod_bench.module_names import in_matching_module
 from frod_bench.reading import parse_json, read_text
 
 # keys of numbers of parts that a library creates one by one
+AutoClass = type[AutoModelForCausalLM | AutoModelForSequenceClassification | AutoModelForImageClassification]
 _COUNTS = re.compile(r"(layers?|heads?|labels|experts?|blocks?|depths?|groups)$")
 _LARGEST = 4  # times the numbers in the files, which may be packed, two to a byte
 _INDEX = "model.safetensors.index.json"
@@ -56,8 +64,8 @@ def read_config(directory: Path) -> PreTrainedConfig:
         raise _unusable(directory, error) from error
 
 
-def on_meta(directory: Path, auto: type, head: Sequence[str], **values: Any) -> PreTrainedModel:
-    """Return the model of a directory on the meta device; `auto` is a class of transformers like AutoModelForCausalLM.
+def on_meta(directory: Path, auto: AutoClass, head: Sequence[str], **values: Any) -> PreTrainedModel:
+    """Return the model of a directory on the meta device.
 
     `values` override those of the configuration. Raises RequestError when no model can be built, and when the model
     without its `head` is much larger than the weights in the files.

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import torch
@@ -54,7 +55,7 @@ class ClipBackbone:
     def processor(self) -> ImageTransform:
         """Return open_clip's evaluation transform for this model, with the colour statistics of its weights."""
         known = open_clip.get_pretrained_cfg(self.model, self.pretrained) if self.pretrained is not None else {}
-        statistics = {key: tuple(known[key]) for key in ("mean", "std") if key in known}
+        statistics: dict[str, Any] = {key: tuple(known[key]) for key in ("mean", "std") if key in known}
         return ImageTransform(open_clip.get_model_config(self.model)["vision_cfg"]["image_size"], **statistics)
 
     def build(self, num_labels: int, seed: int) -> ImageClassifier:

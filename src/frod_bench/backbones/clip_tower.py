@@ -17,6 +17,10 @@ from transformers.modeling_outputs import ImageClassifierOutput
 class SplitAttention(nn.Module):
     """An `nn.MultiheadAttention` without masks or dropout as four linear layers of width d."""
 
+    q_proj: nn.Linear
+    k_proj: nn.Linear
+    v_proj: nn.Linear
+
     def __init__(self, fused: nn.MultiheadAttention):
         super().__init__()
         self.num_heads = fused.num_heads

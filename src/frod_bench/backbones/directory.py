@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -16,7 +17,7 @@ from transformers import (
 
 from frod_bench.backbones.availability import require_directory
 from frod_bench.backbones.base import renew_head, require_generator, seeded, silence_transformers
-from frod_bench.backbones.checked_config import on_meta, read_config
+from frod_bench.backbones.checked_config import AutoClass, on_meta, read_config
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.module_names import in_matching_module
 
@@ -104,7 +105,8 @@ def load_model(
     """
     check_directory(directory)
     loading = loading or Loading()
-    auto, options = AutoModelForCausalLM, {}
+    auto: AutoClass = AutoModelForCausalLM
+    options: dict[str, Any] = {}
     if num_labels is not None:
         # the head may have other labels; the body is checked below
         auto, options = AutoModelForSequenceClassification, {"num_labels": num_labels, "ignore_mismatched_sizes": True}
@@ -112,7 +114,7 @@ def load_model(
     on_meta(directory, auto, ours, **({} if num_labels is None else {"num_labels": num_labels}))
     try:
         with silence_transformers(), seeded(seed):
-            model, report = auto.from_pretrained(
+            loaded: Any = auto.from_pretrained(
                 directory,
                 dtype=DTYPES[loading.dtype],
                 attn_implementation=loading.attention,
@@ -127,6 +129,7 @@ def load_model(
                 f"backbone.attention={loading.attention} is not available: {_first_line(error)} Use sdpa."
             ) from error
         raise RequestError(f"The model in {directory} cannot be read: {_first_line(error)}") from error
+    model, report = loaded
     mismatched = {key[0] for key in report["mismatched_keys"]}
     if num_labels is None:
         require_generator(model.config)

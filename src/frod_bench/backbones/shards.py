@@ -53,7 +53,7 @@ class LayerWeights(Sequence[Tensor]):
     dtype: torch.dtype
     device: torch.device
 
-    def __getitem__(self, i: int) -> Tensor:
+    def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]  # no slices
         weight = self.shards.read(f"{self.names[i]}.weight").to(self.device, self.dtype)
         return weight.T if self.transposed[i] else weight
 

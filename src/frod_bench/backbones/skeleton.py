@@ -12,6 +12,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from frod_bench.backbones.checked_config import AutoClass
 from frod_bench.backbones.directory import DTYPES, Loading, checkpoint_activations
 from frod_bench.errors import RequestError
 
@@ -30,10 +31,12 @@ def make_skeleton(
             " configuration with model_type among them, as configs/backbone/roberta_large.yaml does."
         )
     loading = loading or Loading()
-    labels = {} if num_labels is None else {"num_labels": num_labels}
+    labels: dict[str, Any] = {} if num_labels is None else {"num_labels": num_labels}
+    auto: AutoClass
     values = {**architecture, "num_hidden_layers": layers}
     if values["model_type"] == "clip_vision_model":  # its classifier needs the configuration of both towers
-        config, auto = AutoConfig.for_model("clip", vision_config=values, **labels), AutoModelForImageClassification
+        config = AutoConfig.for_model("clip", vision_config=values, **labels)
+        auto = AutoModelForImageClassification
     else:
         config = AutoConfig.for_model(**values, pad_token_id=0, **labels)
         auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -31,7 +31,7 @@ class Pace:
         return sum(fmean(self._seconds[cell.column]) if cell.column in self._seconds else overall for cell in cells)
 
 
-def run_missing(cells: list[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
+def run_missing(cells: Sequence[Cell], jobs: int) -> list[tuple[Cell, Outcome]]:
     """Run the cells that are not complete, `jobs` at a time, and go on after failures; return the failed cells."""
     pace, missing = Pace(), []
     for cell in cells:

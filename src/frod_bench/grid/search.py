@@ -116,6 +116,7 @@ class TpeSearch:
             raise RequestError("--search tpe needs Optuna: pip install 'frod-bench[search]'.") from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         half = (self.trials // 2) / self.per_decade
+        space: dict[str, optuna.distributions.BaseDistribution]
         space = {"exponent": optuna.distributions.FloatDistribution(-half, half)}
         space |= {role: optuna.distributions.CategoricalDistribution(list(own)) for role, own in axis.items()}
         sampler = optuna.samplers.TPESampler(seed=len(tried), n_startup_trials=max(2, self.trials // 3))

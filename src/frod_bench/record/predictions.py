@@ -38,7 +38,7 @@ class RowPredictions(NamedTuple):
 
 
 # {epoch: {split: its rows}}
-Epochs = Mapping[int, Mapping[str, Sequence[Sequence[Any]]]]
+Epochs = Mapping[int, Mapping[str, Sequence[tuple[Any, ...]]]]
 
 
 def write_predictions(file: Path, epochs: Epochs) -> None:

@@ -1,6 +1,7 @@
 """Checks of the rows of a split: the first bad row is named, and no row is dropped silently."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,15 @@ from frod_bench.errors import RequestError
 _TEXT = ("string", "large_string")
 
 
-def require_entries(task: object, keys: Sequence[str]) -> None:
+class Named(Protocol):
+    """A task, as far as messages name it."""
+
+    @property
+    def name(self) -> str:
+        """As the user types it."""
+
+
+def require_entries(task: Named, keys: Sequence[str]) -> None:
     """Raise `RequestError` when a list of the task, named as the user types it, is empty."""
     for key in keys:
         if not getattr(task, key):

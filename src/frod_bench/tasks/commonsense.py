@@ -82,7 +82,7 @@ class CommonsenseTask:
                 f" {len(self.label['values'])} values of task.label."
             )
 
-    def count(self, source: Source, text: str) -> list[int | None]:
+    def count(self, source: Source, text: str | None) -> list[int | None]:
         """See `Task.count`."""
         layout = self.rows_in(text)
         splits = (layout.train_split, layout.eval_splits[0])
@@ -92,7 +92,7 @@ class CommonsenseTask:
         """See `Task.load` and `load_questions`."""
         return load_questions(self.name, [self], source, tokenizer, request)
 
-    def rows_in(self, text: str) -> Layout:
+    def rows_in(self, text: str | None) -> Layout:
         """Return the layout of the rows for a text format. Raises `RequestError` if the two do not go together."""
         if text not in FORMATS:
             raise RequestError(f"text.format={text} is not known. {did_you_mean(str(text), FORMATS)}")
@@ -150,7 +150,7 @@ def load_questions(
 
 
 def make_format(
-    text: str,
+    text: str | None,
     tasks: Sequence[CommonsenseTask],
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,

@@ -16,6 +16,8 @@ from frod_bench.tasks.prompts import Pieces, fit
 from frod_bench.tasks.text import CUT, PadToLongest
 
 LOSSES = ("response", "sequence")
+Collate = Callable[[list[dict[str, Any]]], Batch]
+Predict = Callable[[nn.Module, dict[str, Tensor]], list[Prediction]]
 IGNORED = -100  # a label that counts nothing in the loss
 
 
@@ -28,8 +30,8 @@ class Format(Protocol):
 
     num_labels: int | None
     metrics: tuple[str, ...]  # in addition to the task's own
-    collate: Callable[[list[dict[str, Any]]], Batch]
-    predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]]
+    collate: Collate
+    predict: Predict
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
         """Return token ids with `labels`, `length` and `cut`; `answered` rows are for training."""
@@ -41,14 +43,15 @@ class Classification:
     Prompts have at most `max_length` tokens in training and `eval_max_length` in evaluation.
     """
 
-    metrics = ()
-    predict = staticmethod(most_likely_class)
+    metrics: tuple[str, ...] = ()
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, label_names: Sequence[str], max_length: int, eval_max_length: int
     ):
         self._tokenizer, self._lengths = tokenizer, {True: max_length, False: eval_max_length}
-        self.num_labels, self.collate = len(label_names), PadToLongest(tokenizer)
+        self.num_labels: int | None = len(label_names)
+        self.collate: Collate = PadToLongest(tokenizer)
+        self.predict: Predict = most_likely_class
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
         """See `Format.encode`; training and evaluation rows differ only in their maximum length."""
@@ -70,8 +73,8 @@ class Instruction:
     `max_length` tokens in training and `eval_max_length` in evaluation.
     """
 
-    num_labels = None
-    metrics = ("unmatched",)
+    num_labels: int | None = None
+    metrics: tuple[str, ...] = ("unmatched",)
 
     def __init__(
         self,
@@ -87,14 +90,15 @@ class Instruction:
         beams: int | None,
     ):
         _check(scoring, loss_on, beams, wrapper, response)
+        assert scoring is not None
         self._tokenizer, self._prompt_counts = tokenizer, loss_on == "sequence"
         self._lengths = {True: max_length, False: eval_max_length}
         self._before, _, self._after = wrapper.partition("{instruction}")
         responses = [[response.replace("{answer}", answer) for answer in task] for task in answers]
         tokens = [tokenizer(text, add_special_tokens=False)["input_ids"] for task in responses for text in task]
         self._responses = [[*ids, tokenizer.eos_token_id] for ids in tokens]
-        self.collate = PadLeft(tokenizer)
-        self.predict = SCORINGS[scoring](tokenizer, answers, responses, beams, self._after.strip())
+        self.collate: Collate = PadLeft(tokenizer)
+        self.predict: Predict = SCORINGS[scoring](tokenizer, answers, responses, beams, self._after.strip())
 
     def encode(self, questions: Dataset, answered: bool, desc: str) -> Dataset:
         """See `Format.encode`. Every prompt leaves room for the longest response, also in evaluation."""
@@ -136,7 +140,7 @@ class PadLeft:
             return torch.tensor([[filler] * (longest - len(row[name])) + list(row[name]) for row in rows])
 
         masks = [[0] * (longest - len(row["input_ids"])) + [1] * len(row["input_ids"]) for row in rows]
-        batch = {"input_ids": padded("input_ids", self._pad), "attention_mask": torch.tensor(masks)}
+        batch: Batch = {"input_ids": padded("input_ids", self._pad), "attention_mask": torch.tensor(masks)}
         if "task" not in rows[0]:
             labels = padded("labels", IGNORED)
             kept = min(longest, longest - int((labels != IGNORED).any(0).int().argmax()) + 1)
@@ -162,7 +166,7 @@ def _check(scoring: str | None, loss_on: str | None, beams: int | None, wrapper:
         raise RequestError(f"task.beams={beams} is not accepted: a whole number of 1 or more.")
 
 
-SCORINGS: dict[str, Callable[..., Callable[[nn.Module, dict[str, Tensor]], list[int]]]] = {
+SCORINGS: dict[str, Callable[..., Predict]] = {
     "generation": lambda tokenizer, answers, _, beams, marker: Generation(tokenizer, answers, beams, marker),
     "likelihood": lambda tokenizer, _, responses, *__: Likelihood(tokenizer, responses, per_token=False),
     "likelihood_per_token": lambda tokenizer, _, responses, *__: Likelihood(tokenizer, responses, per_token=True),

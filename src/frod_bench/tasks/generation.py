@@ -39,7 +39,8 @@ class Generation:
         """Return the prediction of every row. Raises Diverged when the model's outputs are not finite."""
         prompts, tasks = batch["input_ids"], batch["task"].tolist()
         until = [_Answered(self, prompts.shape[1], tasks)] if self._beams == 1 else []
-        output = model.generate(
+        generate: Any = model.generate  # transformers declares it for its own models
+        output = generate(
             input_ids=prompts,
             attention_mask=batch["attention_mask"],
             generation_config=self._config(),

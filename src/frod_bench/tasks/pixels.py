@@ -17,6 +17,7 @@ from torch import Tensor
 
 from frod_bench.disk_cache import cache_folder, exclusively, say_not_kept, say_unreadable
 from frod_bench.files import replacing
+from frod_bench.tasks.base import Batch
 
 CENTER_CROPS = ("floor", "round")
 _SUM_BYTES = 8  # of the checksum after every image
@@ -69,12 +70,12 @@ class Collate:
     def __init__(self, transform: Transform):
         self._transform = transform
 
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    def __call__(self, rows: list[dict[str, Any]]) -> Batch:
         pixels = torch.from_numpy(np.stack([row["pixels"] for row in rows]))
         return {"pixel_values": self._transform.normalise(pixels), "labels": torch.tensor([r["labels"] for r in rows])}
 
 
-class _Stored(Sequence):
+class _Stored(Sequence[np.ndarray]):
     """Read images from the cache. A damaged one is decoded, and the entry is rebuilt by the next run."""
 
     def __init__(self, entry: np.ndarray, file: Path, size: int, decoded: Sequence[np.ndarray]):
@@ -83,7 +84,7 @@ class _Stored(Sequence):
     def __len__(self) -> int:
         return len(self._entry)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: int) -> np.ndarray:  # type: ignore[override]  # no slices
         stored = self._entry[row]
         pixels = stored[:-_SUM_BYTES]
         if stored[-_SUM_BYTES:].tobytes() == _checksum(pixels):
@@ -93,7 +94,7 @@ class _Stored(Sequence):
         return self._decoded[row]
 
 
-class DecodedPixels(Sequence):
+class DecodedPixels(Sequence[np.ndarray]):
     """Decode at every access, where the cache cannot be written."""
 
     def __init__(self, encoded: Sequence[bytes], resized: Callable[[int, bytes], np.ndarray]):
@@ -102,7 +103,7 @@ class DecodedPixels(Sequence):
     def __len__(self) -> int:
         return len(self._encoded)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: int) -> np.ndarray:  # type: ignore[override]  # no slices
         return self._resized(row, self._encoded[row])
 
 
@@ -111,7 +112,7 @@ class CroppedPixels(DecodedPixels):
 
     drawn_from: tuple[int, ...] = (0, 0)
 
-    def __getitem__(self, row: int) -> np.ndarray:
+    def __getitem__(self, row: int) -> np.ndarray:  # type: ignore[override]  # no slices
         seed = np.random.SeedSequence([*self.drawn_from, row]).generate_state(1, np.uint64)[0]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(seed >> 1))
@@ -185,7 +186,7 @@ def _write(
 
 
 def _checksum(pixels: np.ndarray) -> bytes:
-    return xxhash.xxh3_64_digest(np.ascontiguousarray(pixels))
+    return xxhash.xxh3_64_digest(np.ascontiguousarray(pixels).data)
 
 
 def _cores() -> int:

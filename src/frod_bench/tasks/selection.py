@@ -52,7 +52,7 @@ def rows_left(rows: int, held_back: Sequence[float] | None) -> int:
     if held_back is None:
         return rows
     share, most = held_back
-    return max(rows - min(int(share * rows), most), 1)
+    return max(rows - min(int(share * rows), int(most)), 1)
 
 
 def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]:
@@ -61,7 +61,8 @@ def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]
     This is stratified: of a label with k rows, ceil(k / n) are taken.
     """
     seen: defaultdict[Hashable, int] = defaultdict(int)
-    taken, rest = [], []
+    taken: list[int] = []
+    rest: list[int] = []
     for index, label in enumerate(labels):
         (rest if seen[label] % n else taken).append(index)
         seen[label] += 1

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from datasets import Dataset
-from torch import Tensor
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, did_you_mean
-from frod_bench.tasks.base import RowRequest
+from frod_bench.tasks.base import Batch, RowRequest
 from frod_bench.tasks.leading_text import leading_texts
 
 FORMATS = ("pair", "instruction")
 CUT = "cut"  # the column that says whether a row lost tokens
 
 
-def check_format(text: str) -> None:
+def check_format(text: str | None) -> None:
     """Raise `RequestError` on an unknown text format."""
     if text not in FORMATS:
         raise RequestError(f"text.format={text} is not known. {did_you_mean(str(text), FORMATS)}")
@@ -29,11 +28,14 @@ def check_lengths(tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> tu
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise RequestError("The task has text, and the backbone reads images. Leave backbone= out, or name another.")
     least, most = tokenizer.num_special_tokens_to_add(pair=True) + 2, tokenizer.model_max_length
-    evaluated = request.max_length if request.eval_max_length is None else request.eval_max_length
-    for key, value in (("max_length", request.max_length), ("eval_max_length", evaluated)):
+
+    def checked(key: str, value: int | None) -> int:
         if not isinstance(value, int) or not least <= value <= most:
             raise RequestError(f"text.{key}={value} is not accepted: a whole number of tokens, {least} to {most}.")
-    return request.max_length, evaluated
+        return value
+
+    length = checked("max_length", request.max_length)
+    return length, length if request.eval_max_length is None else checked("eval_max_length", request.eval_max_length)
 
 
 def encode(
@@ -77,6 +79,6 @@ class PadToLongest:
     def __init__(self, tokenizer: PreTrainedTokenizerBase):
         self._pad = DataCollatorWithPadding(tokenizer)
 
-    def __call__(self, rows: list[dict[str, Any]]) -> dict[str, Tensor]:
+    def __call__(self, rows: list[dict[str, Any]]) -> Batch:
         inputs = [{name: value for name, value in row.items() if name != "length"} for row in rows]
         return dict(self._pad(inputs))

