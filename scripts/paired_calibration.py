@@ -239,7 +239,7 @@ def _percent(found: Iterable[bool]) -> str:
 def page(repeats: int) -> str:
     """Return all tables as Markdown."""
     blocks = [to_markdown(make(repeats), level=2) for make in (forms, verdicts, sampled_tasks, classes)]
-    return "\n\n".join(["# The paired statistics on simulated runs", __doc__.split("\n\n")[2], *blocks]) + "\n"
+    return "\n\n".join(["# The paired statistics on simulated runs", __doc__.split("\n\n")[2].strip(), *blocks]) + "\n"
 
 
 def main() -> None:

@@ -48,14 +48,17 @@ def main(argv: list[str]) -> int:
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
     from frod_bench.grid.paper import compare_with_paper  # scipy takes seconds to import
     from frod_bench.report import paper_tables, tables
+    from frod_bench.report.paired.tables import headlines_to_text
     from frod_bench.report.summary import summarise
 
+    complete = {cell.identity for cell in cells if cell.completed()}
+    found = find_records(output_root()).runs if complete else []  # in folders of their own or in archives
+    summary = summarise([run for run in found if run.record.identity in complete])
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
-        show("\n" + "\n\n".join(printed), end="")
-    elif complete := {cell.identity for cell in cells if cell.completed()}:
-        found = find_records(output_root()).runs  # in folders of their own or in archives
-        summary = summarise([run for run in found if run.record.identity in complete])
+        verdicts = filter(None, map(headlines_to_text, summary.sections))
+        show("\n" + "\n\n".join([*printed, *verdicts]), end="")
+    elif complete:
         show("\n" + tables.to_text(summary), end="")
     if failed:
         show(f"\n{len(failed)} of {len(cells)} cells failed; the same command tries them again:")

@@ -8,7 +8,7 @@ from textwrap import shorten
 from frod_bench.record import StoredRun
 from frod_bench.report import table
 from frod_bench.report.summary import Row, Section, Setting, Spread, Summary
-from frod_bench.report.table import ABSENT, Column, Table
+from frod_bench.report.table import ABSENT, Column, Note, Table
 
 _DIGITS = 12  # of a record's digest
 _MOST_CELLS = 100_000  # of a table of methods by tasks
@@ -140,7 +140,9 @@ def _matrix(title: str, scores: Mapping[tuple[str, str], Spread]) -> Table:
     return Table([_METHOD, *(Column(column, _spread) for column in columns)], rows, title)
 
 
-def _legend(section: Section) -> list[str]:
+def _legend(section: Section) -> list[Note]:
+    from frod_bench.report.paired.tables import headlines  # scipy takes a while to import
+
     tasks_of = defaultdict(list)
     for task, metric in {row.task: row.metric for row in section.rows}.items():
         tasks_of[metric].append(task)
@@ -152,4 +154,5 @@ def _legend(section: Section) -> list[str]:
         f"tan alpha: mean over the layers after the last epoch. peak memory: {', '.join(kinds)}.",
         f"{ROW_COUNTS}: {section.row_counts}.",
         *(f"Data: {shorten(note, width=500, placeholder=' …')}" for note in section.notes),
+        *headlines(section),
     ]

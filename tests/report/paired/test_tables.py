@@ -5,7 +5,7 @@ import pytest
 
 from frod_bench.cli import run_command
 from frod_bench.report.html.page import page
-from frod_bench.report.paired.tables import verdicts
+from frod_bench.report.paired.tables import headlines, headlines_to_text, verdicts
 from frod_bench.report.summary import summarise
 from frod_bench.report.table import to_text
 
@@ -15,7 +15,10 @@ def runs(predicted):
     """Four methods with three seeds on 2,000 rows: one far better, one alike, one whose seeds differ."""
     rng = np.random.default_rng(0)
     base = rng.random(2000) < 0.8
-    flips = lambda share: rng.random((3, 2000)) < share  # noqa: E731
+
+    def flips(share):
+        return rng.random((3, 2000)) < share
+
     worse = [base & (rng.random(2000) < share) for share in (0.9, 0.9, 0.9)]
     shaken = [base & (rng.random(2000) < share) for share in (0.9, 1.0, 0.95)]
     answers = {"frod": base ^ flips(0.01), "lora": base ^ flips(0.01), "vera": worse, "dora": shaken}
@@ -70,3 +73,28 @@ def test_the_page_has_them_as_a_list(runs):
     text = page(summarise(runs), "title")
     assert 'data-table="verdicts"' in text
     assert "<li>frod is better than vera on glue/rte: +" in text
+
+
+def test_a_table_of_scores_ends_with_the_verdict_on_the_mean(predicted, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for task in ("glue/rte", "glue/sst2"):
+        right = rng.random((2, 500)) < 0.9
+        predicted("frod", right, task)
+        predicted("lora", right & (rng.random(500) < 0.9), task)
+    assert run_command(["report", str(tmp_path)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "On the same rows, with a margin of 1 point:" in out
+    assert "frod is better than lora on the mean of 2 tasks: +" in out
+    assert "frod is better than lora on glue/rte" not in out
+
+
+def test_too_many_runs_are_left_to_report_stats(runs, monkeypatch):
+    [section] = summarise(runs).sections
+    monkeypatch.setattr("frod_bench.report.paired.tables._MOST_RUNS", 2)
+    assert headlines(section) == ["For verdicts on the same rows: frod-bench report stats"]
+
+
+def test_scores_without_predictions_end_as_before(store):
+    [section] = summarise([store("frod"), store("lora")]).sections
+    assert headlines(section) == []
+    assert headlines_to_text(section) == ""

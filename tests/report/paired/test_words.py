@@ -38,7 +38,7 @@ def test_equivalent():
     assert text.startswith(
         "frod and lora are equivalent on glue/sst2, within 1 point: +0.0 points (95 % interval -0.7 to"
     )
-    assert "5 seeds, 872 rows, p of a larger difference = 0.0053" in text
+    assert "5 seeds, 872 rows, p of equivalence = 0.0053" in text
 
 
 def test_undecided_says_what_would_decide():

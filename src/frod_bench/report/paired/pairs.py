@@ -1,6 +1,6 @@
 """The pairs of methods in a section, with the differences of their stored predictions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -44,7 +44,7 @@ def pairs(section: Section, baseline: str | None = None, most: int = 1000) -> Pa
     found = Pairs()
     by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
     for task, rows in groupby(section.rows, key=lambda row: row.task):
-        methods = list(_methods(list(rows), found))
+        methods = list(_methods(rows, found)) if most > 0 else []
         for own, others in _compared(methods, baseline or "frod"):
             block = []
             for other in others[: max(0, most)]:
@@ -89,7 +89,7 @@ def _difference(task: str, first: _Method, second: _Method, found: Pairs) -> Dif
     return difference(first.row.metric, first.runs, second.runs)
 
 
-def _methods(rows: list[Row], found: Pairs) -> Iterator[_Method]:
+def _methods(rows: Iterable[Row], found: Pairs) -> Iterator[_Method]:
     for row in rows:
         if not is_known(row.metric):
             continue
@@ -115,7 +115,7 @@ def _predictions(run: StoredRun, found: Pairs):
         return None
     if rows is None:
         return None
-    reported = run.record.selected["value"]
+    reported = (run.record.selected or {})["value"]
     if abs(scores(run.record.metric["name"], rows.labels, rows.predictions[None])[0] - reported) > _ROUNDING:
         found.remarks.append(
             f"Left out: the score of {run.path} is not the {run.record.metric['name'].replace('_', ' ')} of its rows."

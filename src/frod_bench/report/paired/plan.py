@@ -34,7 +34,7 @@ class Planned:
         """The standard deviation of the difference over seeds beyond what rows explain, None where it is unknown."""
         [part] = self.parts
         between = max(part.of_seeds - part.of_both, 0.0) * part.seeds
-        return None if part.of_seeds == 0 else between**0.5
+        return None if part.seeds == 1 else between**0.5
 
     def rows_with(self, size: float, seeds: Iterable[int], baselines: int) -> dict[int, float | None]:
         """Return the rows of all tasks together that show `size` with each number of seeds; None: no number does."""
@@ -105,7 +105,7 @@ def _independent(a: list[float], b: list[float], row: Row) -> Difference:
 
 
 def _scores(row: Row) -> dict[int, float]:
-    return {run.record.seed: run.record.selected["value"] for run in row.runs}
+    return {run.record.seed: (run.record.selected or {})["value"] for run in row.runs}
 
 
 def _name(row: Row) -> str:

@@ -45,7 +45,7 @@ def _grounds(judged: Judged) -> str:
         interval += f" on these tasks, {low} to {high} over tasks like these"
     seeds = "one seed" if pair.seeds == 1 else f"{pair.seeds} seeds"
     equivalent = judged.verdict == "equivalent"
-    kind = " of a larger difference" if equivalent else ""
+    kind = " of equivalence" if equivalent else ""
     p = p_text(judged.p_equivalent if equivalent else judged.p)
     adjusted = "Holm-adjusted " if judged.baselines > 1 else ""
     return f"{interval}, {seeds}, {pair.rows:,} rows, {adjusted}p{kind}{p}"
