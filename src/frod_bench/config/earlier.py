@@ -1,4 +1,5 @@
-"""A run that starts from an earlier one: `method.mask` is the folder of that run, or `make`, which makes it first.
+"""A run that needs an earlier one: `start` is the folder of a run whose adapter it carries on, `method.mask` that of a
+run which a mask is made from, or `make`, which makes that run first.
 
 The configuration then holds under `earlier` the identity of that run, which counts as a setting where the folder does
 not, and with `make` its whole configuration.
@@ -13,16 +14,17 @@ from frod_bench.config.catalogue import settings
 from frod_bench.config.paths import config_dir
 from frod_bench.config.tuned import is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
-from frod_bench.record import RunDirectory, default_directory, identity_of
+from frod_bench.record import RunDirectory, RunRecord, default_directory, identity_of
 from frod_bench.record.identity import cell_settings
 
 MAKE = "make"
+START = "start"
 _OPTION = "mask"
 
 
-def names_earlier_run(config: DictConfig) -> bool:
-    """Return whether the configuration starts from another run."""
-    return config.method.get(_OPTION) is not None
+def makes_first(config: DictConfig) -> bool:
+    """Return whether the configuration asks for a run to be made before it."""
+    return config.method.get(_OPTION) == MAKE
 
 
 def first_stage(config: DictConfig) -> DictConfig:
@@ -40,29 +42,46 @@ def first_stage(config: DictConfig) -> DictConfig:
 
 
 def with_made(resolved: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration that makes the run `first` and starts from it."""
+    """Return a configuration that makes the run `first` and takes its mask from it."""
     found = settings(first)
     folder = default_directory(first, identity_of(found))
     changed = resolved | {"method": resolved["method"] | {_OPTION: str(folder)}}
-    return changed | {"earlier": {_OPTION: _names(found) | {"config": first}}}
+    return _with_names(changed, _OPTION, _names(found) | {"config": first})
 
 
 def with_found(resolved: dict[str, Any]) -> dict[str, Any]:
-    """Return a configuration that starts from a run that is there.
+    """Return a configuration with the names of the runs whose folders it has.
 
-    Raises RequestError unless the folder holds a complete run of the same backbone.
+    Raises RequestError unless each folder holds a complete run of the same backbone.
     """
-    folder = resolved["method"][_OPTION]
+    places = {START: (START, resolved.get(START)), _OPTION: (f"method.{_OPTION}", resolved["method"].get(_OPTION))}
+    for name, (option, folder) in places.items():
+        if folder is not None and name not in resolved.get("earlier", {}):
+            resolved = _with_names(resolved, name, _names(_complete_run(option, folder, resolved).settings))
+    return resolved
+
+
+def carried_on(resolved: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration that carries on the adapter of the run with the resolved configuration `before`."""
+    found = settings(before)
+    changed = resolved | {START: str(default_directory(before, identity_of(found)))}
+    return _with_names(changed, START, _names(found))
+
+
+def _complete_run(option: str, folder: Any, resolved: dict[str, Any]) -> RunRecord:
     if not isinstance(folder, str) or not RunDirectory(folder).record.is_file():
-        raise RequestError(
-            f"method.{_OPTION}={folder} is not accepted: the folder of a run, or {MAKE} to make that run first."
-        )
+        accepted = f", or {MAKE} to make that run first" if option != START else ""
+        raise RequestError(f"{option}={folder} is not accepted: the folder of a run{accepted}.")
     record = RunDirectory(Path(folder)).read_record()
     if record.status != "completed":
-        raise RequestError(f"method.{_OPTION}={folder} is not complete. Resume it with the command that started it.")
+        raise RequestError(f"{option}={folder} is not complete. Resume it with the command that started it.")
     if record.backbone != (backbone := resolved["backbone"]["name"]):
-        raise RequestError(f"method.{_OPTION}={folder} is a run of {record.backbone}, and this one is of {backbone}.")
-    return resolved | {"earlier": {_OPTION: _names(record.settings)}}
+        raise RequestError(f"{option}={folder} is a run of {record.backbone}, and this one is of {backbone}.")
+    return record
+
+
+def _with_names(resolved: dict[str, Any], name: str, names: dict[str, Any]) -> dict[str, Any]:
+    return resolved | {"earlier": resolved.get("earlier", {}) | {name: names}}
 
 
 def with_seed(resolved: dict[str, Any], seed: int, tuned: bool) -> dict[str, Any]:

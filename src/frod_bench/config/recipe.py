@@ -64,7 +64,7 @@ def _slot_of(task: str | None) -> int | None:
     if task not in choices("task"):
         hint = did_you_mean(str(task), choices("task"))
         raise RequestError(
-            f"method.pattern_of={task} is no registered task. {hint} Number your own tasks: method.pattern_slot=0, 1 …"
+            f"method.pattern_of={task} is no registered task. {hint} For tasks of your own, type method.pattern_slot=N."
         )
     suite = str(task).partition("/")[0]
     return [name for name in choices("task") if name.partition("/")[0] == suite].index(task)

@@ -28,10 +28,8 @@ def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
     if resolved["protocol"] == FAIR:
         _check_fair(config, resolved)
     resolved = with_tuned_rates(resolved) if tuned and is_fair(resolved) else resolved
-    if not earlier.names_earlier_run(config):
-        return resolved
-    if config.method.mask == earlier.MAKE:
-        return earlier.with_made(resolved, resolve(earlier.first_stage(config), tuned))
+    if earlier.makes_first(config):
+        resolved = earlier.with_made(resolved, resolve(earlier.first_stage(config), tuned))
     return earlier.with_found(resolved)
 
 

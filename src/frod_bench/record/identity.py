@@ -21,6 +21,7 @@ EXPERIMENT = "experiment"  # everything not listed
 _EFFECT = {
     "out": NO_EFFECT,
     "force": NO_EFFECT,
+    "start": NO_EFFECT,  # the folders of earlier runs, which `earlier` names by their identity
     "wandb": NO_EFFECT,
     "checkpoint": NO_EFFECT,
     "train.device": NO_EFFECT,
@@ -29,7 +30,7 @@ _EFFECT = {
     "data.max_row_bytes": NO_EFFECT,
     "method.description": NO_EFFECT,
     "method.citation": NO_EFFECT,
-    "method.mask": NO_EFFECT,  # the folder of an earlier run, which `earlier` names by its identity
+    "method.mask": NO_EFFECT,
     "earlier.mask.config": NO_EFFECT,
     "backbone.facts": NO_EFFECT,
     "task.rows": NO_EFFECT,
@@ -39,7 +40,8 @@ _EFFECT = {
     "task.repo": SOURCE,
     "task.config": SOURCE,
     "backbone.path": SOURCE,
-    "earlier.mask.identity": SOURCE,  # of the same experiment (`earlier.mask.experiment`) with the run's own seed
+    "earlier.mask.identity": SOURCE,  # `earlier.mask.experiment` is the same for every seed
+    "earlier.start.identity": SOURCE,
     "seed": SOURCE,
     "backbone.attention": COMPUTATION,
     "backbone.gradient_checkpointing": COMPUTATION,

@@ -15,7 +15,7 @@ from accelerate.utils import broadcast_object_list
 from frod_bench.backbones.base import Backbone
 from frod_bench.config.catalogue import identity, settings
 from frod_bench.config.checks import check_config, check_finite, train_settings
-from frod_bench.config.earlier import to_make_first
+from frod_bench.config.earlier import START, to_make_first
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import OutOfMemory, RequestError, RunFailure
@@ -24,6 +24,7 @@ from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.method import Method
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
+from frod_bench.runs.carry_on import carry_on
 from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 from frod_bench.tasks.base import RowRequest, Source, Task, TaskData
@@ -200,6 +201,8 @@ def _run(
     body = sum(size for name, size in sizes.items() if not in_matching_module(name, head))
     model.to(accelerator.device)
     adapted = components.method.attach(model, backbone.targets, head, seed)
+    if config.get(START) is not None:  # older runs, which are read again, have no such key
+        carry_on(adapted, Path(config[START]))
     record.metric = {"name": data.metric.name, "higher_is_better": data.metric.higher_is_better}
     record.params = _count_parameters(adapted, sum(sizes.values()), body)
     record.samples, record.data = data.samples, data.provenance

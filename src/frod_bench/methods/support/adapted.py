@@ -13,6 +13,7 @@ from frod_bench.methods.support.checkpoint import read_checkpoint_tensors, write
 from frod_bench.methods.support.fingerprint import Sketch, check_sketches
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules, named_parameters, strip_wrappers, unparametrised_name
+from frod_bench.module_names import in_matching_module
 from frod_bench.ops.sharding import gather_full, shard_like
 
 FORMATS = ("frod-bench", "peft")
@@ -220,11 +221,17 @@ class Adapted:
             write_checkpoint(directory, tensors, config)
         return directory
 
-    def load(self, directory: str | Path) -> None:
-        """Read what `save` wrote in the format `frod-bench`. Raises RequestError if it does not fit this model."""
+    def load(self, directory: str | Path, head: bool = True) -> None:
+        """Read what `save` wrote in the format `frod-bench`; without `head`, the head stays as it is.
+
+        Raises RequestError if it does not fit this model.
+        """
         state = read_checkpoint_tensors(directory)
         saved = {name: state.pop(name) for name in list(state) if name.startswith(_FINGERPRINT)}
         self.check_fingerprint({name.removeprefix(_FINGERPRINT): tensor for name, tensor in saved.items()}, directory)
+        if not head:
+            parts = ((state, False), (self.trainable_state(), True))
+            state = {n: t for part, own in parts for n, t in part.items() if in_matching_module(n, self.head) == own}
         self.load_state(state)
 
     def fingerprint(self) -> dict[str, Tensor]:
