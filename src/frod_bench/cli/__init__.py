@@ -12,6 +12,7 @@ from frod_bench.record.secrets import redact
 COMMANDS = {
     "audit": "check what the paper and its released code state",
     "bench": "time FRoD against PEFT's methods on random weights",
+    "continual": "train one adapter on a sequence of tasks, and measure what it forgets",
     "decompose": "compute FRoD's bases of a model directory without loading the model",
     "doctor": "check what this machine can run and what is missing",
     "export": "write a run's adapter for PEFT, or the merged model",

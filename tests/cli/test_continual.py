@@ -1,0 +1,97 @@
+"""`frod-bench continual`: one adapter through three tasks, resumable at any stage."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from frod_bench.record.continual_record import read_continual
+
+TASKS = "glue/rte,glue/cola,glue/mrpc"
+WORDS = ("--profile", "smoke", "--tasks", TASKS, "train.epochs=1", "data.max_train=16", "data.max_eval=24")
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    return tmp_path / "outputs"
+
+
+def record_of(outputs, method="lori"):
+    (file,) = (outputs / "continual/smoke").glob(f"{method}-*.json")
+    return read_continual(file)
+
+
+def test_three_stages_and_their_matrix(bench, outputs):
+    code, out, err = bench("continual", "--methods", "lori", *WORDS)
+    assert code == 0, err
+    record = record_of(outputs)
+    assert record.tasks == TASKS.split(",")
+    R = record.matrix
+    assert all((R[i][j] is None) == (j > i) for i in range(3) for j in range(3))
+    assert record.average == pytest.approx(sum(R[2]) / 3)
+    assert record.backward_transfer == pytest.approx((R[2][0] - R[0][0] + R[2][1] - R[1][1]) / 2)
+    assert record.forgetting == pytest.approx((max(R[0][0], R[1][0]) - R[2][0] + R[1][1] - R[2][1]) / 2)
+    assert f"{100 * R[2][0]:.2f}" in out and "forgetting" in out
+
+    from frod_bench.runs.trained import TrainedRun
+
+    stages = [next(outputs.glob(f"smoke/*/{task}/lori/seed0-*")) for task in record.tasks]
+    first, last = (load_file(stage / "adapter/adapter_model.safetensors") for stage in (stages[0], stages[2]))
+    A = [name for name in first if name.endswith(".A")]
+    assert A and all(torch.equal(first[name], last[name]) for name in A)  # sketches: A is that of the first task
+    trained = TrainedRun(stages[0])
+    values = trained.adapted().trainable_state()  # the head of the first task and the adapter of the last
+    values |= {name: tensor for name, tensor in last.items() if name in values and "classifier" not in name}
+    adapted = trained.adapted()
+    adapted.load_state(values)
+    assert trained.score(adapted.model)[0]["accuracy"] == R[2][0]
+
+
+def test_the_same_command_goes_on_at_any_stage(bench, outputs, monkeypatch):
+    assert bench("continual", "--methods", "lora", *WORDS)[0] == 0
+    expected = record_of(outputs, "lora")
+    (file,) = (outputs / "continual/smoke").glob("*.json")
+    last = next(outputs.glob("smoke/*/glue/mrpc/lora/seed0-*"))
+    for lost in (file, last / "record.json"):
+        lost.unlink()
+        code, _, err = bench("continual", "--methods", "lora", *WORDS)
+        assert code == 0, err
+        found = record_of(outputs, "lora")
+        assert found.matrix == expected.matrix
+    assert "3 cells, 3 of them complete already" in bench("continual", "--methods", "lora", *WORDS)[1]
+
+
+def test_every_task_alone_is_a_bound(bench, outputs):
+    assert bench("continual", "--methods", "lora", *WORDS, "--alone")[0] == 0
+    record = record_of(outputs, "lora")
+    assert record.alone[0] == record.matrix[0][0]
+    assert None not in record.alone
+    assert len(list(outputs.glob("smoke/*/glue/*/lora/seed0-*"))) == 5  # the first stage is a run of its task alone
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--tasks", "glue/rte", "--methods", "lora"], "two tasks or more"),
+        (["--tasks", "glue/rte,glue/rte", "--methods", "lora"], "comes twice"),
+        (["--tasks", "glue/rte,vision/digits", "--methods", "lora"], "one backbone"),
+        (["--tasks", "glue/rte,glue/colla", "--methods", "lora"], "glue/cola"),
+        (["--tasks", "glue/rte,glue/cola", "--methods", "lorra"], "lora"),
+        (["--tasks", "glue/rte,glue/cola", "--methods", "lori", "method.mask=make"], "method.mask"),
+        (["--tasks", "glue/rte,glue/cola", "--methods", "lori", "seed=1"], "--seeds"),
+    ],
+)
+def test_what_is_no_sequence_is_refused(words, message, bench):
+    code, _, err = bench("continual", "--profile", "smoke", *words)
+    assert code == 2 and message in err
+
+
+def test_an_edited_record_is_refused(bench, outputs):
+    words = ("continual", "--profile", "smoke", "--tasks", "glue/rte,glue/cola", "--methods", "lora")
+    words += ("train.epochs=1", "data.max_train=16", "data.max_eval=24")
+    assert bench(*words)[0] == 0
+    (file,) = (outputs / "continual/smoke").glob("*.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"average": 1.0}))
+    code, _, err = bench(*words)
+    assert code == 2 and "edited" in err
