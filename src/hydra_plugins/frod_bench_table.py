@@ -4,6 +4,7 @@ Hydra's own sweeper makes one product of keys; rows of a table set different key
 package `hydra_plugins` only, so this file is here.
 """
 
+import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,12 +57,13 @@ class TableSweeper(BasicSweeper):
             )
         parser = OverridesParser.create()
         jobs: list[list[str]] = []
-        for words in self.rows.values():
-            own = parser.parse_overrides(list(map(current_override, [*words.split(), *self._shared()])))
+        for words, column in itertools.product(self.rows.values(), self.columns.values()):
+            own = parser.parse_overrides(list(map(current_override, [*words.split(), *self._shared(column)])))
             jobs += BasicSweeper.split_arguments([*own, *overrides], None)[0]
         different = list(map(list, dict.fromkeys(map(tuple, jobs))))
         return list(self.split_overrides_to_chunks(different, max_batch_size))
 
-    def _shared(self) -> list[str]:
+    def _shared(self, column: str) -> list[str]:
         profile: Any = self.config.profile.name
-        return [*self.common.split(), f"task={','.join(self.columns.values())}", f"seed={self.seeds[profile]}"]
+        task, *rows = column.split()
+        return [*self.common.split(), f"task={task}", *rows, f"seed={self.seeds[profile]}"]

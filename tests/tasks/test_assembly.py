@@ -1,7 +1,9 @@
 """Rows of several tasks become one task's data: limits, hold-out, counts and what was cut."""
 
-from datasets import Dataset
+import pytest
+from datasets import ClassLabel, Dataset
 
+from frod_bench.errors import RequestError
 from frod_bench.tasks.assembly import assemble
 from frod_bench.tasks.base import RowRequest
 
@@ -81,3 +83,19 @@ def test_without_evaluation_rows_there_is_still_a_reported_split():
     data = assembled(RowRequest(holdout=0.2, evaluation=False), [rows(10)], {}, same)
     assert data.evaluation == {} and data.reported == "matched"
     assert data.samples == {"train": 8, "eval": 0, "holdout": 2}
+
+
+def test_training_rows_are_moved_to_an_evaluation_split_that_has_too_few():
+    request = RowRequest(max_train=20, holdout=10, more_eval=0.25, max_eval=3)
+    data = assembled(request, [rows(60)], {"matched": [rows(5)], "other": [rows(4)]}, same)
+    assert data.samples == {"train": 20, "eval": 3 + 15, "other": 3, "holdout": 10}
+    moved = data.evaluation["matched"]["number"][3:]
+    assert data.row_ids["matched"][3:] == [5 + number for number in moved]
+    assert not set(moved) & {*data.train["number"], *data.holdout["number"]}
+    assert data.provenance["note"] == "15 training rows moved to the evaluation split matched"
+
+
+def test_splits_that_number_their_classes_differently_are_not_mixed():
+    other = rows(5).cast_column("label", ClassLabel(names=["yes", "no"]))
+    with pytest.raises(RequestError, match=r"data\.more_eval is not accepted"):
+        assembled(RowRequest(more_eval=3), [rows(60)], {"matched": [other]}, same)

@@ -4,10 +4,10 @@ from datasets import Dataset
 from frod_bench.errors import RequestError
 from frod_bench.tasks.selection import (
     carve_holdout,
-    check_holdout,
+    check_part,
     every_nth,
     rows_left,
-    stratified_holdout,
+    stratified_part,
     subset,
 )
 
@@ -60,7 +60,7 @@ def test_holdout_of_too_few_rows(toy_rows):
 @pytest.mark.parametrize("holdout", [1, 7, 30, 0.1, 0.5, 59])
 def test_a_hold_out_of_a_number_or_a_share_is_stratified(holdout):
     rows = Dataset.from_dict({"label": [0, 0, 0, 1, 1, 2] * 10})
-    kept, held = stratified_holdout(rows, "label", holdout)
+    kept, held = stratified_part(rows, "label", holdout, "data.holdout")
     count = holdout if holdout >= 1 else holdout * 60
     assert (len(kept), len(held)) == (60 - count, count)
     for label, share in ((0, 1 / 2), (1, 1 / 3), (2, 1 / 6)):
@@ -70,10 +70,10 @@ def test_a_hold_out_of_a_number_or_a_share_is_stratified(holdout):
 @pytest.mark.parametrize("holdout", [60, 100, 0.999, 0.001])
 def test_a_hold_out_that_leaves_nothing_is_refused(toy_rows, holdout):
     with pytest.raises(RequestError, match=f"data.holdout={holdout}"):
-        stratified_holdout(toy_rows(60), "label", holdout)
+        stratified_part(toy_rows(60), "label", holdout, "data.holdout")
 
 
 @pytest.mark.parametrize("holdout", [0, -1, 1.5, True, "ten", [3]])
 def test_what_is_no_hold_out_is_refused(holdout):
     with pytest.raises(RequestError, match=r"data\.holdout="):
-        check_holdout(holdout)
+        check_part(holdout, "data.holdout")

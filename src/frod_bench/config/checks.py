@@ -6,7 +6,7 @@ from typing import Any
 
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.record import redact
-from frod_bench.tasks.selection import check_holdout, check_limit
+from frod_bench.tasks.selection import check_limit, check_part
 from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import MODES
 
@@ -37,7 +37,8 @@ def _check_leaves(config: dict[str, Any]) -> None:
         raise RequestError(f"checkpoint.every_s={every_s} is not accepted: seconds, 0 or more, or null.")
     for key in ("max_train", "max_eval"):
         check_limit(config["data"][key], f"data.{key}")
-    check_holdout(config["data"].get("holdout"))
+    for key in ("holdout", "more_eval"):
+        check_part(config["data"].get(key), f"data.{key}")
     if config["data"].get("holdout") is not None and config["selection"] != "holdout":
         raise RequestError("data.holdout holds rows out to select an epoch: add selection=holdout.")
     for key in ("max_length", "eval_max_length"):

@@ -78,10 +78,17 @@ def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
     if None in counts:
         counts, origin = [task["rows"][split] for split in (task["train_split"], task["eval_splits"][0])], _OFFICIAL
     available, evaluation = rows_left(counts[0], task.get("held_back")), counts[1]
-    train, evaluation = min(available, data["max_train"] or available), min(evaluation, data["max_eval"] or evaluation)
+    moved = _part(data.get("more_eval"), available)
+    available -= moved
+    train = min(available, data["max_train"] or available)
+    evaluation = moved + min(evaluation, data["max_eval"] or evaluation)
     if config["selection"] != "holdout":
         return {"train": train, "eval": evaluation}, origin
     if (asked := data.get("holdout")) is None:
         return {"train": train - train // 10, "eval": evaluation, "holdout": train // 10}, origin
-    held_out = round(asked * available) if asked < 1 else int(asked)
+    held_out = _part(asked, available)
     return {"train": min(train, available - held_out), "eval": evaluation, "holdout": held_out}, origin
+
+
+def _part(asked: int | float | None, rows: int) -> int:
+    return 0 if asked is None else round(asked * rows) if asked < 1 else int(asked)

@@ -104,16 +104,17 @@ def _check(overrides: list[str], table: TableSpec) -> None:
 
 def _compose(table: TableSpec, seeds: list[int], words: list[str], tuned: bool) -> Iterator[Cell]:
     # Hydra takes 0.2 s to compose, so a configuration is composed for each row and each task, not for each pair
-    (first_row, own), first_task = next(iter(table.rows.items())), next(iter(table.columns.values()))
-    tasks: dict[str, DictConfig] = {}
-    for column, task in table.columns.items():
-        with _errors_of_row(first_row, chosen := [*own, f"task={task}", *words]):
-            tasks[column] = hydra.compose("config", chosen).task
+    (first_row, own), first_task = next(iter(table.rows.items())), next(iter(table.columns.values())).split()[0]
+    columns: dict[str, DictConfig] = {}
+    for column, text in table.columns.items():
+        task, *rows = text.split()
+        with _errors_of_row(first_row, chosen := [*own, *rows, f"task={task}", *words]):
+            columns[column] = hydra.compose("config", chosen)
     for row, own in table.rows.items():
         with _errors_of_row(row, chosen := [*own, f"task={first_task}", *words]):
             config = hydra.compose("config", chosen)
-            for column, composed in tasks.items():
-                config.task = composed
+            for column, composed in columns.items():
+                config.task, config.data = composed.task, composed.data
                 resolved = resolve(config, tuned=False)
                 for seed in seeds:
                     yield Cell(row, column, earlier.with_seed(resolved, seed, tuned))

@@ -39,7 +39,8 @@ class TableSpec:
             names = {label: [label, words[0].removeprefix("method=")] for label, words in rows.items()}
             rows = {label: rows[label] for label in _chosen("--methods", methods, names)}
         if tasks:
-            names = {label: [label, task, task.rpartition("/")[2]] for label, task in columns.items()}
+            tasks_of = {label: text.split()[0] for label, text in columns.items()}
+            names = {label: [label, task, task.rpartition("/")[2]] for label, task in tasks_of.items()}
             columns = {label: columns[label] for label in _chosen("--tasks", tasks, names)}
         return replace(self, rows=rows, columns=columns)
 

@@ -170,6 +170,7 @@ def load_data(config: dict[str, Any], components: Components) -> TaskData:
     request = RowRequest(
         max_train=data["max_train"],
         max_eval=data["max_eval"],
+        more_eval=data.get("more_eval"),
         holdout=(data.get("holdout") or True) if components.settings.selection == "holdout" else False,
         evaluation=components.settings.evaluation != "never",
         text=text["format"],

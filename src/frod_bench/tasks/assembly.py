@@ -6,9 +6,10 @@ from typing import Any
 from datasets import Dataset, concatenate_datasets
 from torch import Tensor, nn
 
+from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Batch, Metric, Prediction, RowRequest, TaskData, most_likely_class
-from frod_bench.tasks.provenance import truncation, wording_entry
-from frod_bench.tasks.selection import ROW, carve_holdout, numbered, stratified_holdout, subset
+from frod_bench.tasks.provenance import truncation, with_notes, wording_entry
+from frod_bench.tasks.selection import ROW, carve_holdout, numbered, stratified_part, subset
 from frod_bench.tasks.text import CUT
 
 
@@ -43,11 +44,17 @@ def assemble(
 
     Raises RequestError for a limit that is not accepted, and when the hold-out would leave no training row.
     """
-    training, held_out = _training_rows(request, _join(train), label)
+    rest, moved = _join(train), None
+    if request.more_eval is not None:
+        rest, moved = stratified_part(rest, label, request.more_eval, "data.more_eval")
+        provenance = with_notes(provenance, f"{len(moved)} training rows moved to the evaluation split {reported}")
+    training, held_out = _training_rows(request, rest, label)
     limited = {
         split: _join([subset(rows, request.max_eval, "data.max_eval") for rows in _numbered(tasks)])
         for split, tasks in evaluation.items()
     }
+    if moved is not None and reported in limited:
+        limited[reported] = _with_moved(limited[reported], moved, sum(map(len, evaluation[reported])), reported)
     row_ids = {
         split: rows[ROW] for split, rows in (limited | ({} if held_out is None else {"holdout": held_out})).items()
     }
@@ -86,8 +93,19 @@ def _training_rows(request: RowRequest, rows: Dataset, label: str) -> tuple[Data
         return subset(rows, request.max_train, "data.max_train"), None
     if request.holdout is True:
         return carve_holdout(subset(rows, request.max_train, "data.max_train"), label)
-    rest, held_out = stratified_holdout(rows, label, request.holdout)
+    rest, held_out = stratified_part(rows, label, request.holdout, "data.holdout")
     return subset(rest, request.max_train, "data.max_train"), held_out
+
+
+def _with_moved(rows: Dataset, moved: Dataset, first: int, split: str) -> Dataset:
+    """Return the evaluation rows and the moved ones, whose numbers go on from `first`.
+
+    Raises RequestError when the two splits number their classes differently.
+    """
+    if rows.features != moved.features:
+        raise RequestError(f"data.more_eval is not accepted: {split} has other columns than the training rows.")
+    numbers = [first + number for number in moved[ROW]]
+    return concatenate_datasets([rows, moved.remove_columns(ROW).add_column(ROW, numbers)])
 
 
 def _join(parts: Sequence[Dataset]) -> Dataset:

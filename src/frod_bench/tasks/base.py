@@ -91,14 +91,16 @@ class RowRequest:
     """Which rows of a task a run uses, and in which form.
 
     `max_train` training rows and `max_eval` rows of each evaluation split are kept, all with None: a fixed part, the
-    same for every method and seed. `holdout` training rows are held out for the selection of an epoch: a number of rows
-    or a share of all, chosen before `max_train`, or with True a tenth of the rows that `max_train` leaves. Without
-    `evaluation` the evaluation rows are not even read. `text` names the format of a text, `max_length` the most tokens
-    of a training row and `eval_max_length` of an evaluation row (None: the same); all three are None for images.
+    same for every method and seed. `more_eval` training rows, a number or a share, are moved to the reported split
+    before anything else, where it has too few. `holdout` training rows are held out for the selection of an epoch: a
+    number of rows or a share, chosen before `max_train`, or with True a tenth of the rows that `max_train` leaves.
+    Without `evaluation` the evaluation rows are not even read. `text` names the format of a text, `max_length` the most
+    tokens of a training row and `eval_max_length` of an evaluation row (None: the same); all are None for images.
     """
 
     max_train: int | None = None
     max_eval: int | None = None
+    more_eval: int | float | None = None
     holdout: bool | int | float = False
     evaluation: bool = True
     text: str | None = None

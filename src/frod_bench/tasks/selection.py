@@ -1,7 +1,8 @@
 """Choose rows by fixed rules: the same rows for every method and every seed of a run.
 
-Three rules leave rows out of training, in this order. `held_back` is an option of a task: it reproduces a recipe that
-used only a part of the official training split, and nothing ever reads those rows. `max_train` is an option of a run
+Four rules leave rows out of training, in this order. `held_back` is an option of a task: it reproduces a recipe that
+used only a part of the official training split, and nothing ever reads those rows. `more_eval` moves rows to
+an evaluation split that has too few. `max_train` is an option of a run
 that makes it shorter. The hold-out selects the epoch with `selection=holdout`: by default a tenth of what is left; with
 `data.holdout`, rows that are chosen before `max_train`, so that they are the same at every number of training rows.
 """
@@ -69,27 +70,25 @@ def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]
     return taken, rest
 
 
-def check_holdout(holdout: Any) -> None:
-    """Raise `RequestError` unless `data.holdout` is None, a whole number above 0 or a share below 1."""
-    known = isinstance(holdout, int | float) and not isinstance(holdout, bool)
-    if holdout is not None and not (known and (0 < holdout < 1 or (holdout >= 1 and holdout == int(holdout)))):
-        raise RequestError(
-            f"data.holdout={holdout} is not accepted: a number of training rows, a share such as 0.1, or null."
-        )
+def check_part(part: Any, option: str) -> None:
+    """Raise `RequestError` unless a part of the training rows is None, a whole number above 0 or a share below 1."""
+    known = isinstance(part, int | float) and not isinstance(part, bool)
+    if part is not None and not (known and (0 < part < 1 or (part >= 1 and part == int(part)))):
+        raise RequestError(f"{option}={part} is not accepted: a number of training rows, a share such as 0.1, or null.")
 
 
-def stratified_holdout(rows: "Dataset", label: str, holdout: int | float) -> "tuple[Dataset, Dataset]":
-    """Return the other training rows and the hold-out: `holdout` rows, or that share, in proportion to the labels.
+def stratified_part(rows: "Dataset", label: str, part: int | float, option: str) -> "tuple[Dataset, Dataset]":
+    """Return the other training rows and a part of them: so many rows, or that share, in proportion to the labels.
 
     Every label gets the whole part of its share, and the labels with the largest remainders one row more. Which rows of
-    a label are taken is one fixed shuffle, so smaller hold-outs lie in larger ones as far as rounding allows. Raises
-    `RequestError` when no training row would be left.
+    a label are taken is one fixed shuffle, so smaller parts lie in larger ones as far as rounding allows. Raises
+    `RequestError`, naming the `option`, when no row would be taken or left.
     """
-    count = round(holdout * len(rows)) if holdout < 1 else int(holdout)
+    count = round(part * len(rows)) if part < 1 else int(part)
     if not 0 < count < len(rows):
         raise RequestError(
-            f"data.holdout={holdout} is not accepted: of {len(rows)} training rows, at least one has to be held out and"
-            " one has to be left."
+            f"{option}={part} is not accepted: of {len(rows)} training rows, at least one has to be taken and one has"
+            " to be left."
         )
     of_label: defaultdict[Hashable, list[int]] = defaultdict(list)
     for index, value in enumerate(rows[label]):
