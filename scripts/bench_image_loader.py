@@ -27,7 +27,6 @@ from torch.utils.data import DataLoader
 
 from frod_bench.backbones.image_transform import ImageTransform
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir
 from frod_bench.files import replacing
 from frod_bench.tasks.base import TaskData
 from frod_bench.tasks.selection import subset
@@ -68,7 +67,7 @@ def epoch(loader: Callable[[], DataLoader]) -> float:
 
 def measure(name: str, root: Path) -> dict:
     """Return the row of one task: images per CPU second and ratios."""
-    values = read_group(config_dir() / "task")[name]
+    values = read_group("task")[name]
     task = ImageTask(**{key: value for key, value in values.items() if not key.startswith("_")})
     stored = LocalSource(root).read(task.repo, task.config, task.train_split, task.schema)
     rows = subset(stored, MOST, "MOST").select_columns(["image", "label"]).cast_column("image", Image(decode=False))

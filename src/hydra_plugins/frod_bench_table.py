@@ -1,25 +1,25 @@
 """The Hydra sweeper `table`: every row of a table with every one of its tasks and seeds, as one batch of jobs.
 
-Hydra's own sweeper makes one product of keys; rows of a table set different keys. Hydra takes sweepers from the
-package `hydra_plugins` only, so this file is here.
+Hydra's own sweeper makes one product of keys; rows of a table set different keys. `frod_bench.grid.tables` reads and
+expands the rows, here as for `frod-bench table`. Hydra takes sweepers from the package `hydra_plugins` only, so this
+file is here.
 """
 
 import itertools
 from dataclasses import dataclass, field
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from frod_bench.config.overrides import current_override
 from frod_bench.errors import RequestError
+from frod_bench.grid.tables import table_of
 
 
 @dataclass
 class TableSweeperConf:
-    """What a file of `configs/sweep/` fills in; see `frod_bench.grid.cells` for its meaning."""
+    """What a file of `configs/sweep/` fills in; see `frod_bench.grid.tables.TableSpec` for its meaning."""
 
     _target_: str = "hydra_plugins.frod_bench_table.TableSweeper"
     max_batch_size: int | None = None
@@ -34,7 +34,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="table", node=TableSwee
 
 
 class TableSweeper(BasicSweeper):
-    """A product of keys for each row; what is typed on the command line replaces the row's own words."""
+    """The rows of a table; what is typed on the command line replaces the row's own words."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class TableSweeper(BasicSweeper):
         columns: dict[str, str],
         epochs: list[int] | None,
         seeds: dict[str, str],
-    ):
+    ) -> None:
         super().__init__(max_batch_size)
-        self.common, self.rows, self.columns, self.seeds = common, rows, columns, seeds
+        self.table = table_of("sweep", rows, columns, seeds, common, epochs)
 
     def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
         """Return the jobs, each a list of overrides, in batches of `max_batch_size`."""
@@ -55,15 +55,12 @@ class TableSweeper(BasicSweeper):
                 f"{typed.input_line} is not accepted with a table's sweep, whose rows set method=. Type `frod-bench"
                 " table NAME --methods M,…` for some of its rows, or leave sweep= out."
             )
-        parser = OverridesParser.create()
+        assert self.config is not None  # `setup` has set it
+        seeds = self.table.seeds[self.config.profile.name]
         jobs: list[list[str]] = []
-        for words, column in itertools.product(self.rows.values(), self.columns.values()):
-            own = parser.parse_overrides(list(map(current_override, [*words.split(), *self._shared(column)])))
+        for words, column in itertools.product(self.table.rows.values(), self.table.columns.values()):
+            task, *rows = column.split()
+            own = OverridesParser.create().parse_overrides([*words, f"task={task}", *rows, f"seed={seeds}"])
             jobs += BasicSweeper.split_arguments([*own, *overrides], None)[0]
         different = list(map(list, dict.fromkeys(map(tuple, jobs))))
         return list(self.split_overrides_to_chunks(different, max_batch_size))
-
-    def _shared(self, column: str) -> list[str]:
-        profile: Any = self.config.profile.name
-        task, *rows = column.split()
-        return [*self.common.split(), f"task={task}", *rows, f"seed={self.seeds[profile]}"]

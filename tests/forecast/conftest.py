@@ -3,10 +3,9 @@
 import pytest
 
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir
 
-BACKBONES = read_group(config_dir() / "backbone")
-TASKS = read_group(config_dir() / "task")
+BACKBONES = read_group("backbone")
+TASKS = read_group("task")
 
 
 def _config(method="lora", backbone="roberta_large", task="glue/rte", train=(), data=(), **options):

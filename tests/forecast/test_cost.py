@@ -5,14 +5,13 @@ import torch
 
 from frod_bench.backbones.skeleton import make_skeleton
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir
 from frod_bench.forecast.cost import cost as cost_on
 from frod_bench.forecast.cost import count_rows
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.methods import attach, method_names
 from frod_bench.train.flops import FlopCount
 
-TASKS = read_group(config_dir() / "task")
+TASKS = read_group("task")
 RTE = {"train": 2490, "eval": 277}
 ROWS, LENGTH, TARGETS = 4, 24, ["query", "key", "value", "output.dense", "intermediate.dense"]
 TINY = {

@@ -4,6 +4,7 @@ import importlib
 import sys
 from importlib.metadata import version
 
+from frod_bench.config.user_folder import registered, take_config_dir
 from frod_bench.console import say, show
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 from frod_bench.record.secrets import redact
@@ -77,6 +78,10 @@ number of threads, and warns about any difference that may change the last bits.
 base weights that it began with. Two processes never share a folder, even on file systems without working locks. A
 record holds a digest of itself and of its files: reports leave out an edited run and say so, and export refuses it.
 
+Your own files: --config-dir DIR (or FROD_BENCH_CONFIG_DIR) adds a folder in the layout of configs/ to every command:
+task/, backbone/, method/, sweep/ and profile/. Each file sets its name and a version, by which runs are named: raise it
+when a value changes. A method's class comes from an installed package, by an entry point of frod_bench.methods.
+
 Several GPUs or processes: torchrun --nproc-per-node=4 -m frod_bench OVERRIDE ... (or accelerate launch) computes the
 same effective batch. train.shard=true also splits the weights over the processes (FSDP). With several processes or
 train.gradient_accumulation_steps above 1, models with batch normalisation and experts with output_router_logits are
@@ -94,17 +99,10 @@ def main() -> None:
 
 def run_command(argv: list[str]) -> int:
     """Return the exit code: 0 done, 1 the run failed, 2 the request is wrong, 128 + n stopped by signal n."""
-    if not argv or argv[0] in ("-h", "--help"):
-        show(_HELP, end="")
-        return 0 if argv else 2
-    word = argv[0]
-    if word == "--version":
-        show(f"frod-bench {version('frod-bench')}")
-        return 0
     try:
-        if word in COMMANDS:
-            return importlib.import_module(f"frod_bench.cli.{word}").main(argv[1:])
-        return importlib.import_module("frod_bench.cli.run").main(argv)
+        argv, folder = take_config_dir(argv)
+        with registered(folder):
+            return _dispatch(argv)
     except RequestError as error:
         say(redact(f"frod-bench: {error}"), sys.stderr)
         return 2
@@ -120,3 +118,16 @@ def run_command(argv: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help"):
+        show(_HELP, end="")
+        return 0 if argv else 2
+    word = argv[0]
+    if word == "--version":
+        show(f"frod-bench {version('frod-bench')}")
+        return 0
+    if word in COMMANDS:
+        return importlib.import_module(f"frod_bench.cli.{word}").main(argv[1:])
+    return importlib.import_module("frod_bench.cli.run").main(argv)

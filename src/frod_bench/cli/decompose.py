@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir
 from frod_bench.console import show
 from frod_bench.errors import RequestError, did_you_mean
 
@@ -71,7 +70,7 @@ def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:
     """Return targets, head and dtype: the backbone's, or those that were typed."""
     values: dict[str, Any] = {"targets": [], "head": [], "dtype": "float32"}
     if arguments.backbone is not None:
-        known = read_group(config_dir() / "backbone")
+        known = read_group("backbone")
         if arguments.backbone not in known:
             raise RequestError(
                 f"--backbone {arguments.backbone} is not known. {did_you_mean(arguments.backbone, known)}"

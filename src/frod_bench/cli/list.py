@@ -8,7 +8,6 @@ from omegaconf import OmegaConf
 
 from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
-from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.console import show
 from frod_bench.report.table import table_of_records, to_text
@@ -25,7 +24,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     group, row = _KINDS[arguments.kind]
     register_resolvers()
-    rows = [row(name, config) for name, config in read_group(config_dir() / group).items()]
+    rows = [row(name, config) for name, config in read_group(group).items()]
     if arguments.json:
         show(json.dumps(rows, indent=2, ensure_ascii=False))
     else:

@@ -3,13 +3,14 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from inspect import signature
 from typing import Any
 
 from frod_bench.errors import RequestError
 from frod_bench.methods import make_method
 from frod_bench.methods.support.method import Method
 
-_ABOUT = ("name", "description", "citation", "pattern_of")  # keys of a method's YAML that are no options
+_ABOUT = ("name", "version", "description", "citation", "pattern_of")  # keys of a method's YAML that are no options
 _OF_HYDRA = ("_target_", "_convert_")
 
 
@@ -21,7 +22,10 @@ def build(part: dict[str, Any], group: str) -> Any:
     """
     made = _class(part.get("_target_"), group)
     try:
-        return made(**{key: value for key, value in part.items() if key not in _OF_HYDRA})
+        left_out = set(_OF_HYDRA)
+        if "version" not in signature(made).parameters:  # it names runs, and not every class keeps it
+            left_out.add("version")
+        return made(**{key: value for key, value in part.items() if key not in left_out})
     except RequestError:
         raise
     except Exception as error:
@@ -40,8 +44,10 @@ def build_method(part: dict[str, Any]) -> Method:
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
     """Yield the causes of an error, the nearest first."""
-    while (error := error.__cause__ or error.__context__) is not None:
-        yield error
+    cause = error.__cause__ or error.__context__
+    if cause is not None:
+        yield cause
+        yield from _causes(cause)
 
 
 def _class(target: Any, group: str) -> type:

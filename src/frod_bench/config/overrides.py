@@ -115,5 +115,5 @@ def _flatten(node: DictConfig, prefix: str = "") -> list[str]:
         if key == "recipe" and not prefix:
             continue
         child = node._get_node(key)
-        keys += _flatten(child, f"{prefix}{key}.") if isinstance(child, DictConfig) else [f"{prefix}{key}"]
+        keys += _flatten(child, f"{prefix}{key!s}.") if isinstance(child, DictConfig) else [f"{prefix}{key!s}"]
     return keys

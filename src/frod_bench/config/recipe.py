@@ -6,8 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from frod_bench.config.catalogue import choices
-from frod_bench.config.paths import config_dir
+from frod_bench.config.catalogue import choices, own_values
 from frod_bench.errors import RequestError, did_you_mean
 
 PROTOCOLS = ("released", "paper", "goat", "fair")
@@ -72,5 +71,4 @@ def _slot_of(task: str | None) -> int | None:
 
 def _task_files(suite: str, *tasks: str) -> list[dict[str, Any]]:
     """Return the values that the tasks' own files set, without their shared base."""
-    files = [OmegaConf.load(config_dir() / f"task/{suite}/{task}.yaml") for task in tasks]
-    return [{key: value for key, value in OmegaConf.to_container(file).items() if key != "defaults"} for file in files]
+    return [own_values("task", f"{suite}/{task}") for task in tasks]

@@ -5,6 +5,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config import earlier
+from frod_bench.config.catalogue import plain
 from frod_bench.config.recipe import check_protocol
 from frod_bench.config.tuned import FAIR, is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
@@ -23,7 +24,7 @@ def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
         if not OmegaConf.is_dict(OmegaConf.select(config, key)):
             raise RequestError(f"{key} holds further keys and takes no value itself: type {key}.KEY=VALUE.")
     check_protocol(config.protocol)
-    resolved = OmegaConf.to_container(config, resolve=True)
+    resolved = plain(config, resolve=True)
     resolved.pop("recipe")
     if resolved["protocol"] == FAIR:
         _check_fair(config, resolved)

@@ -1,15 +1,16 @@
 """The tables that can be run: files of `configs/sweep/` with rows, columns and seeds."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from frod_bench.config.catalogue import config_files
 from frod_bench.config.overrides import current_override
-from frod_bench.config.paths import config_dir, paper_dir
+from frod_bench.config.paths import paper_dir
 from frod_bench.errors import RequestError, did_you_mean
 
 
@@ -47,8 +48,7 @@ class TableSpec:
 
 def table_names() -> list[str]:
     """Return the names of all tables."""
-    folder = config_dir() / "sweep"
-    return sorted(file.stem for file in folder.glob("*.yaml") if "rows" in _sweeper(file))
+    return sorted(name for name, file in config_files("sweep").items() if "rows" in _sweeper(file))
 
 
 def load_table(name: str) -> TableSpec:
@@ -56,11 +56,22 @@ def load_table(name: str) -> TableSpec:
     name = f"table{name}" if name.isdigit() else name
     if name not in table_names():
         raise RequestError(f"There is no table {name}. {did_you_mean(name, table_names())}")
-    content = _sweeper(config_dir() / f"sweep/{name}.yaml")
-    shared = content.get("common", "").split()
-    expanded = (row for words in content["rows"].items() for row in _expand(*words))
-    rows = {label: [current_override(word) for word in [*own, *shared]] for label, own in expanded}
-    return TableSpec(name, rows, content["columns"], content.get("epochs"), content["seeds"])
+    content = _sweeper(config_files("sweep")[name])
+    return table_of(name, **{key: value for key, value in content.items() if not key.startswith("_")})
+
+
+def table_of(
+    name: str,
+    rows: Mapping[str, str],
+    columns: Mapping[str, str],
+    seeds: Mapping[str, str],
+    common: str = "",
+    epochs: Sequence[int] | None = None,
+) -> TableSpec:
+    """Return the table of a file's values; a row with several values of a key stands for one row per combination."""
+    expanded = (row for words in rows.items() for row in _expand(*words))
+    words = {label: [current_override(word) for word in [*own, *common.split()]] for label, own in expanded}
+    return TableSpec(name, words, dict(columns), None if epochs is None else list(epochs), dict(seeds))
 
 
 def is_printed(name: str) -> bool:

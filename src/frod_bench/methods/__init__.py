@@ -4,6 +4,8 @@ import importlib
 import operator
 import pkgutil
 from dataclasses import fields
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from frod_bench.methods.support.checkpoint import read_checkpoint_config, read_c
 from frod_bench.methods.support.method import HEADS, Method
 from frod_bench.methods.support.wrappers import strip_wrappers
 
+ENTRY_POINTS = "frod_bench.methods"  # the group in which a package names its methods
+
 
 def method_names() -> list[str]:
-    """Return the names of all methods: those of the files in this folder."""
-    return sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
+    """Return the names of all methods: those of the files in this folder, and of other packages' entry points."""
+    return sorted({*_own_names(), *_entry_points()})
 
 
 def make_method(name: str, /, **options: Any) -> Method:
@@ -40,9 +44,33 @@ def make_method(name: str, /, **options: Any) -> Method:
 
 
 def _method_class(name: str) -> type[Method]:
-    if name not in method_names():
-        raise RequestError(f"method={name!r} is not known. {did_you_mean(str(name), method_names())}")
-    return importlib.import_module(f"{__name__}.{name}").METHOD
+    if name in _own_names():
+        return importlib.import_module(f"{__name__}.{name}").METHOD
+    if (point := _entry_points().get(name)) is not None:
+        return _load(point)
+    raise RequestError(f"method={name!r} is not known. {did_you_mean(str(name), method_names())}")
+
+
+@cache
+def _own_names() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]) if not module.ispkg)
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    """Return the entry points by which installed packages bring methods; a name of ours stays ours."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS) if point.name not in _own_names()}
+
+
+def _load(point: EntryPoint) -> type[Method]:
+    """Return the class of an entry point. Raises RequestError when it cannot be imported or is no method."""
+    where = f"the entry point {point.name} = {point.value}" + (f" of {point.dist.name}" if point.dist else "")
+    try:
+        cls = point.load()
+    except Exception as error:  # another package's code
+        raise RequestError(f"{where} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Method)) or cls.name != point.name:
+        raise RequestError(f"{where} is no subclass of frod_bench.methods.support.method.Method of that name.")
+    return cls
 
 
 def attach(
