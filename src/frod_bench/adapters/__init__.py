@@ -10,7 +10,7 @@ class Adapter(nn.Module):
 class WrapsBase(Adapter):
     """Base of adapters that compute with their `base_layer`, and answer for it when a model reads its attributes."""
 
-    base_layer: nn.Module
+    base_layer: nn.Linear  # or a `Conv1D`, which has a weight and a bias too
 
     @property
     def weight(self) -> Tensor:

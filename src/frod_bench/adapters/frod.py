@@ -49,9 +49,12 @@ class FrodLinear(WrapsBase):
     last bit. `cache_merged_weight` extends the cache to training.
     """
 
+    Ut: Tensor
+    sigma_initial: Tensor
+
     def __init__(
         self,
-        base: nn.Module,
+        base: nn.Linear,
         U: Tensor,
         sigma: Tensor,
         basis: FrodBasis,
@@ -199,7 +202,8 @@ class FrodLinear(WrapsBase):
 
     def prepare_for_sharding(self) -> None:
         """Turn U^T into a frozen parameter, so that FSDP can shard it, and stop caching W'."""
-        Ut = self._buffers.pop("Ut")
+        Ut = self.Ut
+        del self._buffers["Ut"]
         self._non_persistent_buffers_set.discard("Ut")
         self.register_parameter("Ut", nn.Parameter(Ut, requires_grad=False))
         self.may_cache, self.recompute, self._merged_cache = False, True, None
@@ -245,6 +249,6 @@ class FrodLinear(WrapsBase):
         return f"in_features={self.in_features}, out_features={self.out_features}, nnz={self.basis.pattern.nnz}"
 
 
-def base_weight(base: nn.Module) -> Tensor:
+def base_weight(base: nn.Linear) -> Tensor:
     """Return W [m, n] of an `nn.Linear` or of a `Conv1D`, which stores it as [n, m]."""
     return base.weight if isinstance(base, nn.Linear) else base.weight.T

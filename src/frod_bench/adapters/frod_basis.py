@@ -30,6 +30,8 @@ _NONE = _Projection(None, _nothing, _nothing)
 class RightBasis(nn.Module):
     """V^T [n, n], stored once for all layers, and the last projection while a layer still uses it."""
 
+    Vt: Tensor
+
     def __init__(self, Vt: Tensor):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)

@@ -5,6 +5,7 @@ stored in another form, such as four bits.
 """
 
 from collections.abc import Callable
+from typing import Protocol, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,16 @@ from torch import Tensor, nn
 from frod_bench.adapters import Adapter
 from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.linalg.block_svd import BlockFactors
+
+
+class FrozenCore(Protocol):
+    """A matrix M [k, m] in some form, which can multiply."""
+
+    def dense(self) -> Tensor:
+        """Return M."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return x M [..., m] of x [..., k]."""
 
 
 class DenseMatrix(nn.Module):
@@ -30,6 +41,11 @@ class DenseMatrix(nn.Module):
         return x @ self.matrix.to(x.dtype)
 
 
+class _Form(TypedDict):
+    device: torch.device
+    dtype: torch.dtype
+
+
 class FuraLinear(OffloadsBase, Adapter):
     """Replaces an `nn.Linear` [m, n].
 
@@ -42,12 +58,12 @@ class FuraLinear(OffloadsBase, Adapter):
         base: nn.Linear,
         factors: BlockFactors,
         train_bias: bool,
-        hold: Callable[[Tensor], nn.Module] | None = None,
+        hold: Callable[[Tensor], FrozenCore] | None = None,
     ):
         super().__init__()
         device, dtype = base.weight.device, base.weight.dtype
-        trained = {"device": device, "dtype": torch.promote_types(dtype, torch.float32)}
-        frozen = {"device": device, "dtype": dtype}
+        trained: _Form = {"device": device, "dtype": torch.promote_types(dtype, torch.float32)}
+        frozen: _Form = {"device": device, "dtype": dtype}
         blocks, _, k = factors.L.shape
         left = factors.L.transpose(1, 2).reshape(blocks * k, -1)  # a left singular vector is a row
         self.trains_right = left.numel() > factors.R.numel()

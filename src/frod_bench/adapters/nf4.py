@@ -4,6 +4,8 @@ arXiv 2305.14314, section 3), by bitsandbytes, on CUDA and on a CPU.
 Importing this module raises RequestError if bitsandbytes is not installed or does not load.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +15,7 @@ from frod_bench.linalg.shapes import has_data
 
 try:
     import bitsandbytes as bnb
+    from bitsandbytes.functional import QuantState
 except Exception as error:  # a wheel for another CUDA or CPU can raise anything
     raise RequestError(
         f"A four-bit base needs bitsandbytes, which does not load here ({error}). Type: pip install bitsandbytes"
@@ -29,6 +32,8 @@ class Nf4Matrix(nn.Module):
     the length of a row is not a multiple of 64. If its result is still wrong, `dequantise` is used instead.
     """
 
+    packed: Tensor
+
     def __init__(self, matrix: Tensor):
         super().__init__()
         self.shape, self.dtype = matrix.shape, matrix.dtype
@@ -36,7 +41,7 @@ class Nf4Matrix(nn.Module):
         blocks = nn.functional.pad(exact.reshape(-1), (0, -matrix.numel() % BLOCK)).view(-1, BLOCK)
         packed, self.state = _quantise(blocks)
         self.register_buffer("packed", packed, persistent=False)
-        self.read = bnb.functional.dequantize_4bit
+        self.read: Callable[[Tensor, QuantState], Tensor] = bnb.functional.dequantize_4bit
         if self.state is not None and not _agree(self.read(packed, self.state), dequantise(packed, self.state)):
             self.read = dequantise
 
@@ -61,14 +66,14 @@ class Nf4Matrix(nn.Module):
         return _Product.apply(x, self, True)
 
 
-def _quantise(blocks: Tensor) -> tuple[Tensor, object]:
+def _quantise(blocks: Tensor) -> tuple[Tensor, QuantState | None]:
     """Return the packed codes and the scales of blocks [N, 64]; for blocks without values, an empty buffer and None."""
     if has_data(blocks):
         return bnb.functional.quantize_4bit(blocks, blocksize=BLOCK, compress_statistics=True, quant_type="nf4")
     return blocks.new_empty(blocks.numel() // 2 + len(blocks), 1, dtype=torch.uint8), None
 
 
-def dequantise(packed: Tensor, state) -> Tensor:
+def dequantise(packed: Tensor, state: QuantState) -> Tensor:
     """Return the blocks [N, 64] by the definition of NF4: a code times the scale of its block.
 
     A scale is itself an 8-bit code times the scale of its block of 256, plus the mean of all scales.
@@ -100,7 +105,7 @@ def _oriented(matrix: Nf4Matrix, transposed: bool, dtype: torch.dtype) -> Tensor
     return dense.T if transposed else dense
 
 
-class Nf4Linear(OffloadsBase, nn.Linear):
+class Nf4Linear(OffloadsBase, nn.Linear):  # type: ignore[override]  # shape and weight are the offloaded layer's
     """Replaces an `nn.Linear` [m, n]: the weight in four bits, the bias unchanged."""
 
     def __init__(self, base: nn.Linear):

@@ -95,15 +95,13 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
 
 def _weights(backbone: str) -> Weights:
     """Return the target layers of a packaged backbone."""
-    from omegaconf import OmegaConf
-
+    from frod_bench.config.catalogue import read_choice
     from frod_bench.config.instantiate import build
     from frod_bench.methods.support.injection import find_targets
     from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 
     hide_progress_bars_in_logs()
-    config = OmegaConf.load(config_dir() / "backbone" / f"{backbone}.yaml")
-    made = build(OmegaConf.to_container(config, resolve=True), "backbones")
+    made = build(read_choice("backbone", backbone), "backbones")
     model = made.build(2, seed=0)
     return {name: layer.weight.detach() for name, layer in find_targets(model, made.targets, made.head)}
 

@@ -4,6 +4,7 @@ import argparse
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import choices
+from frod_bench.config.overrides import current_override
 from frod_bench.console import show
 from frod_bench.files import save_text
 from frod_bench.grid.continual import TaskSequence, compose_sequences
@@ -26,8 +27,8 @@ stage. Forgetting: how far it is below its best before the last stage.
 def main(argv: list[str]) -> int:
     """Run what is missing, score it and print the tables; return 1 when a run failed, else 0. Raises RequestError."""
     arguments = _parser().parse_intermixed_args(argv)
-    names = [arguments.tasks.split(","), arguments.methods.split(",")]
-    sequences = compose_sequences(*names, arguments.profile, arguments.seeds, arguments.words)
+    tasks, methods = arguments.tasks.split(","), arguments.methods.split(",")
+    sequences = compose_sequences(tasks, methods, arguments.profile, arguments.seeds, arguments.words)
     cells = [cell for sequence in sequences for cell in sequence.stages]
     if arguments.alone:
         cells += [cell for sequence in sequences for cell in sequence.alone[1:]]  # the first stage is such a run
@@ -77,5 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--profile", default="paper", choices=choices("profile"), help="default: paper")
     add("--seeds", default="0", metavar="0,1,…", help="seeds (default: 0)")
     add("--alone", action="store_true", help="also train every task alone, as a bound")
-    add("words", nargs="*", default=[], metavar="OVERRIDE", help="overrides for every run, such as data.root=DIR")
+    words = "overrides for every run, such as data.root=DIR"
+    add("words", nargs="*", default=[], type=current_override, metavar="OVERRIDE", help=words)
     return parser

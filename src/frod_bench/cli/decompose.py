@@ -38,14 +38,14 @@ def main(argv: list[str]) -> int:
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors
-    from frod_bench.methods import make_method
+    from frod_bench.methods.frod import Frod
     from frod_bench.methods.support.injection import find_targets
     from frod_bench.train.memory import peak_memory, reset_peak
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda is not available: torch sees no CUDA device. Use --device cpu.")
     options = {} if arguments.pi is None else {"pi": arguments.pi}
-    method = make_method("frod", basis=arguments.basis, **options)
+    method = Frod(basis=arguments.basis, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
     layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
     groups = method.groups({name: base_weight(layer).shape[1] for name, layer in layers.items()})

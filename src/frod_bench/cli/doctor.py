@@ -72,10 +72,10 @@ def package_versions() -> dict[str, dict]:
     """
     pinned = _pins("constraints.txt")
     try:
-        runtime = [requirement for requirement in requires("frod-bench") if "extra ==" not in requirement]
+        runtime = [requirement for requirement in requires("frod-bench") or () if "extra ==" not in requirement]
     except PackageNotFoundError as error:
         raise RequestError("frod-bench itself is not installed. Type `make setup`, or `pip install -e .`.") from error
-    names = sorted(_canonical(re.match(r"[\w.-]+", requirement)[0]) for requirement in runtime)
+    names = sorted(_canonical(re.split(r"[^\w.-]", requirement)[0]) for requirement in runtime)
     return {name: {"installed": _installed(name), "pinned": pinned.get(name)} for name in names}
 
 

@@ -143,7 +143,8 @@ def _landscapes(section: "Section", arguments: argparse.Namespace, wanted: "Call
     plane = Plane(arguments.points, arguments.span, arguments.rows, arguments.seed)
     rows = [row for row in section.rows if wanted(row)]
     seed, runs = _one_seed(rows)
-    surfaces, reasons = {}, []
+    surfaces: dict[str, Any] = {}
+    reasons = []
     for row, run in zip(rows, runs, strict=True):
         try:
             if not surfaces:  # the base model with its new head is where every method starts

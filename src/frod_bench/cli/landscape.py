@@ -1,5 +1,6 @@
 """The loss surface of a stored run, computed from its configuration and its adapter."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from tqdm import tqdm
 
 from frod_bench.errors import RequestError
 from frod_bench.landscape import cache
-from frod_bench.landscape.surface import Weights, grid, losses
+from frod_bench.landscape.surface import Point, Weights, grid, losses
 from frod_bench.methods import load_adapter
 from frod_bench.methods.support.injection import find_head, find_targets
 from frod_bench.record import RunDirectory, StoredRun
@@ -44,7 +45,7 @@ def surface(run: StoredRun, state: str, plane: Plane, together: int | None) -> c
     file = RunDirectory(run.path).landscapes / f"{state}_{plane.name}.csv"
     points = grid(plane.points, plane.span)
 
-    def compute(missing: list[tuple[float, float]]):
+    def compute(missing: list[Point]) -> Iterator[tuple[Point, float]]:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         model, weights, data = _rebuild(run.path, state, device)
         batches = _batches(data, plane, device)
@@ -91,5 +92,6 @@ def _batches(data: TaskData, plane: Plane, device: torch.device) -> list[tuple[d
     if "length" in data.train.column_names:
         lengths = data.train["length"]
         rows.sort(key=lambda row: lengths[row])
-    encoded = [data.collate([data.train[row] for row in part]) for part in chunks(rows, 64)]
-    return [(send_to_device(batch, device), len(batch["labels"])) for batch in encoded]
+    parts = list(chunks(rows, 64))
+    encoded = [data.collate([data.train[row] for row in part]) for part in parts]
+    return [(send_to_device(batch, device), len(part)) for batch, part in zip(encoded, parts, strict=True)]

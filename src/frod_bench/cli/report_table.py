@@ -47,7 +47,7 @@ def _forms(comparisons: list) -> dict[str, str]:
     from frod_bench.report.paper_tables import to_csv, to_latex, to_markdown
 
     forms = {"md": to_markdown, "csv": to_csv, "tex": to_latex}
-    texts = {}
+    texts: dict[str, str] = {}
     for number, comparison in enumerate(comparisons, start=1):
         stem = f"{comparison.paper.name}_{comparison.setting['profile']}" + (f"_{number}" if number > 1 else "")
         texts |= {f"{stem}.{suffix}": form(comparison) for suffix, form in forms.items()}

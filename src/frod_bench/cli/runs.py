@@ -35,7 +35,8 @@ def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
 
     Raises RequestError if there is no run.
     """
-    runs, broken = {}, {}
+    runs: dict[Path, StoredRun] = {}
+    broken: dict[Path, str] = {}
     for folder in folders:
         found = find_records(existing_folder(folder))
         runs |= {run.path.resolve(): run for run in found.runs}

@@ -10,8 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from frod_bench.config.catalogue import settings
-from frod_bench.config.paths import config_dir
+from frod_bench.config.catalogue import config_files, settings
 from frod_bench.config.tuned import is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory, RunRecord, default_directory, identity_of
@@ -32,7 +31,7 @@ def first_stage(config: DictConfig) -> DictConfig:
 
     Rates on the command line are those of the run itself, and so is the density of its mask.
     """
-    own = OmegaConf.load(config_dir() / f"method/{config.method.name}.yaml")
+    own = OmegaConf.load(config_files("method")[config.method.name])
     first = config.copy()
     for key in ("method.mask", "method.sparsity", "train.lr"):
         OmegaConf.update(first, key, OmegaConf.select(own, key), merge=False)

@@ -46,9 +46,17 @@ def end_of_grid(tried: Sequence[Tried]) -> str | None:
 class Search(Protocol):
     """Ask for points until there are enough; the same results lead to the same points."""
 
-    name: str
-    trials: int  # of every method
-    per_decade: float
+    @property
+    def name(self) -> str:
+        """As in --search."""
+
+    @property
+    def trials(self) -> int:
+        """How many trials every method gets."""
+
+    @property
+    def per_decade(self) -> float:
+        """Multipliers per factor of ten."""
 
     def ask(self, tried: Sequence[Tried], axis: Mapping[str, Sequence[float]]) -> list[Point]:
         """Return the next points, [] when the search is over. `axis` holds the factors to try by role."""

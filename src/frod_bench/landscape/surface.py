@@ -47,7 +47,7 @@ def losses(
     points: Iterable[Point],
     seed: int,
     together: int = 1,
-    progress: Callable[[int], None] = lambda count: None,
+    progress: Callable[[int], object] = lambda count: None,
 ) -> Iterator[tuple[Point, float]]:
     """Yield the mean loss over the rows of the batches (tensors, rows) at each point, as they are computed.
 

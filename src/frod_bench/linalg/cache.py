@@ -70,14 +70,14 @@ def cached(
             tensors = None
         if tensors is None:
             tensors = compute()
-            hindrance = hindrance or _write(file, tensors)
-            if hindrance and must_keep:
+            problem = hindrance or _write(file, tensors)
+            if problem and must_keep:
                 raise RunFailure(
                     f"{file} cannot be written, and what was computed is lost; is the disk full? Make room, or let"
                     " FROD_BENCH_CACHE name another folder. The same command finds what was kept before."
                 )
-            if hindrance:
-                say_not_kept(file, hindrance)
+            if problem:
+                say_not_kept(file, problem)
         return tensors
 
 
@@ -122,4 +122,4 @@ def _checksum(tensors: Tensors) -> str:
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    return memoryview(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -82,14 +82,13 @@ def joint_decomposition(
     exact = weights[0].dtype == torch.float64 or condition > _MAX_CONDITION_FLOAT32 or pi < _MIN_PI_FLOAT32
     R = R.to(torch.float64 if exact else torch.float32)
     Q: Sequence[Tensor] = _Solved(weights, R)
-    if in_memory:
-        Q = list(Q)
-    Z = _eigenbasis(R, Q, members, pi)
+    stored = list(Q) if in_memory else []
+    Z = _eigenbasis(R, stored or Q, members, pi)
     V = R.T @ Z
     sign = largest_signs(V)
     Z *= sign
-    rows = (Q.pop(0) for _ in weights) if in_memory else Q
-    return _collect((q @ Z for q in rows), (V * sign).double(), dtype)
+    each = (stored.pop(0) for _ in weights) if in_memory else Q
+    return _collect((q @ Z for q in each), (V * sign).double(), dtype)
 
 
 class _Solved(Sequence[Tensor]):
@@ -98,7 +97,7 @@ class _Solved(Sequence[Tensor]):
     def __init__(self, weights: Sequence[Tensor], R: Tensor):
         self.weights, self.R = weights, R
 
-    def __getitem__(self, i: int) -> Tensor:
+    def __getitem__(self, i: int) -> Tensor:  # type: ignore[override]  # no slices
         weight = self.weights[i].detach().to(self.R.dtype)
         return torch.linalg.solve_triangular(self.R, weight, upper=True, left=False)
 

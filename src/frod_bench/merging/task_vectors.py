@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -79,10 +80,11 @@ class TaskVectors:
         """Return for each run the smallest |entry| of its update that is among the share `density` of the largest."""
         entries = sum(self.base.read(name).numel() for name in self.names())
         kept = max(int(density * entries), 1)
-        return [
-            largest(lambda run=run: (self.deltas(name)[run] for name in self.names()), kept)
-            for run in range(len(self._runs))
-        ]
+
+        def entries_of(run: int) -> Iterator[Tensor]:
+            return (self.deltas(name)[run] for name in self.names())
+
+        return [largest(partial(entries_of, run), kept) for run in range(len(self._runs))]
 
     def _pairs(self, name: str, deltas: Tensor) -> list[tuple[Tensor, Tensor, float]]:
         pairs = []

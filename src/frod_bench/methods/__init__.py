@@ -28,7 +28,7 @@ def method_names() -> list[str]:
 def make_method(name: str, /, **options: Any) -> Method:
     """Return the method called `name`. Raises RequestError for an unknown name, option or value."""
     cls = _method_class(name)
-    accepted = {f.name: f.type for f in fields(cls)}
+    accepted: dict[str, Any] = {f.name: f.type for f in fields(cls)}
     for option, value in options.items():
         if option not in accepted:
             raise RequestError(f"{name} has no option {option!r}. {did_you_mean(option, accepted)}")

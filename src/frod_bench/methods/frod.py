@@ -94,7 +94,13 @@ class Frod(Method):
         layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
         layers_sharing_input = self._layers_sharing_input(layers)
         errors: dict[str, float] = {}
-        progress = {"total": len(layers), "desc": "FRoD basis", "unit": "layer", "disable": None, "leave": False}
+        progress: dict[str, Any] = {
+            "total": len(layers),
+            "desc": "FRoD basis",
+            "unit": "layer",
+            "disable": None,
+            "leave": False,
+        }
         coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # complete before the model changes
         may_factor = {c[0]: starts_at_base(c[-1], layers[c[0]].weight.dtype) for c in coordinates}
         if self.way == "factored" and not all(may_factor.values()):
@@ -126,7 +132,7 @@ class Frod(Method):
         report_zero_gradient(adapted, [name for name, adapter in frod_layers(model) if adapter.has_zero_gradient()])
         return adapted
 
-    def _layers_sharing_input(self, layers: dict[str, nn.Module]) -> dict[str, int]:
+    def _layers_sharing_input(self, layers: dict[str, nn.Linear]) -> dict[str, int]:
         """Return how many layers share each layer's input and V^T; children of one module are taken to share theirs."""
         if self.basis != "global":
             return dict.fromkeys(layers, 1)
@@ -150,7 +156,7 @@ class Frod(Method):
         return [kinds.index(category(name)) for name in names] if self.basis == "global" and len(kinds) > 1 else None
 
     def _coordinates(
-        self, layers: dict[str, nn.Module], seed: int
+        self, layers: dict[str, nn.Linear], seed: int
     ) -> Iterator[tuple[str, Tensor, Tensor, FrodBasis, float]]:
         """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
         if self.basis == "peft":
@@ -272,7 +278,7 @@ class Frod(Method):
         """See `Method.save_peft` and `frod_peft`."""
         from frod_bench.methods.support import frod_peft
 
-        frod_peft.save(adapted, dict(frod_layers(adapted.model)), directory)
+        frod_peft.save(adapted, dict(frod_layers(adapted.model)), self.sparsity, self.pi, directory)
 
     @classmethod
     def load_peft(cls, model: nn.Module, directory: Path, config: dict[str, Any]) -> Adapted:

@@ -2,13 +2,12 @@
 github.com/olokevin/FuRA-NIPS: `output_one_block`, full rank, `train_position=small`, S kept trainable).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import nn
 
-from frod_bench.adapters.fura import FuraLinear
+from frod_bench.adapters.fura import FrozenCore, FuraLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.block_svd import block_count, block_factors
 from frod_bench.methods.support.adapted import Adapted
@@ -33,7 +32,7 @@ class Fura(Method):
     roles: ClassVar[tuple[str, ...]] = ("adapter", "head")
     start_error: ClassVar[float] = 1e-5  # the factors are W to rounding
     draws: ClassVar[bool] = False
-    hold: ClassVar[Callable[[Tensor], nn.Module] | None] = None  # how the frozen core is stored; dense by default
+    hold: ClassVar[type[FrozenCore] | None] = None  # how the frozen core is stored; dense by default
     bias: bool = True
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:

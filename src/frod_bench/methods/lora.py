@@ -25,7 +25,12 @@ class Lora(PeftMethod):
 
     def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
         """See `PeftMethod.peft_config`."""
-        return LoraConfig(r=self.rank, lora_alpha=self.alpha, lora_dropout=self.dropout, target_modules=targets)
+        return LoraConfig(
+            r=self.rank,
+            lora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT takes a float
+            lora_dropout=self.dropout,
+            target_modules=targets,
+        )
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """Return r (m + n) summed over the target layers."""

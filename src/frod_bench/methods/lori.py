@@ -24,6 +24,7 @@ from frod_bench.methods.support.checkpoint import read_checkpoint_config, read_c
 from frod_bench.methods.support.fingerprint import Sketch, computed_sketch
 from frod_bench.methods.support.peft_method import (
     ADAPTER,
+    PeftLayer,
     adapter_state,
     peft_names,
     tuner_layers,
@@ -37,6 +38,8 @@ _A_SKETCH = ".A"
 
 class MaskedLinear(nn.Linear):
     """B [m, r], of which only the entries inside `mask` [m, r] get a gradient; the others keep their values."""
+
+    mask: Tensor
 
     def __init__(self, B: nn.Linear, mask: Tensor):
         super().__init__(B.in_features, B.out_features, bias=False, device="meta")
@@ -72,7 +75,7 @@ class Lori(Lora):
         if not 0 <= self.sparsity < 1:
             raise RequestError(f"method.sparsity={self.sparsity} is not accepted: the share of zeros lies in [0, 1).")
 
-    def prepare(self, layers: list[tuple[str, nn.Module]], seed: int) -> None:
+    def prepare(self, layers: list[tuple[str, PeftLayer]], seed: int) -> None:
         """See `PeftMethod.prepare`: draw and freeze A, and mask B."""
         masks = {} if self.mask in (None, SAVED) else self._masks(layers, seed)
         for name, layer in layers:
@@ -89,7 +92,7 @@ class Lori(Lora):
         bound = 1 / sqrt(shape[1])  # Kaiming-uniform with a = sqrt(5)
         return torch.from_numpy(generator.uniform(-bound, bound, shape))
 
-    def _masks(self, layers: list[tuple[str, nn.Module]], seed: int) -> dict[str, Tensor]:
+    def _masks(self, layers: list[tuple[str, PeftLayer]], seed: int) -> dict[str, Tensor]:
         """Return the mask [m, r] of every layer from the run of stage D. Raises RequestError if it does not fit."""
         run = Path(self.mask or "")
         folder = run / "adapter" if (run / "adapter").is_dir() else run

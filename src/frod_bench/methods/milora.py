@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import nn
 
 from frod_bench.linalg.svd import minor_triplets, stored_singular_factors
-from frod_bench.methods.support.peft_method import ADAPTER
+from frod_bench.methods.support.peft_method import ADAPTER, PeftLayer
 from frod_bench.methods.support.residual_lora import ResidualLora
 
 
@@ -18,7 +17,7 @@ class Milora(ResidualLora):
     name: ClassVar[str] = "milora"
 
     @torch.no_grad()
-    def initialise(self, layers: list[nn.Module]) -> None:
+    def initialise(self, layers: list[PeftLayer]) -> None:
         """See `ResidualLora.initialise`: s B A is the minor part of W, s = alpha / r shared evenly by B and A."""
         weights = [layer.get_base_layer().weight for layer in layers]
         parts = stored_singular_factors(weights, [minor_triplets(w.shape, self.rank) for w in weights])

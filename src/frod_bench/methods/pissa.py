@@ -39,7 +39,10 @@ class Pissa(ResidualLora):
     def peft_config(self, targets: list[str], seed: int) -> LoraConfig:
         """See `PeftMethod.peft_config`."""
         config = super().peft_config(targets, seed)
-        config.init_lora_weights = f"pissa_niter_{self.iterations}" if self.iterations else "pissa"
+        if self.iterations:
+            config.init_lora_weights = f"pissa_niter_{self.iterations}"  # type: ignore[assignment]  # as PEFT reads it
+        else:
+            config.init_lora_weights = "pissa"
         return config
 
 

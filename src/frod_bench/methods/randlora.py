@@ -15,6 +15,7 @@ from frod_bench.methods.support.fingerprint import Sketch, computed_sketch
 from frod_bench.methods.support.options import check_choice, check_dropout, check_positive, check_whole
 from frod_bench.methods.support.peft_method import (
     ADAPTER,
+    PeftLayer,
     PeftMethod,
     adapter_state,
     peft_names,
@@ -55,7 +56,7 @@ class RandLora(PeftMethod):
         """See `PeftMethod.peft_config`."""
         return RandLoraConfig(
             r=self.rank,
-            randlora_alpha=self.alpha,
+            randlora_alpha=self.alpha,  # type: ignore[arg-type]  # PEFT takes a float
             randlora_dropout=self.dropout,
             sparse=self.bases == "sparse",
             very_sparse=self.bases == "very_sparse",
@@ -79,7 +80,7 @@ class RandLora(PeftMethod):
             state[key] = state[key] / self._divisor(layer)
         write_peft_checkpoint(directory, adapted, peft_names(state), adapted.state.tuner.peft_config[ADAPTER])
 
-    def _divisor(self, layer: nn.Module) -> float:
+    def _divisor(self, layer: PeftLayer) -> float:
         """Return what alpha is divided by in addition to r, for a layer of PEFT."""
         return sqrt(layer.num_bases) if self.scaling == "authors" else 1.0
 

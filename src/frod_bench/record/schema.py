@@ -103,6 +103,13 @@ class RunRecord:
         """The reported score: `final` with selection=last, else `best`."""
         return self.final if self.selection == "last" else self.best
 
+    def reached(self, which: str) -> dict[str, Any]:
+        """Return `best`, `final` or `selected`. Raises ValueError before the first evaluation."""
+        score = {"best": self.best, "final": self.final, "selected": self.selected}[which]
+        if score is None:
+            raise ValueError(f"the run {self.identity} has no score yet")
+        return score
+
     @property
     def objective(self) -> float:
         """The objective of a search: the selected epoch's score, on the hold-out if there is one."""

@@ -79,7 +79,8 @@ class ComparedCell:
         """The largest difference that still counts as `reproduced`, None where there is no score to compare."""
         if self.sampling is None:
             return None
-        return max(self.sampling, self.interval if len(self.ours) >= _SEEDS_OF_AN_INTERVAL else 0.0)
+        interval = self.interval if len(self.ours) >= _SEEDS_OF_AN_INTERVAL else None
+        return max(self.sampling, interval or 0.0)
 
     @property
     def difference(self) -> float | None:
@@ -109,14 +110,15 @@ def rank_agreements(cells: Sequence[ComparedCell]) -> list[RankAgreement]:
 
     agreements = []
     for column in dict.fromkeys(cell.column for cell in cells):
-        both = [c for c in cells if c.column == column and c.paper is not None and c.mean is not None]
+        own = [c for c in cells if c.column == column]
+        both = [(c.row, c.paper, c.mean) for c in own if c.paper is not None and c.mean is not None]
         if len(both) < 3:
             continue
         # rounded, as equal means over seeds can differ in the last bit
-        tau = kendalltau([c.paper for c in both], [round(c.mean, 10) for c in both]).statistic
+        tau = kendalltau([printed for _, printed, _ in both], [round(mean, 10) for *_, mean in both]).statistic
         if not math.isnan(tau):
-            best = [max(both, key=key).row for key in (lambda c: c.paper, lambda c: c.mean)]
-            agreements.append(RankAgreement(column, float(tau), len(both), *best))
+            best_paper, best_ours = max(both, key=lambda c: c[1])[0], max(both, key=lambda c: c[2])[0]
+            agreements.append(RankAgreement(column, float(tau), len(both), best_paper, best_ours))
     return agreements
 
 
@@ -133,8 +135,8 @@ def _row(paper: PaperTable, row: str, runs: dict[str, list[StoredRun]], wanted: 
     if wanted.epochs:
         for epoch in wanted.epochs:
             name = f"epoch {epoch}"
-            printed = paper.score(row, name) if wanted.whole_table else None
-            yield _cell(paper, row, name, [printed] * len(groups), groups, wanted, epoch)
+            score = paper.score(row, name) if wanted.whole_table else None
+            yield _cell(paper, row, name, [score] * len(groups), groups, wanted, epoch)
         return
     printed = [paper.score(row, column) for column in wanted.columns]
     for column, score, group in zip(wanted.columns, printed, groups, strict=True):
@@ -156,21 +158,25 @@ def _cell(
 
     `scores` holds the paper's score of each group.
     """
-    printed = None if None in scores else fmean(scores)
-    by_seed = [{run.record.seed: run for run in group if _score(run, epoch) is not None} for group in groups]
+    known = [score for score in scores if score is not None]
+    printed = fmean(known) if len(known) == len(scores) else None
+    by_seed = [
+        {run.record.seed: (run, score) for run in group if (score := _score(run, epoch)) is not None}
+        for group in groups
+    ]
     seeds = sorted(set.intersection(*map(set, by_seed)))
     runs = {seed: [of_group[seed] for of_group in by_seed] for seed in seeds}
     if not runs:
         return ComparedCell(row, column, printed, {}, {}, None, None, NOT_RUN)
-    final = {seed: fmean(100 * run.record.final["value"] for run in used) for seed, used in runs.items()}
-    every = [run for used in runs.values() for run in used]
+    final = {seed: fmean(100 * run.record.reached("final")["value"] for run, _ in used) for seed, used in runs.items()}
+    every = [run for used in runs.values() for run, _ in used]
     cell = ComparedCell(
         row=row,
         column=column,
         paper=printed,
-        ours={seed: fmean(_score(run, epoch) for run in used) for seed, used in runs.items()},
+        ours={seed: fmean(score for _, score in used) for seed, used in runs.items()},
         final={} if epoch else final,
-        sampling=None if printed is None else _sampling_error(every[: len(groups)], scores),
+        sampling=None if printed is None else _sampling_error(every[: len(groups)], known),
         trainable=every[0].record.params["pct_of_backbone"],
         verdict="",
     )
@@ -180,7 +186,7 @@ def _cell(
 def _score(run: StoredRun, epoch: int | None) -> float | None:
     """Return the score in percent at `epoch`, or at the selected epoch for None; None where it was not reached."""
     if epoch is None:
-        return 100 * run.record.selected["value"]
+        return 100 * run.record.reached("selected")["value"]
     line = next((line for line in run.metrics if line["epoch"] == epoch), {})
     score = (line.get("eval") or {}).get(run.record.metric["name"])
     return None if score is None else 100 * score
@@ -203,7 +209,7 @@ def _verdict(cell: ComparedCell, paper: PaperTable, runs: list[StoredRun], wante
         return OTHER_PROTOCOL
     if not wanted.whole_data or cell.difference is None or any(map(_on_other_rows, runs)):
         return OTHER_DATA
-    return REPRODUCED if abs(cell.difference) <= cell.margin else DIFFERS
+    return REPRODUCED if abs(cell.difference) <= (cell.margin or 0.0) else DIFFERS
 
 
 def _of_a_mixture(run: StoredRun) -> bool:

@@ -60,7 +60,9 @@ def points(runs: Iterable[StoredRun]) -> list[Point]:
         record = run.record
         if record.method == "frod" and record.status == "completed":
             config = settings(run)
-            key = tuple(float(config.get(k, "nan")) for k in ("method.sparsity", "train.lr.sparse", "train.lr.diag"))
+            axes = ("method.sparsity", "train.lr.sparse", "train.lr.diag")
+            sparsity, lr_sparse, lr_diag = (float(config.get(axis, "nan")) for axis in axes)
+            key = (sparsity, lr_sparse, lr_diag)
             if (place := (key, record.task, record.seed)) in taken:
                 raise RequestError(f"{run.path} is a second run of one cell of the grid. Give a smaller FOLDER.")
             taken.add(place)
@@ -78,14 +80,14 @@ def points(runs: Iterable[StoredRun]) -> list[Point]:
 
 def fit(x: Iterable[float], y: Iterable[float]) -> Fit | None:
     """Return the parabola in log10(x) through the points, None for fewer than four different x."""
-    x, y = np.log10(np.asarray(list(x))), np.asarray(list(y))
-    if len(np.unique(x)) < 4:
+    log_x, values = np.log10(np.asarray(list(x))), np.asarray(list(y))
+    if len(np.unique(log_x)) < 4:
         return None
-    c, b, a = np.polyfit(x, y, 2)
-    rest, spread = np.sum((y - np.polyval((c, b, a), x)) ** 2), np.sum((y - y.mean()) ** 2)
-    top = -b / (2 * c) if c < 0 else None
-    inside = top is not None and x.min() <= top <= x.max()
-    return Fit((c, b, a), float(10**top) if inside else None, float(1 - rest / spread) if spread else 1.0)
+    c, b, a = np.polyfit(log_x, values, 2)
+    rest, spread = np.sum((values - np.polyval((c, b, a), log_x)) ** 2), np.sum((values - values.mean()) ** 2)
+    top = -b / (2 * c) if c < 0 else math.nan
+    peak = float(10**top) if log_x.min() <= top <= log_x.max() else None
+    return Fit((c, b, a), peak, float(1 - rest / spread) if spread else 1.0)
 
 
 def draw(drawn: list[Point], title: str, folder: Path) -> list[Path]:
@@ -126,8 +128,11 @@ def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[
     notes = [f"not on the axis: {len(drawn) - len(placed)}"] if len(drawn) > len(placed) else []
     curve = fit((getattr(point, angle) for point in placed), (point.accuracy for point in placed))
     if curve is not None:
-        x = np.geomspace(*(edge(getattr(point, angle) for point in placed) for edge in (min, max)), 100)
-        axes.plot(x, np.polyval(curve.coefficients, np.log10(x)), color="0.25", linewidth=1.2, label="fit")
+        angles = [getattr(point, angle) for point in placed]
+        curve_x = np.geomspace(min(angles), max(angles), 100)
+        axes.plot(
+            drawn_at, np.polyval(curve.coefficients, np.log10(drawn_at)), color="0.25", linewidth=1.2, label="fit"
+        )
         peak = "no peak inside" if curve.peak is None else f"peak at {curve.peak:.2g}"
         notes.append(f"fit: {peak}, R² = {curve.r2:.2f}")
     axes.set_title("\n".join(notes), loc="right", fontsize=7)
@@ -141,7 +146,8 @@ def _point(epoch: int, key: tuple[float, float, float], cell: list[StoredRun], t
     by_task = defaultdict(list)
     for run, line in zip(cell, lines, strict=True):
         by_task[run.record.task].append(100 * line["eval"][run.record.metric["name"]])
-    angles = [(line.get("tan_alpha") or {}).get("mean") for line in lines]
+    measured = [(line.get("tan_alpha") or {}).get("mean") for line in lines]
+    angles = [angle for angle in measured if angle is not None]
     sparsity, lr_sparse, lr_diag = key
     return [
         Point(
@@ -152,7 +158,7 @@ def _point(epoch: int, key: tuple[float, float, float], cell: list[StoredRun], t
             tasks=tasks,
             runs=len(cell),
             accuracy=fmean(fmean(values) for values in by_task.values()),
-            tan_alpha=None if None in angles else fmean(angles),
+            tan_alpha=fmean(angles) if len(angles) == len(measured) else None,
             lr_ratio=lr_sparse / lr_diag if lr_diag and math.isfinite(lr_sparse) else None,
         )
     ]

@@ -42,7 +42,7 @@ def draw(surfaces: Mapping[str, Surface], title: str, folder: Path, name: str) -
         axes.set_aspect("equal")
         axes.set_title(plot_text(_caption(panel, surfaces[panel])), fontsize=8, loc="left")
     bar = figure.colorbar(filled, ax=panels, label="mean loss over the same training rows", format="%.3g")
-    bar.set_ticks(levels[::2])
+    bar.set_ticks(levels[::2].tolist())
     bar.minorticks_off()
     figure.supxlabel(
         f"steps along two random directions, in units of each filter's norm\n{plot_text(title)}", fontsize=7

@@ -36,7 +36,7 @@ class PaperTable:
         for row, scores in self.scores.items():
             own = [score for column, score in scores.items() if column != AVERAGE]
             if AVERAGE in scores:
-                mean = (sum(own) / len(own)).quantize(_CENT, ROUND_HALF_UP)
+                mean = (sum(own, Decimal(0)) / len(own)).quantize(_CENT, ROUND_HALF_UP)
                 if mean != scores[AVERAGE]:
                     remarks.append(f"{row}: the paper prints an average of {scores[AVERAGE]}, its columns give {mean}.")
         return remarks

@@ -84,7 +84,8 @@ _CSV = tuple(
 def to_text(comparison: PaperComparison) -> str:
     """Return the comparison for a terminal; cells without a run are in the overview only."""
     run = [cell for cell in comparison.cells if cell.ours]
-    below = Table(*_every_cell(comparison.paper, run) if run else ((), ()), notes=comparison.notes)
+    columns, rows = _every_cell(comparison.paper, run) if run else ((), ())
+    below = Table(columns, rows, notes=comparison.notes)
     return f"{table.to_text(_overview(comparison))}\n\n{table.to_text(below)}\n"
 
 

@@ -96,13 +96,13 @@ def intervals(groups: Iterable[Sequence[float]], level: float = 0.95) -> list[tu
     Groups of one size share their resamples. With few values an interval is too narrow: for three seeds it cannot
     exceed their range.
     """
-    groups = [np.asarray(group, dtype=float) for group in groups]
-    found: list[tuple[float, float] | None] = [None] * len(groups)
+    arrays = [np.asarray(group, dtype=float) for group in groups]
+    found: list[tuple[float, float] | None] = [None] * len(arrays)
     tail = (1 - level) / 2
-    for n, places in _by_size(groups):
+    for n, places in _by_size(arrays):
         for start in range(0, len(places), _AT_ONCE):
             block = places[start : start + _AT_ONCE]
-            values = np.stack([groups[place] for place in block])  # [groups, n]
+            values = np.stack([arrays[place] for place in block])  # [groups, n]
             means = np.concatenate([values @ counts.T for counts in _resamples(n)], axis=1) / n
             edges = np.percentile(means, [100 * tail, 100 * (1 - tail)], axis=1)
             for place, low, high in zip(block, *edges, strict=True):
@@ -116,10 +116,10 @@ def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
     None for fewer than two pairs. Up to n = 16 all 2^n sign flips are counted, so p is at least 2^(1 - n); for more,
     65,535 are drawn, the same for all groups of that size.
     """
-    groups = [np.asarray(group, dtype=float) for group in groups]
-    p_values: list[float | None] = [None] * len(groups)
-    for n, places in _by_size(groups):
-        differences = np.stack([groups[place] for place in places], axis=1)  # [n, groups]
+    arrays = [np.asarray(group, dtype=float) for group in groups]
+    p_values: list[float | None] = [None] * len(arrays)
+    for n, places in _by_size(arrays):
+        differences = np.stack([arrays[place] for place in places], axis=1)  # [n, groups]
         least = np.abs(differences.mean(axis=0)) - _ROUNDING  # a flipped mean counts from here on
         far, drawn = np.zeros(len(places)), 0
         for signs in _signs(n):

@@ -84,7 +84,7 @@ class Section:
         tasks: dict[str, set[str]] = defaultdict(set)
         for row in self.rows:
             for run in row.runs:
-                for note in {run.record.data.get(key) for key in REMARKS} - {None}:
+                for note in filter(None, map(run.record.data.get, REMARKS)):
                     tasks[note].add(row.task)
         every = {row.task for row in self.rows}
         return sorted(note if own == every else f"{', '.join(sorted(own))}: {note}" for note, own in tasks.items())
@@ -162,9 +162,9 @@ def _row(method: str, runs: list[StoredRun]) -> Row:
         method=method,
         metric=records[0].metric["name"],
         runs=runs,
-        best=Spread.over([record.best["value"] for record in records]),
+        best=Spread.over([record.reached("best")["value"] for record in records]),
         others=_others(records),
-        final=Spread.over([record.final["value"] for record in records]),
+        final=Spread.over([record.reached("final")["value"] for record in records]),
         trainable=records[0].params["trainable"],
         pct_of_backbone=records[0].params["pct_of_backbone"],
         tan_alpha=_mean([angle["mean"] for angle in angles if angle and angle["mean"] is not None]),
@@ -174,7 +174,7 @@ def _row(method: str, runs: list[StoredRun]) -> Row:
 
 
 def _others(records: list[RunRecord]) -> dict[str, Spread]:
-    scores = [record.selected["metrics"] for record in records]
+    scores = [record.reached("selected")["metrics"] for record in records]
     shared = [name for name in scores[0] if name != records[0].metric["name"] and all(name in s for s in scores)]
     return {name: Spread.over([s[name] for s in scores]) for name in shared}
 

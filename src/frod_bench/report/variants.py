@@ -25,7 +25,8 @@ def settings_with_seed(run: StoredRun) -> dict[str, str]:
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:
     """Return the keys whose value is not the same in all variants."""
     pairs = [set(variant.items()) for variant in variants]
-    return {key for key, _ in set.union(*pairs) - set.intersection(*pairs)}
+    first, *others = pairs
+    return {key for key, _ in first.union(*others) - first.intersection(*others)}
 
 
 def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:

@@ -37,7 +37,7 @@ from frod_bench.train.machine import threads_of
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.out_of_memory import is_out_of_memory
 from frod_bench.train.settings import TrainSettings
-from frod_bench.train.tracker import Tracker
+from frod_bench.train.tracker import Mode, Tracker
 from frod_bench.train.trainer import Trainer
 
 _TRACEBACK = "traceback.txt"
@@ -214,7 +214,7 @@ def _run(
     if accelerator.is_main_process and not resume:
         run.begin(identity(config), _as_yaml(config))
     wandb = config["wandb"]
-    mode = wandb["mode"] if accelerator.is_main_process else "disabled"
+    mode: Mode = wandb["mode"] if accelerator.is_main_process else "disabled"
     tracker = Tracker(mode, wandb["project"], f"{record.method} {record.task} seed{seed}", config, run.path)
     if accelerator.is_main_process:
         run.write_record(record)

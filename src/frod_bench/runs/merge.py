@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -112,7 +112,8 @@ def _add(vectors: TaskVectors, run: TrainedRun) -> dict[str, Tensor]:
 def _factors(model: nn.Module) -> Factors:
     """Return B, A and their scaling of PEFT's LoRA layers, by the name that the layer's weight has after merging."""
     found = {}
-    for name, layer in named_modules(model):
+    layers: Iterable[tuple[str, Any]] = named_modules(model)  # PEFT does not type what its layers have
+    for name, layer in layers:
         if hasattr(layer, "lora_A") and "default" in layer.lora_A:
             B, A = (getattr(layer, factor)["default"].weight.detach().clone() for factor in ("lora_B", "lora_A"))
             found[f"{name}.weight"] = (B, A, layer.scaling["default"])

@@ -8,7 +8,7 @@ import contextlib
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ def save_checkpoint(directory: Path, trainer: Trainer, progress: dict[str, Any])
     with replacing(unnamed) as partial, partial.open("wb") as file:
         stream = _ChecksummedFile(file)
         try:
-            torch.save(state, stream)
+            torch.save(state, cast(BinaryIO, stream))
         except RuntimeError as error:  # torch hides the OSError of a failed write
             raise stream.error or error from None
     number = max((_number(file) for file in directory.glob(_FILES)), default=0) + 1
@@ -73,9 +73,11 @@ def load_checkpoint(
     """
     progress, passed = None, []
     for file in _newest_first(directory):
-        intact = _checksum(file) == file.stem.partition("-")[2]
-        state = _read(file) if intact else None
-        reason = objection(state["progress"]) if intact else f"The checkpoint {file.name} is damaged"
+        state: dict[str, Any] = {}
+        reason: str | None = f"The checkpoint {file.name} is damaged"
+        if _checksum(file) == file.stem.partition("-")[2]:
+            state = _read(file)
+            reason = objection(state["progress"])
         if reason is None:
             _restore(state, file, trainer)
             progress = state["progress"]
@@ -160,7 +162,8 @@ class _ChecksummedFile:
     """A file open for writing that keeps the checksum of what is written, and the error when a write fails."""
 
     def __init__(self, file: BinaryIO):
-        self._file, self.sum, self.error = file, xxhash.xxh3_64(), None
+        self._file, self.sum = file, xxhash.xxh3_64()
+        self.error: OSError | None = None
 
     def write(self, data: Any) -> int:
         self.sum.update(data)
@@ -183,7 +186,7 @@ def _checksum(file: Path) -> str:
 
 
 def _random_states() -> dict[str, Any]:
-    kind, keys, *rest = np.random.get_state()
+    kind, keys, *rest = cast(tuple[Any, ...], np.random.get_state(legacy=True))
     cuda = [torch.cuda.get_rng_state()] if torch.cuda.is_available() else []  # of this process's own device
     numpy_state = [kind, torch.from_numpy(keys.astype(np.int64)), *rest]
     return {"torch": torch.get_rng_state(), "cuda": cuda, "numpy": numpy_state, "python": random.getstate()}

@@ -53,7 +53,8 @@ def survey(
         found = []
         for batch, own, _ in parts:
             forward(batch)
-            found.append(last_statistics(adapted, own, accelerator))
+            if (statistics := last_statistics(adapted, own, accelerator)) is not None:
+                found.append(statistics)
     return torch.stack(found).sum(dim=0)
 
 

@@ -83,8 +83,8 @@ def fit(
                 done.lines.append(line)
                 done.losses.append(trained.losses)
                 selected = _select(trainer, record, done, metrics)
-                for other in done.kept.keys() - {done.selected_epoch, done.epochs, (done.best or {}).get("epoch")}:
-                    del done.kept[other]
+                for unneeded in done.kept.keys() - {done.selected_epoch, done.epochs, (done.best or {}).get("epoch")}:
+                    del done.kept[unneeded]
                 if main:
                     _write_results(trainer, run, record, done)
                     tracker.log(line)
@@ -101,11 +101,11 @@ def fit(
     record.status = "completed"
     _update(record, trainer, done)
     if main:
-        splits = done.kept[record.selected["epoch"]] if record.selected else {}
-        found = {
-            split: run.read_predictions(record.selected["epoch"], split) for split in _reported_first(splits, trainer)
-        }
-        record.predictions = {split: digest_of(rows) for split, rows in found.items()}
+        record.predictions = {}
+        if record.selected is not None:
+            epoch = record.selected["epoch"]
+            splits = _reported_first(done.kept[epoch], trainer)
+            record.predictions = {split: digest_of(run.read_predictions(epoch, split)) for split in splits}
         record.files = run.digests()
         if done.adapter.items() - record.files.items():
             raise RunFailure(f"{_adapter_changed(done)}. The same command resumes from before that.")

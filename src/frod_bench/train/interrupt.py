@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from types import FrameType
+from typing import Any
 
 from frod_bench.console import say
 
@@ -27,11 +28,11 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Any] = {}  # as signal.signal returns them
 
     def __enter__(self) -> "StopRequest":
         if threading.current_thread() is threading.main_thread():
-            signals = {*SIGNALS, _requeueing()} - {None}
+            signals = filter(None, {*SIGNALS, _requeueing()})
             self._before = {number: signal.signal(number, self._note) for number in signals}
         return self
 

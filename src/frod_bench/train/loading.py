@@ -66,7 +66,10 @@ class Loader:
         for part in own:
             rows_kept = max(len(part), 1)
             kept = {k: v[:rows_kept] if isinstance(v, Tensor) else v for k, v in self._next(made).items()}
-            targets = _count_tokens(kept["labels"]) if part and count_tokens else len(part)
+            labels = kept["labels"]
+            targets = len(part)
+            if part and count_tokens and isinstance(labels, Tensor):
+                targets = _count_tokens(labels)
             yield send_to_device(kept, self._accelerator.device, non_blocking=True), len(part), targets
 
     def _next(self, made: Iterator[Batch]) -> Batch:

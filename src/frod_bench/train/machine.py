@@ -44,7 +44,7 @@ def threads_of(segments: list[dict[str, Any]], accelerator: Accelerator) -> Iter
     """Inside the block, use as many threads as the last segment did, if this machine has the cores."""
     before, wanted = torch.get_num_threads(), segments[-1].get("threads") if segments else None
     possible = accelerator.device.type == "cpu" and isinstance(wanted, int) and 0 < wanted <= _cores()
-    if not possible or wanted == before:
+    if wanted is None or not possible or wanted == before:
         yield
         return
     if accelerator.is_main_process:

@@ -16,7 +16,7 @@ class LossWatch:
     """
 
     def __init__(self, optimizer: Optimizer, device: torch.device):
-        self._optimizer = getattr(optimizer, "optimizer", optimizer)  # accelerate's wrapping
+        self._optimizer: Any = getattr(optimizer, "optimizer", optimizer)  # accelerate's wrapping
         self._lost = torch.zeros((), device=device)
         self._steps = torch.zeros((), device=device)
         self._loss = torch.zeros((), device=device, dtype=torch.float64)

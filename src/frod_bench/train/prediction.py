@@ -1,7 +1,7 @@
 """Predict one evaluation split batch by batch, so that a checkpoint can keep what is done."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -35,9 +35,10 @@ def predict(
     batches = list(chunks(order, batch_size))
     world, rank = accelerator.num_processes, accelerator.process_index
     for chunk, (batch, own, _) in zip(batches, load(rows, lengths, batches, begun=bool(predictions)), strict=True):
+        tensors = cast(dict[str, Tensor], batch)  # only batches for training hold a number as well
         with accelerator.autocast():
-            predicted = predict(model, batch)
-        labels = batch["labels"][:own].tolist()
+            predicted = predict(model, tensors)
+        labels = tensors["labels"][:own].tolist()
         for row, label, found in zip(chunk[rank::world], labels, predicted[:own], strict=True):
             predictions.append((row, label, *found))
         yield

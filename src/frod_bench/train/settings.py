@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from frod_bench.errors import RequestError, did_you_mean
 
@@ -105,13 +106,13 @@ class TrainSettings:
             raise RequestError(f"train.{key}={value} is not accepted: a finite number {span}.")
 
 
-def _is_finite(value: object) -> bool:
+def _is_finite(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[float]:
     return _is_finite(value) and value >= 1 and value % 1 == 0
 
 
-def _is_share(value: object) -> bool:
+def _is_share(value: object) -> TypeGuard[float]:
     return _is_finite(value) and 0 <= value < 1

@@ -7,6 +7,7 @@ optimizer's state. The bases V, which many blocks share, and tensors that are no
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from accelerate import Accelerator
 from torch import nn
@@ -26,7 +27,8 @@ def prepare_sharded(
     Raises RequestError when the backbone is not a stack of blocks.
     """
     model = adapted.model
-    for module in list(model.modules()):
+    modules: list[Any] = list(model.modules())
+    for module in modules:
         if hasattr(module, "prepare_for_sharding"):
             module.prepare_for_sharding()
     stack = blocks(model)
@@ -45,7 +47,7 @@ def prepare_sharded(
         optimizer = make_optimizer(adapted)  # over the shards, which have replaced the parameters
         training = accelerator.prepare_model(model, evaluation_mode=True)  # no DDP: FSDP averages the gradients
         wrapped = accelerator.prepare_optimizer(optimizer)
-    model._is_fsdp_managed_module = True  # so that no process stops generating before the others (transformers)
+    model._is_fsdp_managed_module = True  # type: ignore[assignment]  # so that no process stops generating before the others (transformers)
     return training, optimizer, wrapped
 
 

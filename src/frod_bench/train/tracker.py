@@ -5,13 +5,14 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from frod_bench.console import say
 from frod_bench.record.secrets import redact
 
-MODES = ("disabled", "offline", "online")
+Mode = Literal["disabled", "offline", "online"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 _CONNECT_TIMEOUT_S = 3.0
 _INIT_TIMEOUT_S = 30.0
 _FINISH_TIMEOUT_S = 60.0  # also when the server stops answering; unsent data stays on disk
@@ -20,7 +21,7 @@ _FINISH_TIMEOUT_S = 60.0  # also when the server stops answering; unsent data st
 class Tracker:
     """Send the metrics of a run to wandb. A failure of wandb prints one notice and ends the logging, not the run."""
 
-    def __init__(self, mode: str, project: str, name: str, config: dict[str, Any], directory: Path):
+    def __init__(self, mode: Mode, project: str, name: str, config: dict[str, Any], directory: Path):
         self._run = None
         if mode == "disabled":
             return

@@ -143,7 +143,7 @@ class Adapted:
         """Return the parameters and buffers themselves whose values `trainable_state` returns, possibly sharded."""
         self._require_values()
         own = {id(p) for parameters in self.roles.values() for p in parameters}
-        found = {name: p for name, p in named_parameters(self.model) if id(p) in own}
+        found: dict[str, Tensor] = {name: p for name, p in named_parameters(self.model) if id(p) in own}
         for path, module in named_modules(self.model):
             beside = any(id(p) in own for p in module.parameters(recurse=False))
             if beside or isinstance(module, nn.modules.batchnorm._NormBase):
@@ -215,7 +215,11 @@ class Adapted:
                 self.method.save_peft(self, directory)
             return directory
         tensors = self.trainable_state() | {f"{_FINGERPRINT}{name}": t for name, t in self.fingerprint().items()}
-        config = {"method": self.method.name, "options": self.method.saved_options(), "targets": self.targets}
+        config: dict[str, Any] = {
+            "method": self.method.name,
+            "options": self.method.saved_options(),
+            "targets": self.targets,
+        }
         config |= {"head": self.head, "seed": self.seed}
         if write:
             write_checkpoint(directory, tensors, config)

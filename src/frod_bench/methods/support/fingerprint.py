@@ -73,7 +73,7 @@ def check_sketches(own: Mapping[str, Sketch], saved: Mapping[str, Tensor], place
         sketch, other = own[name], saved[name]
         if sketch.of_base and not _is_copy(sketch, other):
             layer = name.removesuffix(WEIGHT)
-            if _difference(sketch, other) <= sketch.rounding:
+            if _difference(sketch, other) <= (sketch.rounding or 0.0):
                 raise RequestError(
                     f"The adapter in {place} was made for base weights that differ a little from these ({layer}): for"
                     " others, or the same ones rounded in another way. Load the model in the precision of the training."
@@ -94,7 +94,7 @@ def _alike(sketch: Sketch, other: Tensor) -> bool:
 
 def _is_copy(sketch: Sketch, other: Tensor) -> bool:
     """Return whether one weight is the other, or a rounding of it."""
-    return _difference(sketch, other) <= sketch.tolerance
+    return bool(_difference(sketch, other) <= sketch.tolerance)
 
 
 def _difference(sketch: Sketch, other: Tensor) -> float:

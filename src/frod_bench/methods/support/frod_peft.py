@@ -24,7 +24,7 @@ from frod_bench.linalg.joint import reconstruction_errors
 from frod_bench.linalg.joint_stored import require_rebuilt
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.checkpoint import read_checkpoint_tensors
-from frod_bench.methods.support.peft_method import write_peft_checkpoint
+from frod_bench.methods.support.peft_method import PeftLayer, write_peft_checkpoint
 from frod_bench.ops.diag_sparse import UnstructuredPattern, pattern_size
 
 ADAPTER = "default"
@@ -34,14 +34,16 @@ V_TOLERANCE = 1e-3  # largest relative difference between a saved V and the comp
 Coordinates = tuple[str, Tensor, Tensor, FrodBasis, float]  # name, U [m, n], sigma [n], basis, reconstruction error
 
 
-def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> FrodModel:
+def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> FrodModel:
     """Return PEFT's FRoD over a tree of these layers alone, under their own names; it shares the base layers."""
     tree = nn.Module()
     for name, layer in layers.items():
         parent = tree
         *path, leaf = name.split(".")
         for part in path:
-            parent = parent._modules.setdefault(part, nn.Module())
+            if part not in parent._modules:
+                parent.add_module(part, nn.Module())
+            parent = parent.get_submodule(part)
         parent.add_module(leaf, layer)
     config = FrodConfig(
         target_modules=list(layers),
@@ -56,7 +58,7 @@ def make_tuner(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: i
         return FrodModel(tree, config, ADAPTER)
 
 
-def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
+def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
     """Yield PEFT's factors of every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
     try:
         tuner = make_tuner(layers, sparsity, pi, seed)
@@ -64,7 +66,7 @@ def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: 
         raise RequestError(f"PEFT cannot decompose these weights ({error}). Type method.basis=category.") from None
     bases: dict[int, FrodBasis] = {}
     for name, layer in layers.items():
-        twin = tuner.model.get_submodule(name)
+        twin: PeftLayer = tuner.model.get_submodule(name)
         V, indices = twin.frod_V[ADAPTER], twin.frod_s_indices[ADAPTER]
         if id(twin.frod_V) not in bases:
             rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
@@ -73,20 +75,19 @@ def coordinates(layers: dict[str, nn.Module], sparsity: float, pi: float, seed: 
             )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
         weight = base_weight(layer).detach()
-        error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
-        require_rebuilt([name], [weight], error)
-        yield name, U, sigma, bases[id(twin.frod_V)], error.item()
+        difference = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
+        require_rebuilt([name], [weight], difference)
+        yield name, U, sigma, bases[id(twin.frod_V)], difference.item()
 
 
-def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> None:
+def save(adapted: Adapted, adapters: dict[str, FrodLinear], sparsity: float, pi: float, directory: Path) -> None:
     """Write a checkpoint for PEFT: the update of every layer, with the signs of PEFT's columns.
 
     Raises RequestError if PEFT's V differs so much that the update is off by more than `UPDATE_TOLERANCE`.
     """
-    method = adapted.method
-    tuner = make_tuner({k: a.base_layer for k, a in adapters.items()}, method.sparsity, method.pi, adapted.seed)
+    tuner = make_tuner({k: a.base_layer for k, a in adapters.items()}, sparsity, pi, adapted.seed)
     tensors: dict[str, Tensor] = {}
-    twins = {name: tuner.model.get_submodule(name) for name in adapters}
+    twins: dict[str, PeftLayer] = {name: tuner.model.get_submodule(name) for name in adapters}
     for name, twin in twins.items():
         _transfer(adapters[name], twin)
         for leaf in ("frod_lambda_l", "frod_lambda_s_values"):
@@ -99,7 +100,7 @@ def save(adapted: Adapted, adapters: dict[str, FrodLinear], directory: Path) -> 
 
 
 @torch.no_grad()
-def _transfer(adapter: FrodLinear, twin: nn.Module) -> None:
+def _transfer(adapter: FrodLinear, twin: PeftLayer) -> None:
     pattern, V = adapter.basis.pattern, twin.frod_V[ADAPTER].to(adapter.U.device)
     sign = torch.where((V * adapter.basis.Vt.T).sum(dim=0) < 0, -1.0, 1.0)
     values, indices = twin.frod_lambda_s_values[ADAPTER].zero_(), twin.frod_s_indices[ADAPTER]
@@ -109,7 +110,7 @@ def _transfer(adapter: FrodLinear, twin: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
+def _check(name: str, adapter: FrodLinear, twin: PeftLayer) -> None:
     update, ours = twin.get_delta_weight(ADAPTER), adapter.merged_weight() - adapter.W
     update = update.T if twin.fan_in_fan_out else update
     error, size = (update - ours).norm().item(), ours.norm().item()
@@ -120,7 +121,7 @@ def _check(name: str, adapter: FrodLinear, twin: nn.Module) -> None:
         )
 
 
-def read_options(config: dict[str, Any]) -> tuple[dict[str, float], list[str], list[str], int]:
+def read_options(config: dict[str, Any]) -> tuple[dict[str, Any], list[str], list[str], int]:
     """Return options, targets, head and seed of PEFT's configuration. Raises RequestError for unsupported values."""
     config = FrodConfig().to_dict() | config
     targets = config["target_modules"]

@@ -33,7 +33,7 @@ def _move_accelerate_hook(old: nn.Module, new: nn.Module) -> None:
     add_hook_to_module(new, hook)
 
 
-def copy_attributes(layer: nn.Module, adapter: nn.Module) -> None:
+def copy_attributes(layer: nn.Linear, adapter: nn.Module) -> None:
     """Copy attributes that others have set on `layer` to its `adapter`; not from a layer with packed weights."""
     if not layer.weight.is_floating_point():
         return

@@ -6,6 +6,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import cache
+from typing import cast
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -39,8 +40,10 @@ def find_targets(
     head: Sequence[str],
     kinds: tuple[type[nn.Module], ...] = (nn.Linear,),
     quantised: bool = False,
-) -> list[tuple[str, nn.Module]]:
+) -> list[tuple[str, nn.Linear]]:
     """Return the linear layers that `targets` match outside the head, in the order of the model.
+
+    A layer is an `nn.Linear` or of another of the `kinds`, which has a weight and a bias too.
 
     Raises RequestError if the model is adapted or sharded already, if a name matches nothing, or if a match is not a
     linear layer, is wrapped, or has a weight that is offloaded, computed, shared, or read by the module around it;
@@ -62,7 +65,7 @@ def find_targets(
         _require_adaptable(model, name, module, kinds, quantised)
     require_loaded(model, found)
     _require_untied(model, found)
-    return found
+    return cast(list[tuple[str, nn.Linear]], found)
 
 
 def _require_adaptable(
@@ -91,7 +94,7 @@ def _require_adaptable(
             f"The target {name} is a {type(module).__name__}, which does not compute as nn.Linear does, so an"
             " adapter there would be another function. Leave it out of targets."
         )
-    if not quantised and not module.weight.is_floating_point():
+    if not quantised and not cast(nn.Linear, module).weight.is_floating_point():
         raise RequestError(
             f"The weight of {name} is quantised ({type(module).__name__}), which this method cannot start from."
             " Load the model in half precision; method=qlora and method=qfura quantise it themselves."
@@ -119,7 +122,7 @@ def _reader(model: nn.Module, name: str) -> nn.Module | None:
             return around
         if getattr(around, "slow_but_exact", None) is False:  # Bloom reads the values in its exact mode alone
             continue
-        if any(not found[1] for found in re.finditer(_VALUES % re.escape(path), _code(type(around)))):
+        if any(not found[1] for found in re.finditer(_VALUES % re.escape(path), _code(type(around)))):  # type: ignore[arg-type]  # a class can be hashed
             return around
     return None
 
@@ -178,7 +181,7 @@ def require_loaded(model: nn.Module, modules: Iterable[tuple[str, nn.Module]]) -
             )
 
 
-def require_finite(layers: Iterable[tuple[str, nn.Module]]) -> None:
+def require_finite(layers: Iterable[tuple[str, nn.Linear]]) -> None:
     """Raise RequestError for a layer whose weight holds NaN or infinity."""
     for name, layer in layers:
         if has_data(layer.weight) and not layer.weight.isfinite().all():
@@ -191,7 +194,7 @@ def replace_module(model: nn.Module, name: str, module: nn.Module) -> None:
     old = submodule(model, name)
     move_hooks(old, module)
     if isinstance(module, (Adapter, OffloadsBase)):
-        copy_attributes(old, module)
+        copy_attributes(cast(nn.Linear, old), module)
     setattr(submodule(model, parent), leaf, module)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from peft import PeftConfig
+from peft import PeftConfig, PeftType
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, cast_adapter_dtype
 from torch import Tensor, nn
@@ -24,6 +24,7 @@ from frod_bench.methods.support.wrappers import named_modules, named_modules_wit
 from frod_bench.module_names import is_inside, matches
 
 ADAPTER = "default"
+PeftLayer = Any  # a module and a BaseTunerLayer; what else it has depends on the tuner, and PEFT does not type it
 _ADAPTER = re.compile(rf"\.{ADAPTER}(?=\.|$)")
 
 
@@ -46,17 +47,17 @@ class PeftMethod(Method):
         """Return PEFT's configuration for these target modules, given by full name."""
         raise NotImplementedError
 
-    def prepare(self, layers: list[tuple[str, nn.Module]], seed: int) -> None:
+    def prepare(self, layers: list[tuple[str, PeftLayer]], seed: int) -> None:
         """Change PEFT's new layers, given with their names; what has a gradient afterwards trains."""
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
-        names = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
+        found = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Specified to not save")  # seeded bases need not be saved
             inner = unwrap(model)
-            names = [full for name, full, _ in named_modules_with_paths(inner) if name in names]  # as PEFT sees them
-            config = self.peft_config(names, seed)
+            names = [full for name, full, _ in named_modules_with_paths(inner) if name in found]  # as PEFT sees them
+            config: Any = self.peft_config(names, seed)  # each tuner's has other fields
         # PEFT treats full names as suffixes too, and layers in the head may match them
         config.exclude_modules = [n for n, _ in inner.named_modules() if matches(n, names) and n not in names] or None
         with torch.random.fork_rng():
@@ -96,7 +97,7 @@ class PeftMethod(Method):
         write_peft_checkpoint(directory, adapted, peft_names(adapter_state(adapted)), config)
 
 
-def tuner_layers(model: nn.Module) -> list[tuple[str, BaseTunerLayer]]:
+def tuner_layers(model: nn.Module) -> list[tuple[str, PeftLayer]]:
     """Return PEFT's layers of a model with their names."""
     return [(name, module) for name, module in named_modules(model) if isinstance(module, BaseTunerLayer)]
 
@@ -127,7 +128,7 @@ def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, 
         state = {f"{name}.{strip_wrappers(key)}": value for key, value in module.state_dict().items()}
         tensors |= {f"base_model.model.{key}": value.clone() for key, value in state.items()}  # no shared memory
     values = config.to_dict() | {"modules_to_save": sorted(modules) or None, "inference_mode": True}
-    values["peft_type"] = config.peft_type.value
+    values["peft_type"] = PeftType(config.peft_type).value
     for key in ("target_modules", "exclude_modules"):
         if values.get(key):
             values[key] = sorted(strip_wrappers(name) for name in values[key])

@@ -19,6 +19,7 @@ from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, computed_sket
 from frod_bench.methods.support.injection import find_targets, require_finite
 from frod_bench.methods.support.peft_method import (
     ADAPTER,
+    PeftLayer,
     adapter_state,
     peft_names,
     tuner_layers,
@@ -35,7 +36,7 @@ class ResidualLora(Lora):
     start_error: ClassVar[float] = 1e-5  # W_res + s B A is W to rounding
     draws: ClassVar[bool] = False
 
-    def initialise(self, layers: list[nn.Module]) -> None:
+    def initialise(self, layers: list[PeftLayer]) -> None:
         """Set A, B and W_res in PEFT's layers, whose base layers hold W; not needed if PEFT has done so."""
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
@@ -77,10 +78,15 @@ class ResidualLora(Lora):
             for factor, start, axis in (("A", A, 0), ("B", -B, 1)):
                 key = f"{name}.lora_{factor}.{ADAPTER}.weight"
                 tensors[key] = torch.cat([tensors[key], start.to(tensors[key])], dim=axis)
-        config = LoraConfig(r=2 * self.rank, lora_alpha=2 * self.alpha, target_modules=list(adapted.state.kept))
+        config = LoraConfig(
+            r=2 * self.rank,
+            lora_alpha=2 * self.alpha,  # type: ignore[arg-type]  # PEFT takes a float
+            target_modules=list(adapted.state.kept),
+        )
         config.exclude_modules = adapted.state.tuner.peft_config[ADAPTER].exclude_modules
         write_peft_checkpoint(directory, adapted, peft_names(tensors), config)
 
 
-def _factors(layer: nn.Module) -> tuple[Tensor, Tensor]:
-    return tuple(factor[ADAPTER].weight.detach().cpu().clone() for factor in (layer.lora_B, layer.lora_A))
+def _factors(layer: PeftLayer) -> tuple[Tensor, Tensor]:
+    B, A = (factor[ADAPTER].weight.detach().cpu().clone() for factor in (layer.lora_B, layer.lora_A))
+    return B, A

@@ -25,7 +25,7 @@ def strip_wrappers(name: str) -> str:
 def unwrap(module: nn.Module) -> nn.Module:
     """Return the module inside any wrappers around `module`."""
     while (leaf := _wrapped(module)) is not None:
-        module = module._modules[leaf]
+        module = module.get_submodule(leaf)
     return module
 
 

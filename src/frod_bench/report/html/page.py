@@ -101,7 +101,8 @@ def _matrix(section: Section) -> list[Table]:
     rows = []
     for method in dict.fromkeys(row.method for row in section.rows):
         scores = [means.get((method, task)) for task in tasks]
-        rows.append((method, *scores, None if None in scores else sum(scores) / len(scores)))
+        known = [score for score in scores if score is not None]
+        rows.append((method, *scores, sum(known) / len(known) if len(known) == len(tasks) else None))
     columns = (_METHOD, *(Column(name, percent) for name in (*tasks, "average")))
     note = f"{section.reported}, mean over the seeds; an average only where every task was run."
     return [Table(columns, rows, "Every method on every task", (note,), "matrix")]
