@@ -10,6 +10,7 @@ is a difference of two methods. Takes some minutes on one core; the seeds of the
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
@@ -18,12 +19,15 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from frod_bench.files import save_text
+from frod_bench.record import find_records
 from frod_bench.report.paired.difference import Difference, Runs, difference, mean_over_tasks
 from frod_bench.report.paired.power import detectable, power
 from frod_bench.report.paired.verdict import MARGIN, Pair, judge, over_sampled_tasks
+from frod_bench.report.summary import summarise
 from frod_bench.report.table import Column, Prose, Table, to_markdown
 
 BASELINES = 4
+RUNS = Path(__file__).parents[1] / "results/runs"
 _RESAMPLES = 999
 _POSITIVE = 0.69  # of CoLA's rows
 _VARIANCES = ("of_rows", "of_seeds", "of_both")
@@ -232,6 +236,35 @@ def classes(repeats: int) -> Table:
     return Table(columns, lines, "Metrics that are no mean over rows", (note,))
 
 
+def stored_seeds() -> Table:
+    """Measure in the committed runs whether seeds are worth pairing and tasks independent."""
+    lines = []
+    for name in ("glue_methods", "vision_table2"):
+        scores: dict[str, dict[str, np.ndarray]] = {}
+        for row in (row for section in summarise(find_records(RUNS / name).runs).sections for row in section.rows):
+            of_seed = {run.record.seed: run.record.selected["value"] for run in row.runs}
+            scores.setdefault(row.task, {})[row.method] = np.array([of_seed[seed] for seed in (0, 1, 2)])
+        methods = [pair for of_method in scores.values() for pair in combinations(of_method.values(), 2)]
+        tasks = [
+            (one[a] - one[b], two[a] - two[b])
+            for one, two in combinations(scores.values(), 2)
+            for a, b in combinations(sorted(one.keys() & two.keys()), 2)
+        ]
+        lines.append((name, len(scores), _correlation(methods), _correlation(tasks)))
+    columns = [Column(name) for name in ("runs", "tasks", "methods on one task", "differences on two tasks")]
+    note = (
+        "Correlation over seeds 0, 1 and 2 of `results/runs`, pooled over all pairs. Scores of two methods go together"
+        " a little, so pairing seeds helps; differences on two tasks hardly do, so tasks count as independent."
+    )
+    return Table(columns, lines, "Seeds in stored runs", (Prose(note),))
+
+
+def _correlation(pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
+    centred = [(a - a.mean(), b - b.mean()) for a, b in pairs]
+    scale = sum(np.sqrt((a @ a) * (b @ b)) for a, b in centred)
+    return f"{sum(a @ b for a, b in centred) / scale:.2f}"
+
+
 def _percent(found: Iterable[bool]) -> str:
     return f"{100 * fmean(found):.1f}"
 
@@ -239,6 +272,7 @@ def _percent(found: Iterable[bool]) -> str:
 def page(repeats: int) -> str:
     """Return all tables as Markdown."""
     blocks = [to_markdown(make(repeats), level=2) for make in (forms, verdicts, sampled_tasks, classes)]
+    blocks.append(to_markdown(stored_seeds(), level=2))
     return "\n\n".join(["# The paired statistics on simulated runs", __doc__.split("\n\n")[2].strip(), *blocks]) + "\n"
 
 
