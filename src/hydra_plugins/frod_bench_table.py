@@ -48,7 +48,9 @@ class TableSweeper(BasicSweeper):
         super().__init__(max_batch_size)
         self.table = table_of("sweep", rows, columns, seeds, common, epochs)
 
-    def split_arguments(self, overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
+    def split_arguments(  # type: ignore[override]  # Hydra calls it on the object
+        self, overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
         """Return the jobs, each a list of overrides, in batches of `max_batch_size`."""
         if typed := next((word for word in overrides if word.key_or_group == "method"), None):
             raise RequestError(

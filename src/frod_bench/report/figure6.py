@@ -130,9 +130,7 @@ def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[
     if curve is not None:
         angles = [getattr(point, angle) for point in placed]
         curve_x = np.geomspace(min(angles), max(angles), 100)
-        axes.plot(
-            curve_x, np.polyval(curve.coefficients, np.log10(curve_x)), color="0.25", linewidth=1.2, label="fit"
-        )
+        axes.plot(curve_x, np.polyval(curve.coefficients, np.log10(curve_x)), color="0.25", linewidth=1.2, label="fit")
         peak = "no peak inside" if curve.peak is None else f"peak at {curve.peak:.2g}"
         notes.append(f"fit: {peak}, R² = {curve.r2:.2f}")
     axes.set_title("\n".join(notes), loc="right", fontsize=7)
