@@ -4,7 +4,7 @@ import argparse
 
 from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import choices
-from frod_bench.config.overrides import current_override
+from frod_bench.config.old_names import current_override
 from frod_bench.console import show
 from frod_bench.files import save_text
 from frod_bench.grid.continual import TaskSequence, compose_sequences

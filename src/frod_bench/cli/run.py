@@ -16,7 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from frod_bench.backbones.availability import require_weights
 from frod_bench.config.catalogue import identity
 from frod_bench.config.checks import check_config
-from frod_bench.config.overrides import as_request_error, check_overrides, current_override
+from frod_bench.config.old_names import current_override
+from frod_bench.config.overrides import as_request_error, check_overrides
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve

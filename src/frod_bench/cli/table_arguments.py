@@ -3,7 +3,7 @@
 import argparse
 
 from frod_bench.config.catalogue import choices
-from frod_bench.config.overrides import current_override
+from frod_bench.config.old_names import current_override
 from frod_bench.grid.cells import Cell, compose_cells
 from frod_bench.grid.tables import TableSpec, load_table
 from frod_bench.record import output_root

@@ -8,7 +8,7 @@ from tabulate import tabulate
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.tune_arguments import add_search_arguments, requested_arms, requested_search, tuned_table
 from frod_bench.config.catalogue import choices
-from frod_bench.config.overrides import current_override
+from frod_bench.config.old_names import current_override
 from frod_bench.config.tuned import read_tuned, tuned_file
 from frod_bench.console import show
 from frod_bench.errors import RequestError

@@ -1,7 +1,6 @@
 """Check the overrides before Hydra reads them, and turn Hydra's errors into one sentence."""
 
 import re
-import sys
 from difflib import get_close_matches
 
 import hydra
@@ -11,7 +10,6 @@ from omegaconf import DictConfig
 
 from frod_bench.config.catalogue import GROUPS, choices
 from frod_bench.config.paths import config_dir
-from frod_bench.console import say
 from frod_bench.errors import RequestError, did_you_mean, offer_close
 from frod_bench.record.renamed_keys import RENAMED_KEYS
 
@@ -38,15 +36,6 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
             raise RequestError(f"{word!r} is no {kind}. {hint}")
         if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
             raise _unknown_choice(key, value)
-
-
-def current_override(word: str) -> str:
-    """Return an override with the current name of its key, and say so on stderr if the word has the old one."""
-    key, equals, value = word.partition("=")
-    if not equals or key not in RENAMED_KEYS:
-        return word
-    say(f"frod-bench: {key} is now {RENAMED_KEYS[key]}; the old name works in this version only.", sys.stderr)
-    return f"{RENAMED_KEYS[key]}={value}"
 
 
 def as_request_error(error: Exception, argv: list[str]) -> RequestError:

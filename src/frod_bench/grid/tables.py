@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from frod_bench.config.catalogue import config_files
-from frod_bench.config.overrides import current_override
+from frod_bench.config.old_names import current_override
 from frod_bench.config.paths import paper_dir
 from frod_bench.errors import RequestError, did_you_mean
 

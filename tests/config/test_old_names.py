@@ -1,6 +1,6 @@
 import pytest
 
-from frod_bench.config.overrides import current_override
+from frod_bench.config.old_names import current_override
 
 
 @pytest.mark.parametrize(
