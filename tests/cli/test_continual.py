@@ -70,9 +70,42 @@ def test_every_task_alone_is_a_bound(bench, outputs):
     assert len(list(outputs.glob("smoke/*/glue/*/lora/seed0-*"))) == 5  # the first stage is a run of its task alone
 
 
+def test_it_is_planned_without_being_run(bench, outputs):
+    code, out, err = bench("plan", "continual", "--methods", "lora,lori", *WORDS, "--seeds", "0,1")
+    assert code == 0, err
+    assert "12 of 12 cells missing" in out and not outputs.exists()
+
+
+def test_the_report_and_its_heat_map(bench, outputs, tmp_path):
+    words = ("--profile", "smoke", "--tasks", "glue/rte,glue/cola", "train.epochs=1", "data.max_train=16")
+    words += ("data.max_eval=24", "--seeds", "0,1")
+    assert bench("continual", "--methods", "lora", *words)[0] == 0
+    code, out, err = bench("report", "multitask", str(outputs), "--to", str(tmp_path / "report"))
+    assert code == 0, err
+    records = [read_continual(file) for file in (outputs / "continual/smoke").glob("lora-*.json")]
+    mean = sum(record.matrix[1][0] for record in records) / 2
+    assert len(records) == 2 and f"{100 * mean:.2f}" in out
+    assert {file.name for file in (tmp_path / "report").iterdir()} == {
+        *("continual.png", "continual.svg", "continual.csv", "multitask.md"),
+    }
+    rows = (tmp_path / "report/continual.csv").read_text().splitlines()
+    assert len(rows) == 1 + 3 and any(row.endswith(f"{mean:.12g}") for row in rows)
+    (file, *_) = (outputs / "continual/smoke").glob("lora-*.json")
+    file.write_text("{}")
+    code, out, err = bench("report", "multitask", str(outputs))
+    assert code == 0 and "warning" in err and file.name in err
+
+
+def test_nothing_to_report_is_said(bench, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = bench("report", "multitask", "empty")
+    assert code == 2 and "frod-bench continual" in err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["--tasks", "glue/rte,glue/cola"], "--methods A,B"),
         (["--tasks", "glue/rte", "--methods", "lora"], "two tasks or more"),
         (["--tasks", "glue/rte,glue/rte", "--methods", "lora"], "comes twice"),
         (["--tasks", "glue/rte,vision/digits", "--methods", "lora"], "one backbone"),

@@ -80,6 +80,8 @@ def test_two_tasks_are_the_base_and_the_scaled_sum(runs, bench, tmp_path):
         "predictions-1-glue-cola.parquet",
     ]
     assert not list((tmp_path / "merged").glob(".*"))
+    code, out, _ = bench("report", "multitask", str(tmp_path / "merged"))
+    assert code == 0 and f"{100 * record.mean_share:.1f}" in out
 
 
 def test_the_scale_is_chosen_on_held_out_rows(runs, bench, tmp_path):
@@ -90,7 +92,7 @@ def test_the_scale_is_chosen_on_held_out_rows(runs, bench, tmp_path):
         record = read_merge(tmp_path / how / "merge.json")
         means = {s: sum(result["holdout"][s] for result in record.results) for s in ("0.01", "1")}
         assert record.scale == float(max(means, key=means.get))
-        assert "held-out rows" in out
+        assert "held-out training rows" in out
 
 
 def test_scales_need_rows_that_were_held_out(runs, bench, tmp_path):

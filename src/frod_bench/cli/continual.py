@@ -6,6 +6,7 @@ from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import choices
 from frod_bench.config.old_names import current_override
 from frod_bench.console import show
+from frod_bench.errors import RequestError
 from frod_bench.files import save_text
 from frod_bench.grid.continual import TaskSequence, compose_sequences
 from frod_bench.grid.missing import run_missing
@@ -27,8 +28,7 @@ stage. Forgetting: how far it is below its best before the last stage.
 def main(argv: list[str]) -> int:
     """Run what is missing, score it and print the tables; return 1 when a run failed, else 0. Raises RequestError."""
     arguments = _parser().parse_intermixed_args(argv)
-    tasks, methods = arguments.tasks.split(","), arguments.methods.split(",")
-    sequences = compose_sequences(tasks, methods, arguments.profile, arguments.seeds, arguments.words)
+    sequences = requested_sequences(arguments)
     cells = [cell for sequence in sequences for cell in sequence.stages]
     if arguments.alone:
         cells += [cell for sequence in sequences for cell in sequence.alone[1:]]  # the first stage is such a run
@@ -42,6 +42,15 @@ def main(argv: list[str]) -> int:
     for cell, outcome in failed:
         show(f"failed: {cell}: {outcome.reason} (exit code {outcome.code})")
     return 1 if failed else 0
+
+
+def requested_sequences(arguments: argparse.Namespace) -> list[TaskSequence]:
+    """Return the sequences of the arguments. Raises RequestError for an unknown name, or none."""
+    for option in ("tasks", "methods"):
+        if not getattr(arguments, option):
+            raise RequestError(f"Name the {option} of the sequence: --{option} A,B.")
+    names = [arguments.tasks.split(","), arguments.methods.split(",")]
+    return compose_sequences(*names, arguments.profile, arguments.seeds or "0", arguments.words)
 
 
 def _scored(sequence: TaskSequence) -> ContinualRecord:
@@ -73,10 +82,10 @@ def _parser() -> argparse.ArgumentParser:
         "frod-bench continual", "Train one adapter on a sequence of tasks and measure what it forgets.", _EXAMPLES
     )
     add = parser.add_argument
-    add("--tasks", required=True, metavar="T,T,…", help="tasks of one suite, in the order of training")
-    add("--methods", required=True, metavar="M,…", help="methods, as in method=")
+    add("--tasks", metavar="T,T,…", help="tasks of one suite, in the order of training")
+    add("--methods", metavar="M,…", help="methods, as in method=")
     add("--profile", default="paper", choices=choices("profile"), help="default: paper")
-    add("--seeds", default="0", metavar="0,1,…", help="seeds (default: 0)")
+    add("--seeds", metavar="0,1,…", help="seeds (default: 0)")
     add("--alone", action="store_true", help="also train every task alone, as a bound")
     words = "overrides for every run, such as data.root=DIR"
     add("words", nargs="*", default=[], type=current_override, metavar="OVERRIDE", help=words)

@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         place = error.filename or arguments.to
         raise RequestError(f"{place} cannot be written ({error.strerror}). Give another --to.") from error
-    show(table.to_text(merges.merge_table([record])))
+    show("\n\n".join(map(table.to_text, merges.merge_tables([record]))))
     show(f"\nmerged: {arguments.to}")
     return 0
 

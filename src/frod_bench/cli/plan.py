@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tabulate import tabulate
 
+from frod_bench.cli.continual import requested_sequences
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.plan_detect import show_detectable
 from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
@@ -33,6 +34,7 @@ examples:
   frod-bench plan 4 --profile offline data.root=DIR --methods frod,lora
   frod-bench plan 4 --profile offline data.root=DIR protocol=fair      with the trials that come first
   frod-bench plan 4 --profile offline --detect 1 outputs    rows and seeds that show a difference of one point
+  frod-bench plan continual --profile offline --methods frod,lora --tasks glue/rte,glue/mrpc --seeds 0,1,2
   frod-bench plan tune --profile offline --methods frod,lora --tasks glue/sst2 --trials 7
 """
 _LEGEND = (
@@ -79,6 +81,9 @@ def main(argv: list[str]) -> int:
 
 def _planned(arguments: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]:
     """Return the cells that the command would run, trials first, and the columns without data with the reason."""
+    if arguments.table == "continual":
+        sequences = requested_sequences(arguments)
+        return _with_data([cell for sequence in sequences for cell in sequence.stages])
     if arguments.table == "tune":
         return _with_data(_trials(tuned_table(arguments), arguments))
     table = requested_table(arguments)
@@ -143,7 +148,9 @@ def _parser() -> argparse.ArgumentParser:
         "Estimate what the missing cells of a table need: hours, energy, disk and memory, and which do not fit.",
         _EXAMPLES,
     )
-    parser.add_argument("table", help="2, 3, 4, 5, or another table in configs/sweep/; tune, for trials alone")
+    parser.add_argument(
+        "table", help="2, 3, 4, 5, or another table in configs/sweep/; tune, for trials alone; continual"
+    )
     add_arguments(parser)
     add_search_arguments(parser)
     parser.add_argument(

@@ -22,15 +22,20 @@ examples:
   frod-bench report table4 --profile offline    a table of the paper; `frod-bench report table4 --help` for more
   frod-bench report stats outputs               intervals, tests, ranks and the cost of convergence
   frod-bench report html outputs --to FILE      one page to mail
+  frod-bench report multitask outputs           merged models, and adapters that were trained on several tasks
 """
 
-_KINDS = {"stats": "frod_bench.cli.report_stats", "html": "frod_bench.cli.report_html"}  # each has main(argv)
+_KINDS = {  # each has main(argv)
+    "stats": "frod_bench.cli.report_stats",
+    "html": "frod_bench.cli.report_html",
+    "multitask": "frod_bench.cli.report_multitask",
+}
 
 
 def main(argv: list[str]) -> int:
     """Print the tables of the runs below the folders; with `--to`, write them and the figures as well.
 
-    A first word of `stats`, `html` or the name of a table of the paper is a report of its own.
+    A first word of `stats`, `html`, `multitask` or the name of a table of the paper is a report of its own.
 
     Raises RequestError when a folder does not exist, holds no run, or the place to write cannot be written.
     """

@@ -9,6 +9,7 @@ from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.grid.cells import Cell, compose_cells
 from frod_bench.grid.tables import TableSpec
 from frod_bench.record import output_root
+from frod_bench.record.places import CONTINUAL
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class TaskSequence:
         """The file of the scores."""
         last = self.stages[-1]
         name = f"{last.config['method']['name']}-seed{last.config['seed']}-{last.identity[:8]}.json"
-        return output_root() / "continual" / last.config["profile"]["name"] / name
+        return output_root() / CONTINUAL / last.config["profile"]["name"] / name
 
 
 def compose_sequences(

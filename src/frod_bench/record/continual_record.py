@@ -11,8 +11,7 @@ _SCHEMA = 1
 _KINDS = {
     "method": str,
     "seed": int,
-    "backbone": str,
-    "profile": str,
+    "setting": {str: str},
     "tasks": list,
     "metrics": list,
     "runs": list,
@@ -36,8 +35,7 @@ class ContinualRecord:
 
     method: str
     seed: int
-    backbone: str
-    profile: str
+    setting: dict[str, str]
     tasks: list[str]
     metrics: list[str]
     runs: list[str]

@@ -28,8 +28,7 @@ _KINDS = {
     "scale": float,
     "density": float | None,
     "seed": int | None,
-    "backbone": str,
-    "profile": str,
+    "setting": {str: str},
     "results": list,
     "schema": int,
 }
@@ -37,7 +36,7 @@ _KINDS = {
 
 @dataclass(kw_only=True)
 class MergeRecord:
-    """One merge. `results` has an entry per run, in the order of the command.
+    """One merge. `results` has an entry per run, in the order of the command; `setting` is that of the runs.
 
     `single` is the reported score of the run, `merged` that of the merged model with the run's head on the same rows,
     `share` the second over the first, None where that is 0. `holdout` has the score on held-out training rows by scale,
@@ -48,8 +47,7 @@ class MergeRecord:
     scale: float
     density: float | None
     seed: int | None
-    backbone: str
-    profile: str
+    setting: dict[str, str]
     results: list[dict[str, Any]] = field(default_factory=list)
     schema: int = _SCHEMA
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+CONTINUAL = "continual"  # the folder of the scores of sequences of tasks, below that of all runs
+
 
 def output_root() -> Path:
     """Return the folder of all runs: `$FROD_BENCH_OUT`, or outputs/."""

@@ -1,9 +1,10 @@
-"""Tables of what one adapter has kept of a sequence of tasks."""
+"""Tables and a heat map of what one adapter has kept of a sequence of tasks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from frod_bench.record.continual_record import ContinualRecord
 from frod_bench.report.table import Column, Table
@@ -11,13 +12,45 @@ from frod_bench.report.table import Column, Table
 _SUMMARIES = ("average", "backward_transfer", "forgetting")
 
 
+class Trained(NamedTuple):
+    """The records of one method on one sequence in one setting, a record per seed."""
+
+    method: str
+    tasks: list[str]
+    setting: dict[str, str]
+    records: list[ContinualRecord]
+
+    def matrix(self) -> list[list[float | None]]:
+        """Return the mean of the matrices over seeds; None where one of them has no score."""
+        size = range(len(self.tasks))
+        return [[_mean([record.matrix[i][j] for record in self.records]) for j in size] for i in size]
+
+    def summary(self) -> list[float | None]:
+        """Return average, score alone, backward transfer and forgetting, means over seeds."""
+        average, backward, forgot = (_mean([getattr(r, name) for r in self.records]) for name in _SUMMARIES)
+        return [average, _mean([value for record in self.records for value in record.alone]), backward, forgot]
+
+
+def grouped(records: Sequence[ContinualRecord]) -> list[Trained]:
+    """Return the records by setting, sequence and method."""
+
+    def key(record: ContinualRecord) -> tuple[Any, ...]:
+        return list(record.setting.items()), record.tasks, record.method
+
+    found = (list(own) for _, own in groupby(sorted(records, key=key), key=key))
+    return [Trained(own[0].method, own[0].tasks, own[0].setting, own) for own in found]
+
+
 def tables(records: Sequence[ContinualRecord]) -> list[Table]:
-    """Return the summaries of all methods, and for each method its matrix; means over seeds."""
-    grouped = [(method, list(own)) for method, own in groupby(records, key=lambda record: record.method)]
-    return [_summary(grouped), *(_matrix(method, own) for method, own in grouped)]
+    """Return for each setting and sequence the summaries of all methods and the matrix of each; means over seeds."""
+    found = []
+    for _, same in groupby(grouped(records), key=lambda each: (each.setting, each.tasks)):
+        own = list(same)
+        found += [_summary(own), *map(_matrix, own)]
+    return found
 
 
-def _summary(grouped: Iterable[tuple[str, list[ContinualRecord]]]) -> Table:
+def _summary(own: list[Trained]) -> Table:
     columns = [
         Column("method", align="left"),
         Column("seeds"),
@@ -26,26 +59,67 @@ def _summary(grouped: Iterable[tuple[str, list[ContinualRecord]]]) -> Table:
         Column("backward\ntransfer", _signed, unit="points"),
         Column("forgetting", _signed, unit="points"),
     ]
-    rows: list[list[Any]] = []
-    for method, own in grouped:
-        average, backward, forgot = (_mean([getattr(record, name) for record in own]) for name in _SUMMARIES)
-        alone = _mean([value for record in own for value in record.alone])
-        rows.append([method, len(own), average, alone, backward, forgot])
-    return Table(columns, rows, "One adapter on a sequence of tasks", name="continual")
+    rows = [[each.method, len(each.records), *each.summary()] for each in own]
+    named = ", ".join(f"{name} {value}" for name, value in own[0].setting.items())
+    return Table(columns, rows, f"One adapter on {', '.join(own[0].tasks)}: {named}", name="continual")
 
 
-def _matrix(method: str, own: list[ContinualRecord]) -> Table:
-    tasks = own[0].tasks
-    columns = [Column("after", align="left"), *(Column(task.partition("/")[2], _points) for task in tasks)]
-    scores = mean_matrix(own)
-    rows = [[task.partition("/")[2], *row] for task, row in zip(tasks, scores, strict=True)]
-    return Table(columns, rows, f"{method}: score on each task after each stage (%)", name=f"continual-{method}")
+def _matrix(each: Trained) -> Table:
+    names = _short(each.tasks)
+    columns = [Column("after", align="left"), *(Column(name, _points) for name in names)]
+    rows = [[name, *row] for name, row in zip(names, each.matrix(), strict=True)]
+    title = f"{each.method}: score on each task after each stage (%)"
+    return Table(columns, rows, title, name=f"continual-{each.method}")
 
 
-def mean_matrix(records: Sequence[ContinualRecord]) -> list[list[float | None]]:
-    """Return the mean of the matrices over seeds; None where one of them has no score."""
-    size = range(len(records[0].tasks))
-    return [[_mean([record.matrix[i][j] for record in records]) for j in size] for i in size]
+def draw(records: Sequence[ContinualRecord], folder: Path) -> list[Path]:
+    """Draw the matrix of every method and sequence as a heat map; return the PNG, the SVG and the CSV."""
+    from matplotlib.figure import Figure  # takes half a second
+
+    from frod_bench.escape import plot_text
+    from frod_bench.report.style import save
+
+    panels = grouped(records)
+    across = min(len(panels), 3)
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(2.9 * across + 0.9, 2.7 * down + 0.4), layout="constrained")
+    grid = list(figure.subplots(down, across, squeeze=False).flat)
+    values = [100 * value for each in panels for row in each.matrix() for value in row if value is not None]
+    for axes, each in zip(grid, panels, strict=False):
+        names = [plot_text(name) for name in _short(each.tasks)]
+        scores = [[None if value is None else 100 * value for value in row] for row in each.matrix()]
+        shown = [[float("nan") if value is None else value for value in row] for row in scores]
+        image = axes.imshow(shown, cmap="cividis", vmin=min(values), vmax=max(values))
+        for i, row in enumerate(scores):
+            for j, value in enumerate(row):
+                if value is not None:
+                    dark = value < (min(values) + max(values)) / 2
+                    axes.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=7, color="w" if dark else "k")
+        axes.set_xticks(range(len(names)), names, fontsize=7, rotation=30, ha="right")
+        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.set_title(plot_text(f"{each.method}\n{', '.join(each.setting.values())}"), loc="left", fontsize=7)
+        axes.set_ylabel("after the stage", fontsize=7)
+        axes.spines[:].set_visible(False)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    figure.colorbar(image, ax=grid, label="score on the task (%)", shrink=0.8)
+    return save(figure, folder, "continual", _data(panels))
+
+
+def _data(panels: list[Trained]) -> Table:
+    columns = ("setting", "method", "after", "task", "score")
+    rows = [
+        [", ".join(each.setting.values()), each.method, after, task, score]
+        for each in panels
+        for after, row in zip(each.tasks, each.matrix(), strict=True)
+        for task, score in zip(each.tasks, row, strict=True)
+        if score is not None
+    ]
+    return Table([Column(name) for name in columns], rows)
+
+
+def _short(tasks: Sequence[str]) -> list[str]:
+    return [task.partition("/")[2] for task in tasks]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -23,8 +23,7 @@ def score_sequence(
     record = ContinualRecord(
         method=first.method,
         seed=first.seed,
-        backbone=first.backbone,
-        profile=first.profile,
+        setting=runs[0].setting,
         tasks=[run.record.task for run in runs],
         metrics=[run.record.metric["name"] for run in runs],
         runs=[run.record.digest for run in runs],

@@ -63,8 +63,7 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
             scale=scale,
             density=density,
             seed=request.seed if request.how == "dare" else None,
-            backbone=runs[0].record.backbone,
-            profile=runs[0].record.profile,
+            setting=runs[0].setting,
         )
         scored = [_result(run, vectors, update, scale) for run in runs]
         record.results = [result | {"holdout": judged} for (result, _), judged in zip(scored, holdout, strict=True)]
@@ -90,6 +89,11 @@ def _check(runs: Sequence[TrainedRun], request: MergeRequest) -> None:
             raise RequestError(
                 f"{run.folder} starts from other weights ({run.record.backbone}) than {runs[0].folder}"
                 f" ({first.backbone}): only runs from one base can be merged."
+            )
+        if run.setting != runs[0].setting:
+            raise RequestError(
+                f"{run.folder} is of another setting ({', '.join(run.setting.values())}) than {runs[0].folder}"
+                f" ({', '.join(runs[0].setting.values())}): their scores cannot be read together."
             )
         if not run.record.metric["higher_is_better"]:
             raise RequestError(f"{run.folder} is judged by {run.record.metric['name']}, of which less is better.")

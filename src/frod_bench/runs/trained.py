@@ -43,6 +43,12 @@ class TrainedRun:
             raise RequestError(f"{self.folder} is not complete. Resume it with the command that started it.")
         return record
 
+    @property
+    def setting(self) -> dict[str, str]:
+        """What results that are compared have in common."""
+        names = ("profile", "protocol", "backbone", "selection")
+        return {name: getattr(self.record, name) for name in names} | {"data": self.record.data["source"]}
+
     @cached_property
     def components(self) -> Components:
         """The objects that the configuration describes."""

@@ -1,0 +1,54 @@
+"""`frod-bench report multitask`: merged models and sequences of tasks, as tables and a heat map."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from frod_bench.cli.parser import command_parser
+from frod_bench.cli.runs import add_folders, existing_folder
+from frod_bench.cli.written import say_written, write_texts, writing
+from frod_bench.console import show
+from frod_bench.errors import RequestError
+from frod_bench.escape import one_line
+from frod_bench.record.find_multitask import find_multitask
+
+_EXAMPLES = """\
+examples:
+  frod-bench report multitask outputs
+  frod-bench report multitask outputs merged --to results/multitask   also write tables and the heat map
+"""
+
+
+def main(argv: list[str]) -> int:
+    """Print the tables; with `--to`, write them and the heat map. Raises RequestError when there is nothing."""
+    arguments = _parser().parse_intermixed_args(argv)
+    found = find_multitask(map(existing_folder, arguments.folders))
+    for reason in found.broken:
+        show(f"warning: {one_line(reason)}", file=sys.stderr)
+    if not found.merges and not found.sequences:
+        raise RequestError(
+            f"No merge and no sequence of tasks below {', '.join(map(str, arguments.folders))}. `frod-bench merge` and"
+            " `frod-bench continual` make them."
+        )
+    from frod_bench.report import continual, table
+    from frod_bench.report.merges import merge_tables
+
+    tables = [*merge_tables(found.merges), *continual.tables(found.sequences)]
+    show("\n\n".join(map(table.to_text, tables)))
+    if arguments.to is not None:
+        texts = {"multitask.md": "\n\n".join(map(table.to_markdown, tables)) + "\n"}
+        files = write_texts(arguments.to, texts)
+        with writing(arguments.to):
+            files += continual.draw(found.sequences, arguments.to) if found.sequences else []
+        say_written(files)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser(
+        "frod-bench report multitask", "Show what merged models and sequences of tasks score on each task.", _EXAMPLES
+    )
+    add_folders(parser)
+    help_to = "write multitask.md and, for sequences, a heat map with its data into DIR"
+    parser.add_argument("--to", type=Path, metavar="DIR", help=help_to)
+    return parser
