@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from frod_bench.record import default_directory, identity_of, settings_of
-from frod_bench.record.identity import COMPUTATION, EXPERIMENT, NO_EFFECT, SOURCE, cell_settings, effect_of
+from frod_bench.record.identity import (
+    COMPUTATION,
+    EXPERIMENT,
+    NO_EFFECT,
+    SOURCE,
+    cell_settings,
+    effect_of,
+    tuning_settings,
+)
 
 CONFIG = {
     "backbone": {"_target_": "a.Class", "name": "minilm", "path": None, "facts": {"layers": 6}},
@@ -127,3 +135,13 @@ def test_the_directory_names_the_choices_and_the_seed(monkeypatch):
     monkeypatch.setenv("FROD_BENCH_OUT", "somewhere")
     expected = Path("somewhere/offline/minilm/glue/rte/frod/seed1-01234567")
     assert default_directory(CONFIG, "0123456789abcdef") == expected
+
+
+def test_trials_and_the_runs_with_their_rates_share_what_the_rates_depend_on():
+    run = {"method.name": "frod", "task.name": "glue/rte", "data.max_train": 100, "seed": 0, "train.lr.diag": 0.1}
+    trial = run | {"seed": 1000, "evaluation": "never", "train.lr.diag": 0.3, "data.root": "elsewhere"}
+    assert tuning_settings(trial) == tuning_settings(run) == {k: run[k] for k in list(run)[:3]}
+    for other in ({"data.max_train": 200}, {"method.sparsity": 0.1}, {"earlier.start.identity": "an earlier run"}):
+        assert tuning_settings(run | other) != tuning_settings(run)
+    starts = [run | {"earlier.start.identity": name} for name in "ab"]
+    assert tuning_settings(starts[0]) == tuning_settings(starts[1])

@@ -1,6 +1,9 @@
+from statistics import fmean
+
 import numpy as np
 import pytest
 
+from frod_bench.errors import Diverged
 from frod_bench.record import RunDirectory, RunRecord, StoredRun, identity_of
 from frod_bench.record.predictions import Predicted, RowPredictions, digest_of, write_predictions
 from frod_bench.report.paired.scores import scores
@@ -22,6 +25,7 @@ def store(tmp_path):
         layers=None,
         folder=None,
         others=None,
+        flops=None,
         **changes,
     ):
         recipe = {"epochs": {"glue/rte": 3}.get(task, 2)}
@@ -34,8 +38,10 @@ def store(tmp_path):
         for epoch, score in enumerate((0.55, best, final), start=1):
             angle = None if tan_alpha is None else {"mean": tan_alpha * epoch, "min": 0.0, "max": 1.0}
             angle = angle | {"per_layer": layers} if layers else angle
+            counted = {} if flops is None else {"flops": flops}
             directory.append_metrics(
-                {
+                counted
+                | {
                     "epoch": epoch,
                     "step": 44 * epoch,
                     "train_loss": 0.7 / epoch,
@@ -97,5 +103,38 @@ def predicted(store):
             write_predictions(run.files.predictions, {2: {"validation": lines}})
             runs.append(run)
         return runs
+
+    return write
+
+
+@pytest.fixture
+def searched(store):
+    """Return a function that writes the trials of a method and its fair runs, and returns both.
+
+    `scores` has the held-out scores at every multiplier of `rates`, one per trial seed, None where training diverged.
+    The runs have the rates of the best one.
+    """
+
+    def write(method, scores, task="glue/rte", seeds=(0, 1), rows=100, rates=None, best=0.62, **changes):
+        rates = rates or {"diag": 1e-3, "head": 1e-2}
+        changes = {"samples": {"train": rows, "eval": 277, "holdout": 50}} | changes
+        shared = {"method.name": method, "task.name": task, "protocol": "fair", "data.max_train": rows}
+
+        def run(multiplier, seed, best, evaluation=None, **more):
+            settings = {f"train.lr.{role}": float(f"{rate * multiplier:.4g}") for role, rate in rates.items()}
+            settings |= shared | {"seed": seed} | ({"evaluation": evaluation} if evaluation else {})
+            names = {"settings": settings, "identity": identity_of(settings)}
+            names |= {"protocol": "fair", "selection": "holdout"}
+            return store(method, task, seed, best=best, **names, **more, **changes)
+
+        trials = []
+        for multiplier, found in scores.items():
+            for seed, score in enumerate(found, start=1000):
+                how = {"others": {"holdout_accuracy": score}}
+                if score is None:
+                    how = {"status": "failed", "error": f"{Diverged.MARK}The loss became nan."}
+                trials.append(run(multiplier, seed, score or 0.0, evaluation="never", **how))
+        chosen = max((m for m, found in scores.items() if None not in found), key=lambda m: fmean(scores[m]))
+        return [run(chosen, seed, best) for seed in seeds], trials
 
     return write

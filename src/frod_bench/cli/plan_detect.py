@@ -32,7 +32,7 @@ def show_detectable(arguments: argparse.Namespace) -> int:
     if seeds < 2:
         raise RequestError("One seed shows nothing about other seeds. Plan two or more: --seeds 0,1,2,3,4")
     folders = [Path(word) for word in arguments.words] or [output_root()]
-    runs = [run for run in read_runs(folders)[0] if _belongs(run, table, arguments.profile)]
+    runs = [run for run in read_runs(folders).runs if _belongs(run, table, arguments.profile)]
     from frod_bench.report.paired.plan import plan  # numpy and scipy take a while to import
     from frod_bench.report.summary import summarise
 

@@ -2,13 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.escape import one_line
-from frod_bench.record import StoredRun, find_records, output_root
+from frod_bench.record import FoundRuns, StoredRun, find_records, output_root
 
 if TYPE_CHECKING:
     from frod_bench.report.summary import Summary
@@ -30,29 +31,37 @@ def existing_folder(folder: Path) -> Path:
     return folder
 
 
-def read_runs(folders: list[Path]) -> tuple[list[StoredRun], list[str]]:
-    """Return the runs below the folders, each once, and why others cannot be read.
+def read_runs(folders: list[Path], trials_too: bool = False) -> FoundRuns:
+    """Return the runs below the folders, each once, with the trials of searches and why others cannot be read.
 
-    Raises RequestError if there is no run.
+    Raises RequestError if there is no run, or, with `trials_too`, neither a run nor a trial.
     """
     runs: dict[Path, StoredRun] = {}
+    trials: dict[Path, StoredRun] = {}
     broken: dict[Path, str] = {}
     for folder in folders:
         found = find_records(existing_folder(folder))
         runs |= {run.path.resolve(): run for run in found.runs}
+        trials |= {run.path.resolve(): run for run in found.trials}
         broken |= {path.resolve(): reason for path, reason in found.broken}
-    if not runs:
-        reasons = " ".join(broken.values()) or "A run's directory has a record.json."
+    if not runs and not (trials and trials_too):
+        only = "There are only trials of a search. " if trials else ""
+        reasons = only + (" ".join(broken.values()) or "A run's directory has a record.json.")
         raise RequestError(f"No run to show below {', '.join(map(str, folders))}. {reasons}")
-    return list(runs.values()), list(broken.values())
+    return FoundRuns(list(runs.values()), list(trials.values()), list(broken.items()))
 
 
 def read_summary(folders: list[Path]) -> "Summary":
     """Return the runs below the folders by setting, and print a warning for each one that is left out."""
     from frod_bench.report.summary import summarise
 
-    runs, broken = read_runs(folders)
-    summary = summarise(runs)
-    for warning in [*broken, *summary.warnings]:
-        show(f"warning: {one_line(warning)}", file=sys.stderr)
+    found = read_runs(folders)
+    summary = summarise(found.runs, found.trials)
+    warn([reason for _, reason in found.broken] + summary.warnings)
     return summary
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Print why runs are left out."""
+    for warning in warnings:
+        show(f"warning: {one_line(warning)}", file=sys.stderr)

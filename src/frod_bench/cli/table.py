@@ -11,7 +11,7 @@ from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.grid.missing import run_missing
 from frod_bench.grid.tables import TableSpec, is_printed
-from frod_bench.record import find_records, output_root
+from frod_bench.record import FoundRuns, find_records, output_root
 
 _EXAMPLES = """\
 examples:
@@ -52,8 +52,8 @@ def main(argv: list[str]) -> int:
     from frod_bench.report.summary import summarise
 
     complete = {cell.identity for cell in cells if cell.completed()}
-    found = find_records(output_root()).runs if complete else []  # in folders of their own or in archives
-    summary = summarise([run for run in found if run.record.identity in complete])
+    found = find_records(output_root()) if complete else FoundRuns()  # in folders of their own or in archives
+    summary = summarise([run for run in found.runs if run.record.identity in complete], found.trials)
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
         verdicts = filter(None, map(headlines_to_text, summary.sections))

@@ -11,14 +11,11 @@ from frod_bench.errors import RequestError
 from frod_bench.files import save_text
 from frod_bench.reading import parse_json, read_text
 from frod_bench.record import identity_of, output_root
-from frod_bench.record.identity import COMPUTATION, effect_of
+from frod_bench.record.identity import tuning_settings
 from frod_bench.record.json_types import type_problem
 
 FAIR = "fair"
 _SCHEMA = 1
-# settings that a search chooses, or that its trials do without; rates and everything else must be those of the runs
-_NOT_TUNED_FOR = ("seed", "selection", "evaluation", "data.max_eval", "data.root", "backbone.path")
-_RATES = "train.lr."
 _TYPES = {
     "schema": int,
     "method": str,
@@ -64,15 +61,8 @@ def is_fair(config: Mapping[str, Any]) -> bool:
 
 
 def tuned_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a resolved configuration that its tuned rates depend on.
-
-    Of an earlier run it counts that there is one: that of a trial has the recipe's rates, and another seed.
-    """
-    return {
-        key: None if key.startswith("earlier.") else value
-        for key, value in settings(config).items()
-        if key not in _NOT_TUNED_FOR and not key.startswith(_RATES) and effect_of(key) != COMPUTATION
-    }
+    """Return the settings of a resolved configuration that its tuned rates depend on; see `record.identity`."""
+    return tuning_settings(settings(config))
 
 
 def tuned_file(config: Mapping[str, Any]) -> Path:

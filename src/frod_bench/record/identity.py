@@ -50,6 +50,9 @@ _EFFECT = {
     "train.gradient_accumulation_steps": COMPUTATION,
     "train.eval_batch_size": COMPUTATION,
 }
+# settings that a search of rates chooses, or that its trials do without; it belongs to all others
+_NOT_TUNED_FOR = ("seed", "selection", "evaluation", "data.max_eval", "data.root", "backbone.path")
+RATES = "train.lr."
 _FOR_HYDRA = ("_target_", "_convert_")
 _ALWAYS_COUNTED = ("protocol", "selection", "seed")
 _ALWAYS_COUNTED_LEAVES = ("name", "version")  # of method, task, backbone and profile
@@ -105,6 +108,18 @@ def identity_of(settings: Mapping[str, Any]) -> str:
 def cell_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings without those in which the runs of one cell of a table may differ."""
     return {key: value for key, value in settings.items() if effect_of(key) != SOURCE}
+
+
+def tuning_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that tuned rates depend on: those that a search of rates shares with the runs that use it.
+
+    Of an earlier run it counts that there is one: that of a trial has the recipe's rates, and another seed.
+    """
+    return {
+        key: None if key.startswith("earlier.") else value
+        for key, value in settings.items()
+        if key not in _NOT_TUNED_FOR and not key.startswith(RATES) and effect_of(key) != COMPUTATION
+    }
 
 
 def _always_counts(key: str) -> bool:

@@ -10,8 +10,8 @@ from frod_bench.report.paired.tables import verdicts
 from frod_bench.report.paired.verdict import MARGIN
 from frod_bench.report.statistics import Score, average_ranks, convergence, estimates, paired_comparisons
 from frod_bench.report.summary import Section, Setting, Summary
-from frod_bench.report.table import Column, Table
-from frod_bench.report.tables import percent
+from frod_bench.report.table import Column, Table, percent
+from frod_bench.report.tuning_tables import best_after_trials, costs
 
 _MOST_COMPARISONS = 10_000  # of a setting and score: every variant of FRoD with every variant of every baseline
 
@@ -50,8 +50,9 @@ def statistics(summary: Summary, margin: float = MARGIN, baseline: str | None = 
 
 def section_tables(section: Section, margin: float = MARGIN, baseline: str | None = None) -> list[Table]:
     """Return the statistics of one setting, without the tables that have no rows."""
-    tables = [_estimates(section), verdicts(section, margin, baseline), _comparisons(section)]
-    return [each for each in (*tables, _ranks(section), _convergence(section)) if each.rows]
+    tables = [_estimates(section), *costs(section), verdicts(section, margin, baseline), _comparisons(section)]
+    tables += [_ranks(section), _convergence(section), best_after_trials(section)]
+    return [each for each in tables if each.rows]
 
 
 def to_text(computed: Statistics) -> str:

@@ -1,12 +1,14 @@
 """Stored runs aggregated over their seeds: one row per task and method."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 from typing import Literal, NamedTuple
 
 from frod_bench.errors import RequestError
 from frod_bench.record import REMARKS, RunRecord, StoredRun
+from frod_bench.report.trials import by_search, search_of
 from frod_bench.report.variants import differing, label, settings
 
 
@@ -50,6 +52,7 @@ class Row:
     tan_alpha: float | None
     s_per_epoch: float | None
     peak_bytes: int | None
+    trials: list[StoredRun]  # of the search for its rates, [] where none is stored
 
     @property
     def seeds(self) -> int:
@@ -99,13 +102,13 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
 
 
-def summarise(runs: list[StoredRun]) -> Summary:
-    """Group completed runs by setting, task and method, and aggregate over seeds.
+def summarise(runs: list[StoredRun], trials: Iterable[StoredRun] = ()) -> Summary:
+    """Group completed runs by setting, task and method, and aggregate over seeds; `trials` are those of searches.
 
     Runs of one method with different settings become separate rows, named by the settings that differ. A second run
     with the same settings and seed is left out with a warning.
     """
-    summary = Summary()
+    summary, searches = Summary(), by_search(trials)
     sections: dict[Setting, dict[str, dict[tuple, _Cell]]] = defaultdict(lambda: defaultdict(dict))
     for run in runs:
         record = run.record
@@ -126,7 +129,7 @@ def summarise(runs: list[StoredRun]) -> Summary:
         if (first := cell.runs.setdefault(record.seed, run)) is not run:
             summary.warnings.append(f"Left out: {run.path} repeats {first.path}.")
     for setting, methods in sorted(sections.items()):
-        rows = [row for method, cells in methods.items() for row in _rows(method, list(cells.values()))]
+        rows = [row for method, cells in methods.items() for row in _rows(method, list(cells.values()), searches)]
         summary.sections.append(Section(setting, sorted(rows, key=lambda row: (row.task, row.method))))
     return summary
 
@@ -138,7 +141,7 @@ class _Cell:
     runs: dict[int, StoredRun]
 
 
-def _rows(method: str, cells: list[_Cell]) -> list[Row]:
+def _rows(method: str, cells: list[_Cell], searches: dict[str, list[StoredRun]]) -> list[Row]:
     # Recipes differ between tasks by design: only settings that differ within a task distinguish variants.
     by_task = defaultdict(list)
     for cell in cells:
@@ -148,10 +151,10 @@ def _rows(method: str, cells: list[_Cell]) -> list[Row]:
     tuned = all(cell.variant.get("protocol") == "fair" for cell in cells)  # each task has its own rates
     if tuned and len({(cell.task, label(method, cell.variant, without_rates)) for cell in cells}) == len(cells):
         keys = without_rates
-    return [_row(label(method, cell.variant, keys), list(cell.runs.values())) for cell in cells]
+    return [_row(label(method, cell.variant, keys), list(cell.runs.values()), searches) for cell in cells]
 
 
-def _row(method: str, runs: list[StoredRun]) -> Row:
+def _row(method: str, runs: list[StoredRun], searches: dict[str, list[StoredRun]]) -> Row:
     runs = sorted(runs, key=lambda run: run.record.seed)
     records = [run.record for run in runs]
     angles = [run.metrics[-1].get("tan_alpha") for run in runs if run.metrics]
@@ -170,6 +173,7 @@ def _row(method: str, runs: list[StoredRun]) -> Row:
         tan_alpha=_mean([angle["mean"] for angle in angles if angle and angle["mean"] is not None]),
         s_per_epoch=_mean(seconds),
         peak_bytes=max(peaks, default=None),
+        trials=searches.get(search_of(runs[0]), []) if records[0].protocol == "fair" else [],
     )
 
 

@@ -140,6 +140,11 @@ def to_html(table: Table) -> str:
     return "\n".join([f'<table class="sortable" data-table="{_html(table.name)}">', *lines, "</tbody>", "</table>"])
 
 
+def percent(fraction: float) -> str:
+    """Return a fraction in percent, to two decimals."""
+    return f"{100 * fraction:.2f}"
+
+
 def wrapped(text: str) -> str:
     """Return a paragraph for a terminal, broken between words; the further lines of a list's items are indented."""
     indent = "  " if text.startswith("- ") else ""

@@ -8,7 +8,8 @@ from textwrap import shorten
 from frod_bench.record import StoredRun
 from frod_bench.report import table
 from frod_bench.report.summary import Row, Section, Setting, Spread, Summary
-from frod_bench.report.table import ABSENT, Column, Note, Table
+from frod_bench.report.table import ABSENT, Column, Note, Table, percent
+from frod_bench.report.tuning_tables import cost_values, costs
 
 _DIGITS = 12  # of a record's digest
 _MOST_CELLS = 100_000  # of a table of methods by tasks
@@ -20,11 +21,6 @@ _BEST = {
     "last": "the best epoch on the evaluation split, which this selection does not report",
 }
 _BEST_DEFAULT = "the best epoch on the evaluation split, which is what the released code reports"
-
-
-def percent(fraction: float) -> str:
-    """Return a fraction in percent, to two decimals."""
-    return f"{100 * fraction:.2f}"
 
 
 def mebibytes(size: int | None) -> float | None:
@@ -50,6 +46,7 @@ _CSV_COLUMNS = tuple(
         *("task", "method", "metric", "seeds", "best_mean", "best_std", "final_mean", "final_std"),
         "other_metrics",  # name=mean, several separated by spaces
         *("trainable", "pct_of_backbone", "tan_alpha", "s_per_epoch", "peak_memory_mib"),
+        *("hours", "flops", "trials", "trials_diverged", "hours_of_trials", "flops_of_trials"),
         "records",  # the first digits of the digest of each record behind the row
     )
 )
@@ -89,7 +86,7 @@ def section_tables(section: Section) -> list[Table]:
         )
         for row in section.rows
     ]
-    tables = [Table(_COLUMNS, rows, str(section.setting))]
+    tables = [Table(_COLUMNS, rows, str(section.setting)), *costs(section)]
     if len({row.task for row in section.rows}) > 1:
         scores = {(row.method, row.task): getattr(row, section.reported) for row in section.rows}
         tables.append(_matrix(f"{section.reported.capitalize()}, every method on every task:", scores))
@@ -116,9 +113,10 @@ def _csv_values(row: Row) -> list[str | int | float | None]:
     others = " ".join(f"{name}={percent(score.mean)}" for name, score in row.others.items())
     records = " ".join(run.record.digest.removeprefix("sha256:")[:_DIGITS] for run in row.runs)
     measured = ((row.tan_alpha, ".4g"), (row.s_per_epoch, ".2f"), (mebibytes(row.peak_bytes), ".1f"))
+    spent = zip(cost_values(row), (".4g", ".4g", "", "", ".4g", ".4g"), strict=True)
     return [
         *(row.task, row.method, row.metric, row.seeds, *scores, others, row.trainable, row.pct_of_backbone),
-        *(None if value is None else format(value, form) for value, form in measured),
+        *(None if value is None else format(value, form) for value, form in (*measured, *spent)),
         records,
     ]
 

@@ -14,8 +14,8 @@ from frod_bench.escape import visible
 from frod_bench.report import statistics_tables
 from frod_bench.report.html.data import MOST_RUNS, page_data
 from frod_bench.report.summary import Section, Summary
-from frod_bench.report.table import ABSENT, Column, Table, to_html
-from frod_bench.report.tables import ROW_COUNTS, best_and_final, incomplete_runs, mebibytes, percent
+from frod_bench.report.table import ABSENT, Column, Table, percent, to_html
+from frod_bench.report.tables import ROW_COUNTS, best_and_final, incomplete_runs, mebibytes
 
 _HERE = Path(__file__).parent
 _MOST_ROWS = 2_000  # of a table, and of the warnings
