@@ -79,7 +79,6 @@ def test_a_trial_that_diverged_is_never_the_best():
 
 
 def test_tpe_has_the_same_budget_and_is_reproducible():
-    pytest.importorskip("optuna")
     first, second = (searched(TpeSearch(9), peak(3)) for _ in range(2))
     assert first == second and len(first) == 9
     assert all(10**-2.01 < t.point.multiplier < 10**2.01 for t in first)
