@@ -8,7 +8,7 @@ from frod_bench.config.catalogue import choices, identity
 from frod_bench.config.paths import paper_dir
 from frod_bench.errors import RequestError
 from frod_bench.grid.cells import compose_cells
-from frod_bench.grid.tables import load_table, table_names
+from frod_bench.grid.tables import load_table
 from frod_bench.record import RunDirectory
 from frod_bench.report.paper import AVERAGE, read_paper_table
 
