@@ -49,8 +49,8 @@ def requested_sequences(arguments: argparse.Namespace) -> list[TaskSequence]:
     for option in ("tasks", "methods"):
         if not getattr(arguments, option):
             raise RequestError(f"Name the {option} of the sequence: --{option} A,B.")
-    names = [arguments.tasks.split(","), arguments.methods.split(",")]
-    return compose_sequences(*names, arguments.profile, arguments.seeds or "0", arguments.words)
+    tasks, methods = arguments.tasks.split(","), arguments.methods.split(",")
+    return compose_sequences(tasks, methods, arguments.profile, arguments.seeds or "0", arguments.words)
 
 
 def _scored(sequence: TaskSequence) -> ContinualRecord:
