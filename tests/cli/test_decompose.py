@@ -34,18 +34,23 @@ def entries(folder):
     return {file.name: load_file(file) for file in folder.glob("decompositions/*.safetensors")}
 
 
-@pytest.mark.parametrize("basis", ["category", "global"])
+@pytest.mark.parametrize(
+    ("basis", "side", "count"), [("category", "input", 6), ("global", "input", 1), ("global", "short", 2)]
+)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_bases_are_those_of_the_loaded_model_to_the_last_bit(bench, shards, tmp_path, monkeypatch, basis, dtype):
+def test_the_bases_are_those_of_the_loaded_model_to_the_last_bit(
+    bench, shards, tmp_path, monkeypatch, basis, side, count, dtype
+):
     monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "loaded"))
     model = AutoModelForSequenceClassification.from_pretrained(shards, dtype=getattr(torch, dtype))
-    attach(model, "frod", targets=TARGETS, head=["score"], basis=basis)
+    attach(model, "frod", targets=TARGETS, head=["score"], basis=basis, side=side)
     monkeypatch.setenv("FROD_BENCH_CACHE", str(tmp_path / "streamed"))
-    code, out, err = bench("decompose", str(shards), "--backbone", "tiny_llama", "--basis", basis, "--dtype", dtype)
+    words = ["--backbone", "tiny_llama", "--basis", basis, "--side", side, "--dtype", dtype]
+    code, out, err = bench("decompose", str(shards), *words)
     assert (code, err) == (0, "")
     loaded, streamed = entries(tmp_path / "loaded"), entries(tmp_path / "streamed")
     assert loaded.keys() == streamed.keys() and len(out.splitlines()) == len(loaded) + 1
-    assert len(loaded) == (6 if basis == "category" else 1)
+    assert len(loaded) == count
     for name, tensors in loaded.items():
         assert all(torch.equal(tensors[key], streamed[name][key]) for key in tensors.keys() | streamed[name].keys())
 

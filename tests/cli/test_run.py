@@ -280,3 +280,16 @@ def test_the_share_of_the_backbone_is_without_the_head_whether_it_trains_or_not(
         assert code == 0 and ("and the head's" in out) == (head == "trained")
         shares[head] = RunDirectory(tmp_path / head).read_record().params["pct_of_backbone"]
     assert shares["trained"] == shares["frozen"]
+
+
+def test_a_run_on_the_short_side_is_named_as_our_variant(smoke, tmp_path):
+    words = ["method=frod", "task=glue/mrpc"]
+    code, out, _ = smoke(*words, "method.side=short")
+    assert code == 0 and "frod, side=short on glue/mrpc" in out
+    (record,) = (tmp_path / "outputs").rglob("record.json")
+    run = RunDirectory(record.parent)
+    assert run.read_record().settings["method.side"] == "short"
+    assert json.loads((run.adapter / "adapter_config.json").read_text())["options"]["side"] == "short"
+    default = smoke(*words, "method.side=input")[1]
+    assert "frod on glue/mrpc" in default and smoke(*words)[1].startswith("frod on glue/mrpc")
+    assert len(list((tmp_path / "outputs").rglob("record.json"))) == 2  # the default renames no run

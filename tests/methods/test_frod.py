@@ -236,7 +236,7 @@ def test_the_basis_of_a_single_block_does_not_hang_on_rounding():
         V = []
         for noise in (0.0, 1e-7):
             near = [w * (1 + noise * torch.randn_like(w)) for w in weights]
-            V.append(joint_decomposition(near, make_method("frod", basis="global").blocks(names)).V)
+            V.append(joint_decomposition(near, make_method("frod", basis="global").grouping.blocks(names)).V)
         assert (V[0] - V[1]).norm() < 1e-4 * V[0].norm()
 
 

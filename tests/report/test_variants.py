@@ -41,3 +41,9 @@ def test_what_differs_is_found_also_where_a_key_is_absent():
 def test_a_label_is_short_and_clear(keys, expected):
     variant = {"method.sparsity": "0.1", "lr.head": "1e-3", "warmup.head": "2"}
     assert label("frod", variant, keys) == expected
+
+
+def test_a_variant_of_ours_is_always_named():
+    assert label("frod", {"method.side": "short", "seed": "1"}, ()) == "frod, side=short"
+    assert label("frod", {"method.side": "short", "method.way": "merged"}, ["method.side"]) == "frod, side=short"
+    assert label("frod", {}, ()) == "frod"

@@ -62,7 +62,7 @@ def test_a_step_of_a_frod_layer_costs_what_the_cost_model_says(m, n, kind, dtype
     layer, x = frod_layer(m, n, kind, dtype, **options), torch.randn(TOKENS, n, dtype=dtype, requires_grad=True)
     with FlopCount() as count:
         layer(x).sum().backward()
-    sizes = TOKENS, m, n, product_with_m(layer, 1)
+    sizes = TOKENS, m, n, n, product_with_m(layer, 1)
     expected = {
         "factored": frod_factored_step(*sizes),
         "residual": frod_factored_step(*sizes, base_stays=True),

@@ -1,7 +1,9 @@
 """A linear layer in FRoD's coordinates: W' = U (diag(sigma) + S) V^T (arXiv 2512.23485, Eq. 8).
 
-Trainable: sigma [n] and the values of S [nnz], so nnz + n numbers per layer. Frozen: the base layer, the layer's own
-U [m, n], and the basis (V [n, n] and the pattern of S), which all layers of a group share.
+Trainable: sigma [k] and the values of S [nnz], so nnz + k numbers per layer. Frozen: the base layer, the layer's own
+U, and the basis (V [k, k] and the pattern of S), which all layers of a group share. On the paper's side k = n and U is
+[m, n]. On the short side, a variant of ours for m < n, k = m, the factors are those of W^T, U is [n, m], and
+W' = V (diag(sigma) + S) U^T. Both are W' = L (diag(sigma) + S) R.
 """
 
 from typing import NamedTuple
@@ -14,12 +16,14 @@ from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
 from frod_bench.ops.frod_linear import (
+    WAYS,
     choose_way,
     factored_linear,
     is_transformed,
     merge_weight,
     merged_linear,
     plain_linear,
+    project,
     transform_active,
 )
 from frod_bench.ops.sharding import gather_full, is_sharded
@@ -43,6 +47,7 @@ class FrodLinear(WrapsBase):
     recompute: the merged way forms W' again in the backward pass, which trades time for memory.
     layers_sharing_input: how many layers, this one included, read the same input over the same V.
     may_factor: whether U diag(sigma) V^T is close enough to W for the factored way (`starts_at_base`).
+    short: U, sigma and the basis are those of W^T.
 
     Evaluation without gradients forms W' once and caches it, one extra copy of the weight, until the layer returns to
     training or sigma or S change; it then costs what the base layer costs, and before the first step equals it to the
@@ -64,14 +69,16 @@ class FrodLinear(WrapsBase):
         recompute: bool = False,
         layers_sharing_input: int = 1,
         may_factor: bool = True,
+        short: bool = False,
     ):
         super().__init__()
-        self.base_layer, self.basis = base, basis
+        self.base_layer, self.basis, self.short = base, basis, short
         self.way, self.dropout, self.recompute = way, dropout, recompute
-        self.layers_sharing_input, self.may_factor = layers_sharing_input, may_factor
+        self.layers_sharing_input = layers_sharing_input
+        self.ways = tuple(name for name in WAYS if name != "factored" or may_factor)
         dtype, device = base.weight.dtype, base.weight.device
         trainable_dtype = torch.promote_types(dtype, torch.float32)
-        # stored as U^T, because the sparse products read its rows where m < n
+        # stored as U^T, because the sparse products read its rows where m < n, and it is R on the short side
         self.register_buffer("Ut", U.to(device, dtype).T.contiguous(), persistent=False)
         initial = sigma.to(device, trainable_dtype)
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
@@ -83,8 +90,13 @@ class FrodLinear(WrapsBase):
 
     @property
     def U(self) -> Tensor:
-        """U [m, n], a view of `Ut`."""
+        """U [m, n], on the short side [n, m]; a view of `Ut`."""
         return self.Ut.T
+
+    @property
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """L [m, k] and R [k, n] of W' = L (diag(sigma) + S) R."""
+        return (self.basis.Vt.T, self.Ut) if self.short else (self.U, self.basis.Vt)
 
     @property
     def W(self) -> Tensor:
@@ -111,41 +123,47 @@ class FrodLinear(WrapsBase):
 
     def _plain(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         dropped = nn.functional.dropout(x, self.dropout, self.training)
-        arguments = self.weight, self.U, self.basis.Vt, self.values, self.delta(), self.bias, self.basis.pattern
+        arguments = self.W, *self.factors, self.values, self.delta(), self.bias, self.basis.pattern
         return plain_linear(x.to(dtype), dropped.to(dtype), *arguments)
 
     def _adapted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        pattern, (m, n) = self.basis.pattern, self.U.shape
+        pattern, L, (m, n) = self.basis.pattern, self.factors[0], self.W.shape
         way = "residual" if self.dropout else self.way
         if way is None:
             way = choose_way(
                 x.numel() // n,
                 m,
                 n,
+                pattern.n,
                 pattern.column_cost(dtype, x.device.type),
                 dtype,
                 self.layers_sharing_input,
                 passes=1 if self.recompute else max(self.expected_passes, 1),
                 recompute=self.recompute,
-                may_factor=self.may_factor,
+                ways=self.ways,
             )
         if way == "merged":
             return self._merged(x.to(dtype))
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
-        z = self.basis.right.project(dropped, dtype)
+        z = self._projected(dropped, dtype)
         shape = (*x.shape[:-1], m)
         if way == "factored":
-            return factored_linear(z, self.U, self.values, self.sigma, pattern, self.bias).view(shape)
-        update = factored_linear(z, self.U, self.values, self.delta(), pattern).view(shape)
+            return factored_linear(z, L, self.values, self.sigma, pattern, self.bias).view(shape)
+        update = factored_linear(z, L, self.values, self.delta(), pattern).view(shape)
         bias = None if self.bias is None else self.bias.to(dtype)
         return nn.functional.linear(x.to(dtype), self.W.to(dtype), bias) + update
+
+    def _projected(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        """Return R x as columns [k, T] of x [..., n]; on the short side R is the layer's own."""
+        if self.short:
+            return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Ut)
+        return self.basis.right.project(x, dtype)
 
     def _merged(self, x: Tensor) -> Tensor:
         return merged_linear(
             x,
             self.W,
-            self.U,
-            self.basis.Vt,
+            *self.factors,
             self.values,
             self.delta(),
             self.bias,
@@ -155,13 +173,13 @@ class FrodLinear(WrapsBase):
         )
 
     def delta(self) -> Tensor:
-        """Return sigma - sigma_initial [n]."""
+        """Return sigma - sigma_initial [k]."""
         return self.sigma - self.sigma_initial
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
         """Return W' [m, n] as a new tensor."""
-        return merge_weight(self.W, self.U, self.basis.Vt, self.values, self.delta(), self.basis.pattern)
+        return merge_weight(self.W, *self.factors, self.values, self.delta(), self.basis.pattern)
 
     def _cached_merged_weight(self) -> Tensor | None:
         """Return the cached W' [m, n], forming it if due; None where a parameter may change between two passes."""
@@ -216,7 +234,7 @@ class FrodLinear(WrapsBase):
         return self.__dict__ | {"_merged_cache": None}
 
     def get_extra_state(self) -> Tensor:
-        """Return sketches of V^T and the pattern of S [n + 1]: values in a state dict mean nothing in another basis."""
+        """Return sketches of V^T and the pattern of S [k + 1]: values in a state dict mean nothing in another basis."""
         return self.basis.sketch()
 
     def set_extra_state(self, state: Tensor) -> None:
@@ -242,8 +260,8 @@ class FrodLinear(WrapsBase):
 
     def geometry(self) -> UpdateGeometry:
         """Return the geometry of the update; see `UpdateGeometry`."""
-        U, Vt = gather_full(self.Ut).to(self.basis.Vt.device).T, self.basis.Vt
-        return update_geometry(U, Vt, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
+        factors = (gather_full(factor).to(self.basis.Vt.device) for factor in self.factors)
+        return update_geometry(*factors, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, nnz={self.basis.pattern.nnz}"

@@ -1,6 +1,6 @@
-"""The geometry of FRoD's update dW = U (diag(delta) + S) V^T, in the quantities of the paper.
+"""The geometry of FRoD's update dW = L (diag(delta) + S) R, in the quantities of the paper, where L = U and R = V^T.
 
-The two parts of dW are computed in float32, or in float64 if U is; everything else in float64.
+The two parts of dW are computed in float32, or in float64 if L is; everything else in float64.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,12 @@ from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse
 class UpdateGeometry:
     """The update of one layer, as numbers.
 
-    on, off: ||U diag(delta) V^T||_F and ||U S V^T||_F; tan alpha is off / on (Corollary 3).
+    on, off: ||L diag(delta) R||_F and ||L S R||_F; tan alpha is off / on (Corollary 3).
     cosine: between these two parts; 0 if one is zero. Eq. 15 states 0, which holds only nearly, as U and V are not
         orthogonal.
     spectral_norm: ||S||_2, by which Theorem 1 bounds the shift of every singular value of diag(sigma) + S.
-    turned_deg [n]: the angle in degrees between u_k and U (diag(sigma) + S) e_k, by which S has turned component k.
+    turned_deg [k]: the angle in degrees between column j of L and L (diag(sigma) + S) e_j, by which S has turned
+        component j.
     stable_rank: ||dW||_F^2 / ||dW||_2^2, 0 before the first step.
     """
 
@@ -36,15 +37,15 @@ class UpdateGeometry:
 
 @torch.no_grad()
 def update_geometry(
-    U: Tensor, Vt: Tensor, pattern: Pattern, values: Tensor, sigma: Tensor, sigma_initial: Tensor
+    L: Tensor, R: Tensor, pattern: Pattern, values: Tensor, sigma: Tensor, sigma_initial: Tensor
 ) -> UpdateGeometry:
-    """Return the geometry of a layer with U [m, n], V^T [n, n], values [nnz], sigma [n] and sigma_initial [n]."""
-    dtype = torch.promote_types(U.dtype, torch.float32)
-    U, Vt, S, delta = (t.to(dtype) for t in (U, Vt, values, sigma - sigma_initial))
-    off = U @ diag_sparse_product(pattern, S, torch.zeros_like(delta), Vt)
-    on = (U * delta) @ Vt
-    values, directions = values.double(), U.T.double().contiguous()  # [n, m], row k is u_k
-    turned = diag_sparse_product_transposed(pattern, values, sigma.double(), directions)  # row k is U M e_k
+    """Return the geometry of a layer with L [m, k], R [k, n], values [nnz], sigma [k] and sigma_initial [k]."""
+    dtype = torch.promote_types(L.dtype, torch.float32)
+    L, R, S, delta = (t.to(dtype) for t in (L, R, values, sigma - sigma_initial))
+    off = L @ diag_sparse_product(pattern, S, torch.zeros_like(delta), R)
+    on = (L * delta) @ R
+    values, directions = values.double(), L.T.double().contiguous()  # [k, m], row j is column j of L
+    turned = diag_sparse_product_transposed(pattern, values, sigma.double(), directions)  # row j is L M e_j
     off_norm, on_norm = _norm(off).item(), _norm(on).item()
     product = off_norm * on_norm
     before, after = (torch.nn.functional.normalize(rows, dim=1) for rows in (directions, turned))

@@ -44,7 +44,7 @@ class ModelShards:
 class LayerWeights(Sequence[Tensor]):
     """The weights W [m, n] of some layers, each read anew at every access.
 
-    `transposed` says for every layer whether its tensor is W^T, as in transformers' `Conv1D`.
+    `transposed` says for every layer whether to transpose its tensor: a `Conv1D` of transformers stores W^T.
     """
 
     shards: ModelShards

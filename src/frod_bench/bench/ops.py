@@ -81,7 +81,7 @@ def _ways(setting: Setting, m: int, n: int, tokens: int, rounds: int) -> dict[st
         return lambda: layer(x).backward(grad)
 
     times = _in_turns({name: pass_through(layer) for name, layer in layers.items()}, {"x": x}, rounds)
-    chosen = choose_way(tokens, m, n, pattern.column_cost(dtype, device.type), dtype)
+    chosen = choose_way(tokens, m, n, n, pattern.column_cost(dtype, device.type), dtype)
     fastest = min(WAYS, key=times.__getitem__)
     return (
         {"m": m, "n": n, "tokens": tokens}

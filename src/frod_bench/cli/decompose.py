@@ -38,24 +38,26 @@ def main(argv: list[str]) -> int:
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors
-    from frod_bench.methods.frod import Frod
     from frod_bench.methods.support.injection import find_targets
     from frod_bench.train.memory import peak_memory, reset_peak
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda is not available: torch sees no CUDA device. Use --device cpu.")
     options = {} if arguments.pi is None else {"pi": arguments.pi}
-    method = Frod(basis=arguments.basis, **options)
+    method = make_method("frod", basis=arguments.basis, side=arguments.side, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
     layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
-    groups = method.groups({name: base_weight(layer).shape[1] for name, layer in layers.items()})
+    shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}
+    grouping = method.grouping
+    groups = grouping.groups(shapes)
     _require_writable(cache_directory())
     reset_peak()
     for number, (group, names) in enumerate(groups.items(), start=1):
-        transposed = [isinstance(layers[name], Conv1D) for name in names]
+        transposed = [isinstance(layers[name], Conv1D) != grouping.is_short(shapes[name]) for name in names]
         weights = LayerWeights(shards, names, transposed, DTYPES[dtype], device)
         start = time.perf_counter()
-        factors = stored_joint_factors(names, weights, method.blocks(names), method.pi, in_memory=False, must_keep=True)
+        blocks = grouping.blocks(names)
+        factors = stored_joint_factors(names, weights, blocks, method.pi, in_memory=False, must_keep=True)
         show(
             f"{number}/{len(groups)} {group}: {len(names)} layers, largest relative error"
             f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s"
@@ -110,6 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--targets", help="comma-separated names of the layers")
     add("--head", help="comma-separated names of the modules that form the head; no layer in them is a target")
     add("--basis", default="category", choices=["category", "global"], help="as for method.basis=")
+    add("--side", default="input", choices=["input", "short"], help="as for method.side=")
     add("--pi", type=float, help="as for method.pi= (default: the method's)")
     add("--dtype", help=f"of the weights in the run: {', '.join(_DTYPES)}; as for backbone.dtype=")
     add("--device", default="cpu", choices=["cpu", "cuda"], help="where to compute (default: cpu)")

@@ -4,7 +4,6 @@ Every target layer becomes W' = U (diag(sigma) + S) V^T, with U and V from a joi
 group; sigma and the values of the sparse S train. Tests hold this method against PEFT's `FrodConfig`.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,18 +12,16 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm.auto import tqdm
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear, base_weight
-from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
-from frod_bench.linalg.joint_stored import stored_joint_factors
-from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, given_sketch, weight_sketch
+from frod_bench.methods.support.frod_groups import BASES, SIDES, Coordinates, Grouping
 from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules
@@ -33,8 +30,6 @@ from frod_bench.module_names import category
 from frod_bench.ops import cost
 from frod_bench.ops.diag_sparse import PATTERNS, Pattern, disjoint_pattern, pattern_size
 from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
-
-BASES = ("category", "global", "peft")
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,9 @@ class Frod(Method):
     basis=category: the layers of one kind of module share V (the released code).
     basis=global: all layers with the same number of inputs share V (the paper's text).
     basis=peft: the float32 basis and the pattern that PEFT computes, for checkpoints that PEFT loads.
+    side=input: V and S act on the inputs of every layer (the paper).
+    side=short: a variant of ours. Layers with fewer outputs than inputs are decomposed as W^T, so that their V and S
+        are [m, m] and act on the outputs. Not with basis=peft.
     pi: the ridge of Eq. 3.
     way: how a step computes: factored, residual, merged, or auto for the cheapest.
     pattern: the places of S: random (the paper), or block_diagonal or banded at the same density.
@@ -57,6 +55,7 @@ class Frod(Method):
     roles: ClassVar[tuple[str, ...]] = ("diag", "sparse", "head")
     sparsity: float = 0.02
     basis: str = "category"
+    side: str = "input"
     pi: float = DEFAULT_PI
     way: str = "auto"
     pattern: str = "random"
@@ -69,6 +68,13 @@ class Frod(Method):
             raise RequestError(f"method.sparsity={self.sparsity} is not accepted: the density of S lies in [0, 1].")
         if self.basis not in BASES:
             raise RequestError(f"method.basis={self.basis} is not known. {did_you_mean(self.basis, BASES)}")
+        if self.side not in SIDES:
+            raise RequestError(f"method.side={self.side} is not known. {did_you_mean(self.side, SIDES)}")
+        if self.basis == "peft" and self.side != "input":
+            raise RequestError(
+                f"method.side={self.side} is not accepted with basis=peft: PEFT's FRoD decomposes W on the input side"
+                " only. Type method.basis=category or method.basis=global."
+            )
         if not MIN_PI <= self.pi < float("inf"):
             raise RequestError(f"method.pi={self.pi} is not accepted: the ridge is a number of {MIN_PI:g} or more.")
         if self.way not in (*WAYS, "auto"):
@@ -92,8 +98,8 @@ class Frod(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
         layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
-        layers_sharing_input = self._layers_sharing_input(layers)
-        errors: dict[str, float] = {}
+        shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}
+        sharing = self.grouping.layers_sharing_input(shapes)
         progress: dict[str, Any] = {
             "total": len(layers),
             "desc": "FRoD basis",
@@ -102,22 +108,23 @@ class Frod(Method):
             "leave": False,
         }
         coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # complete before the model changes
-        may_factor = {c[0]: starts_at_base(c[-1], layers[c[0]].weight.dtype) for c in coordinates}
+        may_factor = {c.name: starts_at_base(c.error, layers[c.name].weight.dtype) for c in coordinates}
         if self.way == "factored" and not all(may_factor.values()):
-            _refuse_factored({c[0]: c[-1] for c in coordinates if not may_factor[c[0]]})
-        for name, U, sigma, basis, errors[name] in coordinates:
+            _refuse_factored({c.name: c.error for c in coordinates if not may_factor[c.name]})
+        for c in coordinates:
             adapter = FrodLinear(
-                layers[name],
-                U,
-                sigma,
-                basis,
+                layers[c.name],
+                c.U,
+                c.sigma,
+                c.basis,
                 None if self.way == "auto" else self.way,
                 dropout=self.dropout,
                 recompute=self.recompute,
-                layers_sharing_input=layers_sharing_input[name],
-                may_factor=may_factor[name],
+                layers_sharing_input=sharing[c.name],
+                may_factor=may_factor[c.name],
+                short=c.short,
             )
-            replace_module(model, name, adapter.train(layers[name].training))
+            replace_module(model, c.name, adapter.train(layers[c.name].training))
         head_parameters = train_only_head(model, head)
         adapters = [module for _, module in frod_layers(model)]
         for adapter in adapters:
@@ -128,53 +135,23 @@ class Frod(Method):
             "sparse": [a.values for a in adapters],
             "head": head_parameters,
         }
-        adapted = Adapted(model, self, roles, targets, head, seed, facts=_summary(errors))
+        facts = _summary({c.name: c.error for c in coordinates})
+        adapted = Adapted(model, self, roles, targets, head, seed, facts)
         report_zero_gradient(adapted, [name for name, adapter in frod_layers(model) if adapter.has_zero_gradient()])
         return adapted
 
-    def _layers_sharing_input(self, layers: dict[str, nn.Linear]) -> dict[str, int]:
-        """Return how many layers share each layer's input and V^T; children of one module are taken to share theirs."""
-        if self.basis != "global":
-            return dict.fromkeys(layers, 1)
-        siblings = Counter((name.rpartition(".")[0], base_weight(layer).shape[1]) for name, layer in layers.items())
-        return {name: siblings[name.rpartition(".")[0], base_weight(layer).shape[1]] for name, layer in layers.items()}
+    @property
+    def grouping(self) -> Grouping:
+        """Which layers share a basis, and on which side of their weights."""
+        return Grouping(self.basis, self.side)
 
-    def groups(self, inputs: dict[str, int]) -> dict[str, list[str]]:
-        """Return the layers that share a basis, by the name of their group; `inputs` is n of every layer."""
-        groups: dict[str, list[str]] = {}
-        for name, n in inputs.items():
-            key = f"{category(name)}:{n}" if self.basis == "category" else f"inputs:{n}"
-            groups.setdefault(key, []).append(name)
-        return groups
-
-    def blocks(self, names: list[str]) -> list[int] | None:
-        """Return the block of Eq. 3's average for each layer of a group; None if every layer is its own block.
-
-        basis=global takes categories as blocks, unless there is only one, whose average would leave V undetermined.
-        """
-        kinds = sorted({category(name) for name in names})
-        return [kinds.index(category(name)) for name in names] if self.basis == "global" and len(kinds) > 1 else None
-
-    def _coordinates(
-        self, layers: dict[str, nn.Linear], seed: int
-    ) -> Iterator[tuple[str, Tensor, Tensor, FrodBasis, float]]:
-        """Yield name, U [m, n], sigma [n], basis and reconstruction error of every layer."""
+    def _coordinates(self, layers: dict[str, nn.Module], seed: int) -> Iterator[Coordinates]:
         if self.basis == "peft":
             from frod_bench.methods.support import frod_peft  # PEFT takes seconds to import
 
             require_finite(layers.items())
-            yield from frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
-            return
-        inputs = {name: base_weight(layer).shape[1] for name, layer in layers.items()}
-        for names in self.groups(inputs).values():
-            categories = [category(name) for name in names]
-            weights = [base_weight(layers[name]).detach() for name in names]
-            factors = stored_joint_factors(names, weights, self.blocks(names), self.pi)
-            right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
-            bases = {c: FrodBasis(right, self._draw(len(right.Vt), seed, c)) for c in set(categories)}
-            errors = factors["errors"].tolist() if has_data(factors["errors"]) else [0.0] * len(names)
-            for i, name in enumerate(names):
-                yield name, factors[f"Ut.{i}"].T, factors[f"sigma.{i}"], bases[categories[i]], errors[i]
+            return frod_peft.coordinates(layers, self.sparsity, self.pi, seed)
+        return self.grouping.coordinates(layers, self._draw, self.pi, seed)
 
     def _draw(self, n: int, seed: int, name: str) -> Pattern:
         """Return the pattern of S [n, n] of one category."""
@@ -201,19 +178,17 @@ class Frod(Method):
             replace_module(adapted.model, name, adapter.base_layer)
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
-        """Return floor(s n^2) + n summed over the target layers."""
-        return sum(pattern_size(n, self.sparsity) + n for _, n in shapes)
+        """Return floor(s k^2) + k summed over the target layers; k = n on the input side."""
+        widths = [self.grouping.width(shape) for shape in shapes]
+        return sum(pattern_size(k, self.sparsity) + k for k in widths)
 
     def multiply_adds(self, shapes: list[tuple[int, int]], tokens: int) -> float:
         """See `Method.multiply_adds`: for each layer, the cheaper of the merged and the factored way."""
-        return (
-            sum(
-                min(cost.frod_factored_step(tokens, m, n, 0), cost.frod_merged_step(tokens, m, n, 0))
-                - cost.linear_step(tokens, m, n)
-                for m, n in shapes
-            )
-            / tokens
-        )
+        added = 0.0
+        for m, n in shapes:
+            sizes = tokens, m, n, self.grouping.width((m, n)), 0
+            added += min(cost.frod_factored_step(*sizes), cost.frod_merged_step(*sizes)) - cost.linear_step(*sizes[:3])
+        return added / tokens
 
     @contextmanager
     def fixed_weights(self, adapted: Adapted, passes: int = 1) -> Iterator[None]:
@@ -264,18 +239,23 @@ class Frod(Method):
         return [f"tan alpha {tan['mean']:.3g} [{tan['min']:.3g}, {tan['max']:.3g}]"]
 
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
-        """See `Method.fingerprint`: V^T [n] and the pattern [1] of every basis, and every W."""
+        """See `Method.fingerprint`: V^T [k] and the pattern [1] of every basis, and every W."""
         sketches = {}
         for name, adapter in frod_layers(adapted.model):
             sketches[f"{name}{WEIGHT}"] = weight_sketch(adapter.weight)
-            key = f"{category(name)}:{adapter.in_features}"
+            key = f"{category(name)}:{adapter.in_features}" + ":short" * adapter.short
             if f"{key}.V" not in sketches:
                 sketches[f"{key}.V"] = given_sketch(adapter.basis.right.sketch)
                 sketches[f"{key}.pattern"] = given_sketch(adapter.basis.pattern_sketch())
         return sketches
 
     def save_peft(self, adapted: Adapted, directory: Path) -> None:
-        """See `Method.save_peft` and `frod_peft`."""
+        """See `Method.save_peft` and `frod_peft`. Raises RequestError for side=short."""
+        if self.side != "input":
+            raise RequestError(
+                f"FRoD with side={self.side} has no form in PEFT, which knows the paper's input side alone. Type"
+                " --format merged, in Python merge()."
+            )
         from frod_bench.methods.support import frod_peft
 
         frod_peft.save(adapted, dict(frod_layers(adapted.model)), self.sparsity, self.pi, directory)

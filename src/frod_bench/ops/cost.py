@@ -1,8 +1,8 @@
 """What the dense products of one training step cost, in multiply-adds: the only place that states these formulas.
 
 `choose_way`, the FLOP formulas of the custom operators, `Method.multiply_adds` and `forecast.cost` all use it. A linear
-layer has m outputs and n inputs, a step T tokens. `column` is the cost of M = diag(d) + S times one column. Elementwise
-work and the optimizer are left out.
+layer has m outputs and n inputs, a step T tokens. FRoD's M = diag(d) + S is [k, k]; `column` is the cost of M times one
+column. Elementwise work and the optimizer are left out.
 """
 
 from math import ceil
@@ -43,21 +43,25 @@ def tiled_product(n: int, tokens: int, height: int, halo: int) -> int:
     return ceil(n / height) * height * (height + 2 * halo) * tokens
 
 
-def frod_weight(m: int, n: int, column: float) -> float:
-    """Return the cost of forming FRoD's W' = U M V^T, or of the gradients of M from that of W'."""
-    return m * n * n + min(m, n) * column
+def frod_weight(m: int, n: int, k: int, column: float) -> float:
+    """Return the cost of forming FRoD's W' = W + L M R [m, n], or of the gradients of M from that of W'."""
+    return m * n * k + min(m, n) * column
 
 
-def frod_factored_step(tokens: int, m: int, n: int, column: float, sharers: int = 1, base_stays: bool = False) -> float:
-    """Return the cost of U M V^T x, whose V^T x serves `sharers` layers.
+def frod_factored_step(
+    tokens: int, m: int, n: int, k: int, column: float, sharers: int = 1, base_stays: bool = False
+) -> float:
+    """Return the cost of L M R x, for L [m, k] and R [k, n], whose R x serves `sharers` layers.
 
     With `base_stays` the layer computes W x beside it (the residual way).
     """
-    products = 4 if base_stays else 2  # each with m n multiply-adds a token
-    return 2 * tokens * n * n / sharers + products * tokens * m * n + 3 * tokens * column
+    factors = 2 * tokens * (n * k / sharers + m * k) + 3 * tokens * column
+    return factors + linear_step(tokens, m, n) * base_stays
 
 
-def frod_merged_step(tokens: int, m: int, n: int, column: float, passes: int = 1, recompute: bool = False) -> float:
+def frod_merged_step(
+    tokens: int, m: int, n: int, k: int, column: float, passes: int = 1, recompute: bool = False
+) -> float:
     """Return the cost of W' x, whose W' serves `passes` forward passes.
 
     With `recompute` W' is formed once more in every backward pass.
@@ -65,5 +69,5 @@ def frod_merged_step(tokens: int, m: int, n: int, column: float, passes: int = 1
     return (
         linear_step(tokens, m, n)
         + weight_gradient(tokens, m, n)
-        + (1 + recompute + 1 / passes) * frod_weight(m, n, column)
+        + (1 + recompute + 1 / passes) * frod_weight(m, n, k, column)
     )

@@ -53,6 +53,8 @@ _EFFECT = {
 # settings that a search of rates chooses, or that its trials do without; it belongs to all others
 _NOT_TUNED_FOR = ("seed", "selection", "evaluation", "data.max_eval", "data.root", "backbone.path")
 RATES = "train.lr."
+# options that make a method another one than the published one, so that every name of such a run states them
+ALWAYS_NAMED = ("method.side",)
 _FOR_HYDRA = ("_target_", "_convert_")
 _ALWAYS_COUNTED = ("protocol", "selection", "seed")
 _ALWAYS_COUNTED_LEAVES = ("name", "version")  # of method, task, backbone and profile

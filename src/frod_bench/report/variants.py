@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from frod_bench.record import StoredRun
+from frod_bench.record.identity import ALWAYS_NAMED
 
 _LONGEST = 500  # characters of a label; a longer one would make the table too wide
 
@@ -33,9 +34,9 @@ def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
     """Return the method's name with the values of the `keys` that distinguish its variants.
 
     A key is shortened to its last word where that is unambiguous: "frod, sparsity=0.1". A setting that a run's record
-    leaves out has its default: "frod, pattern=default".
+    leaves out has its default: "frod, pattern=default". A variant of ours is always named: "frod, side=short".
     """
-    keys = sorted(keys)
+    keys = sorted({*keys, *(variant.keys() & set(ALWAYS_NAMED))})
     words = [key.rpartition(".")[2] for key in keys]
     shown = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
     values = [f"{name}={variant.get(key, 'default')}" for key, name in zip(keys, shown, strict=True)]

@@ -24,14 +24,13 @@ from frod_bench.linalg.joint import reconstruction_errors
 from frod_bench.linalg.joint_stored import require_rebuilt
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.checkpoint import read_checkpoint_tensors
+from frod_bench.methods.support.frod_groups import Coordinates
 from frod_bench.methods.support.peft_method import PeftLayer, write_peft_checkpoint
 from frod_bench.ops.diag_sparse import UnstructuredPattern, pattern_size
 
 ADAPTER = "default"
 UPDATE_TOLERANCE = 1e-2  # largest relative error of a layer's update W' - W in a checkpoint for PEFT
 V_TOLERANCE = 1e-3  # largest relative difference between a saved V and the computed one
-
-Coordinates = tuple[str, Tensor, Tensor, FrodBasis, float]  # name, U [m, n], sigma [n], basis, reconstruction error
 
 
 def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> FrodModel:
@@ -75,9 +74,9 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
             )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
         weight = base_weight(layer).detach()
-        difference = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
-        require_rebuilt([name], [weight], difference)
-        yield name, U, sigma, bases[id(twin.frod_V)], difference.item()
+        error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
+        require_rebuilt([name], [weight], error)
+        yield Coordinates(name, U, sigma, bases[id(twin.frod_V)], error.item())
 
 
 def save(adapted: Adapted, adapters: dict[str, FrodLinear], sparsity: float, pi: float, directory: Path) -> None:

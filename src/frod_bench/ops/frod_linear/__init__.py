@@ -1,17 +1,18 @@
-"""The FRoD linear layer y = x W'^T + b, W' = U (diag(sigma) + S) V^T (arXiv 2512.23485, Eq. 8).
+"""The FRoD linear layer y = x W'^T + b, W' = L (diag(sigma) + S) R (arXiv 2512.23485, Eq. 8).
 
-Shapes: T tokens x [T, n], base weight W [m, n], U [m, n], Vt = V^T [n, n], sigma [n], values of S [nnz].
+Shapes: T tokens x [T, n], base weight W [m, n], L [m, k], R [k, n], sigma [k], values of S [nnz]. In the paper k = n,
+L is the layer's own U, and R the shared V^T. On the short side k = m, L is the shared V, and R the layer's own U^T.
 Three ways compute the same function; multiply-adds of one forward and backward pass:
 
-    factored   z = x V, y = U M z                              2 T n^2 / k + 2 T m n + 3 T nnz
-    residual   y = x W^T + U dM z, dM = M - diag(sigma0)       2 T n^2 / k + 4 T m n + 3 T nnz
-    merged     W' = W + U dM V^T, y = x W'^T                   3 T m n + 2 m n^2 + 2 min(m, n) nnz
+    factored   z = R x, y = L M z                              2 T n k / s + 2 T m k + 3 T nnz
+    residual   y = x W^T + L dM z, dM = M - diag(sigma0)       2 T n k / s + 2 T m k + 2 T m n + 3 T nnz
+    merged     W' = W + L dM R, y = x W'^T                     3 T m n + 2 m n k + 2 min(m, n) nnz
 
-where k layers that read the same x share V and therefore z. Half of the last two terms of `merged` forms W', once for
+where s layers that read the same x share R and therefore z. Half of the last two terms of `merged` forms W', once for
 all micro-batches of a step. `factored` does not read W and equals the base layer at initialisation up to the error of
-U diag(sigma0) V^T; the other two equal it to the last bit. For its backward pass a forward pass keeps one [n, T]
+L diag(sigma0) R; the other two equal it to the last bit. For its backward pass a forward pass keeps one [k, T]
 activation (factored, residual) or one extra copy of the weight (merged). The gradient of S has nnz values; on a GPU,
-in half precision and in the merged way, an [n, n] product is formed to compute it. All three ways can be
+in half precision and in the merged way, a [k, k] product is formed to compute it. All three ways can be
 differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. `torch.func` transforms
 and forward-mode AD use `plain_linear`.
 """

@@ -1,5 +1,7 @@
 """The cost model that picks the cheapest way for a layer and a number of tokens."""
 
+from collections.abc import Collection
+
 import torch
 
 from frod_bench.ops import cost
@@ -12,27 +14,31 @@ def choose_way(
     tokens: int,
     m: int,
     n: int,
+    k: int,
     column_cost: float,
     dtype: torch.dtype,
     layers_sharing_input: int = 1,
     passes: int = 1,
     recompute: bool = False,
-    may_factor: bool = True,
+    ways: Collection[str] = WAYS,
 ) -> str:
-    """Return the cheapest way for one training step of a layer [m, n] on `tokens` rows.
+    """Return the cheapest way for one training step of a layer [m, n], whose M is [k, k], on `tokens` rows.
 
     column_cost: cost of M times one column, in multiply-adds of a dense product (`Pattern.column_cost`).
     layers_sharing_input: layers that read the same input over the same V, and so share its projection.
     passes: forward passes, each with its backward pass, that one W' serves.
     recompute: W' is formed again in the backward pass.
-    may_factor: see `starts_at_base`. Without it, and in half precision, where the rounding of U and V shows at
-        initialisation, `residual` takes the place of `factored`.
+    ways: those to choose from. `factored` is left out in half precision, where the rounding of U and V shows at
+        initialisation.
     """
-    exact = may_factor and dtype in (torch.float32, torch.float64)
-    factored = cost.frod_factored_step(tokens, m, n, column_cost, layers_sharing_input, base_stays=not exact)
-    if cost.frod_merged_step(tokens, m, n, column_cost, passes, recompute=recompute) < factored:
-        return "merged"
-    return "factored" if exact else "residual"
+    costs = {
+        "factored": cost.frod_factored_step(tokens, m, n, k, column_cost, layers_sharing_input),
+        "residual": cost.frod_factored_step(tokens, m, n, k, column_cost, layers_sharing_input, base_stays=True),
+        "merged": cost.frod_merged_step(tokens, m, n, k, column_cost, passes, recompute),
+    }
+    if dtype not in (torch.float32, torch.float64):
+        del costs["factored"]
+    return min((way for way in WAYS if way in ways and way in costs), key=costs.__getitem__)
 
 
 def starts_at_base(error: float, dtype: torch.dtype) -> bool:

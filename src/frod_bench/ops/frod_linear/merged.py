@@ -7,40 +7,40 @@ from torch.nn.functional import linear
 from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse_product_transposed, sddmm
 
 
-def merge_weight(weight: Tensor, U: Tensor, Vt: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
-    """Return W' = W + U (diag(delta) + S) V^T [m, n]; equal to W to the last bit while delta and S are zero.
+def merge_weight(weight: Tensor, L: Tensor, R: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
+    """Return W' = W + L (diag(delta) + S) R [m, n]; equal to W to the last bit while delta and S are zero.
 
-    The update is computed in the dtype of U and V^T, the sum in that of W.
+    The update is computed in the dtype of L and R, the sum in that of W.
     """
-    v, d = values.to(U.dtype), delta.to(U.dtype)
-    if U.shape[0] < U.shape[1]:  # the sparse product goes over the shorter side
-        return weight + diag_sparse_product_transposed(pattern, v, d, U.T.contiguous()).T @ Vt
-    return weight + U @ diag_sparse_product(pattern, v, d, Vt)
+    v, d = values.to(L.dtype), delta.to(L.dtype)
+    if L.shape[0] < R.shape[1]:  # the sparse product goes over the shorter side
+        return weight + diag_sparse_product_transposed(pattern, v, d, L.T.contiguous()).T @ R
+    return weight + L @ diag_sparse_product(pattern, v, d, R)
 
 
 class _Merged(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, weight, merged, U, Vt, values, delta, bias, pattern, recompute):
+    def forward(ctx, x, weight, merged, L, R, values, delta, bias, pattern, recompute):
         kept = merged if ctx.needs_input_grad[0] and not recompute else None
-        ctx.save_for_backward(x, weight, kept, U, Vt, values, delta)
+        ctx.save_for_backward(x, weight, kept, L, R, values, delta)
         ctx.pattern = pattern
         return linear(x, merged, bias)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        x, weight, W, U, Vt, values, delta = ctx.saved_tensors
+        x, weight, W, L, R, values, delta = ctx.saved_tensors
         grad_x = grad_values = grad_delta = None
         if ctx.needs_input_grad[0]:
             if W is None or torch.is_grad_enabled():  # a second derivative needs W' as a function of values and delta
-                W = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, ctx.pattern).to(x.dtype)
+                W = merge_weight(weight, L.to(x.dtype), R.to(x.dtype), values, delta, ctx.pattern).to(x.dtype)
             grad_x = grad @ W
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
-            U, Vt = U.to(x.dtype), Vt.to(x.dtype)
+            L, R = L.to(x.dtype), R.to(x.dtype)
             grad_weight = grad.reshape(-1, grad.shape[-1]).T @ x.reshape(-1, x.shape[-1])  # [m, n]
-            if U.shape[0] < U.shape[1]:
-                h, z = U.T.contiguous(), Vt @ grad_weight.T  # [n, m]
+            if L.shape[0] < R.shape[1]:
+                h, z = L.T.contiguous(), R @ grad_weight.T  # [k, m]
             else:
-                h, z = U.T @ grad_weight, Vt  # [n, n]
+                h, z = L.T @ grad_weight, R  # [k, n]
             grad_values, grad_delta = sddmm(ctx.pattern, h, z)
             grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
         return grad_x, None, None, None, None, grad_values, grad_delta, None, None, None
@@ -49,8 +49,8 @@ class _Merged(torch.autograd.Function):
 def merged_linear(
     x: Tensor,
     weight: Tensor,
-    U: Tensor,
-    Vt: Tensor,
+    L: Tensor,
+    R: Tensor,
     values: Tensor,
     delta: Tensor,
     bias: Tensor | None,
@@ -58,17 +58,17 @@ def merged_linear(
     merged: Tensor | None = None,
     recompute: bool = False,
 ) -> Tensor:
-    """Return x W'^T + b [..., m] of x [..., n], W [m, n], U [m, n], Vt [n, n], values [nnz] and delta [n].
+    """Return x W'^T + b [..., m] of x [..., n], W [m, n], L [m, k], R [k, n], values [nnz] and delta [k].
 
     Pass W' as `merged` if it is known for these values. `recompute` forms W' again in the backward pass instead of
-    keeping it, for m n^2 more multiply-adds. W, U, Vt and b are constants; gradients of any order flow to x, values
+    keeping it, for m n k more multiply-adds. W, L, R and b are constants; gradients of any order flow to x, values
     and delta.
     """
     bias = None if bias is None else bias.to(x.dtype)
     if merged is None:
         with torch.no_grad():
-            merged = merge_weight(weight, U.to(x.dtype), Vt.to(x.dtype), values, delta, pattern)
+            merged = merge_weight(weight, L.to(x.dtype), R.to(x.dtype), values, delta, pattern)
     merged = merged.to(x.dtype)
     if not torch.is_grad_enabled():
         return linear(x, merged, bias)
-    return _Merged.apply(x, weight, merged, U, Vt, values, delta, bias, pattern, recompute)
+    return _Merged.apply(x, weight, merged, L, R, values, delta, bias, pattern, recompute)

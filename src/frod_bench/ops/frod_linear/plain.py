@@ -23,18 +23,18 @@ def plain_linear(
     x: Tensor,
     dropped: Tensor,
     weight: Tensor,
-    U: Tensor,
-    Vt: Tensor,
+    L: Tensor,
+    R: Tensor,
     values: Tensor,
     delta: Tensor,
     bias: Tensor | None,
     pattern: Pattern,
 ) -> Tensor:
-    """Return x W^T + b + dropped (U (diag(delta) + S) V^T)^T [..., m], of x and dropped [..., n].
+    """Return x W^T + b + dropped (L (diag(delta) + S) R)^T [..., m], of x and dropped [..., n].
 
-    The update is formed as a dense matrix [m, n], by way of one of [n, n]: correct under any transform, but slow.
+    The update is formed as a dense matrix [m, n], by way of one of [k, k]: correct under any transform, but slow.
     """
     dtype = x.dtype
-    update = U @ (pattern.dense(values.to(U.dtype), delta.to(U.dtype)) @ Vt)
+    update = L @ (pattern.dense(values.to(L.dtype), delta.to(L.dtype)) @ R)
     bias = None if bias is None else bias.to(dtype)
     return linear(x, weight.to(dtype), bias) + linear(dropped, update.to(dtype))

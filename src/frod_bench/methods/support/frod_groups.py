@@ -1,0 +1,91 @@
+"""FRoD's groups: which layers share a basis, on which side of their weights, and the factors of every layer."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from frod_bench.adapters.frod import base_weight
+from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.linalg.joint_stored import stored_joint_factors
+from frod_bench.linalg.shapes import has_data
+from frod_bench.module_names import category
+from frod_bench.ops.diag_sparse import Pattern
+
+BASES = ("category", "global", "peft")
+SIDES = ("input", "short")
+Shape = tuple[int, int]  # m outputs, n inputs
+
+
+class Coordinates(NamedTuple):
+    """The factors of one layer; on the short side those of W^T, so that U is [n, k]."""
+
+    name: str
+    U: Tensor  # [m, k]
+    sigma: Tensor  # [k]
+    basis: FrodBasis
+    error: float  # of U diag(sigma) V^T, relative
+    short: bool = False
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """How the options `basis` and `side` divide target layers into groups that share a basis."""
+
+    basis: str
+    side: str
+
+    def is_short(self, shape: Shape) -> bool:
+        """Return whether a layer [m, n] is decomposed as W^T."""
+        return self.side == "short" and shape[0] < shape[1]
+
+    def width(self, shape: Shape) -> int:
+        """Return k, the size of V and of S, of a layer [m, n]."""
+        return shape[0] if self.is_short(shape) else shape[1]
+
+    def groups(self, shapes: dict[str, Shape]) -> dict[str, list[str]]:
+        """Return the layers that share a basis, by the name of their group; `shapes` holds [m, n] of every layer."""
+        groups: dict[str, list[str]] = {}
+        for name, (m, n) in shapes.items():
+            if self.is_short((m, n)):
+                key = f"{category(name)}:outputs:{m}" if self.basis == "category" else f"outputs:{m}"
+            else:
+                key = f"{category(name)}:{n}" if self.basis == "category" else f"inputs:{n}"
+            groups.setdefault(key, []).append(name)
+        return groups
+
+    def blocks(self, names: list[str]) -> list[int] | None:
+        """Return the block of Eq. 3's average for each layer of a group; None if every layer is its own block.
+
+        basis=global takes categories as blocks, unless there is only one, whose average would leave V undetermined.
+        """
+        kinds = sorted({category(name) for name in names})
+        return [kinds.index(category(name)) for name in names] if self.basis == "global" and len(kinds) > 1 else None
+
+    def layers_sharing_input(self, shapes: dict[str, Shape]) -> dict[str, int]:
+        """Return how many layers share each layer's input and V^T; children of one module are taken to share theirs."""
+        if self.basis != "global":
+            return dict.fromkeys(shapes, 1)
+        on_input = {name: n for name, (m, n) in shapes.items() if not self.is_short((m, n))}
+        siblings = Counter((name.rpartition(".")[0], n) for name, n in on_input.items())
+        return dict.fromkeys(shapes, 1) | {name: siblings[name.rpartition(".")[0], n] for name, n in on_input.items()}
+
+    def coordinates(
+        self, layers: dict[str, nn.Module], draw: Callable[[int, int, str], Pattern], pi: float, seed: int
+    ) -> Iterator[Coordinates]:
+        """Yield the factors of every layer, group by group, with the pattern `draw(k, seed, name)` of every category."""
+        weights = {name: base_weight(layer).detach() for name, layer in layers.items()}
+        shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
+        for names in self.groups(shapes).values():
+            short = self.is_short(shapes[names[0]])
+            group = [weights[name].T if short else weights[name] for name in names]
+            factors = stored_joint_factors(names, group, self.blocks(names), pi)
+            right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
+            kinds = [category(name) for name in names]
+            bases = {c: FrodBasis(right, draw(len(right.Vt), seed, c)) for c in set(kinds)}
+            errors = factors["errors"].tolist() if has_data(factors["errors"]) else [0.0] * len(names)
+            for i, name in enumerate(names):
+                U, sigma = factors[f"Ut.{i}"].T, factors[f"sigma.{i}"]
+                yield Coordinates(name, U, sigma, bases[kinds[i]], errors[i], short)
