@@ -10,8 +10,9 @@ from transformers.pytorch_utils import Conv1D
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
+from frod_bench.linalg.right_inverse import basis_inverse
 from frod_bench.ops.diag_sparse import random_pattern
-from frod_bench.ops.frod_linear import WAYS
+from frod_bench.ops.frod_linear import RIGHT_WAYS, WAYS
 
 SHAPES = [(6, 10), (8, 8), (12, 8)]
 
@@ -21,8 +22,10 @@ def make_layers(m=8, n=8, dtype=torch.float32, count=2, way=None):
     torch.manual_seed(0)
     plain = [nn.Linear(n, m).to(dtype).requires_grad_(False) for _ in range(count)]
     factors = joint_decomposition([layer.weight for layer in plain])
-    basis = FrodBasis(RightBasis(factors.V.T.to(dtype)), random_pattern(n, 0.2, seed=0))
-    return plain, [FrodLinear(p, factors.U[i], factors.sigma[i], basis, way) for i, p in enumerate(plain)]
+    right = RightBasis(factors.V.T.to(dtype), basis_inverse(factors.V.T).to(dtype))
+    basis, error = FrodBasis(right, random_pattern(n, 0.2, seed=0)), 0.0 if m >= n else 1.0
+    parts = zip(plain, factors.U, factors.sigma, strict=True)
+    return plain, [FrodLinear(*part, basis, way, right_error=error) for part in parts]
 
 
 def move(layer):
@@ -41,7 +44,7 @@ def draw(*shape):
 def test_the_start_is_the_base_layer_bit_for_bit(m, n, dtype):
     (plain, _), (layer, _) = make_layers(m, n, dtype)
     x = draw(2, 3, n).to(dtype)
-    for way in (None, "residual", "merged"):
+    for way in (None, "residual", "merged", *(RIGHT_WAYS if m >= n else ())):
         layer.way = way
         for inputs in (x, x[0, 0], x[:0], x.transpose(0, 1), x.mT.contiguous().mT, x[None]):
             assert torch.equal(layer.train(way is not None)(inputs), plain(inputs))
@@ -55,7 +58,7 @@ def test_evaluation_starts_as_the_base_layer_under_autocast():
         assert y.dtype == torch.bfloat16 and torch.equal(y, plain(x))
 
 
-@pytest.mark.parametrize(("way", "exact"), [("residual", True), ("merged", True), ("factored", False)])
+@pytest.mark.parametrize(("way", "exact"), [*((way, True) for way in WAYS[1:]), ("factored", False)])
 def test_training_starts_as_the_base_layer(way, exact):
     (plain, _), (layer, _) = make_layers(way=way)
     x = draw(5, 8)
@@ -181,6 +184,48 @@ def test_conv1d_is_adapted_like_the_linear_layer_it_is():
         torch.testing.assert_close(twin(draw(5, 8)), conv(draw(5, 8)), rtol=1e-5, atol=1e-5)
         move(twin)
         torch.testing.assert_close(twin.eval()(draw(5, 8)), twin.train()(draw(5, 8)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", RIGHT_WAYS)
+def test_a_layer_that_takes_right_ways_alone_stores_no_u(way):
+    layer, _ = make_layers(12, 8, way=way)[1]
+    stored, _ = make_layers(12, 8)[1]
+    assert layer.Ut is None and layer.ways == (way,) and {b.shape for b in layer.buffers(recurse=False)} == {(8,)}
+    torch.testing.assert_close(layer.U, stored.U, rtol=1e-4, atol=1e-5)
+    for one in (layer, stored):
+        move(one)
+    assert torch.equal(layer.train()(draw(5, 8)), layer.cpu()(draw(5, 8)))
+    for name, value in vars(stored.geometry()).items():
+        torch.testing.assert_close(getattr(layer.geometry(), name), value, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(layer.merged_weight(), stored.merged_weight(), rtol=1e-4, atol=1e-5)
+    with torch.no_grad():
+        torch.testing.assert_close(layer.eval()(draw(5, 8)), stored.eval()(draw(5, 8)), rtol=1e-4, atol=1e-5)
+    assert not layer.has_zero_gradient()
+
+
+@pytest.mark.parametrize(("m", "n"), [(6, 10), (12, 8)])
+def test_a_right_way_is_replaced_where_the_layer_has_none(m, n):
+    plain, (layer, _) = make_layers(m, n)
+    for right, other in RIGHT_WAYS.items():
+        near = FrodLinear(plain[0], layer.U, layer.sigma_initial, layer.basis, right, right_error=1.0)
+        assert near.ways == (other,) and near.Ut is not None
+    assert set(layer.ways) == (set(WAYS) if m >= n else {"factored", "residual", "merged"})
+
+
+def test_d_is_formed_once_for_several_passes(monkeypatch):
+    layer = make_layers(12, 8, way="right_merged")[1][0]
+    calls, form = [], FrodLinear.right_factor
+    monkeypatch.setattr(FrodLinear, "right_factor", lambda layer: calls.append(1) or form(layer))
+    layer.cache_merged_weight(2)
+    for _ in range(2):
+        layer(draw(5, 8)).sum().backward()
+    once = layer.values.grad.clone()
+    assert len(calls) == 1
+    layer.cache_merged_weight(0)
+    layer.zero_grad()
+    for _ in range(2):
+        layer(draw(5, 8)).sum().backward()
+    assert torch.equal(layer.values.grad, once)
 
 
 def test_dropout_acts_on_the_update_alone():

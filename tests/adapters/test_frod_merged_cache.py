@@ -67,12 +67,12 @@ def test_the_merged_weight_is_kept_in_evaluation_and_dropped_in_training():
     layer = make_layer().eval()
     with torch.no_grad():
         layer(draw(5, 8))
-        kept = layer._merged_cache.merged
+        kept = layer._cache.result
         layer(draw(5, 8))
-    assert layer._merged_cache.merged is kept and torch.equal(kept, layer.merged_weight())
-    assert layer.train()._merged_cache is None
+    assert layer._cache.result is kept and torch.equal(kept, layer.merged_weight())
+    assert layer.train()._cache is None
     layer.eval()(draw(5, 8))
-    assert layer._merged_cache is None  # with gradients, as an optimizer step may follow
+    assert layer._cache is None  # with gradients, as an optimizer step may follow
 
 
 def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
@@ -107,7 +107,7 @@ def test_a_pickle_holds_no_merged_weight():
     layer = make_layer().eval()
     with torch.no_grad():
         layer(draw(5, 8))
-    assert layer._merged_cache is not None and copy.deepcopy(layer)._merged_cache is None
+    assert layer._cache is not None and copy.deepcopy(layer)._cache is None
 
 
 @pytest.mark.parametrize(("m", "n"), [(6, 10), (8, 8), (12, 8)])

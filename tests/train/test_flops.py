@@ -7,8 +7,14 @@ from torch import nn
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.methods import attach, method_names
-from frod_bench.ops.cost import frod_factored_step, frod_merged_step
+from frod_bench.ops.cost import (
+    frod_factored_step,
+    frod_merged_step,
+    frod_right_merged_step,
+    frod_right_residual_step,
+)
 from frod_bench.ops.diag_sparse import PATTERNS
+from frod_bench.ops.frod_linear import RIGHT_WAYS, WAYS
 from frod_bench.train.flops import FlopCount, typical_step
 
 TOKENS = 5
@@ -35,12 +41,15 @@ def test_attention_is_counted():
     assert count.total == 2 * 2 * (2 * 7 * 7 * 4)
 
 
-def frod_layer(m, n, kind, dtype, **options):
+def frod_layer(m, n, kind, dtype, short=False, **options):
     """Return a FRoD layer [m, n] in training over a basis of no meaning."""
     torch.manual_seed(0)
+    k, own = (m, n) if short else (n, m)
     base = nn.Linear(n, m).to(dtype).requires_grad_(False)
-    basis = FrodBasis(RightBasis(torch.randn(n, n, dtype=dtype)), PATTERNS[kind](n, 0.1, seed=0))
-    return FrodLinear(base, torch.randn(m, n, dtype=dtype), torch.rand(n), basis, **options).train()
+    right = RightBasis(*(torch.randn(k, k, dtype=dtype) for _ in range(2)))
+    basis, error = FrodBasis(right, PATTERNS[kind](k, 0.1, seed=0)), 0.0 if own >= k else 1.0
+    U = torch.randn(own, k, dtype=dtype)
+    return FrodLinear(base, U, torch.rand(k), basis, short=short, right_error=error, **options).train()
 
 
 def product_with_m(layer, columns):
@@ -49,27 +58,37 @@ def product_with_m(layer, columns):
     if hasattr(pattern, "height"):
         tiles = -(-pattern.n // pattern.height)
         return tiles * pattern.height * (pattern.height + 2 * pattern.halo) * columns
-    dense = layer.Ut.dtype == torch.bfloat16
+    dense = layer.weight.dtype == torch.bfloat16
     return pattern.n**2 * columns if dense else 0  # sparse products are not counted
 
 
-@pytest.mark.parametrize("way", ["factored", "residual", "merged", "recompute"])
+@pytest.mark.parametrize("way", [*WAYS, "recompute"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", PATTERNS)
-@pytest.mark.parametrize(("m", "n"), [(12, 12), (30, 12), (8, 12)])
-def test_a_step_of_a_frod_layer_costs_what_the_cost_model_says(m, n, kind, dtype, way):
+@pytest.mark.parametrize(
+    ("m", "n", "short"), [(12, 12, False), (30, 12, False), (8, 12, False), (8, 12, True), (12, 30, True)]
+)
+@pytest.mark.parametrize("passes", [1, 4])
+def test_a_step_of_a_frod_layer_costs_what_the_cost_model_says(m, n, short, kind, dtype, way, passes):
     options = {"way": "merged", "recompute": True} if way == "recompute" else {"way": way}
-    layer, x = frod_layer(m, n, kind, dtype, **options), torch.randn(TOKENS, n, dtype=dtype, requires_grad=True)
+    layer = frod_layer(m, n, kind, dtype, short, **options)
+    layer.cache_merged_weight(passes if passes > 1 else 0)
     with FlopCount() as count:
-        layer(x).sum().backward()
-    sizes = TOKENS, m, n, n, product_with_m(layer, 1)
+        for _ in range(passes):
+            x = torch.randn(TOKENS, n, dtype=dtype, requires_grad=True)
+            layer(x).sum().backward()
+    if way in RIGHT_WAYS and m < n and not short:
+        way = RIGHT_WAYS[way]  # there is no such form
+    sizes = TOKENS, m, n, m if short else n, product_with_m(layer, 1)
     expected = {
         "factored": frod_factored_step(*sizes),
         "residual": frod_factored_step(*sizes, base_stays=True),
-        "merged": frod_merged_step(*sizes),
+        "merged": frod_merged_step(*sizes, passes),
         "recompute": frod_merged_step(*sizes, recompute=True),
+        "right_residual": frod_right_residual_step(*sizes),
+        "right_merged": frod_right_merged_step(*sizes, passes),
     }
-    assert count.total == 2 * expected[way]
+    assert count.total == pytest.approx(2 * passes * expected[way])
 
 
 def count_and_profile(model, x):

@@ -6,6 +6,7 @@ U, and the basis (V [k, k] and the pattern of S), which all layers of a group sh
 W' = V (diag(sigma) + S) U^T. Both are W' = L (diag(sigma) + S) R.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,24 +16,31 @@ from frod_bench.adapters import WrapsBase
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
+from frod_bench.ops.diag_sparse import Pattern
 from frod_bench.ops.frod_linear import (
-    WAYS,
+    RIGHT_WAYS,
     choose_way,
     factored_linear,
     is_transformed,
     merge_weight,
     merged_linear,
+    needs_U,
     plain_linear,
     project,
+    right_factor,
+    right_merged,
+    right_residual,
     transform_active,
+    ways_of_layer,
 )
 from frod_bench.ops.sharding import gather_full, is_sharded
 
 
-class _CachedWeight(NamedTuple):
-    """W', the tensors it was computed from, and the version, address and mode of W at that time."""
+class _Cached(NamedTuple):
+    """W' or D, the tensors it was computed from, and the version, address and mode of W at that time."""
 
-    merged: Tensor
+    form: Callable[[], Tensor]  # the method that computed it
+    result: Tensor
     values: Tensor
     sigma: Tensor
     base: Tensor
@@ -42,11 +50,12 @@ class _CachedWeight(NamedTuple):
 class FrodLinear(WrapsBase):
     """An `nn.Linear` [m, n], or transformers' `Conv1D`, adapted by FRoD.
 
-    way: one of `ops.frod_linear.WAYS`; None chooses the cheapest one for each training step.
+    way: one of `ops.frod_linear.WAYS`; None chooses the cheapest one for each training step. A right way is replaced by
+        its counterpart where the layer has no such form. A layer that takes right ways alone does not store U.
     dropout: acts on the input of the update alone, which only the way `residual` can do.
     recompute: the merged way forms W' again in the backward pass, which trades time for memory.
     layers_sharing_input: how many layers, this one included, read the same input over the same V.
-    may_factor: whether U diag(sigma) V^T is close enough to W for the factored way (`starts_at_base`).
+    error, right_error: the relative errors that `ways_of_layer` reads.
     short: U, sigma and the basis are those of W^T.
 
     Evaluation without gradients forms W' once and caches it, one extra copy of the weight, until the layer returns to
@@ -68,35 +77,41 @@ class FrodLinear(WrapsBase):
         dropout: float = 0.0,
         recompute: bool = False,
         layers_sharing_input: int = 1,
-        may_factor: bool = True,
+        error: float = 0.0,
+        right_error: float = 1.0,
         short: bool = False,
     ):
         super().__init__()
         self.base_layer, self.basis, self.short = base, basis, short
-        self.way, self.dropout, self.recompute = way, dropout, recompute
+        self.dropout, self.recompute = dropout, recompute
         self.layers_sharing_input = layers_sharing_input
-        self.ways = tuple(name for name in WAYS if name != "factored" or may_factor)
         dtype, device = base.weight.dtype, base.weight.device
+        self.ways = ways_of_layer(*self.W.shape, dtype, error, right_error, way)
+        self.way = self.ways[0] if way else None
         trainable_dtype = torch.promote_types(dtype, torch.float32)
         # stored as U^T, because the sparse products read its rows where m < n, and it is R on the short side
-        self.register_buffer("Ut", U.to(device, dtype).T.contiguous(), persistent=False)
+        Ut = U.to(device, dtype).T.contiguous() if needs_U(self.ways) else None
+        self.register_buffer("Ut", Ut, persistent=False)
         initial = sigma.to(device, trainable_dtype)
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
         self.may_cache = True  # W', while no parameter can change
         self.expected_passes = 0  # forward passes until a parameter changes; 0: unknown
-        self._merged_cache: _CachedWeight | None = None
+        self._cache: _Cached | None = None
 
     @property
     def U(self) -> Tensor:
-        """U [m, n], on the short side [n, m]; a view of `Ut`."""
-        return self.Ut.T
+        """U [m, n], on the short side [n, m]; a view of `Ut`, or computed where that is not stored."""
+        if self.Ut is not None:
+            return self.Ut.T
+        inverse = self.basis.right.inverse
+        return ((self.W.T if self.short else self.W) @ inverse) / self.sigma_initial.to(inverse.dtype)
 
     @property
     def factors(self) -> tuple[Tensor, Tensor]:
         """L [m, k] and R [k, n] of W' = L (diag(sigma) + S) R."""
-        return (self.basis.Vt.T, self.Ut) if self.short else (self.U, self.basis.Vt)
+        return (self.basis.Vt.T, self.U.T) if self.short else (self.U, self.basis.Vt)
 
     @property
     def W(self) -> Tensor:
@@ -127,7 +142,7 @@ class FrodLinear(WrapsBase):
         return plain_linear(x.to(dtype), dropped.to(dtype), *arguments)
 
     def _adapted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        pattern, L, (m, n) = self.basis.pattern, self.factors[0], self.W.shape
+        pattern, (m, n) = self.basis.pattern, self.W.shape
         way = "residual" if self.dropout else self.way
         if way is None:
             way = choose_way(
@@ -144,8 +159,10 @@ class FrodLinear(WrapsBase):
             )
         if way == "merged":
             return self._merged(x.to(dtype))
+        if way in RIGHT_WAYS:
+            return self._right(x.to(dtype), way)
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
-        z = self._projected(dropped, dtype)
+        z, L = self._projected(dropped, dtype), self.factors[0]
         shape = (*x.shape[:-1], m)
         if way == "factored":
             return factored_linear(z, L, self.values, self.sigma, pattern, self.bias).view(shape)
@@ -168,9 +185,33 @@ class FrodLinear(WrapsBase):
             self.delta(),
             self.bias,
             self.basis.pattern,
-            self._cached_merged_weight(),
+            self._cached(self.merged_weight),
             self.recompute and self.training,
         )
+
+    def _right(self, x: Tensor, way: str) -> Tensor:
+        W, bias = self.W.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype)
+        if not self.short:
+            return nn.functional.linear(self._moved(x, None, way), W, bias)
+        return self._moved(nn.functional.linear(x, W, bias), bias, way)
+
+    def _moved(self, t: Tensor, offset: Tensor | None, way: str) -> Tensor:
+        """Return t + D (t - offset) [..., k]."""
+        if way == "right_merged":
+            return right_merged(t, offset, *self._right_arguments(), self._cached(self.right_factor))
+        return right_residual(t, offset, *self._right_arguments())
+
+    def _right_arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Pattern]:
+        """Return A and B [k, k], the values [nnz] and the diagonal [k] of D = A M B, and the pattern of M."""
+        pattern, right, scale = self.basis.pattern, self.basis.right, self.sigma_initial.reciprocal()
+        A, B = (right.Vt.T, right.inverse.T) if self.short else (right.inverse, right.Vt)
+        values = self.values * scale[pattern.cols if self.short else pattern.rows]
+        return A, B, values, self.delta() * scale, pattern
+
+    @torch.no_grad()
+    def right_factor(self) -> Tensor:
+        """Return D [k, k] of W' = W (I + D), on the short side of W' = (I + D) W, as a new tensor."""
+        return right_factor(*self._right_arguments())
 
     def delta(self) -> Tensor:
         """Return sigma - sigma_initial [k]."""
@@ -181,25 +222,26 @@ class FrodLinear(WrapsBase):
         """Return W' [m, n] as a new tensor."""
         return merge_weight(self.W, *self.factors, self.values, self.delta(), self.basis.pattern)
 
-    def _cached_merged_weight(self) -> Tensor | None:
-        """Return the cached W' [m, n], forming it if due; None where a parameter may change between two passes."""
+    def _cached(self, form: Callable[[], Tensor]) -> Tensor | None:
+        """Return the cached `form()`, computing it if due; None where a parameter may change between two passes."""
         if torch.compiler.is_compiling():
             return None
         if not self.may_cache or not (self.expected_passes or not (self.training or torch.is_grad_enabled())):
-            self._merged_cache = None
+            self._cache = None
             return None
         if self.training and self.recompute:
             return None
         base = self.base_layer.weight.detach()  # a tensor made in inference mode cannot be differentiated
         state = (self.base_layer.weight._version, base.data_ptr(), torch.is_inference_mode_enabled())
-        cached = self._merged_cache  # read once, as another thread may replace or drop it at any time
-        if cached is None or cached.base_state != state or not self._is_current(cached):
+        cached = self._cache  # read once, as another thread may replace or drop it at any time
+        current = cached is not None and cached.form == form and cached.base_state == state
+        if not (current and self._is_current(cached)):
             values, sigma = self.values.detach().clone(), self.sigma.detach().clone()
-            self._merged_cache = cached = _CachedWeight(self.merged_weight(), values, sigma, base, state)
-        return cached.merged
+            self._cache = cached = _Cached(form, form(), values, sigma, base, state)
+        return cached.result
 
-    def _is_current(self, cached: _CachedWeight) -> bool:
-        """Return whether sigma and S still have the values that W' was formed from.
+    def _is_current(self, cached: _Cached) -> bool:
+        """Return whether sigma and S still have the values that the result was formed from.
 
         Values are compared, because a fused optimizer changes neither the version nor the address of a parameter.
         """
@@ -208,30 +250,30 @@ class FrodLinear(WrapsBase):
         return torch.equal(cached.sigma, self.sigma) and torch.equal(cached.values, self.values)
 
     def train(self, mode: bool = True):
-        self._merged_cache = None
+        self._cache = None
         return super().train(mode)
 
     def cache_merged_weight(self, expected_passes: int) -> None:
-        """Cache W' without checking it, on the promise that no parameter changes for about `expected_passes` passes.
+        """Cache W' or D without checking it, as no parameter is to change for about `expected_passes` passes.
 
-        0 ends the promise. The number enters the choice of the cheapest way.
+        0 ends that promise. The number enters the choice of the cheapest way.
         """
-        self.expected_passes, self._merged_cache = expected_passes if self.may_cache else 0, None
+        self.expected_passes, self._cache = expected_passes if self.may_cache else 0, None
 
     def prepare_for_sharding(self) -> None:
         """Turn U^T into a frozen parameter, so that FSDP can shard it, and stop caching W'."""
-        Ut = self.Ut
-        del self._buffers["Ut"]
+        if (Ut := self._buffers.pop("Ut")) is not None:
+            Ut = nn.Parameter(Ut, requires_grad=False)
         self._non_persistent_buffers_set.discard("Ut")
-        self.register_parameter("Ut", nn.Parameter(Ut, requires_grad=False))
-        self.may_cache, self.recompute, self._merged_cache = False, True, None
+        self.register_parameter("Ut", Ut)
+        self.may_cache, self.recompute, self._cache = False, True, None
 
     def _apply(self, fn, recurse=True):
-        self._merged_cache = None
+        self._cache = None
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
-        return self.__dict__ | {"_merged_cache": None}
+        return self.__dict__ | {"_cache": None}
 
     def get_extra_state(self) -> Tensor:
         """Return sketches of V^T and the pattern of S [k + 1]: values in a state dict mean nothing in another basis."""
@@ -256,7 +298,8 @@ class FrodLinear(WrapsBase):
 
     def has_zero_gradient(self) -> bool:
         """Return whether sigma and S get no gradient, because U or V is zero."""
-        return has_data(self.Ut) and not (self.Ut.any() and self.basis.Vt.any())
+        own = self.weight if self.Ut is None else self.Ut
+        return has_data(own) and not (own.any() and self.basis.Vt.any())
 
     def geometry(self) -> UpdateGeometry:
         """Return the geometry of the update; see `UpdateGeometry`."""

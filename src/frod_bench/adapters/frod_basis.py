@@ -28,13 +28,18 @@ _NONE = _Projection(None, _nothing, _nothing)
 
 
 class RightBasis(nn.Module):
-    """V^T [n, n], stored once for all layers, and the last projection while a layer still uses it."""
+    """V^T [k, k], stored once for all layers, and the last projection while a layer still uses it.
+
+    `inverse` is (V^T)^-1 [k, k], where a layer computes with it instead of its U.
+    """
 
     Vt: Tensor
+    inverse: Tensor | None
 
-    def __init__(self, Vt: Tensor):
+    def __init__(self, Vt: Tensor, inverse: Tensor | None = None):
         super().__init__()
         self.register_buffer("Vt", Vt.contiguous(), persistent=False)
+        self.register_buffer("inverse", inverse, persistent=False)
         self.sketch = _probed(Vt)  # [n], of V before any cast
         self._last = _NONE
 

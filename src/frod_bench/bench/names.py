@@ -18,10 +18,17 @@ FROD_VARIANTS: dict[str, dict[str, Any]] = {
     "frod_residual": {"way": "residual"},
     "frod_merged": {"way": "merged"},
     "frod_recompute": {"way": "merged", "recompute": True},
+    "frod_right_residual": {"way": "right_residual"},
+    "frod_right_merged": {"way": "right_merged"},
+    "frod_short": {"side": "short"},
+    "frod_short_right_merged": {"side": "short", "way": "right_merged"},
     "frod_global": {"basis": "global"},
     "frod_block_diagonal": {"pattern": "block_diagonal"},
     "frod_banded": {"pattern": "banded"},
 }
 PEFT = ("peft_frod", "peft_lora", "peft_pissa", "peft_dora", "peft_vera", "peft_randlora")
 USUAL = ("base", "lora", "dora", "vera", "full_ft", "peft_frod", "frod")
-START = ("peft_frod", "frod", "frod_factored", "frod_residual", "frod_merged")
+START = (
+    "peft_frod", "frod", "frod_factored", "frod_residual", "frod_merged", "frod_right_residual", "frod_right_merged",
+    "frod_short",
+)  # fmt: skip

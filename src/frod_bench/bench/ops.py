@@ -13,7 +13,7 @@ from frod_bench.bench.contenders import Setting
 from frod_bench.bench.timing import Progress, now
 from frod_bench.errors import RunFailure
 from frod_bench.ops.diag_sparse import PATTERNS, diag_sparse_product, diag_sparse_product_transposed, sddmm
-from frod_bench.ops.frod_linear import WAYS, choose_way
+from frod_bench.ops.frod_linear import WAYS, WAYS_OF_ANY_LAYER, choose_way, ways_of_layer
 
 _TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2, torch.float16: 4e-3}
 
@@ -71,21 +71,23 @@ def _ways(setting: Setting, m: int, n: int, tokens: int, rounds: int) -> dict[st
     device, dtype = setting.device, setting.dtype
     base = nn.Linear(n, m).to(device, dtype).requires_grad_(False)
     pattern = PATTERNS["random"](n, setting.sparsity, seed=0)
-    U, Vt = (torch.randn(k, n, device=device, dtype=dtype) / n**0.5 for k in (m, n))
-    basis = FrodBasis(RightBasis(Vt), pattern)
+    U, Vt, inverse = (torch.randn(k, n, device=device, dtype=dtype) / n**0.5 for k in (m, n, n))
+    basis = FrodBasis(RightBasis(Vt, inverse), pattern)
+    ways = WAYS if m >= n else WAYS_OF_ANY_LAYER
+    usable = ways_of_layer(m, n, dtype, error=0.0, right_error=0.0 if m >= n else 1.0)
     x = torch.randn(tokens, n, device=device, dtype=dtype, requires_grad=True)
     grad = torch.randn(tokens, m, device=device, dtype=dtype)
-    layers = {"frozen": base} | {way: FrodLinear(base, U, torch.rand(n), basis, way) for way in WAYS}
+    layers = {"frozen": base} | {way: FrodLinear(base, U, torch.rand(n), basis, way, right_error=0.0) for way in ways}
 
     def pass_through(layer: nn.Module) -> Callable[[], None]:
         return lambda: layer(x).backward(grad)
 
     times = _in_turns({name: pass_through(layer) for name, layer in layers.items()}, {"x": x}, rounds)
-    chosen = choose_way(tokens, m, n, n, pattern.column_cost(dtype, device.type), dtype)
-    fastest = min(WAYS, key=times.__getitem__)
+    chosen = choose_way(tokens, m, n, n, pattern.column_cost(dtype, device.type), dtype, ways=usable)
+    fastest = min(ways, key=times.__getitem__)
     return (
         {"m": m, "n": n, "tokens": tokens}
-        | {f"{name}_ms": ms for name, ms in times.items()}
+        | {f"{name}_ms": times.get(name) for name in ("frozen", *WAYS)}
         | {"chosen": chosen, "fastest": fastest, "chosen_over_fastest": times[chosen] / times[fastest]}
         | {"chosen_over_frozen": times[chosen] / times["frozen"]}
     )

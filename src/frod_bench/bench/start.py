@@ -17,7 +17,8 @@ def bench_start(setting: Setting, names: list[str], progress: Progress) -> dict[
     """Return a row per dtype and contender: the relative difference of the logits' norm from the base model's.
 
     The base model computes in the same dtype, and dropout is off. Our FRoD computes with the merged weight in
-    evaluation and in its own way in training. `bit_equal` refers to evaluation.
+    evaluation and in its own way in training. `bit_equal` refers to evaluation. `right_error` is the largest error of U
+    in a layer that may take a right way, where it does not touch the start but the update.
     """
     rows: list[dict[str, Any]] = []
     for label, dtype in _DTYPES.items():
@@ -27,7 +28,7 @@ def bench_start(setting: Setting, names: list[str], progress: Progress) -> dict[
         for name in names:
             progress.say(f"{label}: {name}")
             model = cast.model()
-            CONTENDERS[name](model, cast)
+            adapted = CONTENDERS[name](model, cast)
             training = model.train()(**inputs).logits
             evaluation = model.eval()(**inputs).logits
             rows.append(
@@ -37,6 +38,7 @@ def bench_start(setting: Setting, names: list[str], progress: Progress) -> dict[
                     "bit_equal": torch.equal(evaluation, base),
                     "evaluation": _difference(evaluation, base),
                     "training": _difference(training, base),
+                    "right_error": None if adapted is None else adapted.facts.get("max_right_error"),
                 }
             )
     return {"rows": rows}

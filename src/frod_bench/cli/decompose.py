@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     if arguments.device == "cuda" and not torch.cuda.is_available():
         raise RequestError("--device cuda is not available: torch sees no CUDA device. Use --device cpu.")
     options = {} if arguments.pi is None else {"pi": arguments.pi}
-    method = make_method("frod", basis=arguments.basis, side=arguments.side, **options)
+    method = Frod(basis=arguments.basis, side=arguments.side, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
     layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
     shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}

@@ -29,7 +29,7 @@ from frod_bench.methods.support.zero_gradient import report_zero_gradient
 from frod_bench.module_names import category
 from frod_bench.ops import cost
 from frod_bench.ops.diag_sparse import PATTERNS, Pattern, disjoint_pattern, pattern_size
-from frod_bench.ops.frod_linear import FACTORED_ERROR, WAYS, starts_at_base
+from frod_bench.ops.frod_linear import FACTORED_ERROR, RIGHT_WAYS, WAYS, starts_at_base
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Frod(Method):
     side=short: a variant of ours. Layers with fewer outputs than inputs are decomposed as W^T, so that their V and S
         are [m, m] and act on the outputs. Not with basis=peft.
     pi: the ridge of Eq. 3.
-    way: how a step computes: factored, residual, merged, or auto for the cheapest.
+    way: how a step computes: factored, residual, merged, right_residual, right_merged, or auto for the cheapest. The
+        right ways compute without U where m >= n and on the short side; other layers take residual and merged instead.
     pattern: the places of S: random (the paper), or block_diagonal or banded at the same density.
     pattern_slot: runs with one seed and different slots have random patterns without a place in common.
     dropout: acts on the input of the update alone, as in PEFT.
@@ -107,10 +108,12 @@ class Frod(Method):
             "disable": None,
             "leave": False,
         }
-        coordinates = list(tqdm(self._coordinates(layers, seed), **progress))  # complete before the model changes
-        may_factor = {c.name: starts_at_base(c.error, layers[c.name].weight.dtype) for c in coordinates}
-        if self.way == "factored" and not all(may_factor.values()):
-            _refuse_factored({c.name: c.error for c in coordinates if not may_factor[c.name]})
+        coordinates = list(
+            tqdm(self._coordinates(layers, seed), total=len(layers), **progress)
+        )  # complete before the model changes
+        far = {c.name: c.error for c in coordinates if not starts_at_base(c.error, layers[c.name].weight.dtype)}
+        if self.way == "factored" and far:
+            _refuse_factored(far)
         for c in coordinates:
             adapter = FrodLinear(
                 layers[c.name],
@@ -121,7 +124,8 @@ class Frod(Method):
                 dropout=self.dropout,
                 recompute=self.recompute,
                 layers_sharing_input=sharing[c.name],
-                may_factor=may_factor[c.name],
+                error=c.error,
+                right_error=c.right_error,
                 short=c.short,
             )
             replace_module(model, c.name, adapter.train(layers[c.name].training))
@@ -135,7 +139,7 @@ class Frod(Method):
             "sparse": [a.values for a in adapters],
             "head": head_parameters,
         }
-        facts = _summary({c.name: c.error for c in coordinates})
+        facts = _errors(coordinates, dict(frod_layers(model)))
         adapted = Adapted(model, self, roles, targets, head, seed, facts)
         report_zero_gradient(adapted, [name for name, adapter in frod_layers(model) if adapter.has_zero_gradient()])
         return adapted
@@ -280,8 +284,12 @@ def _refuse_factored(errors: dict[str, float]) -> None:
     )
 
 
-def _summary(errors: dict[str, float]) -> dict[str, Any]:
-    return {"max_reconstruction_error": max(errors.values()), "reconstruction_error": errors}
+def _errors(coordinates: list[Coordinates], adapters: dict[str, FrodLinear]) -> dict[str, Any]:
+    """Return the errors of U diag(sigma) V^T, and the largest of the update of layers that may take a right way."""
+    errors = {c.name: c.error for c in coordinates}
+    right = [c.right_error for c in coordinates if not RIGHT_WAYS.keys().isdisjoint(adapters[c.name].ways)]
+    facts = {"max_reconstruction_error": max(errors.values()), "reconstruction_error": errors}
+    return facts | ({"max_right_error": max(right)} if right else {})
 
 
 def frod_layers(model: nn.Module) -> list[tuple[str, FrodLinear]]:

@@ -71,3 +71,18 @@ def frod_merged_step(
         + weight_gradient(tokens, m, n)
         + (1 + recompute + 1 / passes) * frod_weight(m, n, k, column)
     )
+
+
+def frod_right_residual_step(tokens: int, m: int, n: int, k: int, column: float) -> float:
+    """Return the cost of W (x + A M B x), for A and B [k, k]; on the short side of y + A M B y with y = W x."""
+    return linear_step(tokens, m, n) + 4 * tokens * k * k + 3 * tokens * column
+
+
+def frod_right_merged_step(tokens: int, m: int, n: int, k: int, column: float, passes: int = 1) -> float:
+    """Return the cost of W (x + D x), whose D = A M B [k, k] serves `passes` forward passes."""
+    return (
+        linear_step(tokens, m, n)
+        + linear_step(tokens, k, k)
+        + weight_gradient(tokens, k, k)
+        + (1 + 1 / passes) * frod_weight(k, k, k, column)
+    )

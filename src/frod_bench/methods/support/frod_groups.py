@@ -13,6 +13,7 @@ from frod_bench.linalg.joint_stored import stored_joint_factors
 from frod_bench.linalg.shapes import has_data
 from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import Pattern
+from frod_bench.ops.frod_linear import has_right_form
 
 BASES = ("category", "global", "peft")
 SIDES = ("input", "short")
@@ -27,6 +28,7 @@ class Coordinates(NamedTuple):
     sigma: Tensor  # [k]
     basis: FrodBasis
     error: float  # of U diag(sigma) V^T, relative
+    right_error: float  # of W V^-T Sigma^-1, relative to U; 1 where there is no such form
     short: bool = False
 
 
@@ -75,17 +77,23 @@ class Grouping:
     def coordinates(
         self, layers: dict[str, nn.Module], draw: Callable[[int, int, str], Pattern], pi: float, seed: int
     ) -> Iterator[Coordinates]:
-        """Yield the factors of every layer, group by group, with the pattern `draw(k, seed, name)` of every category."""
+        """Yield the factors of every layer, group by group, with the pattern `draw(k, seed, name)` of a category."""
         weights = {name: base_weight(layer).detach() for name, layer in layers.items()}
         shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
         for names in self.groups(shapes).values():
             short = self.is_short(shapes[names[0]])
             group = [weights[name].T if short else weights[name] for name in names]
             factors = stored_joint_factors(names, group, self.blocks(names), pi)
-            right = RightBasis(factors["Vt"].to(layers[names[0]].weight.device))
+            device = layers[names[0]].weight.device
+            errors, right_errors = (_numbers(factors[key]) for key in ("errors", "right_errors"))
+            usable = any(has_right_form(error, group[0].dtype) for error in right_errors)
+            right = RightBasis(factors["Vt"].to(device), factors["inverse"].to(device) if usable else None)
             kinds = [category(name) for name in names]
             bases = {c: FrodBasis(right, draw(len(right.Vt), seed, c)) for c in set(kinds)}
-            errors = factors["errors"].tolist() if has_data(factors["errors"]) else [0.0] * len(names)
             for i, name in enumerate(names):
                 U, sigma = factors[f"Ut.{i}"].T, factors[f"sigma.{i}"]
-                yield Coordinates(name, U, sigma, bases[kinds[i]], errors[i], short)
+                yield Coordinates(name, U, sigma, bases[kinds[i]], errors[i], right_errors[i], short)
+
+
+def _numbers(tensor: Tensor) -> list[float]:
+    return tensor.tolist() if has_data(tensor) else [0.0] * len(tensor)

@@ -22,6 +22,7 @@ from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
 from frod_bench.linalg.joint_stored import require_rebuilt
+from frod_bench.linalg.right_inverse import basis_inverse, right_errors
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.checkpoint import read_checkpoint_tensors
 from frod_bench.methods.support.frod_groups import Coordinates
@@ -67,16 +68,18 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
     for name, layer in layers.items():
         twin: PeftLayer = tuner.model.get_submodule(name)
         V, indices = twin.frod_V[ADAPTER], twin.frod_s_indices[ADAPTER]
-        if id(twin.frod_V) not in bases:
-            rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
-            bases[id(twin.frod_V)] = FrodBasis(
-                RightBasis(V.T.to(layer.weight.device)), UnstructuredPattern(len(V), rows, cols)
-            )
         U, sigma = twin.frod_U[ADAPTER], twin.frod_lambda_l[ADAPTER].detach()
         weight = base_weight(layer).detach()
+        if id(twin.frod_V) not in bases:
+            rows, cols = indices[:, _by_row(indices)[: pattern_size(len(V), sparsity)]]
+            inverse = basis_inverse(V.T)
+            right = RightBasis(V.T.to(weight), None if inverse is None else inverse.to(weight))
+            bases[id(twin.frod_V)] = FrodBasis(right, UnstructuredPattern(len(V), rows, cols))
+        basis = bases[id(twin.frod_V)]
         error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
         require_rebuilt([name], [weight], error)
-        yield Coordinates(name, U, sigma, bases[id(twin.frod_V)], error.item())
+        right_error = right_errors([weight], [U.to(weight)], [sigma.to(weight.device)], basis.right.inverse)
+        yield Coordinates(name, U, sigma, basis, error.item(), right_error.item())
 
 
 def save(adapted: Adapted, adapters: dict[str, FrodLinear], sparsity: float, pi: float, directory: Path) -> None:
