@@ -48,6 +48,7 @@ def test_the_bases_are_those_of_the_loaded_model_to_the_last_bit(
     words = ["--backbone", "tiny_llama", "--basis", basis, "--side", side, "--dtype", dtype]
     code, out, err = bench("decompose", str(shards), *words)
     assert (code, err) == (0, "")
+    assert out.count(" s left\n") == count - 1
     loaded, streamed = entries(tmp_path / "loaded"), entries(tmp_path / "streamed")
     assert loaded.keys() == streamed.keys() and len(out.splitlines()) == len(loaded) + 1
     assert len(loaded) == count

@@ -165,7 +165,7 @@ def test_layers_of_any_scale(scales, m, n):
     found = reconstruction_errors(weights, factors.U, factors.sigma, factors.V.T.float())
     assert ((found >= 0) & (found <= 2)).all()
     if m >= n:  # each layer has rows enough to be rebuilt to its own rounding
-        assert (found < 1e-6).all()
+        assert (found < 3e-6).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])

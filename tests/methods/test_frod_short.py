@@ -261,3 +261,10 @@ def test_compiles_without_a_break(way):
     x = torch.randn(5, 14)
     compiled = torch.compile(model.train(), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+def test_the_cost_of_a_group_is_that_of_its_side():
+    papers, ours = (make_method("frod", side=side).grouping for side in ("input", "short"))
+    wide = [(768, 3072)] * 12
+    assert papers.decomposition_cost(wide) > 6 * ours.decomposition_cost(wide)
+    assert ours.decomposition_cost(wide) == papers.decomposition_cost([(3072, 768)] * 12)

@@ -50,8 +50,10 @@ def main(argv: list[str]) -> int:
     shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}
     grouping = method.grouping
     groups = grouping.groups(shapes)
+    costs = [grouping.decomposition_cost([shapes[name] for name in names]) for names in groups.values()]
     _require_writable(cache_directory())
     reset_peak()
+    begin = time.perf_counter()
     for number, (group, names) in enumerate(groups.items(), start=1):
         transposed = [isinstance(layers[name], Conv1D) != grouping.is_short(shapes[name]) for name in names]
         weights = LayerWeights(shards, names, transposed, DTYPES[dtype], device)
@@ -61,11 +63,18 @@ def main(argv: list[str]) -> int:
         show(
             f"{number}/{len(groups)} {group}: {len(names)} layers, largest relative error"
             f" {factors['errors'].max():.2g}, {time.perf_counter() - start:.1f} s"
+            f"{_left(time.perf_counter() - begin, costs, number)}"
         )
         del factors
     peak, kind = peak_memory(device)
     show(f"stored in {cache_directory()}; peak memory of the {kind} {peak / 2**20:,.0f} MiB")
     return 0
+
+
+def _left(seconds: float, costs: list[float], done: int) -> str:
+    """Return the time left after `done` groups of these costs, which took so many seconds; '' after the last."""
+    left = seconds * sum(costs[done:]) / sum(costs[:done])
+    return f", about {left:,.0f} s left" if done < len(costs) else ""
 
 
 def _choices(arguments: argparse.Namespace) -> tuple[list[str], list[str], str]:

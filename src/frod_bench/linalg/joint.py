@@ -29,6 +29,7 @@ from torch import Tensor
 
 from frod_bench.linalg.shapes import has_data
 from frod_bench.linalg.signs import largest_signs
+from frod_bench.linalg.symmetric import add_gram, eigenvectors
 
 DEFAULT_PI = 1e-3  # the ridge of Eq. 3 in the released code
 MIN_PI = 1e-10  # the smallest ridge above rounding in float64
@@ -38,7 +39,10 @@ _MIN_PI_FLOAT32 = 1e-4
 _MAX_CONDITION = 1e4
 _MAX_CONDITION_FLOAT32 = 3e2  # up to this one a float32 Q stays orthogonal to 1e-5
 
-_PANEL = 512  # columns of a symmetric product computed at once, to skip most of the lower triangle
+
+def decomposition_cost(n: int, rows: int) -> float:
+    """Return about what a group with n inputs and so many rows costs, in multiply-adds; eigenvectors are the n^3."""
+    return n * n * (rows + 2.0 * n)
 
 
 @dataclass
@@ -72,18 +76,15 @@ def joint_decomposition(
     blocks = list(range(len(weights))) if blocks is None else list(blocks)
     members = [[i for i, b in enumerate(blocks) if b == block] for block in sorted(set(blocks))]
     rows = sum(w.shape[0] for w in weights)
-    if rows < n:
+    if rows <= n:  # of as many, Q is square and orthogonal, so T is a multiple of the identity whatever the blocks
         return _few_rows(weights, dtype)
-    if rows == n:  # Q is square and orthogonal, so T is a multiple of the identity whatever the blocks
-        members = [list(range(len(weights)))]
     R, condition = _triangular_factor(weights)
     if condition > _MAX_CONDITION:
         return _by_householder(weights, members, pi, dtype)
-    exact = weights[0].dtype == torch.float64 or condition > _MAX_CONDITION_FLOAT32 or pi < _MIN_PI_FLOAT32
-    R = R.to(torch.float64 if exact else torch.float32)
+    R = R.to(torch.float32 if _single_will_do(weights, condition) and pi >= _MIN_PI_FLOAT32 else torch.float64)
     Q: Sequence[Tensor] = _Solved(weights, R)
     stored = list(Q) if in_memory else []
-    Z = _eigenbasis(R, stored or Q, members, pi)
+    Z = _eigenbasis(R, condition, stored or Q, members, pi)
     V = R.T @ Z
     sign = largest_signs(V)
     Z *= sign
@@ -127,40 +128,40 @@ def reconstruction_errors(
     return torch.stack(errors)
 
 
+def _single_will_do(weights: Sequence[Tensor], condition: float) -> bool:
+    return weights[0].dtype != torch.float64 and condition <= _MAX_CONDITION_FLOAT32
+
+
 def _triangular_factor(weights: Sequence[Tensor]) -> tuple[Tensor, float]:
     """Return R [n, n] of the stack in float64 and an estimate of its condition; inf where R does not exist."""
     gram = weights[0].new_zeros(weights[0].shape[1], weights[0].shape[1], dtype=torch.float64)
     for w in weights:
-        _add_gram(gram, w.detach().double())
+        add_gram(gram, w.detach().double())
     R, failed = torch.linalg.cholesky_ex(gram, upper=True)
+    return R, float("inf") if has_data(R) and failed.item() else _condition(R)
+
+
+def _condition(R: Tensor) -> float:
+    """Return an estimate of the condition of the upper triangular R, 1 if it has no values."""
     if not has_data(R):
-        return R, 1.0  # taken as well conditioned
-    if failed.item():
-        return R, float("inf")
-    reciprocal, _ = dtrcon(R.cpu().numpy())  # in the 1-norm, about sqrt(n) times that in the 2-norm
-    return R, 1.0 / (reciprocal * len(R) ** 0.5) if reciprocal else float("inf")
+        return 1.0
+    reciprocal, _ = dtrcon(R.double().cpu().numpy())  # in the 1-norm, about sqrt(n) times that in the 2-norm
+    return 1.0 / (reciprocal * len(R) ** 0.5) if reciprocal else float("inf")
 
 
-def _add_gram(out: Tensor, rows: Tensor, scale: float = 1.0) -> None:
-    """Add scale A^T A to the upper triangle of `out` [n, n], of A [k, n]."""
-    for start in range(0, len(out), _PANEL):
-        stop = start + _PANEL
-        out[:stop, start:stop].addmm_(rows[:, :stop].T, rows[:, start:stop], alpha=scale)
-
-
-def _eigenbasis(R: Tensor, Q: Sequence[Tensor], members: list[list[int]], pi: float) -> Tensor:
+def _eigenbasis(R: Tensor, condition: float, Q: Sequence[Tensor], members: list[list[int]], pi: float) -> Tensor:
     """Return Z [n, n] of Eq. 4."""
     if len(members) == 1:
-        return torch.linalg.svd(R.double()).U.to(R.dtype)
-    return _eigenvectors(_mean_ridge_inverse(Q, members, pi))
+        well = condition <= _MAX_CONDITION
+        return _left_vectors(R) if well else torch.linalg.svd(R.double()).U.to(R.dtype)
+    return eigenvectors(_mean_ridge_inverse(Q, members, pi))
 
 
-def _eigenvectors(T: Tensor) -> Tensor:
-    """Return the eigenvectors [n, n] of the symmetric T (its upper triangle is read), orthogonal to rounding."""
-    Z = torch.linalg.eigh(T, UPLO="U").eigenvectors
-    defect = Z.T @ Z
-    defect.diagonal().sub_(1.0)
-    return Z.addmm_(Z.clone(), defect, alpha=-0.5)  # one Newton-Schulz step
+def _left_vectors(R: Tensor) -> Tensor:
+    """Return the left singular vectors [n, n] of R, from R R^T: those of values below 1e-8 of the largest may mix."""
+    gram, largest = R.new_zeros(R.shape), R.abs().max().clamp_min(torch.finfo(R.dtype).tiny)
+    add_gram(gram, (R / largest).T)  # whose entries would overflow in float32
+    return eigenvectors(gram).flip(1)
 
 
 def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: float, dtype: torch.dtype) -> JointFactors:
@@ -170,21 +171,40 @@ def _by_householder(weights: Sequence[Tensor], members: list[list[int]], pi: flo
     Q, R = torch.linalg.qr(torch.cat([_double(weights[i]) for i in used]))
     parts = dict(zip(used, Q.split([weights[i].shape[0] for i in used]), strict=True))
     rows = [parts.get(i, torch.zeros_like(w, dtype=Q.dtype)) for i, w in enumerate(weights)]  # exact for zeros
-    Z = _eigenbasis(R, rows, members, pi)
+    Z = _eigenbasis(R, float("inf"), rows, members, pi)
     V = R.T @ Z
     sign = largest_signs(V)
     return _collect((q @ Z * sign for q in rows), V * sign, dtype)
 
 
 def _few_rows(weights: Sequence[Tensor], dtype: torch.dtype) -> JointFactors:
-    stack = torch.cat([_double(w) for w in weights])
-    _, singular_values, right = torch.linalg.svd(stack, full_matrices=True)
-    V = right.T * largest_signs(right.T)
-    used = singular_values > singular_values[:1] * len(V) * torch.finfo(torch.float64).eps
-    rank = int(used.sum()) if has_data(used) else len(used)
-    B = stack @ V
-    B[:, rank:] = 0.0
-    return _collect(B.split([w.shape[0] for w in weights]), V, dtype)
+    """Return V = Q [Y 0; 0 I] of the stack A [r, n] with r <= n, where A^T = Q [R; 0] and Y are left vectors of R.
+
+    V is orthogonal to rounding and A = (A V) V^T, whatever the condition; the singular values descend. With r = n and
+    full rank its columns take the singular values from B, as Eqs. 5 and 6 have it.
+    """
+    stack = torch.cat([w.detach() for w in weights])
+    reflectors, tau, R = _wide_factor(stack, torch.float32)
+    if not _single_will_do(weights, _condition(R)):
+        reflectors, tau, R = _wide_factor(stack, torch.float64)
+    rows, n = stack.shape
+    inner = torch.eye(n, dtype=R.dtype, device=R.device)
+    inner[:rows, :rows] = _left_vectors(R)
+    V = torch.ormqr(reflectors, tau, inner)
+    V *= largest_signs(V)
+    B = stack.to(V.dtype) @ V
+    norms = torch.linalg.vector_norm(B, dim=0, dtype=torch.float64)
+    used = norms > norms.max() * n * torch.finfo(V.dtype).eps
+    B *= used  # the others are rounding
+    if rows == n and (used.all() if has_data(used) else True):
+        B, V = B / norms.to(B.dtype), V.double() * norms
+    return _collect(B.split([w.shape[0] for w in weights]), V.double(), dtype)
+
+
+def _wide_factor(stack: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Return reflectors [n, r] and scales [r] of Q, and R [r, r], of the transposed stack [r, n]."""
+    reflectors, tau = torch.geqrf(stack.T.to(dtype))
+    return reflectors, tau, reflectors[: len(stack)].triu()
 
 
 def _mean_ridge_inverse(Q: Sequence[Tensor], members: list[list[int]], pi: float) -> Tensor:
@@ -198,14 +218,15 @@ def _mean_ridge_inverse(Q: Sequence[Tensor], members: list[list[int]], pi: float
         rows = torch.cat([Q[i] for i in part]) if len(part) > 1 else Q[part[0]]
         if len(rows) >= n:
             gram = T.new_zeros(n, n)
-            _add_gram(gram, rows)
+            add_gram(gram, rows)
             gram.diagonal().add_(pi)
             T.add_(torch.cholesky_inverse(torch.linalg.cholesky(gram, upper=True), upper=True), alpha=weight)
         else:
-            outer = rows @ rows.T
+            outer = T.new_zeros(len(rows), len(rows))
+            add_gram(outer, rows.T)
             outer.diagonal().add_(pi)
-            half = torch.linalg.solve_triangular(torch.linalg.cholesky(outer), rows, upper=False)
-            _add_gram(T, half, -weight / pi)
+            half = torch.linalg.solve_triangular(torch.linalg.cholesky(outer, upper=True).T, rows, upper=False)
+            add_gram(T, half, -weight / pi)
             T.diagonal().add_(weight / pi)
     return T
 

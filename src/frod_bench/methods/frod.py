@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear, base_weight
@@ -101,16 +100,7 @@ class Frod(Method):
         layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
         shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}
         sharing = self.grouping.layers_sharing_input(shapes)
-        progress: dict[str, Any] = {
-            "total": len(layers),
-            "desc": "FRoD basis",
-            "unit": "layer",
-            "disable": None,
-            "leave": False,
-        }
-        coordinates = list(
-            tqdm(self._coordinates(layers, seed), total=len(layers), **progress)
-        )  # complete before the model changes
+        coordinates = list(self._coordinates(layers, seed))  # complete before the model changes
         far = {c.name: c.error for c in coordinates if not starts_at_base(c.error, layers[c.name].weight.dtype)}
         if self.way == "factored" and far:
             _refuse_factored(far)

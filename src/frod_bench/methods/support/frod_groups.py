@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from frod_bench.adapters.frod import base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
+from frod_bench.linalg.joint import decomposition_cost
 from frod_bench.linalg.joint_stored import stored_joint_factors
+from frod_bench.linalg.right_inverse import NO_FORM
 from frod_bench.linalg.shapes import has_data
 from frod_bench.module_names import category
 from frod_bench.ops.diag_sparse import Pattern
@@ -17,6 +20,7 @@ from frod_bench.ops.frod_linear import has_right_form
 
 BASES = ("category", "global", "peft")
 SIDES = ("input", "short")
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left"
 Shape = tuple[int, int]  # m outputs, n inputs
 
 
@@ -74,18 +78,32 @@ class Grouping:
         siblings = Counter((name.rpartition(".")[0], n) for name, n in on_input.items())
         return dict.fromkeys(shapes, 1) | {name: siblings[name.rpartition(".")[0], n] for name, n in on_input.items()}
 
+    def decomposition_cost(self, shapes: list[Shape]) -> float:
+        """Return about what a group of layers costs to decompose, in the units of `joint.decomposition_cost`."""
+        longer = [max(shape) if self.is_short(shape) else shape[0] for shape in shapes]
+        return decomposition_cost(self.width(shapes[0]), sum(longer))
+
     def coordinates(
         self, layers: dict[str, nn.Module], draw: Callable[[int, int, str], Pattern], pi: float, seed: int
     ) -> Iterator[Coordinates]:
-        """Yield the factors of every layer, group by group, with the pattern `draw(k, seed, name)` of a category."""
+        """Yield the factors of every layer, group by group, with the pattern `draw(k, seed, name)` of a category.
+
+        A bar on a terminal shows the time left, by the cost of the groups.
+        """
         weights = {name: base_weight(layer).detach() for name, layer in layers.items()}
         shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
-        for names in self.groups(shapes).values():
+        groups = list(self.groups(shapes).values())
+        costs = [self.decomposition_cost([shapes[name] for name in names]) for names in groups]
+        bar = tqdm(total=sum(costs), desc="FRoD basis", bar_format=_BAR, disable=None, leave=False)
+        for names, cost in zip(groups, costs, strict=True):
             short = self.is_short(shapes[names[0]])
             group = [weights[name].T if short else weights[name] for name in names]
             factors = stored_joint_factors(names, group, self.blocks(names), pi)
+            bar.update(cost)
             device = layers[names[0]].weight.device
             errors, right_errors = (_numbers(factors[key]) for key in ("errors", "right_errors"))
+            tall = [weight.shape[0] >= weight.shape[1] for weight in group]
+            right_errors = [e if tall[i] and "inverse" in factors else NO_FORM for i, e in enumerate(right_errors)]
             usable = any(has_right_form(error, group[0].dtype) for error in right_errors)
             right = RightBasis(factors["Vt"].to(device), factors["inverse"].to(device) if usable else None)
             kinds = [category(name) for name in names]
@@ -93,6 +111,7 @@ class Grouping:
             for i, name in enumerate(names):
                 U, sigma = factors[f"Ut.{i}"].T, factors[f"sigma.{i}"]
                 yield Coordinates(name, U, sigma, bases[kinds[i]], errors[i], right_errors[i], short)
+        bar.close()
 
 
 def _numbers(tensor: Tensor) -> list[float]:
