@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors
+    from frod_bench.methods.frod import Frod
     from frod_bench.methods.support.injection import find_targets
     from frod_bench.train.memory import peak_memory, reset_peak
 
