@@ -1,5 +1,6 @@
 """The search for learning rates, with a stand-in for the run; the last test makes real ones."""
 
+import csv
 import json
 import math
 
@@ -187,6 +188,36 @@ def test_a_table_with_protocol_fair_runs_its_trials_first(bench, landscape, tmp_
     assert "evaluation=" not in out[out.index("Table 4") :]
     landscape["made"].clear()
     assert bench(*words, "--trials", "3", "--seeds", "0,1")[0] == 0 and landscape["made"] == []
+
+
+def test_figures_of_an_extended_search_and_of_its_runs(bench, landscape, tmp_path):
+    landscape["best"], landscape["diverge"] = 1000, {0.0316}
+    assert bench(*WORDS, "--extend", "1")[0] == 0
+    words = ("table", "4", "--profile", "smoke", "--methods", "frod,lora", "--tasks", "sst2", "protocol=fair")
+    assert bench(*words, "--extend", "1", "--seeds", "0,1")[0] == 0
+    code, out, err = bench("figure", "rates", str(tmp_path), "--to", str(tmp_path / "figures"))
+    assert code == 0 and "rates.png" in out and "warning" not in err
+    rows = list(csv.DictReader((tmp_path / "figures/rates.csv").open()))
+    assert len(rows) == 18
+    for row in rows:
+        head = float(row["rates"].split("head=")[1].split()[0])
+        assert head == pytest.approx(RECIPE * float(row["multiplier"]), rel=1e-2)
+        assert row["chosen"] == ("yes" if row["multiplier"] == "316.0" else "no")
+        assert (row["score"] == "diverged") == (row["multiplier"] == "0.0316")
+    assert bench("figure", "rows", str(tmp_path), "--task", "glue/sst2", "--to", str(tmp_path / "figures"))[0] == 0
+    drawn = [tuple(row.values()) for row in csv.DictReader((tmp_path / "figures/rows.csv").open())]
+    assert [row[:5] for row in drawn] == [("glue/sst2", m, "56", "32", "2") for m in ("frod", "lora")]
+    for file in tmp_path.rglob("tuned/**/*.json"):
+        file.unlink()
+    code, _, err = bench("figure", "rates", str(tmp_path), "--to", str(tmp_path / "figures"))
+    assert code == 0 and "1 is the middle of their rates" in err
+
+
+def test_figures_without_a_search(bench, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for name in ("rates", "rows"):
+        code, _, err = bench("figure", name, str(tmp_path / "empty"))
+        assert code == 2 and "No run to show" in err
 
 
 def test_real_trials_and_a_real_run(bench, smoke, tmp_path):

@@ -1,4 +1,4 @@
-"""`frod-bench figure N`: the paper's figures from stored runs."""
+"""`frod-bench figure NAME`: the paper's figures, and those of a fair comparison, from stored runs."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frod_bench.cli.figure_tuned import rates, rows
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, read_summary
 from frod_bench.cli.written import writing
@@ -23,6 +24,8 @@ examples:
   frod-bench figure 4 outputs --profile offline            loss and accuracy by step, over the seeds
   frod-bench figure 6 outputs --to results/figures         accuracy against tan alpha, over Table 5's grid
   frod-bench figure 2 outputs --task vision/digits         loss landscapes; computed once and stored with the runs
+  frod-bench figure rates outputs --task glue/sst2         held-out score against the multiplier of the rates
+  frod-bench figure rows outputs                           score with tuned rates against the number of training rows
 """
 
 
@@ -32,8 +35,7 @@ def main(argv: list[str]) -> int:
     Raises RequestError when the runs lack what it needs, or when they have more than one setting or task.
     """
     arguments = _parser().parse_intermixed_args(argv)
-    section = _section(arguments)
-    files = _FIGURES[arguments.number](section, arguments)
+    files = _FIGURES[arguments.name](arguments)
     show("written: " + ", ".join(map(str, files)))
     return 0
 
@@ -41,12 +43,14 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench figure",
-        "Draw a figure of the paper from stored runs, and write its data as CSV. 2: loss landscapes of the baselines"
+        "Draw a figure from stored runs, and write its data as CSV. Of the paper: 2: loss landscapes of the baselines"
         " before and after training. 4: training loss and accuracy by step. 5: the landscapes, FRoD's included."
-        " 6: accuracy against tan alpha after 1, 4 and 10 epochs.",
+        " 6: accuracy against tan alpha after 1, 4 and 10 epochs. Of a fair comparison, a panel per task: rates: the"
+        " trials of every method, held-out score against the multiplier of the recipe's learning rates. rows: the score"
+        " of runs with tuned rates against the number of training rows.",
         _EXAMPLES,
     )
-    parser.add_argument("number", type=int, choices=sorted(_FIGURES), metavar="N", help="2, 4, 5 or 6")
+    parser.add_argument("name", choices=sorted(_FIGURES), metavar="NAME", help="2, 4, 5, 6, rates or rows")
     add_folders(parser)
     parser.add_argument("--profile", help="only runs of this profile: paper, offline or smoke")
     parser.add_argument("--task", help="only runs on this task, e.g. vision/cars")
@@ -105,9 +109,10 @@ def _one_task(section: "Section") -> str:
     return tasks[0]
 
 
-def _figure4(section: "Section", arguments: argparse.Namespace) -> list[Path]:
+def _figure4(arguments: argparse.Namespace) -> list[Path]:
     from frod_bench.report import figure4  # matplotlib takes half a second
 
+    section = _section(arguments)
     task = _one_task(section)
     same_experiment = section.setting.profile == "paper" and task == "vision/cars"
     printed = figure4.published(paper_dir() / "figure4.csv") if same_experiment else []
@@ -115,9 +120,10 @@ def _figure4(section: "Section", arguments: argparse.Namespace) -> list[Path]:
         return figure4.draw(section, task, printed, arguments.to)
 
 
-def _figure6(section: "Section", arguments: argparse.Namespace) -> list[Path]:
+def _figure6(arguments: argparse.Namespace) -> list[Path]:
     from frod_bench.report import figure6  # matplotlib takes half a second
 
+    section = _section(arguments)
     runs = [run for row in section.rows for run in row.runs]
     points = figure6.points(runs)
     if not points:
@@ -127,18 +133,19 @@ def _figure6(section: "Section", arguments: argparse.Namespace) -> list[Path]:
         return figure6.draw(points, f"{tasks}; {', '.join(section.setting)}", arguments.to)
 
 
-def _baselines(section: "Section", arguments: argparse.Namespace) -> list[Path]:
-    return _landscapes(section, arguments, lambda row: _method(row) != "frod")
+def _baselines(arguments: argparse.Namespace) -> list[Path]:
+    return _landscapes(arguments, lambda row: _method(row) != "frod")
 
 
-def _with_frod(section: "Section", arguments: argparse.Namespace) -> list[Path]:
-    return _landscapes(section, arguments, lambda row: True)
+def _with_frod(arguments: argparse.Namespace) -> list[Path]:
+    return _landscapes(arguments, lambda row: True)
 
 
-def _landscapes(section: "Section", arguments: argparse.Namespace, wanted: "Callable[[Row], bool]") -> list[Path]:
+def _landscapes(arguments: argparse.Namespace, wanted: "Callable[[Row], bool]") -> list[Path]:
     from frod_bench.cli.landscape import AFTER, BEFORE, Plane, surface  # torch takes seconds
     from frod_bench.report import landscapes
 
+    section = _section(arguments)
     task = _one_task(section)
     plane = Plane(arguments.points, arguments.span, arguments.rows, arguments.seed)
     rows = [row for row in section.rows if wanted(row)]
@@ -157,7 +164,7 @@ def _landscapes(section: "Section", arguments: argparse.Namespace, wanted: "Call
         raise RequestError(f"No run there has a loss surface. {' '.join(reasons)}")
     title = f"{task}; {', '.join(section.setting)}; seed {seed}, {plane.rows} rows"
     with writing(arguments.to):
-        return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.number}")
+        return landscapes.draw(surfaces, title, arguments.to, f"figure{arguments.name}")
 
 
 def _one_seed(rows: "list[Row]") -> tuple[int, list[StoredRun]]:
@@ -173,4 +180,4 @@ def _method(row: "Row") -> str:
     return row.runs[0].record.method
 
 
-_FIGURES = {2: _baselines, 4: _figure4, 5: _with_frod, 6: _figure6}
+_FIGURES = {"2": _baselines, "4": _figure4, "5": _with_frod, "6": _figure6, "rates": rates, "rows": rows}

@@ -1,13 +1,16 @@
 """The style of all figures: readable in print and without colour vision."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import count
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from frod_bench.escape import plot_text
 from frod_bench.files import replacing, save_text
@@ -17,12 +20,23 @@ from frod_bench.report.table import Table, to_csv
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 # Lists of 6, 7 and 5: a look repeats only after 210 names.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# these look the same in every figure; other names take the looks that are left
+_METHODS = ("frod", "full_ft", "lora", "dora", "vera", "pissa")
+_ENTRY = 1.5  # inches of an entry of a legend
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 
 
 def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the colour, line and marker of every name."""
-    return {name: _look(index) for index, name in enumerate(names)}
+    """Return the colour, line and marker of every name; those of a method are the same in every figure."""
+    return {name: _look(place) for name, place in places(names).items()}
+
+
+def places(names: Iterable[str]) -> dict[str, int]:
+    """Return the place of every name in the order of looks."""
+    names = list(dict.fromkeys(names))
+    known = {name: _METHODS.index(name) for name in names if name in _METHODS}
+    left = (place for place in count() if place not in known.values())
+    return {name: known[name] if name in known else next(left) for name in names}
 
 
 def polish(axes: Axes) -> None:
@@ -31,8 +45,8 @@ def polish(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def legend(figure: Figure, names: list[str]) -> None:
-    """Put one legend for all panels above the figure, in the order of the names."""
+def legend(figure: Figure, names: list[str], title: str | None = None) -> None:
+    """Put one legend for all panels above the figure, in the order of the names, and a title above it."""
     names = [plot_text(name) for name in names]
     named: dict[str, Artist] = {}
     for axes in figure.axes:
@@ -42,10 +56,49 @@ def legend(figure: Figure, names: list[str]) -> None:
         [named[name] for name in names],
         names,
         loc="outside upper center",
-        ncols=min(len(names), 4),
+        ncols=min(len(names), max(4, int(figure.get_figwidth() // _ENTRY))),
+        title=None if title is None else plot_text(title),
+        title_fontsize=9,
         frameon=False,
         handlelength=3.2,
     )
+
+
+def panels(wanted: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, at most three beside each other."""
+    across = min(wanted, 3)
+    down = -(-wanted // across)
+    figure = Figure(figsize=(max(3.1 * across, 5.6), 2.7 * down + 0.9), layout="constrained")
+    every = list(figure.subplots(down, across, squeeze=False).flat)
+    for axes in every[wanted:]:
+        axes.remove()
+    return figure, every[:wanted]
+
+
+def line_with_band(axes: Axes, values: Mapping[float, list[float]], name: str, style: dict[str, Any]) -> None:
+    """Draw the means of the values at every x as a line, with a band from the lowest to the highest."""
+    x = sorted(values)
+    axes.plot(x, [fmean(values[each]) for each in x], label=plot_text(name), **style)
+    if any(len(values[each]) > 1 for each in x):
+        low, high = ([edge(values[each]) for each in x] for edge in (min, max))
+        axes.fill_between(x, low, high, color=style["color"], alpha=0.18, linewidth=0)
+
+
+def log_axis(axes: Axes, ticks: Iterable[float] | None = None) -> None:
+    """Make the x axis logarithmic, with plain numbers at it: at `ticks`, or at powers of ten."""
+    axes.set_xscale("log")
+    if ticks is not None:
+        axes.set_xticks(list(ticks))
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.tick_params(labelsize=8)
+
+
+def seeds_in_words(counts: Iterable[int]) -> str:
+    """Return "1 seed", "5 seeds" or "3 to 5 seeds"."""
+    counts = list(counts)
+    low, high = min(counts), max(counts)
+    return f"{low} seed{'' if low == 1 else 's'}" if low == high else f"{low} to {high} seeds"
 
 
 def save(figure: Figure, folder: Path, name: str, data: Table | None = None) -> list[Path]:

@@ -75,5 +75,6 @@ def rates_of(run: StoredRun) -> tuple[tuple[str, float], ...]:
 def cost(runs: Sequence[StoredRun]) -> Cost:
     """Return what runs took together; of one that diverged, up to its last complete epoch."""
     seconds = sum(run.record.time.get(part, 0.0) for run in runs for part in _TIMES)
-    flops = [line.get("flops") for run in runs for line in run.metrics]
-    return Cost(seconds / 3600, None if None in flops or not flops else float(sum(flops)))
+    counted = [line.get("flops") for run in runs for line in run.metrics]
+    flops = [count for count in counted if count is not None]
+    return Cost(seconds / 3600, float(sum(flops)) if counted and len(flops) == len(counted) else None)

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from frod_bench.record import StoredRun
-from frod_bench.report.style import COLOURS
+from frod_bench.report.style import COLOURS, places
 from frod_bench.report.summary import Row, Section, Summary
 from frod_bench.report.variants import differing, settings_with_seed
 
@@ -19,7 +19,7 @@ _DIGITS = 5  # significant digits of numbers that are only drawn
 
 
 def page_data(summary: Summary) -> dict[str, Any]:
-    """Return `{colours, sections, runs, common}`; scores are in percent, memory in MiB.
+    """Return `{colours, methods, looks, sections, runs, common}`; scores are in percent, memory in MiB.
 
     A run has the part of its configuration that is not common to all runs. Curves and angles beyond the bounds above
     are thinned out evenly.
@@ -32,7 +32,8 @@ def page_data(summary: Summary) -> dict[str, Any]:
     values = _MOST_ANGLES // max(1, len(placed))
     return {
         "colours": COLOURS,
-        "methods": sorted({row.method for _, row in rows}),
+        "methods": (methods := sorted({row.method for _, row in rows})),
+        "looks": places(methods),
         "sections": [_section(section, epochs) for section in summary.sections],
         "runs": [
             _run(number, row, run, values) | {"config": {key: config[key] for key in sorted(keys & config.keys())}}

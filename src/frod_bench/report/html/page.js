@@ -7,7 +7,7 @@
     "M0,-5L5,0L0,5L-5,0z", "M0,4.5L4.5,-3.5H-4.5z", "M-1.5,-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z",
     "M-4,-2.5L-2.5,-4L0,-1.5L2.5,-4L4,-2.5L1.5,0L4,2.5L2.5,4L0,1.5L-2.5,4L-4,2.5L-1.5,0z"];
   const look = (method) => {
-    const i = data.methods.indexOf(method);
+    const i = data.looks[method] ?? 0;
     return {colour: data.colours[i % data.colours.length], dash: DASHES[i % DASHES.length], marker: MARKERS[i % MARKERS.length]};
   };
   const hidden = new Set(data.methods.slice(30)); // so many curves can be told apart at most; the legend shows the others
