@@ -114,3 +114,11 @@ def test_the_help_starts_without_large_libraries(words):
 def test_reports_need_no_torch():
     code = "import sys, frod_bench.report.figures, frod_bench.report.tables; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_of_many_runs_that_cannot_be_read_three_are_named(bench, tmp_path):
+    for number in range(5):
+        (tmp_path / f"run{number}").mkdir()
+        (tmp_path / f"run{number}/record.json").write_text("{")
+    code, _, err = bench("report", str(tmp_path))
+    assert code == 2 and err.count("record.json") == 3 and err.rstrip().endswith("2 more cannot be read.")

@@ -14,6 +14,8 @@ from frod_bench.record import FoundRuns, StoredRun, find_records, output_root
 if TYPE_CHECKING:
     from frod_bench.report.summary import Summary
 
+_REASONS_SHOWN = 3  # reasons why runs cannot be read
+
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
     """Add the FOLDER arguments of the commands about stored runs; the default is the folder that runs go to."""
@@ -46,7 +48,9 @@ def read_runs(folders: list[Path], trials_too: bool = False) -> FoundRuns:
         broken |= {path.resolve(): reason for path, reason in found.broken}
     if not runs and not (trials and trials_too):
         only = "There are only trials of a search. " if trials else ""
-        reasons = only + (" ".join(broken.values()) or "A run's directory has a record.json.")
+        shown, more = list(broken.values())[:_REASONS_SHOWN], len(broken) - _REASONS_SHOWN
+        reasons = only + (" ".join(shown) or "A run's directory has a record.json.")
+        reasons += f" {more} more cannot be read." if more > 0 else ""
         raise RequestError(f"No run to show below {', '.join(map(str, folders))}. {reasons}")
     return FoundRuns(list(runs.values()), list(trials.values()), list(broken.items()))
 

@@ -76,5 +76,5 @@ def cost(runs: Sequence[StoredRun]) -> Cost:
     """Return what runs took together; of one that diverged, up to its last complete epoch."""
     seconds = sum(run.record.time.get(part, 0.0) for run in runs for part in _TIMES)
     counted = [line.get("flops") for run in runs for line in run.metrics]
-    flops = [count for count in counted if count is not None]
+    flops: list[float] = [count for count in counted if count is not None]
     return Cost(seconds / 3600, float(sum(flops)) if counted and len(flops) == len(counted) else None)
