@@ -41,7 +41,7 @@ def test_a_run_from_end_to_end(bench, tmp_path):
     (record,) = (tmp_path / "outputs").rglob("record.json")
     run = RunDirectory(record.parent)
     assert run.path.is_relative_to(tmp_path / "outputs/smoke/tiny_roberta/glue/mrpc/frod")
-    left = {"adapter", "config.yaml", "metrics.jsonl", "losses.jsonl", "record.json"}
+    left = {"adapter", "config.yaml", "metrics.jsonl", "losses.jsonl", "predictions.parquet", "record.json"}
     assert {file.name for file in run.path.iterdir()} == left
 
     config = yaml.safe_load(run.config.read_text())
@@ -172,7 +172,7 @@ def test_the_instruction_format_changes_what_the_model_reads(smoke):
 def test_a_loss_that_is_not_a_number_fails_the_run(smoke):
     code, _, err = smoke("train.lr.diag=1e300", "train.batch_size=4", "out=run")
     assert code == 1
-    assert err.startswith("frod-bench: the run failed: The loss became nan at step 2 (epoch 1).")
+    assert err.startswith("frod-bench: the run failed: Training diverged. The loss became nan at step 2 (epoch 1).")
     assert "train.lr" in err
     record = RunDirectory("run").read_record()
     assert record.status == "failed"

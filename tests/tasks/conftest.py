@@ -39,7 +39,6 @@ def task():
         metrics=["accuracy", "f1"],
         instruction="judge them:",
         rows={"train": 40, "validation_matched": 10, "validation_mismatched": 10},
-        version=1,
     )
 
 

@@ -67,7 +67,6 @@ def task():
                 "metrics": ["accuracy"],
                 "rows": {"train": 20, "test": 6},
                 "max_pixels": 1500,
-                "version": 1,
             }
             | values
         )

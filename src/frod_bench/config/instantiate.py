@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
-from inspect import signature
 from typing import Any
 
 from frod_bench.errors import RequestError
@@ -11,6 +10,7 @@ from frod_bench.methods import make_method
 from frod_bench.methods.support.method import Method
 
 _ABOUT = ("name", "version", "description", "citation", "pattern_of")  # keys of a method's YAML that are no options
+_VERSION = "version"  # of the file, for the identity of a run
 _OF_HYDRA = ("_target_", "_convert_")
 
 
@@ -22,10 +22,7 @@ def build(part: dict[str, Any], group: str) -> Any:
     """
     made = _class(part.get("_target_"), group)
     try:
-        left_out = set(_OF_HYDRA)
-        if "version" not in signature(made).parameters:  # it names runs, and not every class keeps it
-            left_out.add("version")
-        return made(**{key: value for key, value in part.items() if key not in left_out})
+        return made(**{key: value for key, value in part.items() if key not in (*_OF_HYDRA, _VERSION)})
     except RequestError:
         raise
     except Exception as error:

@@ -70,7 +70,6 @@ class CommonsenseTask:
     loss_on: str | None
     beams: int | None
     rows: Mapping[str, int]
-    version: int
     packaged: str | None = None
     wording: str | None = None
 

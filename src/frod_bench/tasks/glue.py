@@ -36,7 +36,6 @@ class GlueTask:
     metrics: list[str]
     instruction: str
     rows: dict[str, int]
-    version: int
     packaged: str | None = None
     wording: str | None = None
 

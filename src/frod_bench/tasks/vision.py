@@ -46,7 +46,6 @@ class ImageTask:
     metrics: list[str]
     rows: dict[str, int]
     max_pixels: int
-    version: int
     packaged: str | None = None
     center_crop: str | None = None
     random_crop: bool | None = None
