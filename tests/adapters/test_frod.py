@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
+from torch._dynamo.testing import CompileCounterWithBackend
 from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear
@@ -257,6 +258,29 @@ def test_compiles_without_a_break_and_gives_the_same_gradients(way):
         results.append((y, x.grad, layer.values.grad, layer.sigma.grad))
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("way", [None, *WAYS])
+def test_a_compiled_layer_takes_inputs_of_any_length(way):
+    torch._dynamo.reset()
+    count = CompileCounterWithBackend("aot_eager")
+    layer = make_layers(12, 8, way=way)[1][0]
+    move(layer)
+    call = torch.compile(layer, fullgraph=True, backend=count)
+    for length in (5, 7, 9, 11, 13, 40, 64):
+        x = draw(2, length, 8).requires_grad_()
+        torch.testing.assert_close(call(x), layer(x), rtol=1e-5, atol=1e-5)
+    assert count.frame_count <= (2 if way else 3)  # for one length, for any, and where another way becomes the cheapest
+
+
+@pytest.mark.parametrize("way", [None, *WAYS])
+def test_a_step_dispatches_no_operator_of_ours(way):
+    """They are for compilers and counters, and cost more than a small product."""
+    layer = make_layers(12, 8, way=way)[1][0]
+    with torch.profiler.profile() as profile:
+        layer(draw(5, 8).requires_grad_()).sum().backward()
+    names = {event.name for event in profile.events()}
+    assert "aten::mm" in names and not {name for name in names if "frod_bench" in name}
 
 
 @pytest.mark.gpu

@@ -26,7 +26,6 @@ from frod_bench.ops.frod_linear import (
     merged_linear,
     needs_U,
     plain_linear,
-    project,
     right_factor,
     right_merged,
     right_residual,
@@ -99,6 +98,7 @@ class FrodLinear(WrapsBase):
         self.may_cache = True  # W', while no parameter can change
         self.expected_passes = 0  # forward passes until a parameter changes; 0: unknown
         self._cache: _Cached | None = None
+        self._chosen: dict[tuple, str] = {}  # the cheapest way by tokens, dtype, device and passes
 
     @property
     def U(self) -> Tensor:
@@ -122,11 +122,15 @@ class FrodLinear(WrapsBase):
         """Return x W'^T + b [..., m] of x [..., n]."""
         device_type = x.device.type if torch.amp.is_autocast_available(x.device.type) else "cpu"
         autocast = torch.is_autocast_enabled(device_type)
-        dtype = torch.get_autocast_dtype(device_type) if autocast else x.dtype
+        if not autocast:
+            return self._computed(x, x.dtype)
         with torch.autocast(device_type, enabled=False):
-            if self._is_transformed():
-                return self._plain(x, dtype)
-            return self._adapted(x, dtype) if self.training else self._merged(x.to(dtype))
+            return self._computed(x, torch.get_autocast_dtype(device_type))
+
+    def _computed(self, x: Tensor, dtype: torch.dtype) -> Tensor:
+        if self._is_transformed():
+            return self._plain(x, dtype)
+        return self._adapted(x, dtype) if self.training else self._merged(x.to(dtype))
 
     def _is_transformed(self) -> bool:
         """Return whether `torch.func` or forward-mode AD has to differentiate through the layer's weight."""
@@ -143,38 +147,45 @@ class FrodLinear(WrapsBase):
 
     def _adapted(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         pattern, (m, n) = self.basis.pattern, self.W.shape
-        way = "residual" if self.dropout else self.way
-        if way is None:
-            way = choose_way(
-                x.numel() // n,
-                m,
-                n,
-                pattern.n,
-                pattern.column_cost(dtype, x.device.type),
-                dtype,
-                self.layers_sharing_input,
-                passes=1 if self.recompute else max(self.expected_passes, 1),
-                recompute=self.recompute,
-                ways=self.ways,
-            )
+        way = "residual" if self.dropout else self.way or self._cheapest_way(x.numel() // n, dtype, x.device.type)
         if way == "merged":
             return self._merged(x.to(dtype))
         if way in RIGHT_WAYS:
             return self._right(x.to(dtype), way)
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
-        z, L = self._projected(dropped, dtype), self.factors[0]
+        L, R = self.factors
+        if self.layers_sharing_input > 1:
+            z, R = self.basis.right.project(dropped, dtype), None
+        else:
+            z = dropped.to(dtype).reshape(-1, n)
         shape = (*x.shape[:-1], m)
         if way == "factored":
-            return factored_linear(z, L, self.values, self.sigma, pattern, self.bias).view(shape)
-        update = factored_linear(z, L, self.values, self.delta(), pattern).view(shape)
+            return factored_linear(z, L, self.values, self.sigma, pattern, self.bias, R).view(shape)
+        update = factored_linear(z, L, self.values, self.delta(), pattern, R=R).view(shape)
         bias = None if self.bias is None else self.bias.to(dtype)
         return nn.functional.linear(x.to(dtype), self.W.to(dtype), bias) + update
 
-    def _projected(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        """Return R x as columns [k, T] of x [..., n]; on the short side R is the layer's own."""
-        if self.short:
-            return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Ut)
-        return self.basis.right.project(x, dtype)
+    def _cheapest_way(self, tokens: int, dtype: torch.dtype, device_type: str) -> str:
+        """Return the cheapest of the layer's ways, remembered by what it depends on: to add up takes 30 us."""
+        passes = 1 if self.recompute else max(self.expected_passes, 1)
+        key = (tokens, dtype, device_type, passes)
+        compiling = torch.compiler.is_compiling()  # then `tokens` may be a symbol
+        if not compiling and key in self._chosen:
+            return self._chosen[key]
+        way = choose_way(
+            tokens,
+            *self.W.shape,
+            self.basis.pattern.n,
+            self.basis.pattern.column_cost(dtype, device_type),
+            dtype,
+            self.layers_sharing_input,
+            passes=passes,
+            recompute=self.recompute,
+            ways=self.ways,
+        )
+        if not compiling:
+            self._chosen[key] = way
+        return way
 
     def _merged(self, x: Tensor) -> Tensor:
         return merged_linear(
@@ -273,7 +284,7 @@ class FrodLinear(WrapsBase):
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
-        return self.__dict__ | {"_cache": None}
+        return self.__dict__ | {"_cache": None, "_chosen": {}}
 
     def get_extra_state(self) -> Tensor:
         """Return sketches of V^T and the pattern of S [k + 1]: values in a state dict mean nothing in another basis."""

@@ -50,7 +50,7 @@ class Case:
         return linear(self.x, self.L @ M @ self.R, self.bias)
 
     def factored(self):
-        return factored_linear(project(self.x, self.R), self.L, self.values, self.sigma, self.pattern) + self.bias
+        return factored_linear(self.x, self.L, self.values, self.sigma, self.pattern, self.bias, R=self.R)
 
     def residual(self):
         delta = self.sigma - self.sigma0

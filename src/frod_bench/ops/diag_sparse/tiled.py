@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 from torch.utils.flop_counter import register_flop_formula
 
 from frod_bench.ops import cost
+from frod_bench.ops.diag_sparse.direct import runs_directly
 from frod_bench.ops.diag_sparse.pattern import Pattern
 
 # cost of reading and writing a row, in multiply-adds, on two CPU threads
@@ -35,11 +36,13 @@ class TiledPattern(Pattern):
 
     def product(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
         """See `Pattern.product`."""
-        return tiled_product(entries, z, self.structure, self.height, self.halo, transposed)
+        call = _product if runs_directly(z) else tiled_product
+        return call(entries, z, self.structure, self.height, self.halo, transposed)
 
     def sddmm(self, h: Tensor, z: Tensor) -> Tensor:
         """See `Pattern.sddmm`."""
-        return tiled_sddmm(h, z, self.structure, self.height, self.halo)
+        call = _sddmm if runs_directly(z) else tiled_sddmm
+        return call(h, z, self.structure, self.height, self.halo)
 
     def column_cost(self, dtype: torch.dtype, device_type: str) -> float:
         """See `Pattern.column_cost`."""
@@ -50,10 +53,7 @@ class TiledPattern(Pattern):
         return rows * (self.height + 2 * self.halo) + cols - start + self.halo
 
 
-@torch.library.custom_op("frod_bench::tiled_product", mutates_args=())
-def tiled_product(
-    entries: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int, transposed: bool
-) -> Tensor:
+def _product(entries: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int, transposed: bool) -> Tensor:
     """Return M z or M^T z [n, T] of the entries [nnz + n] of M, z [n, T] and `TiledPattern.structure`."""
     n, tokens = z.shape
     tiles, width = -(-n // height), height + 2 * halo
@@ -62,10 +62,13 @@ def tiled_product(
     return out.view(tiles * height, tokens)[:n].clone(memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("frod_bench::tiled_sddmm", mutates_args=())
-def tiled_sddmm(h: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int) -> Tensor:
+def _sddmm(h: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int) -> Tensor:
     """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `TiledPattern.structure`."""
     return (_windows(h, height, 0) @ _windows(z, height, halo).mT).reshape(-1)[structure[0]]
+
+
+tiled_product = torch.library.custom_op("frod_bench::tiled_product", _product, mutates_args=())
+tiled_sddmm = torch.library.custom_op("frod_bench::tiled_sddmm", _sddmm, mutates_args=())
 
 
 def _windows(z: Tensor, height: int, halo: int) -> Tensor:

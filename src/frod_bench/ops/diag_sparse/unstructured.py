@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
 from frod_bench.ops import cost
+from frod_bench.ops.diag_sparse.direct import runs_directly
 from frod_bench.ops.diag_sparse.pattern import Pattern
 
 warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
@@ -24,20 +25,24 @@ class UnstructuredPattern(Pattern):
     """A pattern that stores M and M^T as compressed rows.
 
     `structure` holds the row starts [n + 1] and columns [nnz + n] of M in int32, and the order [nnz + n] that sorts
-    its entries by row; then the same three for M^T; then the rows and columns [nnz + n] of the entries.
+    its entries by row; then the same three for M^T; then the rows and columns [nnz + n] of the entries, and the inverse
+    [nnz + n] of the first order.
     """
 
     def index(self, rows: Tensor, cols: Tensor) -> list[Tensor]:
         """See `Pattern.index`."""
-        return [*_compress(rows, cols, self.n), *_compress(cols, rows, self.n), rows, cols]
+        by_row, by_column = _compress(rows, cols, self.n), _compress(cols, rows, self.n)
+        return [*by_row, *by_column, rows, cols, torch.argsort(by_row[2])]
 
     def product(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
         """See `Pattern.product`."""
-        return unstructured_product(entries, z, self.structure, transposed)
+        call = _product if runs_directly(z) else unstructured_product
+        return call(entries, z, self.structure, transposed)
 
     def sddmm(self, h: Tensor, z: Tensor) -> Tensor:
         """See `Pattern.sddmm`."""
-        return unstructured_sddmm(h, z, self.structure)
+        call = _sddmm if runs_directly(z) else unstructured_sddmm
+        return call(h, z, self.structure)
 
     def column_cost(self, dtype: torch.dtype, device_type: str) -> float:
         """See `Pattern.column_cost`."""
@@ -49,27 +54,29 @@ class UnstructuredPattern(Pattern):
         )
 
 
-@torch.library.custom_op("frod_bench::unstructured_product", mutates_args=())
-def unstructured_product(entries: Tensor, z: Tensor, structure: list[Tensor], transposed: bool) -> Tensor:
+def _product(entries: Tensor, z: Tensor, structure: list[Tensor], transposed: bool) -> Tensor:
     """Return M z or M^T z [n, T] of the entries [nnz + n] of M, z [n, T] and `UnstructuredPattern.structure`."""
     n = z.shape[0]
     if _sparse_is_fast(z.device.type, z.dtype, entries.numel(), n):
         starts, columns, order = structure[3:6] if transposed else structure[:3]
-        return torch.sparse_csr_tensor(starts, columns, entries[order], (n, n), check_invariants=False) @ z
+        by_row = entries.index_select(0, order)
+        return torch.sparse_csr_tensor(starts, columns, by_row, (n, n), check_invariants=False) @ z
     M = z.new_zeros(n, n).index_put_((structure[6], structure[7]), entries)
     return (M.T if transposed else M) @ z
 
 
-@torch.library.custom_op("frod_bench::unstructured_sddmm", mutates_args=())
-def unstructured_sddmm(h: Tensor, z: Tensor, structure: list[Tensor]) -> Tensor:
+def _sddmm(h: Tensor, z: Tensor, structure: list[Tensor]) -> Tensor:
     """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `UnstructuredPattern.structure`."""
     n = z.shape[0]
-    starts, columns, order, *_, rows, cols = structure
+    starts, columns, order, *_, rows, cols, inverse = structure
     if not _sparse_is_fast(z.device.type, z.dtype, order.numel(), n):
         return (h @ z.T)[rows, cols]
     zeros = torch.sparse_csr_tensor(starts, columns, z.new_zeros(order.numel()), (n, n), check_invariants=False)
-    by_row = torch.sparse.sampled_addmm(zeros, h, z.T, beta=0.0).values()
-    return torch.empty_like(by_row).index_put_((order,), by_row)
+    return torch.sparse.sampled_addmm(zeros, h, z.T, beta=0.0).values().index_select(0, inverse)
+
+
+unstructured_product = torch.library.custom_op("frod_bench::unstructured_product", _product, mutates_args=())
+unstructured_sddmm = torch.library.custom_op("frod_bench::unstructured_sddmm", _sddmm, mutates_args=())
 
 
 def _sparse_is_fast(device_type: str, dtype: torch.dtype, entries: int, n: int) -> bool:

@@ -46,7 +46,11 @@ def choose_way(
     }
     if dtype not in _EXACT:
         del costs["factored"]
-    return min((way for way in costs if way in ways), key=costs.__getitem__)
+    cheapest, *others = [way for way in costs if way in ways]
+    for way in others:  # written out, because torch.compile cannot take the minimum of numbers with symbols
+        if costs[way] < costs[cheapest]:
+            cheapest = way
+    return cheapest
 
 
 def ways_of_layer(

@@ -1,6 +1,6 @@
 """The factored way: two dense products around the diagonal-plus-sparse one, with a hand-written backward pass.
 
-The backward passes read only the inputs and use differentiable operations, so they can be differentiated again.
+The backward passes read only inputs and outputs and use differentiable operations, so they can be differentiated again.
 """
 
 import torch
@@ -31,23 +31,56 @@ def project(x: Tensor, R: Tensor) -> Tensor:
 class _Factored(torch.autograd.Function):
     @staticmethod
     def forward(ctx, z: Tensor, L: Tensor, values: Tensor, diagonal: Tensor, bias, pattern):
-        v, d = values.to(z.dtype), diagonal.to(z.dtype)
         ctx.save_for_backward(z, L, values, diagonal)
         ctx.pattern = pattern
-        a, Lt = diag_sparse_product(pattern, v, d, z), L.T.to(z.dtype)  # [k, T], [k, m]
-        return a.T @ Lt if bias is None else torch.addmm(bias.to(z.dtype), a.T, Lt)
+        return _forward(z, L, values, diagonal, bias, pattern)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        z, L, values, diagonal = ctx.saved_tensors
-        h = L.T.to(grad.dtype) @ grad.T  # [k, T]
-        grad_z = grad_values = grad_diagonal = None
-        if ctx.needs_input_grad[0]:
-            grad_z = diag_sparse_product_transposed(ctx.pattern, values.to(h.dtype), diagonal.to(h.dtype), h)
-        if ctx.needs_input_grad[2] or ctx.needs_input_grad[3]:
-            grad_values, grad_diagonal = sddmm(ctx.pattern, h, z)
-            grad_values, grad_diagonal = grad_values.to(values.dtype), grad_diagonal.to(diagonal.dtype)
+        wanted = ctx.needs_input_grad
+        grad_z, grad_values, grad_diagonal = _backward(ctx, grad, ctx.saved_tensors, wanted[0], wanted[2] or wanted[3])
         return grad_z, None, grad_values, grad_diagonal, None, None
+
+
+class _Whole(torch.autograd.Function):
+    """The projection and the rest in one: z is an output, so that second derivatives flow through it."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, R: Tensor, L: Tensor, values: Tensor, diagonal: Tensor, bias, pattern):
+        z = R.to(x.dtype) @ x.T
+        ctx.save_for_backward(z, L, values, diagonal, R)
+        ctx.pattern = pattern
+        ctx.set_materialize_grads(False)
+        return _forward(z, L, values, diagonal, bias, pattern), z
+
+    @staticmethod
+    def backward(ctx, grad: Tensor | None, grad_of_z: Tensor | None):
+        (*saved, R), wanted = ctx.saved_tensors, ctx.needs_input_grad
+        grad_z = grad_values = grad_diagonal = None
+        if grad is not None:
+            grad_z, grad_values, grad_diagonal = _backward(ctx, grad, saved, wanted[0], wanted[3] or wanted[4])
+        if grad_of_z is not None:
+            grad_z = grad_of_z if grad_z is None else grad_z + grad_of_z
+        grad_x = grad_z.T @ R.to(grad_z.dtype) if wanted[0] and grad_z is not None else None
+        return grad_x, None, None, grad_values, grad_diagonal, None, None
+
+
+def _forward(z: Tensor, L: Tensor, values: Tensor, diagonal: Tensor, bias, pattern) -> Tensor:
+    a, Lt = diag_sparse_product(pattern, values.to(z.dtype), diagonal.to(z.dtype), z), L.T.to(z.dtype)  # [k, T], [k, m]
+    return a.T @ Lt if bias is None else torch.addmm(bias.to(z.dtype), a.T, Lt)
+
+
+def _backward(ctx, grad: Tensor, saved, to_z: bool, to_values: bool) -> tuple:
+    """Return the gradients of z, of the values and of the diagonal; None for those that nobody wants."""
+    z, L, values, diagonal = saved
+    h = L.T.to(grad.dtype) @ grad.T  # [k, T]
+    grad_z = grad_values = grad_diagonal = None
+    if to_z:
+        grad_z = diag_sparse_product_transposed(ctx.pattern, values.to(h.dtype), diagonal.to(h.dtype), h)
+    if to_values:
+        grad_values, grad_diagonal = sddmm(ctx.pattern, h, z)
+        grad_values, grad_diagonal = grad_values.to(values.dtype), grad_diagonal.to(diagonal.dtype)
+    return grad_z, grad_values, grad_diagonal
 
 
 def factored_linear(
@@ -57,10 +90,14 @@ def factored_linear(
     diagonal: Tensor,
     pattern: Pattern,
     bias: Tensor | None = None,
+    R: Tensor | None = None,
 ) -> Tensor:
     """Return z^T (diag(d) + S)^T L^T + b [T, m] of z = R x [k, T], L [m, k], values [nnz] and d [k].
 
-    `L` and `bias` are constants, cast to the dtype of z here and again in the backward pass, which keeps no copy.
-    Gradients flow to z, values and d.
+    With R [k, n], `z` is x [T, n] and is projected first, for a layer that shares its projection with no other. L, R
+    and `bias` are constants, cast to the dtype of z here and again in the backward pass, which keeps no copy. Gradients
+    flow to z or x, to the values and to d.
     """
-    return _Factored.apply(z, L, values, diagonal, bias, pattern)
+    if R is None:
+        return _Factored.apply(z, L, values, diagonal, bias, pattern)
+    return _Whole.apply(z, R, L, values, diagonal, bias, pattern)[0]

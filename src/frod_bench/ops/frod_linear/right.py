@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, sddmm
-from frod_bench.ops.frod_linear.factored import factored_linear, project
+from frod_bench.ops.frod_linear.factored import factored_linear
 
 
 def right_factor(A: Tensor, B: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
@@ -23,8 +23,7 @@ def right_residual(
 ) -> Tensor:
     """Return t + D (t - offset) [..., k] of t [..., k], by products with A, dM and B. A, B and offset are constants."""
     moved = t if offset is None else t - offset
-    z = project(moved.reshape(-1, t.shape[-1]), B)
-    return t + factored_linear(z, A, values, delta, pattern).view(t.shape)
+    return t + factored_linear(moved.reshape(-1, t.shape[-1]), A, values, delta, pattern, R=B).view(t.shape)
 
 
 class _RightMerged(torch.autograd.Function):
