@@ -8,6 +8,7 @@ from torch import nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from transformers.pytorch_utils import Conv1D
 
+from frod_bench.adapters.cast_copies import CastCopies
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import joint_decomposition
@@ -163,13 +164,32 @@ def test_a_layer_without_bias():
         torch.testing.assert_close(layer(draw(5, 8)), plain(draw(5, 8)), rtol=1e-5, atol=1e-5)
 
 
-def test_autocast_keeps_no_copy_of_u_or_v():
+@pytest.mark.parametrize("way", WAYS)
+def test_autocast_casts_u_and_v_once(way, monkeypatch):
+    layer = make_layers(12, 8, way=way)[1][0]
+    move(layer)
+    made, get = [], CastCopies.get
+    monkeypatch.setattr(CastCopies, "get", lambda *a: made.append(get(*a)) or made[-1])
+    for _ in range(3):
+        with torch.autocast("cpu", torch.bfloat16):
+            y = layer(draw(5, 8).requires_grad_())
+        y.float().sum().backward()
+    assert len(made) >= 6 and len({t.data_ptr() for t in made}) == 2 and {t.dtype for t in made} == {torch.bfloat16}
+    fresh = copy.deepcopy(layer)
+    for one in (layer, fresh):
+        one.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            one(draw(5, 8)).float().sum().backward()
+    assert torch.equal(layer.values.grad, fresh.values.grad) and torch.equal(layer.sigma.grad, fresh.sigma.grad)
+    wide = layer.double()
+    assert torch.equal(wide(draw(5, 8).double()), copy.deepcopy(wide)(draw(5, 8).double()))
+
+
+def test_copies_made_in_inference_mode_serve_training():
     layer = make_layers(12, 8, way="factored")[1][0]
-    kept = []
-    watch = torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t)
-    with watch, torch.autocast("cpu", torch.bfloat16):
-        y = layer(draw(5, 8).requires_grad_())
-    assert not [t for t in kept if t.dtype == torch.bfloat16 and t.shape in ((12, 8), (8, 8))]
+    for mode in (torch.inference_mode(), torch.enable_grad()):
+        with mode, torch.autocast("cpu", torch.bfloat16):
+            y = layer(draw(5, 8))
     y.float().sum().backward()
     assert layer.values.grad.abs().sum() > 0
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from frod_bench.adapters import WrapsBase
+from frod_bench.adapters.cast_copies import CastCopies
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
@@ -98,6 +99,7 @@ class FrodLinear(WrapsBase):
         self.may_cache = True  # W', while no parameter can change
         self.expected_passes = 0  # forward passes until a parameter changes; 0: unknown
         self._cache: _Cached | None = None
+        self._casts = CastCopies()
         self._chosen: dict[tuple, str] = {}  # the cheapest way by tokens, dtype, device and passes
 
     @property
@@ -112,6 +114,13 @@ class FrodLinear(WrapsBase):
     def factors(self) -> tuple[Tensor, Tensor]:
         """L [m, k] and R [k, n] of W' = L (diag(sigma) + S) R."""
         return (self.basis.Vt.T, self.U.T) if self.short else (self.U, self.basis.Vt)
+
+    def _factors_in(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Return L and R for a step in `dtype`, cast once where U is in memory as a whole."""
+        if self.Ut is None or not self.may_cache:
+            return self.factors
+        Vt, Ut = self.basis.right.in_dtype("Vt", dtype), self._casts.get("Ut", self.Ut, dtype)
+        return (Vt.T, Ut) if self.short else (Ut.T, Vt)
 
     @property
     def W(self) -> Tensor:
@@ -153,7 +162,7 @@ class FrodLinear(WrapsBase):
         if way in RIGHT_WAYS:
             return self._right(x.to(dtype), way)
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
-        L, R = self.factors
+        L, R = self._factors_in(dtype)
         if self.layers_sharing_input > 1:
             z, R = self.basis.right.project(dropped, dtype), None
         else:
@@ -191,7 +200,7 @@ class FrodLinear(WrapsBase):
         return merged_linear(
             x,
             self.W,
-            *self.factors,
+            *(self._factors_in(x.dtype) if self.training else self.factors),
             self.values,
             self.delta(),
             self.bias,
@@ -209,20 +218,21 @@ class FrodLinear(WrapsBase):
     def _moved(self, t: Tensor, offset: Tensor | None, way: str) -> Tensor:
         """Return t + D (t - offset) [..., k]."""
         if way == "right_merged":
-            return right_merged(t, offset, *self._right_arguments(), self._cached(self.right_factor))
-        return right_residual(t, offset, *self._right_arguments())
+            return right_merged(t, offset, *self._right_arguments(t.dtype), self._cached(self.right_factor))
+        return right_residual(t, offset, *self._right_arguments(t.dtype))
 
-    def _right_arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Pattern]:
+    def _right_arguments(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor, Pattern]:
         """Return A and B [k, k], the values [nnz] and the diagonal [k] of D = A M B, and the pattern of M."""
         pattern, right, scale = self.basis.pattern, self.basis.right, self.sigma_initial.reciprocal()
-        A, B = (right.Vt.T, right.inverse.T) if self.short else (right.inverse, right.Vt)
+        Vt, inverse = (right.in_dtype(name, dtype) for name in ("Vt", "inverse"))
+        A, B = (Vt.T, inverse.T) if self.short else (inverse, Vt)
         values = self.values * scale[pattern.cols if self.short else pattern.rows]
         return A, B, values, self.delta() * scale, pattern
 
     @torch.no_grad()
     def right_factor(self) -> Tensor:
         """Return D [k, k] of W' = W (I + D), on the short side of W' = (I + D) W, as a new tensor."""
-        return right_factor(*self._right_arguments())
+        return right_factor(*self._right_arguments(self.basis.Vt.dtype))
 
     def delta(self) -> Tensor:
         """Return sigma - sigma_initial [k]."""
@@ -280,7 +290,7 @@ class FrodLinear(WrapsBase):
         self.may_cache, self.recompute, self._cache = False, True, None
 
     def _apply(self, fn, recurse=True):
-        self._cache = None
+        self._cache, self._casts = None, CastCopies()
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from frod_bench.adapters.cast_copies import CastCopies
 from frod_bench.linalg.shapes import has_data
 from frod_bench.ops.diag_sparse import Pattern
 from frod_bench.ops.frod_linear import project
@@ -42,6 +43,11 @@ class RightBasis(nn.Module):
         self.register_buffer("inverse", inverse, persistent=False)
         self.sketch = _probed(Vt)  # [n], of V before any cast
         self._last = _NONE
+        self._casts = CastCopies()
+
+    def in_dtype(self, name: str, dtype: torch.dtype) -> Tensor:
+        """Return `Vt` or `inverse` [k, k] in `dtype`, cast once."""
+        return self._casts.get(name, getattr(self, name), dtype)
 
     def project(self, x: Tensor, dtype: torch.dtype) -> Tensor:
         """Return V^T x as columns [n, T] in `dtype`, of x [..., n]; computed once for layers that read the same x."""
@@ -56,10 +62,10 @@ class RightBasis(nn.Module):
         return result
 
     def _product(self, x: Tensor, dtype: torch.dtype) -> Tensor:
-        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.Vt)
+        return project(x.to(dtype).reshape(-1, x.shape[-1]), self.in_dtype("Vt", dtype))
 
     def _apply(self, fn, recurse=True):
-        self._last = _NONE
+        self._last, self._casts = _NONE, CastCopies()
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
