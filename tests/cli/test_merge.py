@@ -80,8 +80,18 @@ def test_two_tasks_are_the_base_and_the_scaled_sum(runs, bench, tmp_path):
         "predictions-1-glue-cola.parquet",
     ]
     assert not list((tmp_path / "merged").glob(".*"))
-    code, out, _ = bench("report", "multitask", str(tmp_path / "merged"))
+    code, out, _ = bench("report", "multitask", str(tmp_path / "merged"), "--to", str(tmp_path / "report"))
     assert code == 0 and f"{100 * record.mean_share:.1f}" in out
+    share = (tmp_path / "report/merges.csv").read_text().splitlines()[1].rpartition(",")[2]
+    assert float(share) == pytest.approx(record.mean_share)
+
+
+def test_a_frozen_head_is_made_again(runs, bench, tmp_path):
+    """As with CLIP's zero-shot classifier, whose head no adapter holds."""
+    folders = runs("method=lora", "method.head=frozen")
+    code, _, err = bench("merge", *folders, "--how", "ties", "--density", "1", "--to", str(tmp_path / "merged"))
+    assert code == 0, err
+    assert load_file(tmp_path / "merged/head-1-glue-cola.safetensors")
 
 
 def test_the_scale_is_chosen_on_held_out_rows(runs, bench, tmp_path):

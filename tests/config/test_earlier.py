@@ -77,3 +77,25 @@ def test_a_cell_with_another_seed_starts_from_the_run_of_that_seed():
     assert [first["seed"] for first in firsts] == [0, 1]
     assert len({cell.config["method"]["mask"] for cell in cells}) == len({cell.identity for cell in cells}) == 2
     assert len({cell.settings["earlier.mask.experiment"] for cell in cells}) == 1
+
+
+def test_rates_are_tuned_for_any_seed_and_belong_to_the_second_stage():
+    import hydra
+
+    from frod_bench.config.paths import config_dir
+    from frod_bench.config.recipe import register_resolvers
+    from frod_bench.config.resolve import resolve
+    from frod_bench.config.tuned import tuned_settings
+
+    register_resolvers()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        found = [
+            tuned_settings(resolve(hydra.compose("config", ["method=lori", "profile=smoke", *words])))
+            for words in (
+                ["method.mask=make"],
+                ["method.mask=make", "seed=4"],
+                ["method.mask=make", "evaluation=never"],
+                [],
+            )
+        ]
+    assert found[0] == found[1] == found[2] != found[3]

@@ -1,4 +1,4 @@
-"""`frod-bench report multitask`: merged models and sequences of tasks, as tables and a heat map."""
+"""`frod-bench report multitask`: merged models and sequences of tasks, as tables and figures."""
 
 import argparse
 import sys
@@ -15,12 +15,12 @@ from frod_bench.record.find_multitask import find_multitask
 _EXAMPLES = """\
 examples:
   frod-bench report multitask outputs
-  frod-bench report multitask outputs merged --to results/multitask   also write tables and the heat map
+  frod-bench report multitask outputs merged --to results/multitask   also write tables and figures
 """
 
 
 def main(argv: list[str]) -> int:
-    """Print the tables; with `--to`, write them and the heat map. Raises RequestError when there is nothing."""
+    """Print the tables; with `--to`, write them and their figures. Raises RequestError when there is nothing."""
     arguments = _parser().parse_intermixed_args(argv)
     found = find_multitask(map(existing_folder, arguments.folders))
     for reason in found.broken:
@@ -30,15 +30,15 @@ def main(argv: list[str]) -> int:
             f"No merge and no sequence of tasks below {', '.join(map(str, arguments.folders))}. `frod-bench merge` and"
             " `frod-bench continual` make them."
         )
-    from frod_bench.report import continual, table
-    from frod_bench.report.merges import merge_tables
+    from frod_bench.report import continual, merges, table
 
-    tables = [*merge_tables(found.merges), *continual.tables(found.sequences)]
+    tables = [*merges.merge_tables(found.merges), *continual.tables(found.sequences)]
     show("\n\n".join(map(table.to_text, tables)))
     if arguments.to is not None:
         texts = {"multitask.md": "\n\n".join(map(table.to_markdown, tables)) + "\n"}
         files = write_texts(arguments.to, texts)
         with writing(arguments.to):
+            files += merges.draw(found.merges, arguments.to) if found.merges else []
             files += continual.draw(found.sequences, arguments.to) if found.sequences else []
         say_written(files)
     return 0
@@ -49,6 +49,6 @@ def _parser() -> argparse.ArgumentParser:
         "frod-bench report multitask", "Show what merged models and sequences of tasks score on each task.", _EXAMPLES
     )
     add_folders(parser)
-    help_to = "write multitask.md and, for sequences, a heat map with its data into DIR"
+    help_to = "write multitask.md, the shares of merges and the heat maps of sequences with their data into DIR"
     parser.add_argument("--to", type=Path, metavar="DIR", help=help_to)
     return parser

@@ -1,10 +1,12 @@
-"""Tables of merged models: each task's score beside that of the run on this task alone."""
+"""Merged models as tables and a figure: each task's score beside that of the run on this task alone."""
 
 from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from frod_bench.escape import plot_text
 from frod_bench.record.merge_record import MergeRecord
 from frod_bench.report.table import Column, Table
 
@@ -38,9 +40,49 @@ def _table(setting: dict[str, str], records: list[MergeRecord]) -> Table:
 
 
 def _rows(record: MergeRecord) -> list[list[Any]]:
-    methods = "+".join(dict.fromkeys(result["method"] for result in record.results))
     start = [record.how, record.scale, record.density]
     keys = ("method", "seed", "task", "metric", "single", "merged", "share")
     rows = [[*start, *(result[key] for key in keys)] for result in record.results]
     alone, merged = (fmean(result[key] for result in record.results) for key in ("single", "merged"))
-    return [*rows, [*start, methods, None, "mean", "", alone, merged, record.mean_share]]
+    return [*rows, [*start, _methods(record), None, "mean", "", alone, merged, record.mean_share]]
+
+
+def draw(records: Sequence[MergeRecord], folder: Path) -> list[Path]:
+    """Draw the mean share of every merge, by how it was made, a look per method; return the PNG, the SVG and the CSV.
+
+    A panel for each setting; a point is one merge, and a line at 100 % is what the runs score alone.
+    """
+    from matplotlib.figure import Figure  # takes half a second
+
+    from frod_bench.report.style import legend, looks, polish, save
+
+    known = [record for record in records if record.mean_share is not None]
+    settings = list(dict.fromkeys(tuple(record.setting.values()) for record in known))
+    hows = list(dict.fromkeys(record.how for record in known))
+    methods = sorted({_methods(record) for record in known})
+    styles = looks(methods)
+    figure = Figure(figsize=(6.4, 2.7 * len(settings) + 0.6), layout="constrained")
+    for axes, setting in zip(figure.subplots(len(settings), 1, squeeze=False).flat, settings, strict=True):
+        axes.axhline(100, color="0.6", linewidth=0.8)
+        for place, method in enumerate(methods):
+            own = [r for r in known if tuple(r.setting.values()) == setting and _methods(r) == method]
+            x = [hows.index(r.how) + 0.6 * ((place + 0.5) / len(methods) - 0.5) for r in own]
+            y = [100 * r.mean_share for r in own if r.mean_share is not None]
+            axes.plot(x, y, label=plot_text(method), **styles[method] | {"linestyle": "none"})
+        axes.set_xticks(range(len(hows)), [plot_text(how) for how in hows])
+        axes.set_xlim(-0.5, len(hows) - 0.5)
+        axes.set_ylabel("merged over alone (%)")
+        axes.set_title(plot_text(", ".join(setting)), loc="left", fontsize=8)
+        polish(axes)
+    legend(figure, methods)
+    return save(figure, folder, "merges", _data(known))
+
+
+def _data(records: Sequence[MergeRecord]) -> Table:
+    columns = ("setting", "how", "scale", "method", "mean_share")
+    rows = [[", ".join(r.setting.values()), r.how, r.scale, _methods(r), r.mean_share] for r in records]
+    return Table([Column(name) for name in columns], rows)
+
+
+def _methods(record: MergeRecord) -> str:
+    return "+".join(dict.fromkeys(result["method"] for result in record.results))
