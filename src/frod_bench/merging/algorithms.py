@@ -54,8 +54,14 @@ class How(NamedTuple):
 
     scale: float
     density: float | None = None  # its usual share of kept entries; None: it drops none
+    trims: bool = False  # whether those are the largest of the whole model, and not drawn
     factors: bool = False  # whether it combines A and B instead of updates
     combine: Callable[[Tensor], Tensor] | None = None  # where the updates are all it needs
+
+    @property
+    def draws(self) -> bool:
+        """Whether it depends on a seed."""
+        return self.density is not None and not self.trims
 
 
 # scales: FusionBench's 0.3 for a sum over tasks, 1 as in the TIES paper without validation rows, and the 0.4 with which
@@ -63,7 +69,7 @@ class How(NamedTuple):
 HOWS = {
     "average": How(1.0, combine=average),
     "task_arithmetic": How(0.3, combine=task_arithmetic),
-    "ties": How(1.0, density=0.2),
+    "ties": How(1.0, density=0.2, trims=True),
     "dare": How(0.3, density=0.1),
     "lori_cat": How(0.4, combine=task_arithmetic),  # PEFT's combination_type=cat is the weighted sum of all B A
     "lori_linear": How(0.4, factors=True),

@@ -64,17 +64,18 @@ class TaskVectors:
         """
         way = HOWS[how]
         generator = torch.Generator().manual_seed(seed)
-        thresholds = self._thresholds(density) if how == "ties" and density is not None else []
+        kept = 1.0 if density is None else density
+        thresholds = self._thresholds(kept) if way.trims else []
         for name in self.names():
             deltas = self.deltas(name)
             if way.combine is not None:
                 yield name, way.combine(deltas)
             elif way.factors:
                 yield name, linear(self._pairs(name, deltas))
-            elif thresholds:
+            elif way.trims:
                 yield name, ties(deltas, thresholds)
             else:
-                yield name, dare(deltas, density or 1.0, generator)
+                yield name, dare(deltas, kept, generator)
 
     def _thresholds(self, density: float) -> list[float]:
         """Return for each run the smallest |entry| of its update that is among the share `density` of the largest."""

@@ -62,7 +62,7 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
             how=request.how,
             scale=scale,
             density=density,
-            seed=request.seed if request.how == "dare" else None,
+            seed=request.seed if HOWS[request.how].draws else None,
             setting=runs[0].setting,
         )
         scored = [_result(run, vectors, update, scale) for run in runs]
