@@ -50,7 +50,7 @@ ALLOWED = {
     "config": ["config", "train.tracker", "train.settings", "methods", "backbones", "tasks", "record", *BASICS],
     "runs": ["runs", "config", "train", "merging", "landscape", "methods", "backbones", "tasks", "record", *BASICS],
     "bench": ["bench", "config", "train", "backbones", "methods", "adapters", "linalg", "ops", *BASICS],
-    "audit": ["audit", "config", "backbones", "methods", "adapters", "linalg", "ops", "record", *BASICS],
+    "audit": ["audit", "report", "config", "backbones", "methods", "adapters", "linalg", "ops", "record", *BASICS],
     "forecast": ["forecast", "runs", "config", "train", "methods", "ops.cost", "backbones", "tasks", "record", *BASICS],
     "grid": ["grid", "forecast", "runs", "config", "report", "record", *BASICS],
     "cli": [""],

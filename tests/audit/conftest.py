@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from types import MappingProxyType
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,8 +13,9 @@ import yaml
 from frod_bench.audit import bases, release
 from frod_bench.audit.evidence import Evidence
 from frod_bench.config.paths import config_dir, paper_dir
-from frod_bench.record import RunDirectory, RunRecord
+from frod_bench.record import RunDirectory, RunRecord, identity_of
 from frod_bench.record.identity import flat_items
+from frod_bench.record.predictions import Predicted, RowPredictions, digest_of, write_predictions
 
 WIDTH = 24
 
@@ -126,3 +128,38 @@ def check(evidence):
     from frod_bench.audit.claims import CLAIMS
 
     return lambda name: next(claim for claim in CLAIMS if claim.name == name).check(evidence)
+
+
+@pytest.fixture
+def tuned(evidence):
+    """Returns a function that writes runs with tuned rates and predictions, one for each line of right answers.
+
+    Its arguments: the method, right answers [seeds, rows], the task, scores on held-out rows by epoch.
+    """
+
+    def write(method, right, task="glue/sst2", held_out=(0.5, 0.6), **changes):
+        for seed, line in enumerate(np.asarray(right, dtype=bool)):
+            settings = {"method.name": method, "task.name": task, "protocol": "fair", "seed": seed, **changes}
+            settings |= {"method.sparsity": 0.02} if method == "frod" else {}
+            labels = np.arange(len(line)) % 2
+            rows = RowPredictions(np.arange(len(line)), labels, np.where(line, labels, 1 - labels))
+            score = {"value": float(line.mean()), "epoch": 2, "metrics": {}}
+            record = RunRecord(
+                method=method, task=task, backbone="minilm", profile="offline", protocol="fair", selection="holdout",
+                seed=seed, identity=identity_of(settings), metric={"name": "accuracy", "higher_is_better": True},
+                settings=settings, status="completed", best=score, final=score,
+                params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
+                samples={"train": 10, "eval": len(line), "holdout": 400},
+                time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0), memory={"peak_bytes": 1, "kind": "process"},
+                environment={"packages": {}, "device": "cpu", "commit": "x", "dirty": False},
+                data={"source": "generated"}, predictions={"validation": digest_of(rows)},
+            )  # fmt: skip
+            directory = RunDirectory(evidence.runs / record.identity)
+            directory.claim(record.identity, "")
+            directory.write_record(record)
+            lines = [{"epoch": e, "eval": {"holdout_accuracy": value}} for e, value in enumerate(held_out, 1)]
+            directory.write_metrics([*lines[:-1], lines[-1] | {"eval": lines[-1]["eval"] | {"accuracy": 0.0}}])
+            predicted = [Predicted(*map(int, each)) for each in np.stack(rows, axis=1)]
+            write_predictions(directory.predictions, {2: {"validation": predicted}})
+
+    return write

@@ -26,6 +26,8 @@ How to read it:
   that ran, the release does not say.
 - A measured difference decides only if its 95 % interval does. Our runs are of small backbones on a part of the rows;
   they never decide what the paper says of CLIP, RoBERTa-large and LLaMA2-7B.
+- Which method is better at our scale is judged on the same evaluation rows and seeds, from runs with equally tuned
+  rates and stored predictions, and the smallest difference that they show stands beside. Other runs do not decide it.
 - "Not decided here" says what it would take. "Cannot be checked here" says what is missing on this machine.
 - What nobody states, but a reader of the tables or of the code takes for granted, is listed apart and not counted.
 - "Does not hold" refers to one sentence of the paper. To see whether FRoD trains well, read the tables."""

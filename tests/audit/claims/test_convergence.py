@@ -111,3 +111,25 @@ def test_where_neither_gets_there_nothing_is_told(check, cell):
         cell(seed, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
     with pytest.raises(MissingEvidence, match="there are 0"):
         check("convergence")
+
+
+def test_runs_with_tuned_rates_count_by_their_held_out_scores_and_alone(check, cell, tuned):
+    for seed in range(10):
+        cell(seed, [0.9, 0.9, 0.9])
+    right = [[True] * 8] * 6
+    curves = {"full_ft": (0.5, 0.8, 0.9), "lora": (0.5, 0.9, 0.9), "frod": (0.5, 0.6, 0.9)}
+    for method, held_out in curves.items():
+        tuned(method, right, held_out=held_out)
+    finding = check("convergence")
+    assert len(finding.rows) == 6 and finding.rows[0][5:8] == (3, 2, 3)
+    assert "rates were tuned with equal effort" in finding.measured
+    assert "in 0 of the 6 pairs" in finding.measured
+    assert "So many pairs show a true share of" in finding.measured
+
+
+def test_few_tuned_runs_leave_it_to_the_others(check, cell, tuned):
+    for seed in range(10):
+        cell(seed, [0.9, 0.9, 0.9])
+    for method in ("full_ft", "lora", "frod"):
+        tuned(method, [[True] * 8], held_out=(0.5, 0.9))
+    assert "nothing here tells whether they are its method's best" in check("convergence").measured

@@ -19,6 +19,7 @@ from frod_bench.audit.claims import (
     released,
     runs,
     single_runs,
+    small_scale,
     updates,
 )
 
@@ -29,7 +30,7 @@ _BY_SUBJECT: dict[str, tuple[Claim, ...]] = {
     "The ablation": ablation.CLAIMS,
     "How the numbers were made": protocol.CLAIMS + curves.CLAIMS + baselines.CLAIMS,
     "The released code": released.CLAIMS,
-    "Runs of ours": runs.CLAIMS + convergence.CLAIMS,
+    "Runs of ours": runs.CLAIMS + convergence.CLAIMS + small_scale.CLAIMS,
 }
 _ALL = tuple(claim for section in _BY_SUBJECT.values() for claim in section)
 
