@@ -1,6 +1,5 @@
 """The committed page is what the command prints of the committed runs; claims about released code need its clones."""
 
-
 import pytest
 
 from frod_bench.audit import page

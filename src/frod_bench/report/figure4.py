@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from frod_bench.escape import plot_text
+from frod_bench.report.epoch_scores import curve_label, epoch_score
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
 from frod_bench.report.table import Column, Table
@@ -35,13 +36,13 @@ def curves(rows: Iterable[Row]) -> list[Curve]:
     for row in rows:
         for run in row.runs:
             losses = run.losses()
-            seed, metric = run.record.seed, row.metric
+            seed = run.record.seed
             if losses:
                 ours.append(Curve("ours", "loss", row.method, seed, range(1, len(losses) + 1), losses))
             evaluated = [
                 (line["step"], 100 * score)
                 for line in run.metrics
-                if line.get("step") is not None and (score := (line.get("eval") or {}).get(metric)) is not None
+                if line.get("step") is not None and (score := epoch_score(run, line)) is not None
             ]
             if evaluated:
                 ours.append(Curve("ours", "score", row.method, seed, *zip(*evaluated, strict=True)))
@@ -73,7 +74,11 @@ def draw(section: Section, task: str, printed: list[Curve], folder: Path) -> lis
     panels = [
         ("loss, ours", "training loss", [c for c in ours if c.what == "loss"]),
         *([("loss, published by the authors", "training loss", printed)] if printed else []),
-        ("score, ours", plot_text(f"{rows[0].metric} (%)"), [c for c in ours if c.what == "score"]),
+        (
+            "score, ours",
+            plot_text(curve_label(rows[0].metric, section.setting.protocol)),
+            [c for c in ours if c.what == "score"],
+        ),
     ]
     figure = Figure(figsize=(3.6 * len(panels), 3.6), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]

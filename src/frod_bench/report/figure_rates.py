@@ -30,6 +30,7 @@ class Point:
     multiplier: float
     trial: Trial
     chosen: bool
+    of_middle: bool = False  # a multiplier of the middle rates of its search
 
     @property
     def scores(self) -> list[float]:
@@ -58,7 +59,7 @@ def points(
             best[multiplier] = max(best.get(multiplier, trial), trial, key=lambda each: each.score or 0.0)
         panel = (record.task, record.samples["train"])
         found += [
-            Point(panel, names[name], multiplier, trial, (name, trial.rates) in taken)
+            Point(panel, names[name], multiplier, trial, (name, trial.rates) in taken, name not in units)
             for multiplier, trial in sorted(best.items())
         ]
     return found
@@ -81,8 +82,10 @@ def draw(drawn: list[Point], setting: str, folder: Path) -> list[Path]:
         log_axis(axes)
         polish(axes)
     legend(figure, methods, f"Held-out score against the rate multiplier, {seeds} a trial\n{setting}")
+    middle = "" if not any(point.of_middle for point in drawn) else " (or of the middle ones of a search)"
     figure.supxlabel(
-        "multiplier of the recipe's learning rates; ring: the rates that were taken, cross at the bottom: diverged"
+        f"multiplier of the recipe's learning rates{middle}; ring: the rates that were taken,"
+        " cross at the bottom: diverged"
         + (", band: lowest to highest seed" if any(len(point.scores) > 1 for point in drawn) else ""),
         fontsize=8,
     )

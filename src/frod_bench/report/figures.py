@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from frod_bench.escape import plot_text
+from frod_bench.record import StoredRun
+from frod_bench.report.epoch_scores import curve_label, epoch_score
 from frod_bench.report.style import legend, looks, polish, save
 from frod_bench.report.summary import Row, Section
 
@@ -32,15 +34,15 @@ def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
     for axes, (section, task) in zip(figure.subplots(len(panels), 2, squeeze=False), panels, strict=True):
         rows = [row for row in section.rows if row.task == task]
         axes[0].set_title(plot_text(f"{task}\n{', '.join(section.setting)}"), loc="left", fontsize=8)
-        _draw(axes[0], rows, styles, plot_text(f"{rows[0].metric} (%)"), _score)
-        _draw(axes[1], rows, styles, "training loss", lambda row, line: line.get("train_loss"))
+        _draw(axes[0], rows, styles, plot_text(curve_label(rows[0].metric, section.setting.protocol)), _score)
+        _draw(axes[1], rows, styles, "training loss", lambda run, line: line.get("train_loss"))
     legend(figure, methods)
     figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
     return save(figure, folder, "learning_curves")
 
 
-def _score(row: Row, line: dict[str, Any]) -> float | None:
-    value = (line.get("eval") or {}).get(row.metric)
+def _score(run: StoredRun, line: dict[str, Any]) -> float | None:
+    value = epoch_score(run, line)
     return None if value is None else 100 * value
 
 
@@ -49,13 +51,13 @@ def _draw(
     rows: list[Row],
     styles: dict[str, dict[str, Any]],
     title: str,
-    value: Callable[[Row, dict[str, Any]], float | None],
+    value: Callable[[StoredRun, dict[str, Any]], float | None],
 ) -> None:
     for row in rows:
         by_epoch = defaultdict(list)
         for run in row.runs:
             for line in run.metrics:
-                if (y := value(row, line)) is not None:
+                if (y := value(run, line)) is not None:
                     by_epoch[line["epoch"]].append(y)
         epochs = sorted(by_epoch)
         style = styles[row.method]

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from frod_bench.record import StoredRun
+from frod_bench.report.epoch_scores import epoch_score
 from frod_bench.report.holm import holm
 from frod_bench.report.summary import Row, Section, Spread
 
@@ -238,7 +239,7 @@ def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
     goals: dict[str, dict[int, float]] = defaultdict(dict)
     for row in section.rows:
         if _name(row) == target:
-            for seed, best in _by_seed(row, "best").items():
+            for seed, best in _best_of_curves(row).items():
                 goals[row.task][seed] = max(best, goals[row.task].get(seed, best))
     rows = []
     for row in section.rows:
@@ -261,13 +262,13 @@ class _Cost(NamedTuple):
 
 def _costs(run: StoredRun, goals: list[float]) -> list[_Cost | None]:
     """Return the cost to reach each goal for the first time, None for a goal that the run never reaches."""
-    metric = run.record.metric["name"]
     cost = _Cost(0, 0.0, 0.0)
     costs: list[_Cost | None] = [None] * len(goals)
     for line in run.metrics:
         cost = _Cost(cost.epochs + 1, _plus(cost.seconds, line.get("seconds")), _plus(cost.flops, line.get("flops")))
-        score = (line.get("eval") or {}).get(metric, -math.inf)
-        costs = [earlier or (cost if score >= goal else None) for earlier, goal in zip(costs, goals, strict=True)]
+        score = epoch_score(run, line)
+        there = -math.inf if score is None else score
+        costs = [earlier or (cost if there >= goal else None) for earlier, goal in zip(costs, goals, strict=True)]
         if None not in costs:
             break
     return costs
@@ -283,6 +284,15 @@ def _name(row: Row) -> str:
 
 def _by_seed(row: Row, score: Score) -> dict[int, float]:
     return {run.record.seed: getattr(run.record, score)["value"] for run in row.runs}
+
+
+def _best_of_curves(row: Row) -> dict[int, float]:
+    """Return the best score by seed; with tuned rates on the held-out rows, as every epoch has been judged there."""
+    if row.runs[0].record.protocol != "fair":
+        return _by_seed(row, "best")
+    curves = {run.record.seed: [epoch_score(run, line) for line in run.metrics] for run in row.runs}
+    known = {seed: [score for score in curve if score is not None] for seed, curve in curves.items()}
+    return {seed: max(scores) for seed, scores in known.items() if scores}
 
 
 def _differences(own: dict[int, float], other: dict[int, float]) -> list[float]:

@@ -130,9 +130,10 @@ def _convergence(section: Section) -> Table:
         (c.task, c.method, c.share, f"{c.reached} of {c.seeds}", c.epochs, c.seconds, c.flops)
         for c in convergence(section)
     ]
+    where = " on held-out rows" if section.setting.protocol == "fair" else ""
     note = (
-        "To the first evaluation at or above that share of full fine-tuning's best score of the same seed; means over"
-        " the seeds that reached it. seconds: training alone, on the machine of the run; FLOPs: as counted in a typical"
-        " step of each epoch (matrix products, attention, convolutions)."
+        f"To the first evaluation{where} at or above that share of full fine-tuning's best score of the same seed;"
+        " means over the seeds that reached it. seconds: training alone, on the machine of the run; FLOPs: as counted"
+        " in a typical step of each epoch (matrix products, attention, convolutions)."
     )
     return Table(_CONVERGENCE, rows, "Cost of convergence", (note,), "convergence")

@@ -111,3 +111,15 @@ def test_every_variant_of_frod_is_a_method(predicted, right):
         predicted("frod", right(0.7)), predicted("frod", right(0.7), sparsity=0.1), predicted("lora", right(0.6))
     )
     assert [block[0].method for block in pairs(section).blocks] == ["frod, sparsity=0.02", "frod, sparsity=0.1"]
+
+
+def test_methods_that_trained_on_other_numbers_of_rows_are_not_compared(predicted, right):
+    groups = []
+    for rows in (100, 300):
+        for number, method in enumerate(("frod", "lora")):
+            settings = {"method.name": method, "data.max_train": rows}
+            changes = {"samples": {"train": rows, "eval": 120}, "identity": f"{method}{rows}"}
+            groups.append(predicted(method, right(0.7 + 0.1 * number), settings=settings, **changes))
+    found = pairs(section_of(*groups))
+    assert named(found) == [[("glue/rte", f"frod, max_train={rows}", f"lora, max_train={rows}")] for rows in (100, 300)]
+    assert found.remarks == ["Methods that trained on different numbers of rows are not compared."]

@@ -10,6 +10,7 @@ from frod_bench.audit.claim import Claim, Finding
 from frod_bench.audit.decide import decide, detectable_share, proportion
 from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
 from frod_bench.record import StoredRun
+from frod_bench.report.epoch_scores import curve_metric
 
 _SHARE = 0.99  # of full fine-tuning's best accuracy counts as converged
 _DENSITY = 0.02
@@ -125,9 +126,8 @@ def _chance(evidence: Evidence, runs: list[StoredRun]) -> float:
 
 
 def _judged_by(run: StoredRun) -> tuple[str, int]:
-    """Return the column that every epoch has, and its number of rows: a fair run reads the evaluation rows once."""
-    fair = run.record.protocol == "fair"
-    return ("holdout_accuracy" if fair else "accuracy"), run.record.samples["holdout" if fair else "eval"]
+    """Return the column that every epoch has, and its number of rows."""
+    return curve_metric(run), run.record.samples["holdout" if run.record.protocol == "fair" else "eval"]
 
 
 def _curve(run: StoredRun) -> list[float]:

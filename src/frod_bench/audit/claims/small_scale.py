@@ -52,7 +52,7 @@ def _judge(runs: Iterable[StoredRun]) -> list[_Verdicts]:
     """Judge the runs with tuned rates and predictions; of several numbers of rows, those that most tasks have."""
     from frod_bench.report.paired.pairs import pairs  # scipy takes a second
     from frod_bench.report.paired.verdict import judge
-    from frod_bench.report.summary import summarise
+    from frod_bench.report.summary import Setting, summarise
 
     by_rows: dict[str, list[StoredRun]] = defaultdict(list)
     for run in runs:
@@ -60,7 +60,7 @@ def _judge(runs: Iterable[StoredRun]) -> list[_Verdicts]:
             by_rows[str(run.record.settings.get("data.max_train"))].append(run)
     sections = [section for same in by_rows.values() for section in summarise(same).sections]
     sections.sort(key=lambda section: (section.setting, -len({row.task for row in section.rows})))
-    found = {}
+    found: dict[Setting, _Verdicts] = {}
     for section in sections:
         judged = [each for block in pairs(section).blocks for each in judge(block)]
         if judged:

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from frod_bench.record import StoredRun
+from frod_bench.report.epoch_scores import curve_label, epoch_score
 from frod_bench.report.style import COLOURS, places
 from frod_bench.report.summary import Row, Section, Summary
 from frod_bench.report.variants import differing, settings_with_seed
@@ -65,6 +66,7 @@ def _section(section: Section, epochs: int) -> dict[str, Any]:
             "task": row.task,
             "method": row.method,
             "metric": row.metric,
+            "curve": curve_label(row.metric, section.setting.protocol),
             "best": 100 * row.best.mean,
             "final": 100 * row.final.mean,
             "trainable": row.trainable,
@@ -82,7 +84,7 @@ def _curves(row: Row, epochs: int) -> dict[str, list[list[float | None]]]:
     values: dict[str, dict[int, list[float]]] = {"score": defaultdict(list), "loss": defaultdict(list)}
     for run in row.runs:
         for line in _thinned(run.metrics, epochs):
-            if (score := (line.get("eval") or {}).get(row.metric)) is not None:
+            if (score := epoch_score(run, line)) is not None:
                 values["score"][line["epoch"]].append(100 * score)
             if (loss := line.get("train_loss")) is not None:
                 values["loss"][line["epoch"]].append(loss)

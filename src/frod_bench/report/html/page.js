@@ -180,7 +180,7 @@
   const drawCurves = (section, task) => {
     const rows = data.sections[section].rows.filter((row) => row.task === task);
     const methods = rows.map((row) => row.method).sort();
-    for (const [key, label] of [["score", `${rows[0].metric} (%)`], ["loss", "training loss"]]) {
+    for (const [key, label] of [["score", rows[0].curve], ["loss", "training loss"]]) {
       const shown = rows.filter((row) => !hidden.has(row.method));
       const series = shown.map((row) => ({name: row.method, line: true, marker: true, points: row.curves[key]}));
       const figure = byId(`curves-${key}`);

@@ -45,7 +45,7 @@ def pairs(section: Section, baseline: str | None = None, most: int = 1000) -> Pa
     by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
     for task, rows in groupby(section.rows, key=lambda row: row.task):
         methods = list(_methods(rows, found)) if most > 0 else []
-        for own, others in _compared(methods, baseline or "frod"):
+        for own, others in _compared(methods, baseline or "frod", found):
             block = []
             for other in others[: max(0, most)]:
                 first, second = (own, other) if baseline is None else (other, own)
@@ -63,11 +63,15 @@ def pairs(section: Section, baseline: str | None = None, most: int = 1000) -> Pa
     return found
 
 
-def _compared(methods: list[_Method], name: str) -> Iterator[tuple[_Method, list[_Method]]]:
-    """Yield every variant of the method of that name with all other methods."""
+def _compared(methods: list[_Method], name: str, found: Pairs) -> Iterator[tuple[_Method, list[_Method]]]:
+    """Yield every variant of the method of that name with all other methods that trained on as many rows."""
     others = [method for method in methods if _name(method) != name]
-    if others:
-        yield from ((method, others) for method in methods if _name(method) == name)
+    for own in (method for method in methods if _name(method) == name):
+        same = [other for other in others if _trained_on(other) == _trained_on(own)]
+        if len(same) < len(others):
+            found.remarks.append("Methods that trained on different numbers of rows are not compared.")
+        if same:
+            yield own, same
 
 
 def _over_tasks(by_pair: dict[tuple[str, str], dict[str, Difference]], own: int) -> Iterator[list[Pair]]:
@@ -122,6 +126,10 @@ def _predictions(run: StoredRun, found: Pairs):
         )
         return None
     return rows
+
+
+def _trained_on(method: _Method) -> int:
+    return method.row.runs[0].record.samples["train"]
 
 
 def _name(method: _Method) -> str:
