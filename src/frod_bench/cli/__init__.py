@@ -63,7 +63,7 @@ Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
   task.scoring=generation|likelihood|likelihood_per_token    how protocol=paper finds a commonsense answer
   task.layout=commonsense170k       read LLM-Adapters' own rows; task=commonsense/all trains once, evaluates six times
   wandb.mode=offline|online         also log to wandb
-  start=RUN method.mask=RUN         carry the adapter of an earlier run on, with a new head; take LoRI's mask from one
+  start=RUN                         carry the adapter of an earlier run on, with a new head
   out=DIR force=true                where this run goes; run a complete one again
 
 Prompts and GLUE's instructions are worded by frod-bench, and a record says so under data.wording. FuRA cuts o_proj like
