@@ -6,11 +6,11 @@ import hydra
 import pytest
 import yaml
 from hydra.core.global_hydra import GlobalHydra
-from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from frod_bench.config.catalogue import GROUPS, choices
 from frod_bench.config.checks import train_settings
+from frod_bench.config.instantiate import build
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import PROTOCOLS, register_resolvers
 from frod_bench.config.resolve import resolve
@@ -63,7 +63,7 @@ def test_every_cell_resolves(compose, composed_tasks, method, profile):
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_made_without_data(composed_tasks, task):
     config = resolve(composed_tasks[task])
-    made = instantiate(config["task"])
+    made = build(config["task"], "tasks")
     assert made.name == task
     assert set(made.rows) == {made.train_split, *made.eval_splits}
 
@@ -71,7 +71,7 @@ def test_every_task_is_made_without_data(composed_tasks, task):
 @pytest.mark.parametrize("backbone", choices("backbone"))
 def test_every_backbone_is_made_without_weights(compose, backbone):
     config = resolve(compose(backbone=backbone, profile="smoke"))
-    made = instantiate(config["backbone"])
+    made = build(config["backbone"], "backbones")
     assert made.name == backbone
     assert made.targets
     assert made.head

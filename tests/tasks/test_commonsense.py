@@ -6,9 +6,9 @@ import pytest
 from datasets import Dataset
 from hydra import compose, initialize_config_dir
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 
 from frod_bench.backbones.image_transform import ImageTransform
+from frod_bench.config.instantiate import build
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.config.resolve import resolve
 from frod_bench.errors import RequestError
@@ -26,8 +26,9 @@ def configured():
     """Returns a function (name, *overrides) -> the task as configured."""
     register_resolvers()
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        yield lambda name, *words: instantiate(
-            resolve(compose("config", overrides=[f"task=commonsense/{name}", "profile=smoke", *words]))["task"]
+        yield lambda name, *words: build(
+            resolve(compose("config", overrides=[f"task=commonsense/{name}", "profile=smoke", *words]))["task"],
+            "tasks",
         )
 
 

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
+from frod_bench.config.instantiate import build
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.glue import GlueTask
@@ -90,7 +91,8 @@ NAMES = sorted(path.stem for path in (CONFIGS / "task/glue").glob("[!_]*.yaml"))
 
 def configured(name) -> GlueTask:
     with initialize_config_dir(str(CONFIGS), version_base=None):
-        return instantiate(compose("config", overrides=[f"task=glue/{name}", "profile=smoke"]).task)
+        config = compose("config", overrides=[f"task=glue/{name}", "profile=smoke"])
+        return build(OmegaConf.to_container(config.task, resolve=True), "tasks")
 
 
 def test_all_seven_are_configured():
