@@ -183,6 +183,7 @@ def test_a_table_with_protocol_fair_runs_its_trials_first(bench, landscape, tmp_
     kinds = [config["evaluation"] for config in landscape["made"]]
     assert kinds == ["never"] * 12 + ["once"] * 8
     assert out.index("chosen") < out.index("Table 4: profile smoke, protocol fair")
+    assert "What the scores cost" in out and "hours of trials" in out
     found = find_records(tmp_path)
     assert (len(found.runs), len(found.trials)) == (8, 12)
     assert "evaluation=" not in out[out.index("Table 4") :]

@@ -31,6 +31,7 @@ def test_every_score_has_the_cost_of_its_runs_and_of_its_search(summary):
 def test_costs_are_in_every_form(summary):
     [table] = costs(summary.sections[0])
     computed = statistics_tables.statistics(summary)
+    assert "final: the same epoch" in tables.to_text(summary)
     for text in (
         tables.to_text(summary), tables.to_markdown(summary), page(summary, "title"),
         statistics_tables.to_text(computed), statistics_tables.to_markdown(computed),

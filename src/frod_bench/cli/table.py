@@ -47,17 +47,19 @@ def main(argv: list[str]) -> int:
         show(f"{column} is left out, as it has no data here: {reason}")
     failed = run_missing([cell for cell in cells if cell.column not in without], arguments.jobs)
     from frod_bench.grid.paper import compare_with_paper  # scipy takes seconds to import
-    from frod_bench.report import paper_tables, tables
+    from frod_bench.report import paper_tables, tables, tuning_tables
     from frod_bench.report.paired.tables import headlines_to_text
     from frod_bench.report.summary import summarise
+    from frod_bench.report.table import to_text as table_to_text
 
     complete = {cell.identity for cell in cells if cell.completed()}
     found = find_records(output_root()) if complete else FoundRuns()  # in folders of their own or in archives
     summary = summarise([run for run in found.runs if run.record.identity in complete], found.trials)
     if is_printed(table.name):
         printed = map(paper_tables.to_text, compare_with_paper(table, cells, [output_root()], arguments.words))
+        spent = [table_to_text(costs) + "\n" for section in summary.sections for costs in tuning_tables.costs(section)]
         verdicts = filter(None, map(headlines_to_text, summary.sections))
-        show("\n" + "\n\n".join([*printed, *verdicts]), end="")
+        show("\n" + "\n\n".join([*printed, *spent, *verdicts]), end="")
     elif complete:
         show("\n" + tables.to_text(summary), end="")
     if failed:

@@ -105,7 +105,9 @@ def incomplete_runs(summary: Summary) -> list[Table]:
 
 def best_and_final(section: Section) -> str:
     """Say which epochs the two scores of a section's rows belong to."""
-    return f"best: {_BEST.get(section.setting.selection, _BEST_DEFAULT)}. final: the last epoch"
+    once = section.setting.protocol == "fair"
+    final = "the same epoch, as these runs read the evaluation rows once" if once else "the last epoch"
+    return f"best: {_BEST.get(section.setting.selection, _BEST_DEFAULT)}. final: {final}"
 
 
 def _csv_values(row: Row) -> list[str | int | float | None]:

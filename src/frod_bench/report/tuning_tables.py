@@ -10,8 +10,8 @@ _SIZES = (1, 3, 5, 7)  # trials
 _NAMES = (Column("task", align="left"), Column("method", align="left"))
 _COSTS = (
     *_NAMES,
-    *(Column("score", percent), Column("runs"), Column("hours", "{:.2f}".format), Column("FLOPs", "{:.2e}".format)),
-    *(Column("trials"), Column("diverged"), Column("hours of trials", "{:.2f}".format)),
+    *(Column("score", percent), Column("runs"), Column("hours", "{:.3g}".format), Column("FLOPs", "{:.2e}".format)),
+    *(Column("trials"), Column("diverged"), Column("hours of trials", "{:.3g}".format)),
     Column("FLOPs of trials", "{:.2e}".format),
 )
 
