@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
-from frod_bench.audit.decide import decide, detectable_share, mean, proportion, rows_error, with_known_error
+from frod_bench.audit.decide import decide, mean, proportion, rows_error, with_known_error
 
 
 def test_the_interval_of_a_mean_is_students():
@@ -75,13 +75,3 @@ def test_small_backbones_never_decide_what_is_said_of_large_ones():
     assert here.verdict == UNDECIDED and here.would_take == "Runs on the paper's backbones and all rows."
     assert decide(clear, low=0, backbones={"roberta_large"}).verdict == HOLDS
     assert "about 785 rows" in decide(with_known_error(1, 1, 100, "rows"), low=0, backbones={"minilm"}).would_take
-
-
-def test_the_detectable_share_is_found_with_its_probability():
-    generator = torch.Generator().manual_seed(0)
-    share = detectable_share(33)
-    first = (torch.rand(4000, 33, generator=generator) < share).sum(1)
-    found = sum(proportion(k, 33, "pairs").low > 0.5 for k in first.tolist())
-    assert found / 4000 == pytest.approx(0.8, abs=0.02)
-    assert detectable_share(5) is None  # even all of five have a p of 0.06
-    assert 0.99 < detectable_share(6) ** 6 / 0.8 < 1.01

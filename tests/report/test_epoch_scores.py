@@ -3,9 +3,9 @@
 import pytest
 
 from frod_bench.record import StoredRun
+from frod_bench.report.convergence import convergence
 from frod_bench.report.epoch_scores import curve_label, epoch_score
 from frod_bench.report.html.data import page_data
-from frod_bench.report.statistics import convergence
 from frod_bench.report.statistics_tables import section_tables
 from frod_bench.report.summary import summarise
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, permutation_test
 
+from frod_bench.report.convergence import convergence
 from frod_bench.report.statistics import (
     ALL_TASKS,
     average_ranks,
-    convergence,
     estimates,
     intervals,
     paired_comparisons,

@@ -14,7 +14,6 @@ from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED
 
 LEVEL = 0.95
 _POWER = 0.8  # chance that the stated number of units would decide
-_STEPS = 40  # of a bisection
 _TWO_SIDED = NormalDist().inv_cdf((1 + LEVEL) / 2)
 PAPER_BACKBONES = frozenset({"clip_vit_b32", "roberta_large", "llama2_7b"})
 
@@ -64,23 +63,6 @@ def proportion(successes: int, trials: int, unit: str) -> Estimate:
 
     interval = binomtest(successes, trials).proportion_ci(LEVEL)
     return Estimate(successes / trials, interval.low, interval.high, trials, unit)
-
-
-def detectable_share(trials: int) -> float | None:
-    """Return the smallest true share above one half that so many trials tell from it with probability 0.8.
-
-    None where not even a share of one would do.
-    """
-    from scipy.stats import binom
-
-    least = next((k for k in range(trials + 1) if binom.sf(k - 1, trials, 0.5) <= (1 - LEVEL) / 2), None)
-    if least is None:
-        return None
-    low, high = 0.5, 1.0
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if binom.sf(least - 1, trials, middle) >= _POWER else (middle, high)
-    return high
 
 
 def rows_error(pairs: Iterable[tuple[float, float, int]]) -> float:

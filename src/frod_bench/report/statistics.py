@@ -1,28 +1,24 @@
-"""Statistics over the seeds of stored runs: intervals, paired tests, ranks and speed of convergence.
+"""Statistics over the seeds of stored runs: intervals, paired tests and ranks.
 
 Scores are fractions, and higher is better. Methods are compared only on the same task, setting and seeds.
 """
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from scipy.stats import rankdata
 
-from frod_bench.record import StoredRun
-from frod_bench.report.epoch_scores import epoch_score
 from frod_bench.report.holm import holm
 from frod_bench.report.summary import Row, Section, Spread
 
 Score = Literal["best", "final"]
 
 ALL_TASKS = "all tasks"
-SHARES = (0.95, 0.99)  # of full fine-tuning's best
 _DECIMALS = 12  # of a mean before it is ranked: equal sums can differ in the last bit
 _EXACT_UP_TO = 16  # pairs: all 2^16 sign flips are enumerated; for more pairs, as many are drawn
 _RESAMPLES = 2**_EXACT_UP_TO - 1
@@ -71,24 +67,6 @@ class Rank:
     score: Score
     rank: float
     tasks: int
-
-
-@dataclass(frozen=True)
-class Convergence:
-    """The cost of training up to `share` of full fine-tuning's best score with the same seed.
-
-    `epochs`, `seconds` (of training, without evaluation) and `flops` are means over the `reached` of `seeds` seeds,
-    None where no seed reached it or where it was not measured.
-    """
-
-    task: str
-    method: str
-    share: float
-    seeds: int
-    reached: int
-    epochs: float | None
-    seconds: float | None
-    flops: float | None
 
 
 def intervals(groups: Iterable[Sequence[float]], level: float = 0.95) -> list[tuple[float, float] | None]:
@@ -231,68 +209,12 @@ def average_ranks(section: Section, score: Score) -> list[Rank]:
     return sorted(averages, key=lambda rank: rank.rank)
 
 
-def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
-    """Return the cost of every method to reach each share of the best score of `target`; [] if `target` did not run.
-
-    With several variants of `target`, the best one of each seed is the goal.
-    """
-    goals: dict[str, dict[int, float]] = defaultdict(dict)
-    for row in section.rows:
-        if _name(row) == target:
-            for seed, best in _best_of_curves(row).items():
-                goals[row.task][seed] = max(best, goals[row.task].get(seed, best))
-    rows = []
-    for row in section.rows:
-        runs = [run for run in row.runs if run.record.seed in goals[row.task]]
-        costs = [_costs(run, [share * goals[row.task][run.record.seed] for share in SHARES]) for run in runs]
-        for share, of_share in zip(SHARES, zip(*costs, strict=True), strict=False):
-            reached = [cost for cost in of_share if cost is not None]
-            means = [None if None in part else fmean(part) for part in zip(*reached, strict=True)] or [None] * 3
-            rows.append(Convergence(row.task, row.method, share, len(runs), len(reached), *means))
-    return rows
-
-
-class _Cost(NamedTuple):
-    """What training took up to an epoch; None for what a run did not measure."""
-
-    epochs: int
-    seconds: float | None
-    flops: float | None
-
-
-def _costs(run: StoredRun, goals: list[float]) -> list[_Cost | None]:
-    """Return the cost to reach each goal for the first time, None for a goal that the run never reaches."""
-    cost = _Cost(0, 0.0, 0.0)
-    costs: list[_Cost | None] = [None] * len(goals)
-    for line in run.metrics:
-        cost = _Cost(cost.epochs + 1, _plus(cost.seconds, line.get("seconds")), _plus(cost.flops, line.get("flops")))
-        score = epoch_score(run, line)
-        there = -math.inf if score is None else score
-        costs = [earlier or (cost if there >= goal else None) for earlier, goal in zip(costs, goals, strict=True)]
-        if None not in costs:
-            break
-    return costs
-
-
-def _plus(total: float | None, value: float | None) -> float | None:
-    return None if total is None or value is None else total + value
-
-
 def _name(row: Row) -> str:
     return row.runs[0].record.method
 
 
 def _by_seed(row: Row, score: Score) -> dict[int, float]:
     return {run.record.seed: getattr(run.record, score)["value"] for run in row.runs}
-
-
-def _best_of_curves(row: Row) -> dict[int, float]:
-    """Return the best score by seed; with tuned rates on the held-out rows, as every epoch has been judged there."""
-    if row.runs[0].record.protocol != "fair":
-        return _by_seed(row, "best")
-    curves = {run.record.seed: [epoch_score(run, line) for line in run.metrics] for run in row.runs}
-    known = {seed: [score for score in curve if score is not None] for seed, curve in curves.items()}
-    return {seed: max(scores) for seed, scores in known.items() if scores}
 
 
 def _differences(own: dict[int, float], other: dict[int, float]) -> list[float]:

@@ -6,9 +6,11 @@ from itertools import islice
 
 from frod_bench.escape import one_line
 from frod_bench.report import table
+from frod_bench.report.convergence import convergence
 from frod_bench.report.paired.tables import verdicts
 from frod_bench.report.paired.verdict import MARGIN
-from frod_bench.report.statistics import Score, average_ranks, convergence, estimates, paired_comparisons
+from frod_bench.report.sooner import sooner
+from frod_bench.report.statistics import Score, average_ranks, estimates, paired_comparisons
 from frod_bench.report.summary import Section, Setting, Summary
 from frod_bench.report.table import Column, Table, percent
 from frod_bench.report.tuning_tables import best_after_trials, costs
@@ -51,7 +53,7 @@ def statistics(summary: Summary, margin: float = MARGIN, baseline: str | None = 
 def section_tables(section: Section, margin: float = MARGIN, baseline: str | None = None) -> list[Table]:
     """Return the statistics of one setting, without the tables that have no rows."""
     tables = [_estimates(section), *costs(section), verdicts(section, margin, baseline), _comparisons(section)]
-    tables += [_ranks(section), _convergence(section), best_after_trials(section)]
+    tables += [_ranks(section), _convergence(section), sooner(section, margin), best_after_trials(section)]
     return [each for each in tables if each.rows]
 
 

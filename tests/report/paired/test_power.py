@@ -3,11 +3,13 @@
 from dataclasses import replace
 from math import ceil
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 from statsmodels.stats.power import NormalIndPower, TTestPower
 
 from frod_bench.report.paired.difference import Difference
-from frod_bench.report.paired.power import detectable, power, rows_needed, seeds_needed, with_design
+from frod_bench.report.paired.power import detectable, detectable_share, power, rows_needed, seeds_needed, with_design
 
 SEEDS_ONLY = Difference(
     value=0.0, rows=1000, seeds=4, of_rows=0.0, of_seeds=1e-4, of_both=0.0, degrees=3.0, discordance=0.1
@@ -60,3 +62,12 @@ def test_a_design_scales_each_variance_by_what_it_comes_from():
     assert more.of_rows == pytest.approx(1e-4)
     assert more.of_both == pytest.approx(0.25e-4)
     assert more.of_seeds == pytest.approx(1e-4 + 0.25e-4)
+
+
+def test_the_detectable_share_is_found_with_its_probability():
+    share = detectable_share(33)
+    first = np.random.default_rng(0).binomial(33, share, 4000)
+    found = np.mean([binomtest(int(k), 33).pvalue < 0.05 and k > 16 for k in first])
+    assert found == pytest.approx(0.8, abs=0.02)
+    assert detectable_share(5) is None  # even all of five have a p of 0.06
+    assert detectable_share(6) ** 6 == pytest.approx(0.8)

@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Any
 
 from frod_bench.audit.claim import Claim, Finding
-from frod_bench.audit.decide import decide, detectable_share, proportion
+from frod_bench.audit.decide import decide, proportion
 from frod_bench.audit.evidence import Evidence, MissingEvidence, settings
 from frod_bench.record import StoredRun
 from frod_bench.report.epoch_scores import curve_metric
@@ -71,6 +71,8 @@ def _convergence(evidence: Evidence) -> Finding:
 
 
 def _power(pairs: int) -> str:
+    from frod_bench.report.paired.power import detectable_share  # scipy takes a second
+
     share = detectable_share(pairs)
     return (
         f"So many pairs show a true share of {share:.2f} or more with probability 0.8."

@@ -5,6 +5,7 @@ from dataclasses import replace
 from math import ceil, inf
 
 from scipy.special import nctdtr, ndtr
+from scipy.stats import binom
 
 from frod_bench.report.paired.difference import Difference, mean_over_tasks
 from frod_bench.report.paired.estimate import quantile
@@ -85,6 +86,17 @@ def with_design(difference: Difference, rows: float | None = None, seeds: int | 
         of_both=of_both,
         degrees=degrees,
     )
+
+
+def detectable_share(trials: int, level: float = 0.05) -> float | None:
+    """Return the smallest true share above one half that a sign test of so many trials finds with probability 0.8.
+
+    None where not even a share of one is found.
+    """
+    least = next((k for k in range(trials + 1) if binom.sf(k - 1, trials, 0.5) <= level / 2), None)
+    if least is None:
+        return None
+    return _smallest(lambda share: binom.sf(least - 1, trials, share) >= PROBABILITY, 0.5, 1.0)
 
 
 def _smallest(enough: Callable[[float], bool], low: float, high: float) -> float:
