@@ -86,3 +86,12 @@ def test_a_method_has_one_colour_in_every_figure():
     variants = looks(["frod, sparsity=0.1", "frod, sparsity=0.2", "full_ft"])
     assert variants["full_ft"]["color"] == COLOURS[1]
     assert len({look["color"] for look in variants.values()}) == 3
+
+
+def test_what_a_broken_record_leaves_out_is_no_crash(searched, tmp_path):
+    _, trials = searched("frod", SCORES)
+    trials[0].record.settings = trials[0].record.settings | {"train.lr.head": "high", "seed": 7}
+    trials[-1].record.samples = {}
+    drawn = figure_rates.points(trials, [], {})
+    assert [point.multiplier for point in drawn] == [0.1, 1, 10]
+    assert figure_rates.draw(drawn, "profile smoke", tmp_path)

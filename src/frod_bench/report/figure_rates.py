@@ -57,7 +57,7 @@ def points(
         for trial in tried:  # at one multiplier the best trial counts, where roles have factors of their own
             multiplier = float(f"{_multiplier(trial, unit):.3g}")
             best[multiplier] = max(best.get(multiplier, trial), trial, key=lambda each: each.score or 0.0)
-        panel = (record.task, record.samples["train"])
+        panel = (record.task, record.samples.get("train", 0))
         found += [
             Point(panel, names[name], multiplier, trial, (name, trial.rates) in taken, name not in units)
             for multiplier, trial in sorted(best.items())
@@ -113,7 +113,7 @@ def _names(searches: Mapping[str, list[StoredRun]]) -> dict[str, str]:
     for name, runs in searches.items():
         record = runs[0].record
         variant = {key: str(value) for key, value in tuning_settings(record.settings).items()}
-        alike[record.method, record.task, record.samples["train"]][name] = variant
+        alike[record.method, record.task, record.samples.get("train", 0)][name] = variant
     return {
         name: label(method, variant, differing(group.values()))
         for (method, *_), group in alike.items()
@@ -123,12 +123,16 @@ def _names(searches: Mapping[str, list[StoredRun]]) -> dict[str, str]:
 
 def _middle(tried: list[Trial]) -> dict[str, float]:
     """Return the middle rate of every role."""
-    return {role: median_low(dict(trial.rates)[role] for trial in tried) for role, _ in tried[0].rates}
+    rates: dict[str, list[float]] = defaultdict(list)
+    for role, rate in (each for trial in tried for each in trial.rates):
+        rates[role].append(rate)
+    return {role: median_low(own) for role, own in rates.items()}
 
 
 def _multiplier(trial: Trial, unit: Mapping[str, float]) -> float:
     """Return what most roles' rates are multiplied by."""
-    return median_low(rate / unit[role] for role, rate in trial.rates if unit.get(role)) if trial.rates else math.nan
+    known = [rate / unit[role] for role, rate in trial.rates if unit.get(role)]
+    return median_low(known) if known else math.nan
 
 
 def _data(drawn: list[Point]) -> Table:

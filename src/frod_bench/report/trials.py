@@ -68,8 +68,8 @@ def trials_of(runs: Iterable[StoredRun]) -> list[Trial]:
 
 def rates_of(run: StoredRun) -> tuple[tuple[str, float], ...]:
     """Return the learning rate of every role that trains."""
-    settings = run.record.settings
-    return tuple((key.removeprefix(RATES), settings[key]) for key in sorted(settings) if key.startswith(RATES))
+    rates = {key: rate for key, rate in run.record.settings.items() if key.startswith(RATES)}
+    return tuple((key.removeprefix(RATES), rates[key]) for key in sorted(rates) if isinstance(rates[key], int | float))
 
 
 def cost(runs: Sequence[StoredRun]) -> Cost:
