@@ -84,8 +84,8 @@ def draw(drawn: list[Point], setting: str, folder: Path) -> list[Path]:
     legend(figure, methods, f"Held-out score against the rate multiplier, {seeds} a trial\n{setting}")
     middle = "" if not any(point.of_middle for point in drawn) else " (or of the middle ones of a search)"
     figure.supxlabel(
-        f"multiplier of the recipe's learning rates{middle}; ring: the rates that were taken,"
-        " cross at the bottom: diverged"
+        f"multiplier of the recipe's learning rates{middle}\n"
+        "ring: the rates that were taken, cross at the bottom: diverged"
         + (", band: lowest to highest seed" if any(len(point.scores) > 1 for point in drawn) else ""),
         fontsize=8,
     )
