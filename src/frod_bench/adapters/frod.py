@@ -86,7 +86,8 @@ class FrodLinear(WrapsBase):
         self.dropout, self.recompute = dropout, recompute
         self.layers_sharing_input = layers_sharing_input
         dtype, device = base.weight.dtype, base.weight.device
-        self.ways = ways_of_layer(*self.W.shape, dtype, error, right_error, way)
+        m, n = self.W.shape
+        self.ways = ways_of_layer(m, n, dtype, error, right_error, way)
         self.way = self.ways[0] if way else None
         trainable_dtype = torch.promote_types(dtype, torch.float32)
         # stored as U^T, because the sparse products read its rows where m < n, and it is R on the short side
@@ -162,11 +163,10 @@ class FrodLinear(WrapsBase):
         if way in RIGHT_WAYS:
             return self._right(x.to(dtype), way)
         dropped = nn.functional.dropout(x, self.dropout) if self.dropout else x
-        L, R = self._factors_in(dtype)
-        if self.layers_sharing_input > 1:
-            z, R = self.basis.right.project(dropped, dtype), None
-        else:
-            z = dropped.to(dtype).reshape(-1, n)
+        L, own = self._factors_in(dtype)
+        shares = self.layers_sharing_input > 1
+        z = self.basis.right.project(dropped, dtype) if shares else dropped.to(dtype).reshape(-1, n)
+        R = None if shares else own
         shape = (*x.shape[:-1], m)
         if way == "factored":
             return factored_linear(z, L, self.values, self.sigma, pattern, self.bias, R).view(shape)
@@ -181,9 +181,11 @@ class FrodLinear(WrapsBase):
         compiling = torch.compiler.is_compiling()  # then `tokens` may be a symbol
         if not compiling and key in self._chosen:
             return self._chosen[key]
+        m, n = self.W.shape
         way = choose_way(
             tokens,
-            *self.W.shape,
+            m,
+            n,
             self.basis.pattern.n,
             self.basis.pattern.column_cost(dtype, device_type),
             dtype,
@@ -255,8 +257,7 @@ class FrodLinear(WrapsBase):
         base = self.base_layer.weight.detach()  # a tensor made in inference mode cannot be differentiated
         state = (self.base_layer.weight._version, base.data_ptr(), torch.is_inference_mode_enabled())
         cached = self._cache  # read once, as another thread may replace or drop it at any time
-        current = cached is not None and cached.form == form and cached.base_state == state
-        if not (current and self._is_current(cached)):
+        if cached is None or (cached.form, cached.base_state) != (form, state) or not self._is_current(cached):
             values, sigma = self.values.detach().clone(), self.sigma.detach().clone()
             self._cache = cached = _Cached(form, form(), values, sigma, base, state)
         return cached.result
@@ -324,8 +325,8 @@ class FrodLinear(WrapsBase):
 
     def geometry(self) -> UpdateGeometry:
         """Return the geometry of the update; see `UpdateGeometry`."""
-        factors = (gather_full(factor).to(self.basis.Vt.device) for factor in self.factors)
-        return update_geometry(*factors, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
+        L, R = (gather_full(factor).to(self.basis.Vt.device) for factor in self.factors)
+        return update_geometry(L, R, self.basis.pattern, self.values, self.sigma, self.sigma_initial)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, nnz={self.basis.pattern.nnz}"

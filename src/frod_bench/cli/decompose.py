@@ -33,12 +33,12 @@ def main(argv: list[str]) -> int:
     from torch import nn
     from transformers.pytorch_utils import Conv1D
 
-    from frod_bench.adapters.frod import base_weight
     from frod_bench.backbones.directory import DTYPES
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors
     from frod_bench.methods.frod import Frod
+    from frod_bench.methods.support.frod_groups import layer_shapes
     from frod_bench.methods.support.injection import find_targets
     from frod_bench.train.memory import peak_memory, reset_peak
 
@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
     method = Frod(basis=arguments.basis, side=arguments.side, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
     layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
-    shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}
+    shapes = layer_shapes(layers)
     grouping = method.grouping
     groups = grouping.groups(shapes)
     costs = [grouping.decomposition_cost([shapes[name] for name in names]) for names in groups.values()]

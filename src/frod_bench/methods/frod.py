@@ -15,12 +15,12 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters.frod import FrodLinear, base_weight
+from frod_bench.adapters.frod import FrodLinear
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.linalg.joint import DEFAULT_PI, MIN_PI
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.fingerprint import WEIGHT, Sketch, given_sketch, weight_sketch
-from frod_bench.methods.support.frod_groups import BASES, SIDES, Coordinates, Grouping
+from frod_bench.methods.support.frod_groups import BASES, SIDES, Coordinates, Grouping, layer_shapes
 from frod_bench.methods.support.injection import find_targets, replace_module, require_finite, train_only_head
 from frod_bench.methods.support.method import Method
 from frod_bench.methods.support.wrappers import named_modules
@@ -98,8 +98,7 @@ class Frod(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
         layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
-        shapes = {name: tuple(base_weight(layer).shape) for name, layer in layers.items()}
-        sharing = self.grouping.layers_sharing_input(shapes)
+        sharing = self.grouping.layers_sharing_input(layer_shapes(layers))
         coordinates = list(self._coordinates(layers, seed))  # complete before the model changes
         far = {c.name: c.error for c in coordinates if not starts_at_base(c.error, layers[c.name].weight.dtype)}
         if self.way == "factored" and far:
@@ -139,7 +138,7 @@ class Frod(Method):
         """Which layers share a basis, and on which side of their weights."""
         return Grouping(self.basis, self.side)
 
-    def _coordinates(self, layers: dict[str, nn.Module], seed: int) -> Iterator[Coordinates]:
+    def _coordinates(self, layers: dict[str, nn.Linear], seed: int) -> Iterator[Coordinates]:
         if self.basis == "peft":
             from frod_bench.methods.support import frod_peft  # PEFT takes seconds to import
 

@@ -1,7 +1,7 @@
 """FRoD's groups: which layers share a basis, on which side of their weights, and the factors of every layer."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,12 @@ class Coordinates(NamedTuple):
     error: float  # of U diag(sigma) V^T, relative
     right_error: float  # of W V^-T Sigma^-1, relative to U; 1 where there is no such form
     short: bool = False
+
+
+def layer_shapes(layers: Mapping[str, nn.Linear]) -> dict[str, Shape]:
+    """Return [m, n] of every layer, also of a `Conv1D`, which stores its weight transposed."""
+    weights = {name: base_weight(layer) for name, layer in layers.items()}
+    return {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
 
 
 @dataclass(frozen=True)
@@ -84,14 +90,14 @@ class Grouping:
         return decomposition_cost(self.width(shapes[0]), sum(longer))
 
     def coordinates(
-        self, layers: dict[str, nn.Module], draw: Callable[[int, int, str], Pattern], pi: float, seed: int
+        self, layers: dict[str, nn.Linear], draw: Callable[[int, int, str], Pattern], pi: float, seed: int
     ) -> Iterator[Coordinates]:
         """Yield the factors of every layer, group by group, with the pattern `draw(k, seed, name)` of a category.
 
         A bar on a terminal shows the time left, by the cost of the groups.
         """
         weights = {name: base_weight(layer).detach() for name, layer in layers.items()}
-        shapes = {name: (weight.shape[0], weight.shape[1]) for name, weight in weights.items()}
+        shapes = layer_shapes(layers)
         groups = list(self.groups(shapes).values())
         costs = [self.decomposition_cost([shapes[name] for name in names]) for names in groups]
         bar = tqdm(total=sum(costs), desc="FRoD basis", bar_format=_BAR, disable=None, leave=False)
@@ -100,7 +106,7 @@ class Grouping:
             group = [weights[name].T if short else weights[name] for name in names]
             factors = stored_joint_factors(names, group, self.blocks(names), pi)
             bar.update(cost)
-            device = layers[names[0]].weight.device
+            device = group[0].device
             errors, right_errors = (_numbers(factors[key]) for key in ("errors", "right_errors"))
             tall = [weight.shape[0] >= weight.shape[1] for weight in group]
             right_errors = [e if tall[i] and "inverse" in factors else NO_FORM for i, e in enumerate(right_errors)]

@@ -76,10 +76,10 @@ def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: 
             right = RightBasis(V.T.to(weight), None if inverse is None else inverse.to(weight))
             bases[id(twin.frod_V)] = FrodBasis(right, UnstructuredPattern(len(V), rows, cols))
         basis = bases[id(twin.frod_V)]
-        error = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
-        require_rebuilt([name], [weight], error)
+        rebuilt = reconstruction_errors([weight.cpu()], [U.cpu()], [sigma.cpu()], V.T.cpu())
+        require_rebuilt([name], [weight], rebuilt)
         right_error = right_errors([weight], [U.to(weight)], [sigma.to(weight.device)], basis.right.inverse)
-        yield Coordinates(name, U, sigma, basis, error.item(), right_error.item())
+        yield Coordinates(name, U, sigma, basis, rebuilt.item(), right_error.item())
 
 
 def save(adapted: Adapted, adapters: dict[str, FrodLinear], sparsity: float, pi: float, directory: Path) -> None:
