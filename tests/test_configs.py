@@ -143,7 +143,7 @@ def test_every_method_has_a_row_in_every_recipe(suite):
     blocks = RECIPES[suite]
     assert [m for m in METHODS if not any(m in block for block in blocks.values())] == []
     profiles = {name for name in PROFILES if (config_dir() / f"profile/{name}.yaml").read_text().find("rows: null") < 0}
-    assert set(blocks) == {*PROTOCOLS, *profiles}
+    assert set(blocks) == {*PROTOCOLS, *profiles} - {"fair"}  # whose rates are tuned, and the rest released
 
 
 @pytest.mark.parametrize("suite", RECIPES)
