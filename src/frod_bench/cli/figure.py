@@ -110,10 +110,10 @@ def _one_task(section: "Section") -> str:
 
 
 def _figure4(arguments: argparse.Namespace) -> list[Path]:
-    from frod_bench.report import figure4  # matplotlib takes half a second
-
     section = _section(arguments)
     task = _one_task(section)
+    from frod_bench.report import figure4  # matplotlib takes half a second
+
     same_experiment = section.setting.profile == "paper" and task == "vision/cars"
     printed = figure4.published(paper_dir() / "figure4.csv") if same_experiment else []
     with writing(arguments.to):
@@ -121,9 +121,9 @@ def _figure4(arguments: argparse.Namespace) -> list[Path]:
 
 
 def _figure6(arguments: argparse.Namespace) -> list[Path]:
+    section = _section(arguments)
     from frod_bench.report import figure6  # matplotlib takes half a second
 
-    section = _section(arguments)
     runs = [run for row in section.rows for run in row.runs]
     points = figure6.points(runs)
     if not points:
@@ -142,11 +142,11 @@ def _with_frod(arguments: argparse.Namespace) -> list[Path]:
 
 
 def _landscapes(arguments: argparse.Namespace, wanted: "Callable[[Row], bool]") -> list[Path]:
+    section = _section(arguments)
+    task = _one_task(section)
     from frod_bench.cli.landscape import AFTER, BEFORE, Plane, surface  # torch takes seconds
     from frod_bench.report import landscapes
 
-    section = _section(arguments)
-    task = _one_task(section)
     plane = Plane(arguments.points, arguments.span, arguments.rows, arguments.seed)
     rows = [row for row in section.rows if wanted(row)]
     seed, runs = _one_seed(rows)

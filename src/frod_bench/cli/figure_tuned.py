@@ -14,10 +14,10 @@ _TUNE = "frod-bench tune --profile offline --methods frod,lora --tasks glue/sst2
 
 def rates(arguments: argparse.Namespace) -> list[Path]:
     """Draw the searches below the folders; return the files. Raises RequestError where there is none."""
+    found = _found(arguments)
     from frod_bench.report import figure_rates  # matplotlib takes half a second
     from frod_bench.report.trials import by_search
 
-    found = _found(arguments)
     units = _units(arguments.folders)
     points = figure_rates.points(found.trials, found.runs, units)
     if without := by_search(found.trials).keys() - units:
@@ -31,9 +31,9 @@ def rates(arguments: argparse.Namespace) -> list[Path]:
 
 def rows(arguments: argparse.Namespace) -> list[Path]:
     """Draw the runs with tuned rates below the folders; return the files. Raises RequestError where there is none."""
+    found = _found(arguments)
     from frod_bench.report import figure_rows  # matplotlib takes half a second
 
-    found = _found(arguments)
     lines = figure_rows.lines(found.runs)
     if not lines:
         raise RequestError(f"No run there has tuned rates (protocol=fair). Tune first: {_TUNE}")

@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from frod_bench.files import save_text
+from frod_bench.files import replacing, save_text
 
 _INDEX = "model.safetensors.index.json"
 _SHARD_BYTES = 2**30
@@ -25,7 +25,8 @@ class LayerFiles:
     def write(self, name: str, tensor: Tensor) -> None:
         """Write a tensor under its name."""
         self._files[name] = file = self._folder / f"{len(self._files):05d}.safetensors"
-        save_file({name: tensor.detach().cpu().contiguous()}, file)
+        with replacing(file) as partial:
+            save_file({name: tensor.detach().cpu().contiguous()}, partial)
 
     def read(self, name: str) -> Tensor:
         """Return a tensor that was written."""
@@ -49,7 +50,8 @@ def write_shards(folder: Path, tensors: Iterable[tuple[str, Tensor]]) -> None:
         nonlocal shards
         shards += 1
         name = f"model-{shards:05d}.safetensors"
-        save_file(held, folder / name, metadata={"format": "pt"})
+        with replacing(folder / name) as partial:
+            save_file(held, partial, metadata={"format": "pt"})
         places.update(dict.fromkeys(held, name))
         held.clear()
 
