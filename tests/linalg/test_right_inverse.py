@@ -24,7 +24,7 @@ def draw(*shapes, condition=1.0, dtype=torch.float64):
 
 
 def test_it_is_u_in_float64():
-    weights = draw((9, 6), (6, 6))
+    weights = draw((9, 6), (7, 6))
     factors = joint_decomposition(weights)
     inverse = basis_inverse(factors.V.T)
     for W, U, sigma in zip(weights, factors.U, factors.sigma, strict=True):

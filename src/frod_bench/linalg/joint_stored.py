@@ -25,7 +25,7 @@ def stored_joint_factors(
 ) -> dict[str, Tensor]:
     """Return `Vt` [n, n], every `Ut.i` [n, m] and `sigma.i` [n], and the reconstruction `errors` [L] of the layers.
 
-    If a layer with m >= n can do without its U, there is also `inverse` [n, n], the inverse of V^T; `right_errors` [L]
+    If a layer with m > n can do without its U, there is also `inverse` [n, n], the inverse of V^T; `right_errors` [L]
     are those of `linalg.right_inverse`. All come from the disk if they are there; sigma is in float32 or above, the
     rest in the dtype of the weights.
     See `joint_decomposition` for `in_memory` and `cached` for `must_keep`. Raises RequestError, with one of the
@@ -40,7 +40,7 @@ def stored_joint_factors(
         factors = joint_decomposition(weights, blocks, pi, dtype, in_memory)
         Vt = factors.V.T.to(dtype).contiguous()
         tensors, errors, right = {"Vt": Vt}, [], []
-        tall = any(weight.shape[0] >= len(Vt) for weight in weights)
+        tall = any(weight.shape[0] > len(Vt) for weight in weights)
         if tall and (inverse := basis_inverse(factors.V.T)) is not None:
             tensors["inverse"] = inverse.to(dtype)
         for i, (weight, sigma) in enumerate(zip(weights, factors.sigma, strict=True)):

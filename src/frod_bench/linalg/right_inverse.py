@@ -1,4 +1,4 @@
-"""U from W and V alone: U = W V^-T Sigma^-1 for a layer [m, n] with m >= n, where V has full rank."""
+"""U from W and V alone: U = W V^-T Sigma^-1 for a layer [m, n] with m > n, where V has full rank."""
 
 from collections.abc import Iterable
 
@@ -32,7 +32,7 @@ def right_errors(
     """
     errors = []
     for W, u, s in zip(weights, U, sigma, strict=True):
-        if inverse is None or W.shape[0] < W.shape[1]:
+        if inverse is None or W.shape[0] <= W.shape[1]:
             errors.append(torch.full((), NO_FORM, device=s.device))
             continue
         dtype = torch.promote_types(W.dtype, torch.float32)

@@ -108,7 +108,7 @@ class Grouping:
             bar.update(cost)
             device = group[0].device
             errors, right_errors = (_numbers(factors[key]) for key in ("errors", "right_errors"))
-            tall = [weight.shape[0] >= weight.shape[1] for weight in group]
+            tall = [weight.shape[0] > weight.shape[1] for weight in group]
             right_errors = [e if tall[i] and "inverse" in factors else NO_FORM for i, e in enumerate(right_errors)]
             usable = any(has_right_form(error, group[0].dtype) for error in right_errors)
             right = RightBasis(factors["Vt"].to(device), factors["inverse"].to(device) if usable else None)

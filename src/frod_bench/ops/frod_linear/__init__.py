@@ -10,7 +10,7 @@ Five ways compute the same function; multiply-adds of one forward and backward p
     right_residual   y = (x + A dM B x) W^T                    2 T m n + 4 T k^2 + 3 T nnz
     right_merged     D = A dM B, y = (x + D x) W^T             2 T m n + 3 T k^2 + 2 k^3 + 2 k nnz
 
-where A and B are [k, k] (`right`); these two exist for m >= n and on the short side, and compute without L and R. s
+where A and B are [k, k] (`right`); these two exist for m > n and on the short side, and compute without L and R. s
 layers that read the same x share R and therefore z. Half of the last two terms of `merged` forms W', once for
 all micro-batches of a step. `factored` does not read W and equals the base layer at initialisation up to the error of
 L diag(sigma0) R; the other four equal it to the last bit. For its backward pass a forward pass keeps one [k, T]

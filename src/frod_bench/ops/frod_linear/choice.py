@@ -81,7 +81,7 @@ def has_right_form(error: float, dtype: torch.dtype) -> bool:
     """Return whether W V^-T Sigma_0^-1 is close enough to U for the two right ways; `error` is of `right_errors`.
 
     The start is exact whatever the error; the update carries it, as it carries the rounding of U. The limit is
-    `RIGHT_ERROR`, or a rounding of half precision. A badly conditioned V, a Sigma_0 near zero and m < n exceed it.
+    `RIGHT_ERROR`, or a rounding of half precision. A badly conditioned V, a Sigma_0 near zero and m <= n exceed it.
     """
     return error <= max(RIGHT_ERROR, torch.finfo(dtype).eps)
 

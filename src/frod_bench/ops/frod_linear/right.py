@@ -1,6 +1,6 @@
 """The two ways beside the base weight: W' = W (I + D) with D = A dM B [k, k], and no U.
 
-As U = W V^-T Sigma_0^-1 at full column rank, the update U dM V^T of a layer with m >= n is W D with A = V^-T and
+As U = W V^-T Sigma_0^-1 at full column rank, the update U dM V^T of a layer with m > n is W D with A = V^-T and
 B = V^T, where dM has its rows divided by Sigma_0. On the short side the same holds for W^T, so D acts on the outputs:
 W' = (I + D) W with A = V and B = V^-1, where dM has its columns divided by Sigma_0. Both start exactly at the base,
 because D is zero there.
