@@ -20,8 +20,8 @@ Score = Literal["best", "final"]
 
 ALL_TASKS = "all tasks"
 _DECIMALS = 12  # of a mean before it is ranked: equal sums can differ in the last bit
-_EXACT_UP_TO = 16  # pairs: all 2^16 sign flips are enumerated; for more pairs, as many are drawn
-_RESAMPLES = 2**_EXACT_UP_TO - 1
+_EXACT_UP_TO = 16  # pairs: all 2^16 sign flips count; for more pairs, half as many are drawn
+_RESAMPLES = 2 ** (_EXACT_UP_TO - 1) - 1
 _BOOTSTRAP_RESAMPLES = 9999
 _AT_ONCE = 64  # groups whose resampled means are in memory
 _DIGITS = 12  # of a bound: the last bits of a product of matrices differ between machines
@@ -93,7 +93,7 @@ def paired_p(groups: Iterable[Sequence[float]]) -> list[float | None]:
     """Return the two-sided p of the sign-flip permutation test of mean 0 for each group of differences.
 
     None for fewer than two pairs. Up to n = 16 all 2^n sign flips are counted, so p is at least 2^(1 - n); for more,
-    65,535 are drawn, the same for all groups of that size.
+    32,767 are drawn, the same for all groups of that size.
     """
     arrays = [np.asarray(group, dtype=float) for group in groups]
     p_values: list[float | None] = [None] * len(arrays)
@@ -134,14 +134,16 @@ def _resamples(n: int) -> list[np.ndarray]:
     return blocks
 
 
-def _signs(n: int) -> Iterator[np.ndarray]:
-    """Yield sign flips in blocks [flips, n]: all of them up to n = 16, else random ones."""
+@lru_cache(maxsize=2)
+def _signs(n: int) -> list[np.ndarray]:
+    """Return sign flips in blocks [flips, n]: up to n = 16 all that leave the last sign, else random ones.
+
+    A flip of all signs leaves the size of a mean, so half of the flips count for all.
+    """
     if n <= _EXACT_UP_TO:
-        yield 1.0 - 2 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-        return
+        return [1.0 - 2 * (np.arange(2 ** (n - 1))[:, None] >> np.arange(n) & 1)]
     rng = np.random.default_rng(0)
-    for rows in _blocks(_RESAMPLES, n):
-        yield rng.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1
+    return [rng.integers(0, 2, (rows, n), dtype=np.int8) * 2.0 - 1 for rows in _blocks(_RESAMPLES, n)]
 
 
 def _blocks(rows: int, n: int) -> Iterator[int]:
