@@ -262,6 +262,7 @@ def die_at(call, after):
         setattr(os, name, counting(getattr(os, name)))
 
 
+@pytest.mark.skipif(torch.get_num_threads() > 1, reason="a forked copy of a process waits for OpenMP threads it lacks")
 @pytest.mark.parametrize(("method", "first"), [("frod", 1), ("lora", 2)])
 def test_killed_at_any_write(make_trainer, make_data, make_run, silent, whole, tmp_path, method, first):
     """Every ninth write of a run is its last, before it is done or after it; then the same command is typed again."""
