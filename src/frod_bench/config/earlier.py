@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config.catalogue import config_files, settings
-from frod_bench.config.tuned import is_fair, with_tuned_rates
+from frod_bench.config.tuned import is_fair, tuned_file, with_tuned_rates
 from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory, RunRecord, default_directory, identity_of
 from frod_bench.record.identity import cell_settings
@@ -86,10 +86,11 @@ def _with_names(resolved: dict[str, Any], name: str, names: dict[str, Any]) -> d
 def with_seed(resolved: dict[str, Any], seed: int, tuned: bool) -> dict[str, Any]:
     """Return the configuration with another seed, also for a run to make first.
 
-    With `tuned`, the rates of both are those that were tuned for protocol=fair.
+    With protocol=fair the rates of both are the tuned ones; without `tuned`, the recipe's where nothing is tuned yet.
     """
     seeded = resolved | {"seed": seed}
-    seeded = with_tuned_rates(seeded) if tuned and is_fair(seeded) else seeded
+    if is_fair(seeded) and (tuned or tuned_file(seeded).is_file()):
+        seeded = with_tuned_rates(seeded)
     first = to_make_first(resolved)
     return seeded if first is None else with_made(seeded, with_seed(first, seed, tuned))
 

@@ -44,8 +44,8 @@ def cost(config: dict[str, Any], samples: Mapping[str, int]) -> Cost:
     whole_step_first = method.couples_rows and settings["gradient_accumulation_steps"] > 1
     step += forward * whole_step_first
     times = {None: settings["epochs"], "once": 1, "never": 0}[config.get("evaluation")]
-    scored = {split: settings["epochs"] if split == "holdout" else times for split in samples if split != "train"}
-    evaluated_rows = sum(samples[split] * times for split, times in scored.items())
+    scored = {split: rows for split, rows in samples.items() if split != "train"}
+    evaluated_rows = settings["epochs"] * scored.pop("holdout", 0) + times * sum(scored.values())
     longest = config["text"]["eval_max_length"] or config["text"]["max_length"]
     evaluated_tokens = evaluated_rows * row_length(config, settings["eval_batch_size"], longest)
     multiply_adds = settings["epochs"] * samples["train"] * length * step + evaluated_tokens * forward

@@ -72,9 +72,9 @@ def compose_cells(
 ) -> list[Cell]:
     """Return all cells, one seed after the other, so that an interrupted table is complete for the first seeds.
 
-    `seeds` are whole numbers with commas; None means the table's own. With protocol=fair the rates are the tuned ones,
-    without `tuned` the recipe's. Raises RequestError for an override with an
-    unknown key, and for one that the table sets itself.
+    `seeds` are whole numbers with commas; None means the table's own. With protocol=fair the rates are the tuned ones;
+    without `tuned`, the recipe's where nothing is tuned yet. Raises RequestError for an override with an unknown key,
+    and for one that the table sets itself.
     """
     _check(overrides, table)
     numbers = whole_numbers(seeds or table.seeds[profile])
