@@ -51,8 +51,8 @@ def test_params_are_printed_and_written(bench, tmp_path):
     code, out, _ = bench("audit", "params", "--to", str(tmp_path))
     assert code == 0 and "1,327,104" in out and "printed percentages agree" in out
     rows = list(csv.DictReader((tmp_path / "params.csv").open()))
-    assert len(rows) == 37 and rows[1]["pct_goat"] == "1.4959"
-    assert (tmp_path / "params.md").read_text().count("\n|") == 39
+    assert len(rows) == 38 and rows[1]["pct_goat"] == "1.4959"
+    assert (tmp_path / "params.md").read_text().count("\n|") == 40
 
 
 def test_help_list_and_a_wrong_name_do_without_torch():
