@@ -67,12 +67,12 @@ def test_the_merged_weight_is_kept_in_evaluation_and_dropped_in_training():
     layer = make_layer().eval()
     with torch.no_grad():
         layer(draw(5, 8))
-        kept = layer._cache.result
+        kept = layer.formed.held.result
         layer(draw(5, 8))
-    assert layer._cache.result is kept and torch.equal(kept, layer.merged_weight())
-    assert layer.train()._cache is None
+    assert layer.formed.held.result is kept and torch.equal(kept, layer.merged_weight())
+    assert layer.train().formed.held is None
     layer.eval()(draw(5, 8))
-    assert layer._cache is None  # with gradients, as an optimizer step may follow
+    assert layer.formed.held is None  # with gradients, as an optimizer step may follow
 
 
 def test_inference_mode_leaves_nothing_behind_that_cannot_be_differentiated():
@@ -107,7 +107,7 @@ def test_a_pickle_holds_no_merged_weight():
     layer = make_layer().eval()
     with torch.no_grad():
         layer(draw(5, 8))
-    assert layer._cache is not None and copy.deepcopy(layer)._cache is None
+    assert layer.formed.held is not None and copy.deepcopy(layer).formed.held is None
 
 
 @pytest.mark.parametrize(("m", "n"), [(6, 10), (8, 8), (12, 8)])
@@ -169,3 +169,43 @@ def test_evaluation_from_several_threads(in_four_threads):
                 torch.testing.assert_close(layer(inputs[i]).detach(), expected[i], rtol=1e-5, atol=1e-5)
 
     in_four_threads(evaluate)
+
+
+@pytest.mark.parametrize("way", ["merged", "right_merged"])
+@pytest.mark.parametrize(("m", "n"), [(6, 10), (8, 8), (12, 8)])
+@pytest.mark.parametrize("precision", [None, torch.bfloat16])
+def test_a_gradient_sampled_once_is_that_of_all_passes(m, n, way, precision):
+    layer, inputs = make_layer(m, n, way=way), [draw(5, n) + i for i in range(3)]
+    move(layer)
+
+    def gradients(sum_gradients):
+        layer.zero_grad()
+        layer.cache_merged_weight(3, sum_gradients)
+        found = []
+        for x in inputs:
+            x = x.clone().requires_grad_()
+            with torch.autocast("cpu", precision, enabled=precision is not None):
+                y = layer(x)
+            y.float().square().sum().backward()
+            found.append(x.grad)
+        assert not sum_gradients or layer.values.grad is None
+        layer.add_summed_gradient()
+        layer.cache_merged_weight(0)
+        return *found, layer.values.grad, layer.sigma.grad
+
+    tolerance = 1e-5 if precision is None else 2e-2
+    for once, each in zip(gradients(True), gradients(False), strict=True):
+        torch.testing.assert_close(once, each, rtol=tolerance, atol=tolerance * each.abs().max().item())
+
+
+def test_nothing_is_summed_where_the_weight_is_formed_again_or_gradients_are_off():
+    layer = make_layer(way="merged")
+    layer.recompute = True
+    layer.cache_merged_weight(2, sum_gradients=True)
+    layer(draw(5, 8)).sum().backward()
+    assert layer.values.grad is not None
+    layer.recompute = False
+    layer.cache_merged_weight(2, sum_gradients=True)
+    layer.eval()(draw(5, 8)).sum().backward()
+    layer.add_summed_gradient()  # evaluation samples its gradients in the pass
+    assert layer.formed.summed_gradient() is None

@@ -97,11 +97,11 @@ def test_evaluation_is_timed_as_a_run_evaluates(setting):
     stepper, promised = Stepper(model, setting.inputs(), adapted), []
     layers = [module for module in model.modules() if isinstance(module, FrodLinear)]
     model.register_forward_pre_hook(
-        lambda *_: promised.append(not model.training and all(x.expected_passes for x in layers))
+        lambda *_: promised.append(not model.training and all(x.formed.expected_passes for x in layers))
     )
     take_turns({"frod": stepper}, 2, Quiet())
     assert promised == [False] * 4 + [True] * 3  # two steps to warm up and two timed; one evaluation and two timed
-    assert len(stepper.evaluation_seconds) == 2 and not any(layer.expected_passes for layer in layers)
+    assert len(stepper.evaluation_seconds) == 2 and not any(layer.formed.expected_passes for layer in layers)
 
 
 def test_a_step_trains_on_the_methods_own_term(setting):

@@ -253,3 +253,8 @@ def test_a_ridge_of_the_size_of_rounding(make_model, targets, head, train, logit
     assert torch.isfinite(logits(model)).all()
     with pytest.raises(RequestError, match=r"method\.pi=1e-12 .* 1e-10 or more"):
         make_method("frod", pi=1e-12)
+
+
+def test_a_weight_cannot_be_summed_and_formed_again(attached):
+    with pytest.raises(RequestError, match="accumulate_weight=true is not accepted with recompute=true"):
+        attached(accumulate_weight=True, recompute=True)

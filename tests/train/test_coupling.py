@@ -109,6 +109,7 @@ def trained(trainer, silent):
 
 CASES = [(name, {}) for name in method_names()]
 CASES += [("frod", {"way": way}) for way in ("factored", "residual", "merged")]
+CASES += [("frod", {"way": way, "side": "short", "accumulate_weight": True}) for way in ("merged", "right_merged")]
 CASES += [("goat", {"balance": balance}) for balance in (0.0, 1.0)]
 
 

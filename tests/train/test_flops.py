@@ -91,6 +91,23 @@ def test_a_step_of_a_frod_layer_costs_what_the_cost_model_says(m, n, short, kind
     assert count.total == pytest.approx(2 * passes * expected[way])
 
 
+@pytest.mark.parametrize(
+    ("way", "m", "n", "short"),
+    [("merged", 12, 8, False), ("merged", 8, 12, False), ("right_merged", 12, 8, False), ("right_merged", 8, 12, True)],
+)
+def test_summing_the_gradient_of_the_merged_weight_costs_what_the_cost_model_says(way, m, n, short):
+    layer = frod_layer(m, n, "random", torch.float32, short, way=way)
+    cost = {"merged": frod_merged_step, "right_merged": frod_right_merged_step}[way]
+    with FlopCount() as count:
+        layer.cache_merged_weight(4, sum_gradients=True)
+        for _ in range(4):
+            layer(torch.randn(TOKENS, n, requires_grad=True)).sum().backward()
+        layer.add_summed_gradient()
+    sizes = TOKENS, m, n, m if short else n, 0
+    assert count.total == pytest.approx(2 * 4 * cost(*sizes, passes=4, summed=True))
+    assert cost(*sizes, passes=4, summed=True) < cost(*sizes, passes=4)
+
+
 def count_and_profile(model, x):
     """Return the counted FLOPs of a step, and those of the matrix products that the profiler has seen."""
     with FlopCount() as count:

@@ -24,8 +24,9 @@ def batch(rows=ROWS):
     return {"input_ids": torch.ones(rows, LENGTH, dtype=torch.long), "labels": torch.zeros(rows, dtype=torch.long)}
 
 
-def predict(name, make_batch=batch, precision="no", **options):
-    return predict_memory(build, make_batch, make_method(name, **options), TARGETS, ["classifier"], precision)
+def predict(name, make_batch=batch, precision="no", passes=1, **options):
+    method = make_method(name, **options)
+    return predict_memory(build, make_batch, method, TARGETS, ["classifier"], precision, passes=passes)
 
 
 @pytest.mark.parametrize("name", method_names())
@@ -49,6 +50,12 @@ def test_the_parts_of_frod():
     entries = 0.1 * bases + 5 * WIDTH + 4 * WIDTH
     expected = 4 * (target_weights + bases + inverse) + per_entry * entries
     assert found.adapter == pytest.approx(expected, rel=0.25)
+
+
+def test_summing_the_gradient_of_the_merged_weight_takes_a_weight_per_layer():
+    usual, summed = (predict("frod", passes=4, way="merged", accumulate_weight=flag) for flag in (False, True))
+    target_weights = LAYERS * (4 * WIDTH**2 + 2 * 4 * WIDTH**2)
+    assert summed.peak - usual.peak == pytest.approx(4 * target_weights, rel=0.25)
 
 
 def test_activations_grow_with_the_batch_and_shrink_with_precision_and_checkpointing():

@@ -87,7 +87,7 @@ def test_frod_splits_u_and_keeps_no_merged_weight(two_processes):
     assert layer.Ut.shape == (16, 8)
     assert layer.Ut.to_local().shape == (8, 8)
     with adapted.fixed_weights(4):
-        assert (layer.expected_passes, layer.may_cache, layer.recompute) == (0, False, True)
+        assert (layer.formed.expected_passes, layer.formed.allowed, layer.recompute) == (0, False, True)
     assert not is_sharded(layer.basis.Vt)
 
 

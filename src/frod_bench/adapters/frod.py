@@ -6,14 +6,12 @@ U, and the basis (V [k, k] and the pattern of S), which all layers of a group sh
 W' = V (diag(sigma) + S) U^T. Both are W' = L (diag(sigma) + S) R.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
 from frod_bench.adapters import WrapsBase
 from frod_bench.adapters.cast_copies import CastCopies
+from frod_bench.adapters.formed_weight import FormedWeight
 from frod_bench.adapters.frod_basis import FrodBasis
 from frod_bench.adapters.frod_update import UpdateGeometry, update_geometry
 from frod_bench.linalg.shapes import has_data
@@ -30,21 +28,11 @@ from frod_bench.ops.frod_linear import (
     right_factor,
     right_merged,
     right_residual,
+    sampled_gradients,
     transform_active,
     ways_of_layer,
 )
 from frod_bench.ops.sharding import gather_full, is_sharded
-
-
-class _Cached(NamedTuple):
-    """W' or D, the tensors it was computed from, and the version, address and mode of W at that time."""
-
-    form: Callable[[], Tensor]  # the method that computed it
-    result: Tensor
-    values: Tensor
-    sigma: Tensor
-    base: Tensor
-    base_state: tuple[int, int, bool]
 
 
 class FrodLinear(WrapsBase):
@@ -97,10 +85,9 @@ class FrodLinear(WrapsBase):
         self.register_buffer("sigma_initial", initial.clone(), persistent=False)
         self.sigma = nn.Parameter(initial.clone())
         self.values = nn.Parameter(torch.zeros(basis.pattern.nnz, dtype=trainable_dtype, device=device))
-        self.may_cache = True  # W', while no parameter can change
-        self.expected_passes = 0  # forward passes until a parameter changes; 0: unknown
-        self._cache: _Cached | None = None
+        self.formed = FormedWeight()
         self._casts = CastCopies()
+        self._dtype = dtype  # that the last pass with W' or D computed in
         self._chosen: dict[tuple, str] = {}  # the cheapest way by tokens, dtype, device and passes
 
     @property
@@ -118,7 +105,7 @@ class FrodLinear(WrapsBase):
 
     def _factors_in(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return L and R for a step in `dtype`, cast once where U is in memory as a whole."""
-        if self.Ut is None or not self.may_cache:
+        if self.Ut is None or not self.formed.allowed:
             return self.factors
         Vt, Ut = self.basis.right.in_dtype("Vt", dtype), self._casts.get("Ut", self.Ut, dtype)
         return (Vt.T, Ut) if self.short else (Ut.T, Vt)
@@ -176,8 +163,9 @@ class FrodLinear(WrapsBase):
 
     def _cheapest_way(self, tokens: int, dtype: torch.dtype, device_type: str) -> str:
         """Return the cheapest of the layer's ways, remembered by what it depends on: to add up takes 30 us."""
-        passes = 1 if self.recompute else max(self.expected_passes, 1)
-        key = (tokens, dtype, device_type, passes)
+        passes = 1 if self.recompute else max(self.formed.expected_passes, 1)
+        summed = self.formed.sums_gradients
+        key = (tokens, dtype, device_type, passes, summed)
         compiling = torch.compiler.is_compiling()  # then `tokens` may be a symbol
         if not compiling and key in self._chosen:
             return self._chosen[key]
@@ -192,6 +180,7 @@ class FrodLinear(WrapsBase):
             self.layers_sharing_input,
             passes=passes,
             recompute=self.recompute,
+            summed=summed,
             ways=self.ways,
         )
         if not compiling:
@@ -199,6 +188,7 @@ class FrodLinear(WrapsBase):
         return way
 
     def _merged(self, x: Tensor) -> Tensor:
+        self._dtype = x.dtype
         return merged_linear(
             x,
             self.W,
@@ -207,7 +197,7 @@ class FrodLinear(WrapsBase):
             self.delta(),
             self.bias,
             self.basis.pattern,
-            self._cached(self.merged_weight),
+            self.formed.get(self, self.merged_weight),
             self.recompute and self.training,
         )
 
@@ -220,7 +210,8 @@ class FrodLinear(WrapsBase):
     def _moved(self, t: Tensor, offset: Tensor | None, way: str) -> Tensor:
         """Return t + D (t - offset) [..., k]."""
         if way == "right_merged":
-            return right_merged(t, offset, *self._right_arguments(t.dtype), self._cached(self.right_factor))
+            self._dtype = t.dtype
+            return right_merged(t, offset, *self._right_arguments(t.dtype), self.formed.get(self, self.right_factor))
         return right_residual(t, offset, *self._right_arguments(t.dtype))
 
     def _right_arguments(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor, Pattern]:
@@ -245,42 +236,29 @@ class FrodLinear(WrapsBase):
         """Return W' [m, n] as a new tensor."""
         return merge_weight(self.W, *self.factors, self.values, self.delta(), self.basis.pattern)
 
-    def _cached(self, form: Callable[[], Tensor]) -> Tensor | None:
-        """Return the cached `form()`, computing it if due; None where a parameter may change between two passes."""
-        if torch.compiler.is_compiling():
-            return None
-        if not self.may_cache or not (self.expected_passes or not (self.training or torch.is_grad_enabled())):
-            self._cache = None
-            return None
-        if self.training and self.recompute:
-            return None
-        base = self.base_layer.weight.detach()  # a tensor made in inference mode cannot be differentiated
-        state = (self.base_layer.weight._version, base.data_ptr(), torch.is_inference_mode_enabled())
-        cached = self._cache  # read once, as another thread may replace or drop it at any time
-        if cached is None or (cached.form, cached.base_state) != (form, state) or not self._is_current(cached):
-            values, sigma = self.values.detach().clone(), self.sigma.detach().clone()
-            self._cache = cached = _Cached(form, form(), values, sigma, base, state)
-        return cached.result
-
-    def _is_current(self, cached: _Cached) -> bool:
-        """Return whether sigma and S still have the values that the result was formed from.
-
-        Values are compared, because a fused optimizer changes neither the version nor the address of a parameter.
-        """
-        if self.expected_passes or not has_data(self.sigma):
-            return True
-        return torch.equal(cached.sigma, self.sigma) and torch.equal(cached.values, self.values)
-
     def train(self, mode: bool = True):
-        self._cache = None
+        self.formed.held = None
         return super().train(mode)
 
-    def cache_merged_weight(self, expected_passes: int) -> None:
+    def cache_merged_weight(self, expected_passes: int, sum_gradients: bool = False) -> None:
         """Cache W' or D without checking it, as no parameter is to change for about `expected_passes` passes.
 
-        0 ends that promise. The number enters the choice of the cheapest way.
+        0 ends that promise. The number enters the choice of the cheapest way. With `sum_gradients`, the merged ways
+        give sigma and S no gradient in these passes but sum that of W' or D; `add_summed_gradient` then samples it.
         """
-        self.expected_passes, self._cache = expected_passes if self.may_cache else 0, None
+        self.formed.expect(expected_passes, sum_gradients and not self.recompute)
+
+    def add_summed_gradient(self) -> None:
+        """Add to the gradients of sigma and S what W' or D has summed since `cache_merged_weight`."""
+        if (summed := self.formed.summed_gradient()) is None:
+            return
+        form, gradient = summed
+        if form == self.right_factor:
+            L, R, values, delta, _ = self._right_arguments(self._dtype)
+        else:
+            (L, R), values, delta = self._factors_in(self._dtype), self.values, self.delta()
+        sampled = sampled_gradients(gradient.to(self._dtype), L.to(self._dtype), R.to(self._dtype), self.basis.pattern)
+        torch.autograd.backward([values, delta], [gradient.to(values.dtype) for gradient in sampled])
 
     def prepare_for_sharding(self) -> None:
         """Turn U^T into a frozen parameter, so that FSDP can shard it, and stop caching W'."""
@@ -288,14 +266,15 @@ class FrodLinear(WrapsBase):
             Ut = nn.Parameter(Ut, requires_grad=False)
         self._non_persistent_buffers_set.discard("Ut")
         self.register_parameter("Ut", Ut)
-        self.may_cache, self.recompute, self._cache = False, True, None
+        self.recompute = True
+        self.formed.forbid()
 
     def _apply(self, fn, recurse=True):
-        self._cache, self._casts = None, CastCopies()
+        self.formed.held, self._casts = None, CastCopies()
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
-        return self.__dict__ | {"_cache": None, "_chosen": {}}
+        return self.__dict__ | {"_chosen": {}}
 
     def get_extra_state(self) -> Tensor:
         """Return sketches of V^T and the pattern of S [k + 1]: values in a state dict mean nothing in another basis."""

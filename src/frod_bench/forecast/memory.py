@@ -24,11 +24,12 @@ def footprint(config: dict[str, Any], micro_batches: int | None = None) -> Memor
     attention may keep less.
     """
     settings = config["train"]
-    rows = math.ceil(settings["batch_size"] / (micro_batches or settings["gradient_accumulation_steps"]))
+    micro_batches = micro_batches or settings["gradient_accumulation_steps"]
+    rows = math.ceil(settings["batch_size"] / micro_batches)
     length = None if "image" in config["task"] else math.ceil(row_length(config, rows))
     classes = None if config["text"]["format"] == "instruction" else len(config["task"]["label_names"])
     method, backbone = build_method(config["method"]), json.dumps(config["backbone"], sort_keys=True)
-    return _predicted(backbone, method, classes, rows, length, settings["precision"])
+    return _predicted(backbone, method, classes, rows, length, settings["precision"], micro_batches)
 
 
 def what_would_fit(config: dict[str, Any], memory_bytes: int) -> str:
@@ -48,7 +49,13 @@ def what_would_fit(config: dict[str, Any], memory_bytes: int) -> str:
 
 @cache
 def _predicted(
-    backbone_json: str, method: Method, classes: int | None, rows: int, length: int | None, precision: str
+    backbone_json: str,
+    method: Method,
+    classes: int | None,
+    rows: int,
+    length: int | None,
+    precision: str,
+    passes: int,
 ) -> MemoryUse:
     config = json.loads(backbone_json)
     backbone = build(config, "backbones")
@@ -65,7 +72,7 @@ def _predicted(
     def predict(layers: int) -> MemoryUse:
         head = backbone.head if classes else []
         return predict_memory(
-            lambda: backbone.skeleton(classes, layers), batch, method, backbone.targets, head, precision
+            lambda: backbone.skeleton(classes, layers), batch, method, backbone.targets, head, precision, passes=passes
         )
 
     # with fewer blocks a stack of layers has no more rows than inputs, and is decomposed in another way

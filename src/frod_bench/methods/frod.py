@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import Any, ClassVar
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -49,6 +50,8 @@ class Frod(Method):
     pattern_slot: runs with one seed and different slots have random patterns without a place in common.
     dropout: acts on the input of the update alone, as in PEFT.
     recompute: form the merged weight again in the backward pass, which saves the memory of one weight per layer.
+    accumulate_weight: over the micro-batches of a step, sum the gradient of the merged weight and sample that of S
+        once, which saves products and takes the memory of one more weight per layer. Not with several processes.
     """
 
     name: ClassVar[str] = "frod"
@@ -62,6 +65,7 @@ class Frod(Method):
     pattern_slot: int | None = None
     dropout: float = 0.0
     recompute: bool = False
+    accumulate_weight: bool = False
 
     def __post_init__(self):
         if not 0 <= self.sparsity <= 1:
@@ -89,6 +93,10 @@ class Frod(Method):
             raise RequestError(
                 f"method.pattern_slot={self.pattern_slot} is not accepted: a whole number of 0 or more, with"
                 " pattern=random and a basis other than peft."
+            )
+        if self.accumulate_weight and self.recompute:
+            raise RequestError(
+                "method.accumulate_weight=true is not accepted with recompute=true, which keeps no merged weight."
             )
         if not 0 <= self.dropout < 1:
             raise RequestError(f"method.dropout={self.dropout} is not accepted: dropout lies in [0, 1).")
@@ -187,10 +195,13 @@ class Frod(Method):
     def fixed_weights(self, adapted: Adapted, passes: int = 1) -> Iterator[None]:
         """See `Method.fixed_weights`: the merged weight of every layer is cached."""
         adapters = [adapter for _, adapter in frod_layers(adapted.model)]
-        for adapter in adapters:
-            adapter.cache_merged_weight(passes)
+        several = dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+        for adapter in adapters:  # gradients are exchanged in the backward pass, which gives none where they are summed
+            adapter.cache_merged_weight(passes, self.accumulate_weight and not several)
         try:
             yield
+            for adapter in adapters:
+                adapter.add_summed_gradient()
         finally:
             for adapter in adapters:
                 adapter.cache_merged_weight(0)

@@ -60,16 +60,25 @@ def frod_factored_step(
 
 
 def frod_merged_step(
-    tokens: int, m: int, n: int, k: int, column: float, passes: int = 1, recompute: bool = False
+    tokens: int,
+    m: int,
+    n: int,
+    k: int,
+    column: float,
+    passes: int = 1,
+    recompute: bool = False,
+    summed: bool = False,
 ) -> float:
     """Return the cost of W' x, whose W' serves `passes` forward passes.
 
-    With `recompute` W' is formed once more in every backward pass.
+    With `recompute` W' is formed once more in every backward pass. With `summed` the gradient of M is sampled once for
+    all passes, not in each.
     """
+    sampled = 1 / passes if summed else 1
     return (
         linear_step(tokens, m, n)
         + weight_gradient(tokens, m, n)
-        + (1 + recompute + 1 / passes) * frod_weight(m, n, k, column)
+        + (sampled + recompute + 1 / passes) * frod_weight(m, n, k, column)
     )
 
 
@@ -78,11 +87,14 @@ def frod_right_residual_step(tokens: int, m: int, n: int, k: int, column: float)
     return linear_step(tokens, m, n) + 4 * tokens * k * k + 3 * tokens * column
 
 
-def frod_right_merged_step(tokens: int, m: int, n: int, k: int, column: float, passes: int = 1) -> float:
-    """Return the cost of W (x + D x), whose D = A M B [k, k] serves `passes` forward passes."""
+def frod_right_merged_step(
+    tokens: int, m: int, n: int, k: int, column: float, passes: int = 1, summed: bool = False
+) -> float:
+    """Return the cost of W (x + D x), whose D = A M B [k, k] serves `passes` forward passes; see `frod_merged_step`."""
+    sampled = 1 / passes if summed else 1
     return (
         linear_step(tokens, m, n)
         + linear_step(tokens, k, k)
         + weight_gradient(tokens, k, k)
-        + (1 + 1 / passes) * frod_weight(k, k, k, column)
+        + (sampled + 1 / passes) * frod_weight(k, k, k, column)
     )

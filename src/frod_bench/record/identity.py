@@ -47,6 +47,7 @@ _EFFECT = {
     "backbone.gradient_checkpointing": COMPUTATION,
     "method.way": COMPUTATION,
     "method.recompute": COMPUTATION,
+    "method.accumulate_weight": COMPUTATION,
     "train.gradient_accumulation_steps": COMPUTATION,
     "train.eval_batch_size": COMPUTATION,
 }

@@ -10,7 +10,7 @@ added by their documented sizes; what a matrix product packs, or an allocator ro
 
 import weakref
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -65,11 +65,12 @@ def predict_memory(
     head: list[str],
     precision: str = "no",
     device_type: str = "cpu",
+    passes: int = 1,
 ) -> MemoryUse:
     """Return the memory that `build()`, `method.attach` and training steps on `make_batch()` need.
 
-    The batch is one micro-batch on one device and holds `labels`; `precision` is that of `train.precision`. Only
-    tensors on devices of `device_type` are counted. The two functions must not read values.
+    The batch is one of the step's `passes` micro-batches on one device and holds `labels`; `precision` is that of
+    `train.precision`. Only tensors on devices of `device_type` are counted. The two functions must not read values.
     """
     with FakeTensorMode(allow_non_fake_inputs=True), _castable(), _Live(device_type) as live:
         model = build().train()
@@ -84,9 +85,12 @@ def predict_memory(
         batch = make_batch()
         dtype = _PRECISIONS[precision]
         live.restart()
-        with torch.autocast(device_type, dtype, enabled=dtype is not None):
-            loss = model(**batch).loss + adapted.auxiliary_loss()
-        loss.backward()
+        with adapted.fixed_weights(passes) if passes > 1 else nullcontext():
+            for _ in range(min(passes, 2)):  # the second micro-batch finds all that the first leaves behind
+                with torch.autocast(device_type, dtype, enabled=dtype is not None):
+                    loss = model(**batch).loss + adapted.auxiliary_loss()
+                loss.backward()
+                del loss
         step = live.peak
     gradients = sum(p.nbytes for p in trainable)
     optimizer = sum(state.nbytes for state in states)

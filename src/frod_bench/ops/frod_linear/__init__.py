@@ -11,13 +11,14 @@ Five ways compute the same function; multiply-adds of one forward and backward p
     right_merged     D = A dM B, y = (x + D x) W^T             2 T m n + 3 T k^2 + 2 k^3 + 2 k nnz
 
 where A and B are [k, k] (`right`); these two exist for m > n and on the short side, and compute without L and R. s
-layers that read the same x share R and therefore z. Half of the last two terms of `merged` forms W', once for
-all micro-batches of a step. `factored` does not read W and equals the base layer at initialisation up to the error of
-L diag(sigma0) R; the other four equal it to the last bit. For its backward pass a forward pass keeps one [k, T]
-activation (factored, residual) or one extra copy of the weight (merged). The gradient of S has nnz values; on a GPU,
-in half precision and in the merged way, a [k, k] product is formed to compute it. All ways can be
-differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. `torch.func` transforms
-and forward-mode AD use `plain_linear`.
+layers that read the same x share R and therefore z. Half of the last two terms of `merged` and of `right_merged` forms
+W' or D, once for all micro-batches of a step; the other half samples the gradient of S, also once for all of them where
+the gradients of W' and D are summed (`sampled_gradients`). `factored` does not read W and equals the base layer at
+initialisation up to the error of L diag(sigma0) R; the other four equal it to the last bit. For its backward pass a
+forward pass keeps one [k, T] activation (factored, residual) or one extra copy of the weight (merged). The gradient of
+S has nnz values; on a GPU, in half precision and in the merged way, a [k, k] product is formed to compute it. All ways
+can be differentiated any number of times. Without gradients `merged` is one plain linear layer on W'. `torch.func`
+transforms and forward-mode AD use `plain_linear`.
 """
 
 from frod_bench.ops.frod_linear.choice import (
@@ -32,7 +33,7 @@ from frod_bench.ops.frod_linear.choice import (
     ways_of_layer,
 )
 from frod_bench.ops.frod_linear.factored import factored_linear, project
-from frod_bench.ops.frod_linear.merged import merge_weight, merged_linear
+from frod_bench.ops.frod_linear.merged import merge_weight, merged_linear, sampled_gradients
 from frod_bench.ops.frod_linear.plain import is_transformed, plain_linear, transform_active
 from frod_bench.ops.frod_linear.right import right_factor, right_merged, right_residual
 
@@ -53,6 +54,7 @@ __all__ = [
     "right_factor",
     "right_merged",
     "right_residual",
+    "sampled_gradients",
     "starts_at_base",
     "transform_active",
     "ways_of_layer",

@@ -25,6 +25,7 @@ def choose_way(
     layers_sharing_input: int = 1,
     passes: int = 1,
     recompute: bool = False,
+    summed: bool = False,
     ways: Collection[str] = WAYS_OF_ANY_LAYER,
 ) -> str:
     """Return the cheapest way for one training step of a layer [m, n], whose M is [k, k], on `tokens` rows.
@@ -33,6 +34,7 @@ def choose_way(
     layers_sharing_input: layers that read the same input over the same V, and so share its projection.
     passes: forward passes, each with its backward pass, that one W' serves.
     recompute: W', though not D of right_merged, is formed again in the backward pass.
+    summed: the gradients of W' and D are summed over the passes, and sampled once.
     ways: those to choose from. `factored` is left out in half precision, where the rounding of U and V shows at
         initialisation.
     """
@@ -40,9 +42,9 @@ def choose_way(
     costs = {
         "factored": cost.frod_factored_step(*sizes, layers_sharing_input),
         "residual": cost.frod_factored_step(*sizes, layers_sharing_input, base_stays=True),
-        "merged": cost.frod_merged_step(*sizes, passes, recompute),
+        "merged": cost.frod_merged_step(*sizes, passes, recompute, summed),
         "right_residual": cost.frod_right_residual_step(*sizes),
-        "right_merged": cost.frod_right_merged_step(*sizes, passes),
+        "right_merged": cost.frod_right_merged_step(*sizes, passes, summed),
     }
     if dtype not in _EXACT:
         del costs["factored"]

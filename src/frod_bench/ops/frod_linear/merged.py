@@ -18,6 +18,13 @@ def merge_weight(weight: Tensor, L: Tensor, R: Tensor, values: Tensor, delta: Te
     return weight + L @ diag_sparse_product(pattern, v, d, R)
 
 
+def sampled_gradients(gradient: Tensor, L: Tensor, R: Tensor, pattern: Pattern) -> tuple[Tensor, Tensor]:
+    """Return the gradients of the values [nnz] and the diagonal [k] of M from that of L M R [m, n]."""
+    if L.shape[0] < R.shape[1]:  # as in `merge_weight`
+        return sddmm(pattern, L.T.contiguous(), R @ gradient.T)
+    return sddmm(pattern, L.T @ gradient, R)
+
+
 class _Merged(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, merged, L, R, values, delta, bias, pattern, recompute):
@@ -37,11 +44,7 @@ class _Merged(torch.autograd.Function):
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
             L, R = L.to(x.dtype), R.to(x.dtype)
             grad_weight = grad.reshape(-1, grad.shape[-1]).T @ x.reshape(-1, x.shape[-1])  # [m, n]
-            if L.shape[0] < R.shape[1]:
-                h, z = L.T.contiguous(), R @ grad_weight.T  # [k, m]
-            else:
-                h, z = L.T @ grad_weight, R  # [k, n]
-            grad_values, grad_delta = sddmm(ctx.pattern, h, z)
+            grad_values, grad_delta = sampled_gradients(grad_weight, L, R, ctx.pattern)
             grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
         return grad_x, None, None, None, None, grad_values, grad_delta, None, None, None
 
@@ -62,13 +65,14 @@ def merged_linear(
 
     Pass W' as `merged` if it is known for these values. `recompute` forms W' again in the backward pass instead of
     keeping it, for m n k more multiply-adds. W, L, R and b are constants; gradients of any order flow to x, values
-    and delta.
+    and delta. A `merged` that requires a gradient gets it instead of values and delta; see `sampled_gradients`.
     """
     bias = None if bias is None else bias.to(x.dtype)
     if merged is None:
         with torch.no_grad():
             merged = merge_weight(weight, L.to(x.dtype), R.to(x.dtype), values, delta, pattern)
+    own_gradient = merged.requires_grad
     merged = merged.to(x.dtype)
-    if not torch.is_grad_enabled():
+    if own_gradient or not torch.is_grad_enabled():
         return linear(x, merged, bias)
     return _Merged.apply(x, weight, merged, L, R, values, delta, bias, pattern, recompute)

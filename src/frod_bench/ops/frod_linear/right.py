@@ -9,8 +9,9 @@ because D is zero there.
 import torch
 from torch import Tensor
 
-from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, sddmm
+from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product
 from frod_bench.ops.frod_linear.factored import factored_linear
+from frod_bench.ops.frod_linear.merged import sampled_gradients
 
 
 def right_factor(A: Tensor, B: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
@@ -45,8 +46,7 @@ class _RightMerged(torch.autograd.Function):
             grad_t = torch.addmm(rows, rows, D).view(grad.shape)
         if ctx.needs_input_grad[4] or ctx.needs_input_grad[5]:
             moved = t if offset is None else t - offset
-            h = A.T @ (rows.T @ moved.reshape(rows.shape))  # [k, k]
-            grad_values, grad_delta = sddmm(ctx.pattern, h, B)
+            grad_values, grad_delta = sampled_gradients(rows.T @ moved.reshape(rows.shape), A, B, ctx.pattern)
             grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
         return grad_t, None, None, None, grad_values, grad_delta, None, None
 
@@ -64,13 +64,14 @@ def right_merged(
     """Return t + D (t - offset) [..., k] of t [..., k], in one product with D.
 
     Pass D if it is known for these values. A, B and offset are constants; gradients of any order flow to t, values and
-    delta.
+    delta. A D that requires a gradient gets it instead of values and delta; see `sampled_gradients`.
     """
     if D is None:
         with torch.no_grad():
             D = right_factor(A.to(t.dtype), B.to(t.dtype), values, delta, pattern)
+    own_gradient = D.requires_grad
     D = D.to(t.dtype)
-    if not torch.is_grad_enabled():
+    if own_gradient or not torch.is_grad_enabled():
         return _shifted(t, offset, D)
     return _RightMerged.apply(t, offset, A, B, values, delta, pattern, D)
 
