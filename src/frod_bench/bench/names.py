@@ -12,6 +12,9 @@ SHAPES: dict[str, tuple[int, int | None]] = {
     "minilm": (16, 64),
 }
 
+# blocks of each backbone in `bench gpu`: all, or as many as show the time of one within minutes
+GPU_BLOCKS = {"clip_vit_b32": 12, "roberta_large": 24, "llama2_7b": 2}
+
 # variants of FRoD by their options
 FROD_VARIANTS: dict[str, dict[str, Any]] = {
     "frod_factored": {"way": "factored"},
@@ -28,6 +31,10 @@ FROD_VARIANTS: dict[str, dict[str, Any]] = {
 }
 PEFT = ("peft_frod", "peft_lora", "peft_pissa", "peft_dora", "peft_vera", "peft_randlora")
 USUAL = ("base", "lora", "dora", "vera", "full_ft", "peft_frod", "frod")
+GPU = (
+    "lora", "full_ft", "frod", "peft_frod", "frod_merged", "frod_factored", "frod_residual", "frod_right_merged",
+    "frod_right_residual", "frod_short", "frod_block_diagonal", "dora", "vera",
+)  # fmt: skip
 START = (
     "peft_frod", "frod", "frod_factored", "frod_residual", "frod_merged", "frod_right_residual", "frod_right_merged",
     "frod_short",

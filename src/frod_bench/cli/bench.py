@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import re
 import shlex
 import sys
 import warnings
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from frod_bench.bench.names import GPU_BLOCKS
 from frod_bench.cli.bench_arguments import DTYPES, ROUNDS, bench_parser, check_numbers, requested_names
 from frod_bench.cli.written import say_written, write_texts
 from frod_bench.console import show
@@ -36,16 +38,24 @@ def main(argv: list[str]) -> int:
         torch.set_num_threads(arguments.threads)
     warnings.simplefilter("ignore")  # the libraries' own, which would interrupt the lines of progress
     setting, progress = _setting(arguments), _Progress()
-    result = _about(arguments, setting) | _measure(arguments, setting, names, progress)
-    text = to_markdown(result)
-    show(text, end="")
-    if arguments.to is not None:
-        say_written(_write(arguments, setting, result, text))
+    about = _about(arguments, setting)
+
+    def keep(result: dict[str, Any]) -> list[Path]:
+        return [] if arguments.to is None else _write(arguments, setting, about | result)
+
+    result = _measure(arguments, setting, names, progress, keep)
+    show(to_markdown(about | result), end="")
+    if written := keep(result):
+        say_written(written)
     return 0
 
 
 def _measure(
-    arguments: argparse.Namespace, setting: "Setting", names: list[str], progress: "_Progress"
+    arguments: argparse.Namespace,
+    setting: "Setting",
+    names: list[str],
+    progress: "_Progress",
+    keep: Callable[[dict[str, Any]], Any],
 ) -> dict[str, Any]:
     module = importlib.import_module(f"frod_bench.bench.{arguments.what}")
     bench: Callable[..., dict[str, Any]] = getattr(module, f"bench_{arguments.what}")
@@ -53,7 +63,12 @@ def _measure(
         return bench(arguments.length or 128, arguments.measured_to, progress)
     if arguments.what in ROUNDS:
         rounds = arguments.rounds or ROUNDS[arguments.what]
-        return bench(setting, rounds, progress) if arguments.what == "ops" else bench(setting, names, rounds, progress)
+        if arguments.what == "ops":
+            return bench(setting, rounds, progress)
+        own: dict[str, Any] = {}
+        if arguments.what == "gpu":
+            own = {"minutes": arguments.minutes, "blocks": arguments.layers, "batch": arguments.batch, "keep": keep}
+        return bench(setting, names, rounds, progress, **own)
     return bench(setting, names, progress)
 
 
@@ -90,6 +105,9 @@ def _about(arguments: argparse.Namespace, setting: "Setting") -> dict[str, Any]:
     about = {"command": f"frod-bench bench {shlex.join(sys.argv[2:])}", "what": arguments.what}
     if arguments.what == "scaling":
         values = {"shape": "125M to 70B parameters", "tokens": arguments.length or 128, "sparsity": 0.02}
+    elif arguments.what == "gpu":
+        values = {"shape": ", ".join(GPU_BLOCKS), "narrow": setting.narrow, "sparsity": setting.sparsity}
+        values |= {"rank": setting.rank, "dtype": arguments.dtype}
     else:
         values = {
             "shape": setting.architecture.name,
@@ -108,11 +126,15 @@ def _dtype(arguments: argparse.Namespace) -> str:
     return "all" if arguments.what == "start" else arguments.dtype
 
 
-def _write(arguments: argparse.Namespace, setting: "Setting", result: dict[str, Any], text: str) -> list[Path]:
+def _write(arguments: argparse.Namespace, setting: "Setting", result: dict[str, Any]) -> list[Path]:
+    from frod_bench.report.bench import to_markdown
+
     size = f"{setting.layers}x{setting.batch}" + (f"x{setting.length}" if setting.length else "")
     size += f"_narrow{setting.narrow}" if setting.narrow > 1 else ""
     parts = [arguments.what]
-    if arguments.what != "scaling":
+    if arguments.what == "gpu":
+        parts += [arguments.dtype, re.sub(r"\W+", "_", result["environment"]["device"]).strip("_").lower()]
+    elif arguments.what != "scaling":
         parts += [setting.architecture.name, size, _dtype(arguments), setting.device.type]
-    files = {"json": json.dumps(result, indent=2) + "\n", "md": text}
+    files = {"json": json.dumps(result, indent=2) + "\n", "md": to_markdown(result)}
     return write_texts(arguments.to, {f"{'_'.join(parts)}.{suffix}": content for suffix, content in files.items()})

@@ -2,16 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from frod_bench.bench.names import FROD_VARIANTS, PEFT, SHAPES, START, USUAL
+from frod_bench.bench.names import FROD_VARIANTS, GPU, PEFT, SHAPES, START, USUAL
 from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import choices
 from frod_bench.errors import RequestError, did_you_mean
 
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-ROUNDS = {"step": 5, "init": 1, "ops": 9}  # by default; the others have none
-
-_UNUSED = "not used here"
+ROUNDS = {"step": 5, "init": 1, "ops": 9, "gpu": 5}  # by default; the others have none
+MINUTES = 10  # of bench gpu, by default
 
 # measurement: one line for the list, a description, an example
 _BENCHES = {
@@ -42,6 +42,14 @@ _BENCHES = {
         " backbone, beside what the cost model chooses. A product that differs from the dense one ends it.",
         "frod-bench bench ops --shape roberta_large --sparsity 0.01",
     ),
+    "gpu": (
+        "check and time everything on a GPU, in ten minutes",
+        "Check FRoD against PEFT's on this device, then time a step of every contender at the shapes of CLIP ViT-B/32,"
+        " RoBERTa-large and LLaMA2-7B, beside the time that the counted products take at the machine's measured rate."
+        " With --to, the table is written after each backbone. --layers, --batch and --narrow make a rehearsal.",
+        "frod-bench bench gpu --dtype bf16 --to results/bench\n"
+        "  frod-bench bench gpu --device cpu --narrow 8 --layers 2 --batch 2 --contenders lora,frod",
+    ),
     "memory_model": (
         "compare predicted memory with measured memory",
         "Compare the memory that is predicted for every method with what a process of its own takes, for the"
@@ -52,7 +60,7 @@ _BENCHES = {
         "estimate time and memory from 125M to 70B parameters",
         "Estimate initialisation time, memory and step time of every method from 125 million to 70 billion parameters."
         " Models as wide as --measured-to and narrower are timed; beyond that, times follow from the operations. Each"
-        " number says how it was found. Of the options, --length, --measured-to, --threads and --to apply.",
+        " number says how it was found.",
         "frod-bench bench scaling --threads 1 --to results/bench",
     ),
 }
@@ -96,6 +104,8 @@ def check_numbers(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and value < 1:
             raise RequestError(f"--{name.replace('_', '-')} {value} is not accepted: a whole number of 1 or more is.")
+    if not arguments.minutes > 0:
+        raise RequestError(f"--minutes {arguments.minutes} is not accepted: a number above 0 is.")
     if not 0 <= arguments.sparsity <= 1:
         raise RequestError(f"--sparsity {arguments.sparsity} is not accepted: the density of S lies in [0, 1].")
     if arguments.length is not None and SHAPES[arguments.shape][1] is None and arguments.what != "scaling":
@@ -103,36 +113,46 @@ def check_numbers(arguments: argparse.Namespace) -> None:
 
 
 def _add_options(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the options, the same for every measurement, so that one line of options serves a series of them."""
+    """Add the options of a measurement; those that it does not have get their defaults."""
     usual = _usual(what)
     others = [name for name in _known(what) if name not in usual]
     contenders = "methods" if what == "memory_model" else "contenders"
     contenders += f", separated by commas (default: {','.join(usual)}"
     contenders += f"; also {', '.join(others)})" if others else ")"
-    rounds = f"timed rounds (default: {ROUNDS[what]})" if what in ROUNDS else _UNUSED
-    dtype = _UNUSED if what == "start" else "dtype of the backbone (default: fp32)"
-    widest = "width up to which models are timed (default: 2048)" if what == "scaling" else _UNUSED
-    add = parser.add_argument
-    add("--shape", default="clip_vit_b32", choices=list(SHAPES), help="the backbone (default: %(default)s)")
-    add("--layers", type=int, help="blocks (default: all of the backbone's)")
-    add("--batch", type=int, help="rows per step")
-    add("--length", type=int, help="tokens per row, for text")
-    add("--narrow", type=int, default=1, help="divide the backbone's widths by this, for a rehearsal (default: 1)")
-    add("--sparsity", type=float, default=0.02, help="density of S (default: 0.02)")
-    add("--rank", type=int, default=64, help="rank of LoRA and the methods built on it, not of VeRA (default: 64)")
-    add("--contenders", help=contenders)
-    add("--dtype", default="fp32", choices=list(DTYPES), help=dtype)
-    add("--device", choices=["cpu", "cuda"], help="default: cuda where torch sees a device, else cpu")
-    add("--threads", type=int, help="CPU threads (default: torch's own choice)")
-    add("--measured-to", type=int, default=2048, help=widest)
-    add("--rounds", type=int, help=rounds)
-    add("--to", type=Path, metavar="DIR", help="write the measurement into DIR as .json and .md")
+    shaped, scaling = what not in ("scaling", "gpu"), what == "scaling"
+
+    def add(name: str, help: str, used: bool = True, **options: Any) -> None:
+        if used:
+            parser.add_argument(name, help=help, **options)
+        else:
+            parser.set_defaults(**{name.strip("-").replace("-", "_"): options.get("default")})
+
+    add("--shape", "the backbone (default: %(default)s)", shaped, default="clip_vit_b32", choices=list(SHAPES))
+    add("--layers", "blocks (default: all of the backbone's)", not scaling, type=int)
+    add("--batch", "rows per step", not scaling, type=int)
+    add("--length", "tokens per row, for text", what != "gpu", type=int)
+    narrow = "divide the backbone's widths by this, for a rehearsal (default: 1)"
+    add("--narrow", narrow, not scaling, type=int, default=1)
+    add("--sparsity", "density of S (default: 0.02)", not scaling, type=float, default=0.02)
+    rank = "rank of LoRA and the methods built on it, not of VeRA (default: 64)"
+    add("--rank", rank, not scaling, type=int, default=64)
+    add("--contenders", contenders, not scaling)
+    dtype = "dtype of the backbone (default: %(default)s)"
+    add("--dtype", dtype, what not in ("start", "scaling"), default="bf16" if what == "gpu" else "fp32", choices=DTYPES)
+    add("--device", "default: cuda where torch sees a device, else cpu", not scaling, choices=["cpu", "cuda"])
+    add("--threads", "CPU threads (default: torch's own choice)", type=int)
+    add("--measured-to", "width up to which models are timed (default: 2048)", scaling, type=int, default=2048)
+    add("--rounds", f"timed rounds (default: {ROUNDS.get(what)})", what in ROUNDS, type=int)
+    add(
+        "--minutes", f"start nothing new after so long (default: {MINUTES})", what == "gpu", type=float, default=MINUTES
+    )
+    add("--to", "write the measurement into DIR as .json and .md", type=Path, metavar="DIR")
 
 
 def _usual(what: str) -> list[str]:
     if what == "memory_model":
         return choices("method")
-    return list({"init": ("peft_frod", "frod"), "start": START}.get(what, USUAL))
+    return list({"init": ("peft_frod", "frod"), "start": START, "gpu": GPU}.get(what, USUAL))
 
 
 def _known(what: str) -> list[str]:

@@ -10,6 +10,7 @@ _TITLES = {
     "step": "One training step",
     "init": "Initialisation",
     "start": "Distance from the base model before the first step",
+    "gpu": "A training step at the paper's sizes",
     "ops": "The ways of a layer",
     "memory_model": "Predicted memory",
     "scaling": "Scaling",
