@@ -14,6 +14,7 @@ def isolated(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setattr(doctor, "cuda_devices", list)
     monkeypatch.setattr(doctor, "_hub_reachable", lambda: False)
+    monkeypatch.setattr(doctor, "product_rates", lambda: {"fp32": 94.0, "bf16": 210.0})
     monkeypatch.chdir(tmp_path)
 
 
@@ -33,6 +34,13 @@ def test_a_complete_machine_exits_with_0(monkeypatch, capsys):
     assert "some-weights 1.0" in text
     assert "profile=offline  ready" in text
     assert "profile=paper    not ready" in text
+    assert "94 GFLOP/s in fp32, 210 in bf16: bf16 is 2.2 times as fast" in text
+
+
+def test_a_machine_that_is_slow_in_bf16(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "product_rates", lambda: {"fp32": 90.0, "bf16": 9.0})
+    doctor.main([])
+    assert "fp32 is 10.0 times as fast" in capsys.readouterr().out
 
 
 def test_missing_assets_leave_smoke_alone(monkeypatch, capsys):

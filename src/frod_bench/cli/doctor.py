@@ -42,6 +42,7 @@ def examine() -> dict:
         "cpu_threads": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory_gib() if complete else None,
         "disk_free_gib": round(shutil.disk_usage(Path.cwd()).free / GIB, 1),
+        "gflops": product_rates() if complete else None,
         "cuda": devices,
         "hub_reachable": reachable,
         "wandb_login": wandb_login(),
@@ -92,6 +93,17 @@ def cuda_devices() -> list[dict]:
     return [{"name": device.name, "memory_gib": round(device.total_memory / GIB, 1)} for device in devices]
 
 
+def product_rates() -> dict[str, float]:
+    """Return the GFLOP/s of matrix products in fp32 and bf16, on the CUDA device where there is one."""
+    import torch
+
+    from frod_bench.train.product_rate import product_rate
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtypes = {"fp32": torch.float32, "bf16": torch.bfloat16}
+    return {name: round(product_rate(device, dtype) / 1e9, 1) for name, dtype in dtypes.items()}
+
+
 def wandb_login() -> bool:
     """Return whether wandb would find a key, in WANDB_API_KEY or in the netrc file."""
     if os.environ.get("WANDB_API_KEY"):
@@ -118,6 +130,7 @@ def render(facts: dict) -> str:
         "  not as pinned": ", ".join(other),
         "packaged assets": ", ".join(f"{name} {found or 'MISSING'}" for name, found in assets.items()),
         "CPU threads": facts["cpu_threads"],
+        "matrix products": _rates_text(facts["gflops"]),
         "memory": _memory_text(facts["memory_gib"]),
         "disk free here": f"{facts['disk_free_gib']} GiB",
         "CUDA devices": ", ".join(f"{d['name']} ({d['memory_gib']} GiB)" for d in facts["cuda"]) or "none",
@@ -131,6 +144,17 @@ def render(facts: dict) -> str:
         for name, verdict in facts["profiles"].items()
     ]
     return "\n\n".join(tabulate(table, tablefmt="plain", disable_numparse=True) for table in (rows, verdicts))
+
+
+def _rates_text(rates: dict | None) -> str:
+    if not rates:
+        return "unknown"
+    ratio = rates["bf16"] / rates["fp32"]
+    faster = f"bf16 is {ratio:.1f} times as fast" if ratio >= 1 else f"fp32 is {1 / ratio:.1f} times as fast"
+    return (
+        f"{rates['fp32']:,.0f} GFLOP/s in fp32, {rates['bf16']:,.0f} in bf16: {faster}"
+        " (train.precision=auto decides by this)"
+    )
 
 
 def _memory_text(memory: dict | None) -> str:

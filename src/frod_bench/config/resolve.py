@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config import earlier
 from frod_bench.config.catalogue import plain
+from frod_bench.config.precision import AUTO, fastest_precision
 from frod_bench.config.recipe import check_protocol
 from frod_bench.config.tuned import FAIR, is_fair, with_tuned_rates
 from frod_bench.errors import RequestError
@@ -16,6 +17,7 @@ _SECTIONS = ("backbone", "task", "method", "profile", "data", "text", "train", "
 def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
     """Return the configuration with every interpolation resolved and without the recipe tables.
 
+    train.precision=auto is resolved to what this machine computes faster.
     With protocol=fair, the rates are those that were tuned for it, unless it is a trial itself (evaluation=never) or
     `tuned` is false. For a run that starts from an earlier one, `config.earlier` says what is added. Raises
     RequestError when nothing was tuned, and for an earlier run that is not accepted.
@@ -26,6 +28,8 @@ def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
     check_protocol(config.protocol)
     resolved = plain(config, resolve=True)
     resolved.pop("recipe")
+    if resolved["train"]["precision"] == AUTO:
+        resolved["train"]["precision"] = fastest_precision(resolved["train"]["device"])
     if resolved["protocol"] == FAIR:
         _check_fair(config, resolved)
     resolved = with_tuned_rates(resolved) if tuned and is_fair(resolved) else resolved

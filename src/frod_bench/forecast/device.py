@@ -1,14 +1,13 @@
 """The rates, memory and power of a device."""
 
-import time
 from dataclasses import dataclass
 
 import torch
 
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
-from frod_bench.ops.cost import dense_square_product
 from frod_bench.train.device import device_name, total_memory
+from frod_bench.train.product_rate import product_rate
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,9 @@ def this_device() -> Device:
     name, sheets = device_name(device), plan_facts()["devices"]
     return Device(
         name=name,
-        rate={half: _product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
+        rate={half: product_rate(device, torch.bfloat16 if half else torch.float32) for half in (False, True)},
         memory_bytes=total_memory(device),
         watts=next((sheet["watts"] for known, sheet in sheets.items() if known in name.lower()), None),
         evidence="the runs of this table that are done, else of a product of matrices timed just now, times"
         f" {plan_facts()['utilisation']}",
     )
-
-
-def _product_rate(device: torch.device, dtype: torch.dtype, n: int = 1024, seconds: float = 0.5) -> float:
-    """Return the FLOP/s of n x n products, repeated for `seconds`."""
-    a = torch.randn(n, n, device=device).to(dtype)
-    (a @ a).sum().item()
-    count, start = 0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        (a @ a)[0, 0].item()
-        count += 1
-    return 2 * dense_square_product(n, n) * count / (time.perf_counter() - start)

@@ -36,13 +36,18 @@ def environment(device: str) -> dict[str, Any]:
     return {"packages": packages, "device": device, "cpu": _cpu(), "commit": commit, "dirty": dirty}
 
 
-def _cpu() -> str:
-    """Return e.g. `AMD EPYC 9B14, AVX512, mkl`, or the model alone if torch is not imported."""
+def cpu_model() -> str:
+    """Return the name of the CPU, such as `AMD EPYC 9B14`."""
     try:
         model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:  # no Linux
         model = None
-    facts = [model[1].strip() if model else platform.processor() or platform.machine()]
+    return model[1].strip() if model else platform.processor() or platform.machine()
+
+
+def _cpu() -> str:
+    """Return e.g. `AMD EPYC 9B14, AVX512, mkl`, or the model alone if torch is not imported."""
+    facts = [cpu_model()]
     if torch := sys.modules.get("torch"):
         facts.append(torch.backends.cpu.get_cpu_capability())
         facts += re.findall(r"BLAS_INFO=(\w+)", torch.__config__.show())

@@ -2,15 +2,14 @@
 
 import contextlib
 import os
-import platform
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 
 from frod_bench.console import say
+from frod_bench.record.environment import cpu_model
 
 
 def machine(accelerator: Accelerator) -> dict[str, Any]:
@@ -18,7 +17,7 @@ def machine(accelerator: Accelerator) -> dict[str, Any]:
     found = {"processes": accelerator.num_processes, "torch": str(torch.__version__)}
     if accelerator.device.type == "cuda":
         return {"device": torch.cuda.get_device_name(accelerator.device)} | found
-    own = {"device": "cpu", "threads": torch.get_num_threads(), "cpu": _cpu()}
+    own = {"device": "cpu", "threads": torch.get_num_threads(), "cpu": cpu_model()}
     return own | {"instructions": torch.backends.cpu.get_cpu_capability()} | found
 
 
@@ -54,14 +53,6 @@ def threads_of(segments: list[dict[str, Any]], accelerator: Accelerator) -> Iter
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _cpu() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _cores() -> int:
