@@ -3,15 +3,30 @@
 import contextlib
 import os
 import sys
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from frod_bench.escape import visible
+
+_listeners: list[Callable[[str], None]] = []
 
 
 def say(text: str, file: TextIO | None = None) -> None:
     """Print a line immediately, to stdout or `file`; drop it when that fails."""
     with contextlib.suppress(Exception):
         show(text, file=file)
+    for listener in _listeners:
+        listener(text)
+
+
+@contextlib.contextmanager
+def heard_by(listener: Callable[[str], None]) -> Iterator[None]:
+    """Inside the block, also pass to `listener` every line that `say` prints."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
 
 
 def show(text: str, end: str = "\n", file: TextIO | None = None) -> None:

@@ -37,6 +37,14 @@ def save_text(file: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def append_text(file: Path, text: str) -> None:
+    """Add a text in UTF-8 to the end of a file, for a log. Raises OSError for a link and what is no regular file."""
+    _require_regular(file)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+    with open(os.open(file, flags, 0o666), "ab") as stream:
+        stream.write(text.encode("utf-8"))
+
+
 @contextmanager
 def filling(folder: Path) -> Iterator[Path]:
     """Yield a new folder inside `folder` to write into; its files then move up into `folder`, each atomically.

@@ -34,11 +34,16 @@ def test_a_signal_ends_with_its_code_and_the_command_goes_on(bench, monkeypatch,
     stopped, _, err = bench(*WORDS)
     assert stopped == code
     assert err.splitlines()[-1].startswith(f"frod-bench: stopped by {signal.Signals(signum).name}. The same command")
-    assert RunDirectory("run").read_record().status == "running"
+    record = RunDirectory("run").read_record()
+    assert (record.status, record.error, record.final["epoch"]) == ("interrupted", None, 1)
+    assert f"stopped by {signal.Signals(signum).name}" in RunDirectory("run").log.file.read_text()
     assert not (RunDirectory("run").path / ".lock").exists()
+    assert "interrupted" in bench("report", "run")[1]
+    assert "is not complete" in bench("merge", "run", "run", "--how", "average", "--to", "merged")[2]
     code, out, err = bench(*WORDS)
     assert (code, err) == (0, "")
     assert "going on after epoch 1 of 2 and" in out
+    assert RunDirectory("run").read_record().status == "completed"
 
 
 def test_a_sweep_stops_at_a_signal(bench, monkeypatch, tmp_path):

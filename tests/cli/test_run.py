@@ -42,6 +42,7 @@ def test_a_run_from_end_to_end(bench, tmp_path):
     run = RunDirectory(record.parent)
     assert run.path.is_relative_to(tmp_path / "outputs/smoke/tiny_roberta/glue/mrpc/frod")
     left = {"adapter", "config.yaml", "metrics.jsonl", "losses.jsonl", "predictions.parquet", "record.json"}
+    left |= {"log.txt", "README.md"}
     assert {file.name for file in run.path.iterdir()} == left
 
     config = yaml.safe_load(run.config.read_text())
@@ -199,17 +200,19 @@ def test_a_run_that_failed_is_repaired_by_the_same_command(bench, monkeypatch, t
     code, _, err = bench(*words, "out=run")
     assert code == 1
     assert "RuntimeError: the disk went away" in err
-    assert "traceback.txt" in err
+    assert "log.txt" in err
     record = RunDirectory("run").read_record()
     assert (record.status, record.final["epoch"]) == ("failed", 1)
     assert "the disk went away" in record.error
-    assert "in broken" in (tmp_path / "run/traceback.txt").read_text()
+    log = (tmp_path / "run/log.txt").read_text()
+    assert "epoch 1/3" in log and "in broken" in log
 
     code, out, err = bench(*words, "out=run")
     assert (code, err) == (0, "")
     assert "going on after epoch 1 of 3" in out
     record = RunDirectory("run").read_record()
     assert (record.status, record.error) == ("completed", None)
+    assert (tmp_path / "run/log.txt").read_text().startswith(log)
     assert numbers("run") == numbers("whole")
     assert {file.name for file in (tmp_path / "run").iterdir()} == {
         file.name for file in (tmp_path / "whole").iterdir()
@@ -230,7 +233,7 @@ def test_an_interrupted_run_goes_on(bench, monkeypatch):
     code, _, err = bench(*words)
     assert code == 130
     assert "the same command goes on from the last checkpoint" in err
-    assert RunDirectory("run").read_record().status == "running"
+    assert RunDirectory("run").read_record().status == "interrupted"
     code, out, _ = bench(*words)
     assert code == 0
     assert "going on after epoch 1 of 2" in out

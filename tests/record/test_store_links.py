@@ -14,7 +14,8 @@ FILES = (
     "metrics.jsonl",
     "losses.jsonl",
     "record.json",
-    "traceback.txt",
+    "log.txt",
+    "README.md",
     ".record.json.damaged",
 )
 INNER = ("adapter/adapter_config.json", "checkpoints/000001-0.pt", "checkpoints/1.tmp", "landscapes/after.csv")

@@ -1,12 +1,15 @@
 """The command line: `frod-bench COMMAND …` runs a command; anything else is a Hydra override list."""
 
 import importlib
+import os
+import shlex
 import sys
 from importlib.metadata import version
 
 from frod_bench.config.user_folder import registered, take_config_dir
 from frod_bench.console import say, show
 from frod_bench.errors import Interrupted, RequestError, RunFailure
+from frod_bench.record.places import COMMAND
 from frod_bench.record.secrets import redact
 
 # command, which is also its module here, with main(argv) -> exit code
@@ -100,6 +103,7 @@ def main() -> None:
 
 def run_command(argv: list[str]) -> int:
     """Return the exit code: 0 done, 1 the run failed, 2 the request is wrong, 128 + n stopped by signal n."""
+    os.environ[COMMAND] = shlex.join(["frod-bench", *argv])  # runs in other processes read it too
     try:
         argv, folder = take_config_dir(argv)
         with registered(folder):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+COMMAND = "FROD_BENCH_COMMAND"  # the environment variable with the command line that was typed
 CONTINUAL = "continual"  # the folder of the scores of sequences of tasks, below that of all runs
 
 

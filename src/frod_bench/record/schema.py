@@ -13,7 +13,7 @@ from frod_bench.record.json_types import JsonType, type_problem
 
 SCHEMA = 3
 DIGEST = "digest"
-STATUSES = ("running", "completed", "failed")
+STATUSES = ("running", "interrupted", "completed", "failed")
 
 _SCORE = {"value": float, "epoch": int, "metrics": {str: float}}
 # The least that each part of a completed record holds, and its type; see `type_problem`.

@@ -15,6 +15,7 @@ from frod_bench.reading import LINES, file_digest, read_text
 from frod_bench.record.lines import JsonLines, all_losses, file_lines
 from frod_bench.record.lock import DirectoryLock
 from frod_bench.record.predictions import RowPredictions, read_predictions
+from frod_bench.record.run_log import RunLog
 from frod_bench.record.schema import LOSSES, METRICS, RunRecord, brief
 
 _IDENTITY_LINE = "# identity: "
@@ -23,7 +24,8 @@ _FORCED = "\nforce: true\n"  # in the config.yaml of a run that was started or r
 
 
 class RunDirectory:
-    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl`, `predictions.parquet`, `record.json` and folders.
+    """One run's `config.yaml`, `metrics.jsonl`, `losses.jsonl`, `predictions.parquet`, `record.json`, `log.txt`,
+    `README.md` and folders.
 
     Every write goes to a temporary file in the same directory, is synced to disk and then replaces the old file, so
     readers never see a partial file. Only the process that claimed the directory may write. The directory may be a
@@ -40,6 +42,8 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.adapter = self.path / "adapter"
         self.landscapes = self.path / "landscapes"
+        self.readme = self.path / "README.md"
+        self.log = RunLog(self.path / "log.txt")
         self._lock = DirectoryLock(self.path)
 
     def claim(self, identity: str, config_yaml: str, force: bool = False) -> Literal["new", "resume", "completed"]:
@@ -65,6 +69,8 @@ class RunDirectory:
                 self._clear()
             if state != "completed":
                 self._write_config(identity, config_yaml)
+            if state == "resume":
+                self.log.start()
         except OSError as error:
             named = self.path if error.filename is None else error.filename
             raise RequestError(
@@ -74,9 +80,10 @@ class RunDirectory:
         return state
 
     def begin(self, identity: str, config_yaml: str) -> None:
-        """Remove the files of the earlier run, once it is known that the new one can start."""
+        """Remove the files of the earlier run and start the log, once it is known that the new one can start."""
         self._clear()
         self._write_config(identity, config_yaml)
+        self.log.start()
 
     def release(self) -> None:
         """Release the directory for other processes."""
@@ -227,7 +234,7 @@ class RunDirectory:
         save_text(self.config, f"{_IDENTITY_LINE}{identity}\n{config_yaml}")
 
     def _clear(self) -> None:
-        for file in (self.record, self.metrics, self.losses, self.predictions):
+        for file in (self.record, self.metrics, self.losses, self.predictions, self.log.file, self.readme):
             file.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.adapter, self.landscapes):
             if folder.exists():

@@ -1,6 +1,7 @@
 """One run from a resolved configuration: build its components, claim its directory, train, write the record."""
 
 import contextlib
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -18,15 +19,17 @@ from frod_bench.config.checks import check_config, check_finite, train_settings
 from frod_bench.config.earlier import START, to_make_first
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
-from frod_bench.errors import OutOfMemory, RequestError, RunFailure
+from frod_bench.errors import Interrupted, OutOfMemory, RequestError, RunFailure
 from frod_bench.files import save_text
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.methods.support.method import Method
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
+from frod_bench.record.places import COMMAND
 from frod_bench.runs.carry_on import carry_on
 from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
+from frod_bench.runs.run_readme import run_readme
 from frod_bench.tasks.base import RowRequest, Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
 from frod_bench.train.accelerator import make_accelerator
@@ -40,7 +43,6 @@ from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import Mode, Tracker
 from frod_bench.train.trainer import Trainer
 
-_TRACEBACK = "traceback.txt"
 Advise = Callable[[dict[str, Any], int], str]
 
 
@@ -69,7 +71,9 @@ def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
     accelerator = make_accelerator(components.settings)
     run = RunDirectory(config["out"] or default_directory(config, identity(config)))
     try:
-        return _run_claimed(config, components, accelerator, run, _claim(run, config, accelerator), advise)
+        state = _claim(run, config, accelerator)
+        with run.log.listening() if accelerator.is_main_process else contextlib.nullcontext():
+            return _run_claimed(config, components, accelerator, run, state, advise)
     finally:
         run.release()
         with contextlib.suppress(OSError):  # usually not empty
@@ -91,6 +95,7 @@ def _run_claimed(
             delete_checkpoints(run.checkpoints)  # left when the run ended just before deleting them
         return run.read_record().objective
     if main:
+        run.log.line(f"$ {os.environ.get(COMMAND, 'from Python')}")
         say(f"{label(config)} -> {run.path}")
     record = _new_record(config)
     segments = _earlier_segments(run, accelerator) if state == "resume" else []
@@ -101,6 +106,11 @@ def _run_claimed(
     except RequestError:
         if main and not run.record.exists():
             run.config.unlink(missing_ok=True)  # so that a corrected request can use the directory
+        raise
+    except (Interrupted, KeyboardInterrupt) as stop:
+        if main:
+            run.log.line(f"stopped by {stop}" if isinstance(stop, Interrupted) else "stopped by Ctrl-C")
+            _write_end(run, record, "interrupted", None)
         raise
     except Exception as error:
         failure = _failure(error, run)
@@ -113,15 +123,20 @@ def _run_claimed(
             with contextlib.suppress(Exception):  # failing advice must not hide the error
                 failure = RunFailure(f"{failure} {advise(config, total_memory(accelerator.device))}")
         if main:
-            record.status, record.error = "failed", redact(str(failure))
-            with contextlib.suppress(OSError, RunFailure):  # disk full or directory gone: still raise the first error
-                run.require_owned()
-                if not run.is_completed():  # it is if this error came later, or before a forced run began
-                    run.write_record(record)
-                if not isinstance(error, RunFailure):
-                    save_text(run.path / _TRACEBACK, redact(traceback.format_exc()))
+            run.log.line(str(failure) if isinstance(error, RunFailure) else traceback.format_exc())
+            _write_end(run, record, "failed", redact(str(failure)))
         raise failure from error
     return record.objective
+
+
+def _write_end(run: RunDirectory, record: RunRecord, status: str, error: str | None) -> None:
+    """Write why the run has ended, into a directory that is still its own and holds no complete run."""
+    record.status, record.error = status, error
+    with contextlib.suppress(OSError, RunFailure):  # disk full or directory gone: the first error counts
+        run.require_owned()
+        if not run.is_completed():  # it is if this error came later, or before a forced run began
+            run.write_record(record)
+        run.log.start()
 
 
 def _as_yaml(config: dict[str, Any]) -> str:
@@ -189,8 +204,6 @@ def _run(
     resume: bool,
 ) -> None:
     """Build the data and the model, train, and print the result and its directory."""
-    if accelerator.is_main_process:
-        (run.path / _TRACEBACK).unlink(missing_ok=True)
     reset_peak()
     start = time.perf_counter()
     hide_progress_bars_in_logs()
@@ -228,6 +241,9 @@ def _run(
             f"{name}: best {record.best['value']:.4f} (epoch {record.best['epoch']}), final"
             f" {record.final['value']:.4f}; {_parameter_summary(record.params)} -> {run.path}",
         )
+    if accelerator.is_main_process:
+        with contextlib.suppress(OSError):  # the run is complete without it
+            save_text(run.readme, run_readme(config, record, run.path))
 
 
 def _new_record(config: dict[str, Any]) -> RunRecord:
@@ -277,4 +293,4 @@ def _failure(error: Exception, run: RunDirectory) -> RunFailure:
             f"{error.filename} cannot be written ({error.strerror}). Fix that; the same command then resumes from the"
             " last checkpoint, or starts again if there is none."
         )
-    return RunFailure(f"{type(error).__name__}: {error} (see {_TRACEBACK} in the run's directory)")
+    return RunFailure(f"{type(error).__name__}: {error} (see log.txt in the run's directory)")
