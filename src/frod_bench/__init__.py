@@ -1,7 +1,8 @@
 """frod-bench: the experiments of FRoD and of the methods it is compared with.
 
 In a script of your own, `attach(model, method="frod", targets=[...], head=[...])` adapts a model in place and
-`load_adapter(model, directory)` restores what `Adapted.save` wrote.
+`load_adapter(model, directory)` restores what `Adapted.save` wrote. `load_run(folder)` opens a run of the command line:
+its model, its processor, and `predict(rows)`.
 
 - One adapter at a time. What cannot be adapted correctly is refused: layers whose values other code reads, offloaded
   weights, computed biases, and an adapter made for other base weights or another precision.
@@ -25,7 +26,7 @@ In a script of your own, `attach(model, method="frod", targets=[...], head=[...]
 import logging
 from typing import Any
 
-__all__ = ["attach", "load_adapter"]
+__all__ = ["attach", "load_adapter", "load_run"]
 
 # peft imports bitsandbytes, which warns on some CPUs that an optional kernel of a hub is not installed
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
@@ -33,6 +34,10 @@ logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 def __getattr__(name: str) -> Any:
     # torch and peft take seconds to import; commands that need neither should not pay for them
+    if name == "load_run":
+        from frod_bench.runs.predict import load_run
+
+        return load_run
     if name in __all__:
         from frod_bench import methods
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "list": "list tasks, methods or backbones",
     "merge": "merge runs of several tasks into one model, and score it on every task",
     "plan": "estimate what a table's missing runs cost: memory, disk, hours, energy",
+    "predict": "predict new rows with a run's model: a table, or images",
     "report": "print tables of stored runs, beside the paper's if asked; also stats and html",
     "table": "run the missing cells of a table and print it",
     "tune": "find learning rates with equal trials for every method, for protocol=fair",

@@ -181,18 +181,23 @@ def make_components(config: dict[str, Any]) -> Components:
 
 def load_data(config: dict[str, Any], components: Components) -> TaskData:
     """Return the data that the configuration asks for, encoded for its backbone."""
+    request = row_request(config, components.settings)
+    return components.task.load(components.source, components.backbone.processor(), request)
+
+
+def row_request(config: dict[str, Any], settings: TrainSettings) -> RowRequest:
+    """Return which rows the configuration asks for, and in which form."""
     text, data = config["text"], config["data"]
-    request = RowRequest(
+    return RowRequest(
         max_train=data["max_train"],
         max_eval=data["max_eval"],
         more_eval=data.get("more_eval"),
-        holdout=(data.get("holdout") or True) if components.settings.selection == "holdout" else False,
-        evaluation=components.settings.evaluation != "never",
+        holdout=(data.get("holdout") or True) if settings.selection == "holdout" else False,
+        evaluation=settings.evaluation != "never",
         text=text["format"],
         max_length=text["max_length"],
         eval_max_length=text.get("eval_max_length"),  # absent in older runs, which are read again for their landscape
     )
-    return components.task.load(components.source, components.backbone.processor(), request)
 
 
 def _run(

@@ -64,14 +64,19 @@ class TrainedRun:
         """The device and the precision of the run."""
         return make_accelerator(self.components.settings)
 
+    @cached_property
+    def classes(self) -> list[str] | None:
+        """The names of the head's classes; None for a language model, which has no head of its own."""
+        return self.components.task.classes(self.config["text"]["format"])
+
     @property
     def head(self) -> list[str]:
-        """The names of the head's modules; none for a language model, which has no head of its own."""
-        return [] if self.data.num_labels is None else self.components.backbone.head
+        """The names of the head's modules; none for a language model."""
+        return [] if self.classes is None else self.components.backbone.head
 
     def base(self) -> nn.Module:
         """Return the model before training."""
-        return self.components.backbone.build(self.data.num_labels, self.config["seed"])
+        return self.components.backbone.build(None if self.classes is None else len(self.classes), self.config["seed"])
 
     def adapted(self) -> Adapted:
         """Return the trained model with its adapter."""

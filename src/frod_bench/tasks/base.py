@@ -9,6 +9,7 @@ from datasets import Dataset, Features
 from torch import Tensor, nn
 
 from frod_bench.errors import Diverged
+from frod_bench.tasks.row_table import RowTable
 
 Batch = dict[str, Tensor | int]  # what a model's forward takes
 
@@ -70,6 +71,24 @@ class TaskData:
         return self.num_labels is None
 
 
+@dataclass(frozen=True)
+class NewRows:
+    """Rows that a user brings, encoded like the evaluation rows of a task.
+
+    `labels` are those of the rows that have one. `shown` are the columns by which a person knows the rows, `notes`
+    remarks for that person. The other fields are those of `TaskData`; `measure` takes the reported split's name.
+    """
+
+    rows: Any
+    labels: list[int | None]
+    shown: dict[str, list[str]]
+    label_names: list[str]
+    collate: Callable[[list[dict[str, Any]]], Batch]
+    measure: Callable[[Sequence[int], Sequence[int]], dict[str, float]]  # predictions, references
+    predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]] = most_likely_class
+    notes: Sequence[str] = ()
+
+
 class Source(Protocol):
     """A place to read rows from; an instance serves one run."""
 
@@ -121,6 +140,15 @@ class Task(Protocol):
         """Return the number of training rows and of rows in the reported split, None where the source cannot tell.
 
         `text` names the text format. Raises `RequestError` when the source does not have the rows.
+        """
+
+    def classes(self, text: str | None) -> list[str] | None:
+        """Return the names of the head's classes, None where a language model answers in words."""
+
+    def encode_new(self, table: RowTable, processor: Any, request: RowRequest) -> NewRows:
+        """Return the rows of a user as the model of a run reads them.
+
+        Raises `RequestError` for rows that do not fit the task.
         """
 
     def load(self, source: Source, processor: Any, request: RowRequest) -> TaskData:

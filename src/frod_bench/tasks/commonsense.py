@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from datasets import Dataset, Features
@@ -9,14 +10,15 @@ from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.assembly import assemble
-from frod_bench.tasks.base import RowRequest, Source, TaskData
+from frod_bench.tasks.base import NewRows, RowRequest, Source, TaskData
 from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.formats import Classification, Format, Instruction
 from frod_bench.tasks.per_task_scorer import PerTaskScorer
 from frod_bench.tasks.prompts import render
-from frod_bench.tasks.provenance import size_note, with_notes
+from frod_bench.tasks.provenance import size_note, truncation, with_notes
+from frod_bench.tasks.row_table import RowTable
 from frod_bench.tasks.schema import check_row, class_ids, features_of, require_columns
-from frod_bench.tasks.text import check_lengths
+from frod_bench.tasks.text import CUT, check_lengths
 
 LAYOUTS = ("hub", "commonsense170k")
 FORMATS = ("classification", "instruction")
@@ -90,6 +92,37 @@ class CommonsenseTask:
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
         """See `Task.load` and `load_questions`."""
         return load_questions(self.name, [self], source, tokenizer, request)
+
+    def classes(self, text: str | None) -> list[str] | None:
+        """See `Task.classes`."""
+        return None if text == "instruction" else list(self.label_names)
+
+    def encode_new(self, table: RowTable, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> NewRows:
+        """See `Task.encode_new`. The rows have the columns of the task's layout."""
+        lengths, layout = check_lengths(tokenizer, request), self.rows_in(request.text)
+        form = make_format(request.text, [self], tokenizer, *lengths)
+        table.require(list(layout.columns))
+        labels, notes = table.labels(layout.label, layout.values, self.label_names)
+        pieces, origins = [], [f"Row {row} of {table.name}" for row in range(len(table))]
+        for row, origin in enumerate(origins):
+            columns = {name: table.columns[name][row] for name in layout.columns}
+            check_row(columns, layout.columns, layout.values, origin)
+            pieces.append(render(layout.prompt, columns))
+        asked = {"pieces": pieces, "origin": origins, "labels": [label or 0 for label in labels]}
+        questions = Dataset.from_dict(asked | {"task": [0] * len(table)})
+        encoded = form.encode(questions, False, f"{self.name} {table.name}")
+        metrics = [*self.metrics, *form.metrics]
+        scorer = PerTaskScorer(metrics, self.eval_splits[0], {self.name: len(self.label_names)})
+        return NewRows(
+            encoded.remove_columns(CUT),
+            labels,
+            {name: table.texts(name) for name, kind in layout.columns.items() if kind == "text"},
+            self.label_names,
+            form.collate,
+            partial(scorer, self.eval_splits[0]),
+            form.predict,
+            [*notes, *truncation({table.name: encoded}, {table.name: lengths[1]}).values()],
+        )
 
     def rows_in(self, text: str | None) -> Layout:
         """Return the layout of the rows for a text format. Raises `RequestError` if the two do not go together."""

@@ -5,8 +5,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from frod_bench.tasks.base import RowRequest, Source, TaskData
+from frod_bench.errors import RequestError
+from frod_bench.tasks.base import NewRows, RowRequest, Source, TaskData
 from frod_bench.tasks.commonsense import CommonsenseTask, load_questions
+from frod_bench.tasks.row_table import RowTable
 
 
 class MixtureTask:
@@ -26,6 +28,21 @@ class MixtureTask:
         """See `Task.count`; the sum over the members."""
         parts = zip(*(task.count(source, text) for task in self._tasks), strict=True)
         return [None if None in part else sum(part) for part in parts]
+
+    def classes(self, text: str | None) -> None:
+        """See `Task.classes`."""
+
+    def encode_new(self, table: RowTable, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> NewRows:
+        """Encode rows of the member that they have the columns of, by `Task.encode_new`; see there.
+
+        Raises RequestError when no member or several of them have these columns.
+        """
+        fitting = [t for t in self._tasks if set(t.rows_in(request.text).columns) <= table.columns.keys()]
+        if len(fitting) != 1:
+            names = ", ".join(task.name for task in fitting or self._tasks)
+            which = "could be of any of" if fitting else "are of none of"
+            raise RequestError(f"The columns of {table.name} {which} {names}. Give the columns of exactly one task.")
+        return fitting[0].encode_new(table, tokenizer, request)
 
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
         """See `Task.load` and `load_questions`; the rows are those of all members."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,23 @@ from PIL.Image import Image as Pillow
 
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.tasks.assembly import assemble
-from frod_bench.tasks.base import RowRequest, Source, TaskData
+from frod_bench.tasks.base import NewRows, RowRequest, Source, TaskData
 from frod_bench.tasks.checks import check_image_rows, require_entries
 from frod_bench.tasks.classes import class_names_note, class_positions, require_same_classes
 from frod_bench.tasks.images import decode
 from frod_bench.tasks.metrics import Scorer
-from frod_bench.tasks.pixels import CENTER_CROPS, Collate, CroppedPixels, PixelRows, Transform, cached_pixels
+from frod_bench.tasks.pixels import (
+    CENTER_CROPS,
+    Collate,
+    CroppedPixels,
+    DecodedPixels,
+    PixelRows,
+    Transform,
+    cached_pixels,
+)
 from frod_bench.tasks.provenance import size_note, with_notes
+from frod_bench.tasks.row_table import FILE, IMAGE, RowTable
+from frod_bench.tasks.row_table import LABEL as FOLDER
 from frod_bench.tasks.selection import ROW, numbered, rows_left, subset
 
 
@@ -76,16 +87,7 @@ class ImageTask:
 
     def load(self, source: Source, transform: Transform, request: RowRequest) -> TaskData:
         """See `Task.load`. Images are decoded once, into the cache, unless training crops them at random."""
-        for key in ("max_length", "eval_max_length", "text"):
-            if (value := getattr(request, key)) is not None:
-                key = "format" if key == "text" else key
-                raise RequestError(f"text.{key}={value} is not accepted: {self.name} has images. Leave it out.")
-        if not hasattr(transform, "resize"):
-            raise RequestError(
-                f"{self.name} has images, and the backbone reads text. Leave backbone= out, or name another."
-            )
-        if self.center_crop is not None:
-            transform = transform.with_center_crop(self.center_crop)
+        transform = self._checked(transform, request)
         eval_splits = self.eval_splits if request.evaluation else []
         read = {split: self._read(source, split) for split in (self.train_split, *eval_splits)}
         where = {split: f"{self.repo}/{self.config}/{split}" for split in read}
@@ -126,6 +128,44 @@ class ImageTask:
                 source.provenance(), size_note(sizes, self.rows), class_names_note(names, self.label_names)
             ),
         )
+
+    def classes(self, text: str | None) -> list[str]:
+        """See `Task.classes`."""
+        return list(self.label_names)
+
+    def encode_new(self, table: RowTable, transform: Transform, request: RowRequest) -> NewRows:
+        """See `Task.encode_new`. Images are decoded as they are needed, and not kept."""
+        transform = self._checked(transform, request)
+        files = table.images(self.image if self.image in table.columns else IMAGE)
+        column = self.label if self.label in table.columns else FOLDER
+        labels, notes = table.labels(column, range(len(self.label_names)), self.label_names)
+
+        def resized(row: int, content: bytes) -> np.ndarray:
+            image = decode(content, f"Row {row} of {table.name}", self.max_pixels, transform.size)
+            return transform.resize(image)
+
+        scorer = Scorer(self.metrics, self.eval_splits[0], len(self.label_names))
+        return NewRows(
+            PixelRows(DecodedPixels(files, resized), [label or 0 for label in labels]),
+            labels,
+            {FILE: files.named()},
+            self.label_names,
+            Collate(transform),
+            partial(scorer, self.eval_splits[0]),
+            notes=notes,
+        )
+
+    def _checked(self, transform: Transform, request: RowRequest) -> Transform:
+        """Return the transform with the task's centre crop. Raises RequestError for options and a backbone of texts."""
+        for key in ("max_length", "eval_max_length", "text"):
+            if (value := getattr(request, key)) is not None:
+                key = "format" if key == "text" else key
+                raise RequestError(f"text.{key}={value} is not accepted: {self.name} has images. Leave it out.")
+        if not hasattr(transform, "resize"):
+            raise RequestError(
+                f"{self.name} has images, and the backbone reads text. Leave backbone= out, or name another."
+            )
+        return transform if self.center_crop is None else transform.with_center_crop(self.center_crop)
 
     def _classes(self, rows: Dataset) -> tuple[list[str], list[int]]:
         """Return the rows' own class names in the order of `label_names`, and the index there of each own class."""

@@ -12,14 +12,14 @@ _LINE_EVERY_S = 30.0
 
 
 class Progress:
-    """Count the optimizer steps of a run: a bar on a terminal, elsewhere a line every 30 seconds."""
+    """Count the optimizer steps of a run, or other units: a bar on a terminal, elsewhere a line every 30 seconds."""
 
-    def __init__(self, total: int, label: str, done: int = 0, quiet: bool = False):
-        self.total, self.label, self.quiet = total, label, quiet
+    def __init__(self, total: int, label: str, done: int = 0, quiet: bool = False, unit: str = "step"):
+        self.total, self.label, self.quiet, self.unit = total, label, quiet, unit
         self.done = self._first = done
         self._start = self._last_line = time.monotonic()
         on_terminal = sys.stderr.isatty() and not quiet
-        self._bar = tqdm(total=total, initial=done, desc=label, unit="step", leave=False) if on_terminal else None
+        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, leave=False) if on_terminal else None
 
     def step(self, loss: float | None = None) -> None:
         """Count one step."""
@@ -32,7 +32,7 @@ class Progress:
             self._last_line = time.monotonic()
             rate = (self._last_line - self._start) / (self.done - self._first)
             left = rate * (self.total - self.done)
-            say(f"{self.label}: step {self.done}/{self.total}, about {left:.0f} s left")
+            say(f"{self.label}: {self.unit} {self.done}/{self.total}, about {left:.0f} s left")
 
     def say(self, text: str) -> None:
         """Print a line without breaking the bar."""
