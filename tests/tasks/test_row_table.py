@@ -59,7 +59,7 @@ def test_labels_by_number_name_and_metadata():
     assert labels([True, False, "true"], accepted=[False, True], names=["false", "true"]) == [1, 0, 1]
     assert labels(["B", 0], classes=["A", "B"], accepted=["A", "B"], names=["answer1", "answer2"]) == [1, 0]
     assert RowTable("rows", {"text": ["a"]}).class_ids("label", range(2), ["a", "b"]) == [None]
-    for wrong in (2, -2, "2", "maybe", 0.5, [0], b"x"):
+    for wrong in (2, -2, "2", "-1.0", "maybe", 0.5, [0], b"x"):
         with pytest.raises(RequestError, match=r"Row 1 of rows has label .*; the classes are not_ok, OK"):
             labels([0, wrong])
 
