@@ -105,6 +105,22 @@ def test_the_scale_is_chosen_on_held_out_rows(runs, bench, tmp_path):
         assert "held-out training rows" in out
 
 
+def test_several_draws_are_scored_and_the_first_is_written(runs, bench, tmp_path):
+    folders = runs("method=frod")
+    shown = {}
+    for name, words in (("one", ["--seed", "3"]), ("two", ["--seed", "4"]), ("both", ["--seed", "3", "--draws", "2"])):
+        code, shown[name], err = bench("merge", *folders, "--how", "dare", *words, "--to", str(tmp_path / name))
+        assert code == 0, err
+    one, two, both = (read_merge(tmp_path / name / "merge.json") for name in ("one", "two", "both"))
+    draws = [result.pop("draws") for result in both.results]
+    assert draws == [[a["merged"], b["merged"]] for a, b in zip(one.results, two.results, strict=True)]
+    assert both.results == one.results
+    written, first = merged_weights(tmp_path / "both"), merged_weights(tmp_path / "one")
+    assert all(torch.equal(written[name], tensor) for name, tensor in first.items())
+    assert "sd: their" in shown["both"] and "sd" not in shown["one"].split()
+    assert not list((tmp_path / "both").glob(".*"))
+
+
 def test_scales_need_rows_that_were_held_out(runs, bench, tmp_path):
     folders = runs("method=lora")
     code, _, err = bench("merge", *folders, "--how", "average", "--scales", "0.5,1", "--to", str(tmp_path / "merged"))
@@ -132,6 +148,8 @@ def test_runs_of_two_backbones_are_refused(runs, bench, tmp_path):
         (["--scales", "0.1,x"], "--scales 0.1,x"),
         (["--density", "0.5"], "drops no entries"),
         (["--seed", "-1"], "--seed -1"),
+        (["--draws", "0"], "--draws 0"),
+        (["--draws", "2"], "draws nothing at random"),
     ],
 )
 def test_a_wrong_value_is_refused(words, message, bench, tmp_path):

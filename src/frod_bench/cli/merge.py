@@ -13,7 +13,7 @@ _EXAMPLES = """\
 examples:
   frod-bench merge RUN RUN RUN --how task_arithmetic --scales 0.1,0.2,0.3,0.4,0.5 --to merged
   frod-bench merge RUN RUN --how ties --density 0.2 --scale 1 --to merged
-  frod-bench merge RUN RUN --how dare --seed 1 --to merged
+  frod-bench merge RUN RUN --how dare --draws 5 --to merged
 
 The update W' - W of each run, whatever its method, is merged layer by layer; every task keeps the head of its own run.
 Several scales are judged on the training rows that the runs held out (selection=holdout); evaluation rows choose
@@ -31,13 +31,17 @@ def main(argv: list[str]) -> int:
         raise RequestError(f"--density {arguments.density} is not accepted: the share of kept entries lies in (0, 1].")
     if arguments.seed < 0:
         raise RequestError(f"--seed {arguments.seed} is not accepted: a whole number of 0 or more is.")
+    if arguments.draws < 1:
+        raise RequestError(f"--draws {arguments.draws} is not accepted: a whole number of 1 or more is.")
+    if arguments.draws > 1 and arguments.how != "dare":
+        raise RequestError(f"--draws is not accepted with --how {arguments.how}: it draws nothing at random.")
     check_folder(arguments.to)
     from frod_bench.report import merges, table  # these imports take seconds, and a refusal needs none of them
     from frod_bench.runs.merge import MergeRequest, merge_runs
     from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 
     hide_progress_bars_in_logs()
-    request = MergeRequest(arguments.how, scales, arguments.density, arguments.seed)
+    request = MergeRequest(arguments.how, scales, arguments.density, arguments.seed, arguments.draws)
     try:
         record = merge_runs(arguments.runs, request, arguments.to)
     except OSError as error:
@@ -74,5 +78,12 @@ def _parser() -> argparse.ArgumentParser:
     scale.add_argument("--scales", metavar="S,…", help="factors to choose from, on held-out training rows")
     add("--density", type=float, metavar="D", help="share of kept entries (default: 0.2 for ties, 0.1 for dare)")
     add("--seed", type=int, default=0, metavar="N", help="of the entries that dare drops (default: 0)")
+    add(
+        "--draws",
+        type=int,
+        default=1,
+        metavar="N",
+        help="score so many draws of dare; the first is written (default: 1)",
+    )
     add("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder")
     return parser

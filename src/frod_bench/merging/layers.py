@@ -19,12 +19,12 @@ class LayerFiles:
 
     def __init__(self, folder: Path):
         folder.mkdir(parents=True)
-        self._folder = folder
+        self.folder = folder
         self._files: dict[str, Path] = {}
 
     def write(self, name: str, tensor: Tensor) -> None:
         """Write a tensor under its name."""
-        self._files[name] = file = self._folder / f"{len(self._files):05d}.safetensors"
+        self._files[name] = file = self.folder / f"{len(self._files):05d}.safetensors"
         with replacing(file) as partial:
             save_file({name: tensor.detach().cpu().contiguous()}, partial)
 

@@ -22,6 +22,7 @@ _RESULT = {
     "merged": float,
     "share": float | None,
     "holdout?": {str: float},
+    "draws?": list,
 }
 _KINDS = {
     "how": str,
@@ -40,7 +41,8 @@ class MergeRecord:
 
     `single` is the reported score of the run, `merged` that of the merged model with the run's head on the same rows,
     `share` the second over the first, None where that is 0. `holdout` has the score on held-out training rows by scale,
-    if the scale was chosen there. `identity` and `digest` are those of the run's record.
+    if the scale was chosen there; `draws` the scores of several random merges, of which `merged` is the first.
+    `identity` and `digest` are those of the run's record.
     """
 
     how: str
@@ -53,8 +55,8 @@ class MergeRecord:
 
     @property
     def mean_share(self) -> float | None:
-        """The mean of the shares, None if one of them is not known."""
-        shares = [result["share"] for result in self.results]
+        """The mean of the shares over tasks and draws, None if one of them is not known."""
+        shares = [share_of(result) for result in self.results]
         return None if None in shares else fmean(shares)
 
     def to_json(self) -> str:
@@ -62,6 +64,16 @@ class MergeRecord:
         if problem := _problem_of(self.results):
             raise ValueError(problem)
         return seal(self, _KINDS)
+
+
+def merged_score(result: dict[str, Any]) -> float:
+    """Return the merged model's score on one task, the mean where there were several draws."""
+    return fmean(result.get("draws") or [result["merged"]])
+
+
+def share_of(result: dict[str, Any]) -> float | None:
+    """Return the merged score over that of the run on this task alone; None where that is 0."""
+    return merged_score(result) / result["single"] if result["single"] else None
 
 
 def read_merge(file: Path) -> MergeRecord:
@@ -74,5 +86,6 @@ def read_merge(file: Path) -> MergeRecord:
 
 
 def _problem_of(results: list[dict[str, Any]]) -> str | None:
-    problems = (type_problem(result, _RESULT, f"results[{n}]") for n, result in enumerate(results))
+    problems = [type_problem(result, _RESULT, f"results[{n}]") for n, result in enumerate(results)]
+    problems += [type_problem(score, float, "a draw") for result in results for score in result.get("draws") or []]
     return next(filter(None, problems), None if results else "it has no results")

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 from frod_bench.escape import plot_text
-from frod_bench.record.merge_record import MergeRecord
+from frod_bench.record.merge_record import MergeRecord, merged_score, share_of
 from frod_bench.report.table import Column, Table
 
 _COLUMNS = (
@@ -20,9 +20,11 @@ _COLUMNS = (
     Column("metric", align="left"),
     Column("alone", lambda value: f"{100 * value:.2f}"),
     Column("merged", lambda value: f"{100 * value:.2f}"),
+    Column("sd", lambda value: f"{100 * value:.2f}"),
     Column("share", lambda value: f"{100 * value:.1f}", unit="%"),
 )
 _SHARE = "alone: the run on this task; share: merged over alone."
+_DRAWN = " merged: the mean over several draws; sd: their standard deviation."
 _CHOSEN = " Scales were chosen on held-out training rows."
 
 
@@ -35,16 +37,29 @@ def merge_tables(records: Sequence[MergeRecord]) -> list[Table]:
 def _table(setting: dict[str, str], records: list[MergeRecord]) -> Table:
     rows = [row for record in records for row in _rows(record)]
     chosen = any(result.get("holdout") for record in records for result in record.results)
+    drawn = any(result.get("draws") for record in records for result in record.results)
     named = ", ".join(f"{name} {value}" for name, value in setting.items())
-    return Table(_COLUMNS, rows, f"Merged models: {named}", [_SHARE + (_CHOSEN if chosen else "")], "merges")
+    note = _SHARE + _CHOSEN * chosen + _DRAWN * drawn
+    place = next(n for n, column in enumerate(_COLUMNS) if column.name == "sd")
+    columns = [column for column in _COLUMNS if drawn or column.name != "sd"]
+    rows = rows if drawn else [[*row[:place], *row[place + 1 :]] for row in rows]
+    return Table(columns, rows, f"Merged models: {named}", [note], "merges")
 
 
 def _rows(record: MergeRecord) -> list[list[Any]]:
     start = [record.how, record.scale, record.density]
-    keys = ("method", "seed", "task", "metric", "single", "merged", "share")
-    rows = [[*start, *(result[key] for key in keys)] for result in record.results]
-    alone, merged = (fmean(result[key] for result in record.results) for key in ("single", "merged"))
-    return [*rows, [*start, _methods(record), None, "mean", "", alone, merged, record.mean_share]]
+    keys = ("method", "seed", "task", "metric", "single")
+    rows = [
+        [*start, *(result[key] for key in keys), merged_score(result), _deviation(result), share_of(result)]
+        for result in record.results
+    ]
+    alone = fmean(result["single"] for result in record.results)
+    merged = fmean(map(merged_score, record.results))
+    return [*rows, [*start, _methods(record), None, "mean", "", alone, merged, None, record.mean_share]]
+
+
+def _deviation(result: dict[str, Any]) -> float | None:
+    return stdev(result["draws"]) if len(result.get("draws") or []) > 1 else None
 
 
 def draw(records: Sequence[MergeRecord], folder: Path) -> list[Path]:

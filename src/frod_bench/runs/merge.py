@@ -29,12 +29,17 @@ _EPOCH = 1  # of the predictions: a merge has no epochs
 
 @dataclass(frozen=True)
 class MergeRequest:
-    """How to merge; None takes the usual value of `HOWS`. Several `scales` are judged on held-out training rows."""
+    """How to merge; None takes the usual value of `HOWS`. Several `scales` are judged on held-out training rows.
+
+    `draws` random merges are scored, from the seeds `seed`, `seed` + 1, …; the first one chooses the scale and is
+    written.
+    """
 
     how: str
     scales: Sequence[float] = ()
     density: float | None = None
     seed: int = 0
+    draws: int = 1
 
 
 def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> MergeRecord:
@@ -52,9 +57,7 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
         vectors.write_base(runs[0].body(runs[0].base()))
         heads = [_add(vectors, run) for run in runs]
         density = HOWS[request.how].density if request.density is None else request.density
-        update = LayerFiles(work / "update")
-        for name, tensor in vectors.merged(request.how, density, request.seed):
-            update.write(name, tensor)
+        update = _update(vectors, request, density, request.seed, work)
         scales = list(request.scales) or [HOWS[request.how].scale]
         holdout = [_on_holdout(run, vectors, update, scales) if len(scales) > 1 else {} for run in runs]
         scale = max(scales, key=lambda s: fmean(h[_text(s)] for h in holdout)) if len(scales) > 1 else scales[0]
@@ -67,6 +70,11 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
         )
         scored = [_result(run, vectors, update, scale) for run in runs]
         record.results = [result | {"holdout": judged} for (result, _), judged in zip(scored, holdout, strict=True)]
+        if request.draws > 1:
+            others = range(request.seed + 1, request.seed + request.draws)
+            drawn = [_scores(runs, vectors, _update(vectors, request, density, s, work), scale) for s in others]
+            for result, *more in zip(record.results, *drawn, strict=True):
+                result["draws"] = [result["merged"], *more]
         with filling(to) as made:
             for place, (run, head, (_, predicted)) in enumerate(zip(runs, heads, scored, strict=True)):
                 label = f"{place}-{run.record.task.replace('/', '-')}"
@@ -80,6 +88,22 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
         shutil.rmtree(work, ignore_errors=True)
         with contextlib.suppress(OSError):  # it holds the merged model
             to.rmdir()
+
+
+def _update(vectors: TaskVectors, request: MergeRequest, density: float | None, seed: int, work: Path) -> LayerFiles:
+    """Return the merged update, in files of its own."""
+    update = LayerFiles(work / f"update-{seed}")
+    for name, tensor in vectors.merged(request.how, density, seed):
+        update.write(name, tensor)
+    return update
+
+
+def _scores(runs: Sequence[TrainedRun], vectors: TaskVectors, update: LayerFiles, scale: float) -> list[float]:
+    """Return the score on each task of one more draw, whose files are then deleted."""
+    try:
+        return [_result(run, vectors, update, scale)[0]["merged"] for run in runs]
+    finally:
+        shutil.rmtree(update.folder, ignore_errors=True)
 
 
 def _check(runs: Sequence[TrainedRun], request: MergeRequest) -> None:
