@@ -45,12 +45,16 @@ class LoadedRun:
     @cached_property
     def processor(self) -> Any:
         """The tokenizer or image transform of the backbone."""
-        return self._run.components.backbone.processor()
+        return self._run.backbone.processor()
 
     @property
     def model(self) -> nn.Module:
         """The trained model, on the run's device."""
         return self._adapted.model
+
+    def base(self) -> nn.Module:
+        """Return the model before training, with its new head, built anew."""
+        return self._run.base()
 
     def predict(self, rows: Sequence[Mapping[str, Any]], batch_size: int | None = None) -> list[dict[str, Any]]:
         """Return a record for each row: its number, its text or file, `prediction`, and what it was chosen by.
@@ -63,8 +67,8 @@ class LoadedRun:
     @torch.no_grad()
     def score(self, table: RowTable, batch_size: int | None = None, quiet: bool = False) -> RowScores:
         """Predict the rows of a table, and measure those that have a label; see `predict`."""
-        run, settings = self._run, self._run.components.settings
-        new = run.components.task.encode_new(table, self.processor, row_request(run.config, settings))
+        run, settings = self._run, self._run.settings
+        new = run.task.encode_new(table, self.processor, row_request(run.config, settings))
         size = batch_size or self.record.memory.get("eval_batch_size") or settings.eval_batch_size
         progress = Progress(
             -(-len(table) // size), f"{self.record.method} {self.record.task}", quiet=quiet, unit="batch"

@@ -10,6 +10,9 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
+from frod_bench.backbones.base import Backbone
+from frod_bench.config.checks import train_settings
+from frod_bench.config.instantiate import build, build_method
 from frod_bench.errors import RequestError
 from frod_bench.methods import load_adapter
 from frod_bench.methods.support.adapted import Adapted
@@ -17,10 +20,11 @@ from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord
 from frod_bench.runs.job import Components, load_data, make_components
 from frod_bench.runs.run_files import adapter_folder, read_run_config
-from frod_bench.tasks.base import TaskData
+from frod_bench.tasks.base import Task, TaskData
 from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.loading import Loader
 from frod_bench.train.prediction import Predictions, gather_predictions, predict
+from frod_bench.train.settings import TrainSettings
 from frod_bench.train.trainer import HOLDOUT
 
 
@@ -51,8 +55,23 @@ class TrainedRun:
 
     @cached_property
     def components(self) -> Components:
-        """The objects that the configuration describes."""
+        """The objects that the configuration describes, its source of rows among them."""
         return make_components(self.config)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The backbone, whether the rows are there or not."""
+        return build(self.config["backbone"], "backbones")
+
+    @cached_property
+    def task(self) -> Task:
+        """The task, whether its rows are there or not."""
+        return build(self.config["task"], "tasks")
+
+    @cached_property
+    def settings(self) -> TrainSettings:
+        """The training settings."""
+        return train_settings(self.config, build_method(self.config["method"]).roles)
 
     @cached_property
     def data(self) -> TaskData:
@@ -62,21 +81,21 @@ class TrainedRun:
     @cached_property
     def accelerator(self) -> Accelerator:
         """The device and the precision of the run."""
-        return make_accelerator(self.components.settings)
+        return make_accelerator(self.settings)
 
     @cached_property
     def classes(self) -> list[str] | None:
         """The names of the head's classes; None for a language model, which has no head of its own."""
-        return self.components.task.classes(self.config["text"]["format"])
+        return self.task.classes(self.config["text"]["format"])
 
     @property
     def head(self) -> list[str]:
         """The names of the head's modules; none for a language model."""
-        return [] if self.classes is None else self.components.backbone.head
+        return [] if self.classes is None else self.backbone.head
 
     def base(self) -> nn.Module:
         """Return the model before training."""
-        return self.components.backbone.build(None if self.classes is None else len(self.classes), self.config["seed"])
+        return self.backbone.build(None if self.classes is None else len(self.classes), self.config["seed"])
 
     def adapted(self) -> Adapted:
         """Return the trained model with its adapter."""
@@ -105,7 +124,7 @@ class TrainedRun:
         found: Predictions = []
         load = Loader(accelerator, data.collate)
         model.to(accelerator.device).eval()
-        size = self.components.settings.eval_batch_size
+        size = self.settings.eval_batch_size
         for _ in predict(rows, found, size, model, data.predict, load, accelerator):
             pass
         found = gather_predictions(found, accelerator)

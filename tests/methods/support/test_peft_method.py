@@ -4,8 +4,16 @@ import pytest
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+)
 
+from frod_bench.errors import RequestError
 from frod_bench.methods import attach, load_adapter, make_method
 
 IN_PEFT = {
@@ -97,3 +105,35 @@ def test_statistics_in_the_body_and_in_the_head_go_to_peft(method, tmp_path):
     theirs = PeftModel.from_pretrained(make(), adapted.save(tmp_path, format="peft"))
     x = torch.randn(4, 8)
     assert torch.allclose(theirs.eval()(x), adapted.model.eval()(x), atol=1e-6)
+
+
+CLASSIFIERS = IN_PEFT | {"lori": {"rank": 4}}
+
+
+def classifier():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    return RobertaForSequenceClassification(RobertaConfig(vocab_size=50, max_position_embeddings=12, **sizes)).eval()
+
+
+@pytest.mark.parametrize("method", CLASSIFIERS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_classifier_with_a_new_head_goes_to_peft(method, tmp_path):
+    targets = ["query", "value", "output.dense"]
+    adapted = attach(classifier(), method, targets=targets, head=["classifier"], **CLASSIFIERS[method])
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameters in adapted.roles.values():
+            for parameter in parameters:
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=generator))
+    expected = logits(adapted.model)
+    assert not torch.allclose(expected, logits(classifier()), atol=1e-2)
+    theirs = PeftModel.from_pretrained(classifier(), adapted.save(tmp_path, format="peft"))
+    torch.testing.assert_close(logits(theirs), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["full_ft", "fura", "goat", "qfura"])
+def test_a_method_that_peft_does_not_have_says_so(method, tmp_path):
+    adapted = attach(classifier(), method, targets=["query", "value"], head=["classifier"])
+    with pytest.raises(RequestError, match=f"{method} has no form in PEFT"):
+        adapted.save(tmp_path, format="peft")

@@ -41,6 +41,13 @@ def covariance(metric: str, labels: np.ndarray, predictions: np.ndarray, first: 
     return np.atleast_2d(np.cov(_OF_COUNTS[metric](drawn, columns[0], columns[1:]), rowvar=False))
 
 
+def resampled(metric: str, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    """Return the score of one run's predictions [rows] in each of many samples of as many rows, drawn with return."""
+    pairs, counts = np.unique(np.stack([labels == 1, predictions == 1]), axis=1, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(len(labels), counts / counts.sum(), _RESAMPLES)
+    return _OF_COUNTS[metric](drawn, pairs[0], pairs[1:])[:, 0]
+
+
 def _patterns(positive: np.ndarray, predicted: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct columns [1 + runs, patterns] of label and predictions, and how many rows have each.
 
