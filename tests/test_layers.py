@@ -12,7 +12,10 @@ SOURCE = Path(frod_bench.__file__).parent
 PACKAGE = "frod_bench"
 
 # files that are no package, which every package may import
-BASICS = ("console", "disk_cache", "errors", "escape", "files", "locks", "module_names", "plain_yaml", "reading")
+BASICS = (
+    *("console", "disk_cache", "errors", "escape", "files", "locks"),
+    *("module_names", "peft_tuners", "plain_yaml", "reading"),
+)
 
 # what the trainer may know of methods
 METHOD_PROTOCOL = ("methods.support.adapted", "methods.support.method")
@@ -24,6 +27,7 @@ ALLOWED = {
     "console": ["escape"],
     "files": [],
     "module_names": [],
+    "peft_tuners": [],
     "reading": ["errors"],
     "plain_yaml": ["errors", "reading"],
     "locks": ["console", "files"],

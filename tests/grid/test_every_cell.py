@@ -38,6 +38,7 @@ def test_the_papers_twenty_tasks_are_there_and_each_has_a_cell():
 @pytest.mark.parametrize(("task", "method"), cells())
 def test_a_cell_runs(smoke, tmp_path, task, method):
     words = ["protocol=paper"] if task == MIXTURE else []
+    words += ["method.type=miss", "method.config.r=8"] if method == "peft" else []
     code, _, err = smoke(f"task={task}", f"method={method}", "data.max_eval=4", "out=run", *words)
     assert (code, err) == (0, "")
     record = RunDirectory(tmp_path / "run").read_record()

@@ -94,7 +94,7 @@ def train(batch):
 def same_steps(make_model, targets, head, train, logits):
     """Return a function that trains a method of ours and PEFT's from one seed and wants the same bits."""
 
-    def compare(config, method, dtype=torch.float32, **options):
+    def compare(config, method, dtype=torch.float32, /, **options):
         torch.manual_seed(7)
         config.target_modules, config.modules_to_save = set(targets), head
         theirs = get_peft_model(make_model().to(dtype), config)

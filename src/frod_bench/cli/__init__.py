@@ -58,6 +58,7 @@ Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
   train.epochs= train.lr.ROLE= train.precision=no|bf16|fp16 train.gradient_accumulation_steps=
   method.KEY=                       e.g. method.sparsity=0.01 method.pattern=banded method.rank=8 method.head=frozen;
                                     method.scaling=authors divides RandLoRA's alpha as its authors' code does
+  method=peft method.type=SHIRA method.config.r=32    any tuner of PEFT (`list methods --peft`) with its own settings
   data.root=DIR                     your own copy, DIR/nyu-mll/glue/rte/train.parquet and so on, with the hub's columns
   data.max_train= data.max_eval=    at most so many rows, the same ones for every method and seed
   data.holdout=                     training rows held out for selection=holdout: a number or a share (a tenth)

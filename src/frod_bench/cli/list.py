@@ -10,26 +10,47 @@ from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.console import show
+from frod_bench.errors import RequestError
+from frod_bench.peft_tuners import spelled
 from frod_bench.report.table import table_of_records, to_text
 
 _EXAMPLES = """\
 examples:
   frod-bench list tasks
   frod-bench list methods --json
+  frod-bench list methods --peft     the tuners of PEFT, for method=peft method.type=; imports PEFT, which takes seconds
 """
 
 
 def main(argv: list[str]) -> int:
-    """Print one kind of configuration as a table or as JSON; reads YAML only, loads no model and no data."""
+    """Print one kind of configuration as a table or as JSON; reads YAML only, loads no model and no data.
+
+    Raises RequestError for --peft with another kind than methods.
+    """
     arguments = _parser().parse_args(argv)
-    group, row = _KINDS[arguments.kind]
-    register_resolvers()
-    rows = [row(name, config) for name, config in read_group(group).items()]
+    if arguments.peft and arguments.kind != "methods":
+        raise RequestError(
+            f"--peft lists tuners, which are methods: frod-bench list methods --peft, not {arguments.kind}."
+        )
+    rows = _tuners() if arguments.peft else _choices(arguments.kind)
     if arguments.json:
         show(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
         show(to_text(table_of_records(rows, _text, absent="")))
     return 0
+
+
+def _choices(kind: str) -> list[dict]:
+    group, row = _KINDS[kind]
+    register_resolvers()
+    return [row(name, config) for name, config in read_group(group).items()]
+
+
+def _tuners() -> list[dict]:
+    from frod_bench.methods.support.tuner_options import config_class, defaults, tuner_types  # imports PEFT
+
+    found = {tuner: defaults(config_class(tuner)) for tuner in tuner_types()}
+    return [{"type": tuner, "name": spelled(tuner), "config": settings} for tuner, settings in found.items()]
 
 
 def _task(name: str, config: dict) -> dict:
@@ -69,7 +90,14 @@ def _backbone(name: str, config: dict) -> dict:
 def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(_text, value))
+    if isinstance(value, dict):
+        return " ".join(f"{name}={_override(each)}" for name, each in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _override(value: object) -> str:
+    """Return a value as an override has it."""
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("kind", choices=sorted(_KINDS), help="what to show")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--peft", action="store_true", help="with methods: PEFT's tuners and their settings' defaults")
     return parser
 
 

@@ -9,6 +9,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 
 from frod_bench.config.catalogue import GROUPS, choices
+from frod_bench.config.old_names import is_in_open_section
 from frod_bench.config.paths import config_dir
 from frod_bench.errors import RequestError, did_you_mean, offer_close
 from frod_bench.record.renamed_keys import RENAMED_KEYS
@@ -24,7 +25,7 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
         if word.startswith("-") or (number and argv[number - 1] in _FLAGS_WITH_A_WORD):
             continue
         key, equals, value = word.partition("=")
-        if key.startswith(("+", "~")) and not key.lstrip("+~").startswith("hydra"):
+        if key.startswith(("+", "~")) and not _may_be_new(key.lstrip("+~")):
             key = key.lstrip("+~")
             hint = f"Set it with {key}=VALUE." if key in _known_keys(argv) else _key_hint(key, argv)
             raise RequestError(f"{word} is not accepted: keys are neither added nor removed. {hint}")
@@ -36,6 +37,10 @@ def check_overrides(argv: list[str], commands: list[str]) -> None:
             raise RequestError(f"{word!r} is no {kind}. {hint}")
         if key in (*GROUPS, "recipe") and any(map(_NO_CHOICE.fullmatch, value.split(","))):
             raise _unknown_choice(key, value)
+
+
+def _may_be_new(key: str) -> bool:
+    return key.startswith("hydra") or is_in_open_section(key)
 
 
 def as_request_error(error: Exception, argv: list[str]) -> RequestError:

@@ -3,6 +3,7 @@
 import importlib
 import operator
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +18,7 @@ from frod_bench.methods.support.checkpoint import read_checkpoint_config, read_c
 from frod_bench.methods.support.method import HEADS, Method
 from frod_bench.methods.support.wrappers import strip_wrappers
 
+_SMALL = 1024  # what a setting that is no size, such as an alpha, may be at least
 ENTRY_POINTS = "frod_bench.methods"  # the group in which a package names its methods
 
 
@@ -108,11 +110,21 @@ def load_adapter(model: nn.Module, directory: str | Path) -> Adapted:
         return _method_class(str(config["peft_type"]).lower()).load_peft(model, Path(directory), config)
     method = make_method(config["method"], **config["options"])
     largest = max((size for t in read_checkpoint_tensors(directory).values() for size in t.shape), default=0)
-    for option, value in config["options"].items():  # before anything of that size is allocated
-        if type(value) is int and value > largest:
-            raise RequestError(
-                f"The adapter in {directory} does not fit its {option}={value}: it is damaged or edited."
-            )
+    _check_sizes(config["options"], largest, directory)
     adapted = method.attach(model, config["targets"], config["head"], config["seed"])
     adapted.load(directory)
     return adapted
+
+
+def _check_sizes(options: Mapping[str, Any], largest: int, directory: str | Path) -> None:
+    """Raise RequestError for a number that no saved tensor is as large as, before anything of that size is allocated.
+
+    Settings of a PEFT tuner, which are nested, may be other things than sizes.
+    """
+    for option, value in options.items():
+        if isinstance(value, dict):
+            _check_sizes(value, max(largest, _SMALL), directory)
+        elif type(value) is int and value > largest:
+            raise RequestError(
+                f"The adapter in {directory} does not fit its {option}={value}: it is damaged or edited."
+            )

@@ -10,6 +10,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from frod_bench.peft_tuners import spelled
+
 # The version of the rules below, stored in every record; scripts/migrate_runs.py migrates older records.
 IDENTITY_VERSION = 3
 
@@ -56,6 +58,8 @@ _NOT_TUNED_FOR = ("seed", "selection", "evaluation", "data.max_eval", "data.root
 RATES = "train.lr."
 # options that make a method another one than the published one, so that every name of such a run states them
 ALWAYS_NAMED = ("method.side",)
+# a method that stands for many, and its option that says which; its value may be typed in any case
+STANDS_FOR = {"peft": "type"}
 _FOR_HYDRA = ("_target_", "_convert_")
 _ALWAYS_COUNTED = ("protocol", "selection", "seed")
 _ALWAYS_COUNTED_LEAVES = ("name", "version")  # of method, task, backbone and profile
@@ -106,6 +110,17 @@ def identity_of(settings: Mapping[str, Any]) -> str:
         allow_nan=False,
     )
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def full_name(method: str, settings: Mapping[str, Any]) -> str:
+    """Return the name of a run's method in messages and reports; of a tuner of PEFT it is "PEFT SHiRA"."""
+    which = settings.get(f"method.{STANDS_FOR.get(method)}")
+    return method if which is None else f"{method.upper()} {spelled(str(which))}"
+
+
+def named_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that every name of a run states, besides its `full_name`."""
+    return {key: settings[key] for key in ALWAYS_NAMED if key in settings}
 
 
 def cell_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

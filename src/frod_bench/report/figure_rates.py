@@ -15,7 +15,7 @@ from frod_bench.record.identity import tuning_settings
 from frod_bench.report.style import legend, line_with_band, log_axis, looks, panels, polish, save, seeds_in_words
 from frod_bench.report.table import Column, Table
 from frod_bench.report.trials import Trial, by_search, rates_of, search_of, trials_of
-from frod_bench.report.variants import differing, label
+from frod_bench.report.variants import differing, label, method_of
 
 Panel = tuple[str, int]  # task and number of training rows
 _COLUMNS = ("task", "training_rows", "method", "multiplier", "rates", "seeds", "score", "lowest", "highest", "chosen")
@@ -113,7 +113,7 @@ def _names(searches: Mapping[str, list[StoredRun]]) -> dict[str, str]:
     for name, runs in searches.items():
         record = runs[0].record
         variant = {key: str(value) for key, value in tuning_settings(record.settings).items()}
-        alike[record.method, record.task, record.samples.get("train", 0)][name] = variant
+        alike[method_of(runs[0]), record.task, record.samples.get("train", 0)][name] = variant
     return {
         name: label(method, variant, differing(group.values()))
         for (method, *_), group in alike.items()

@@ -9,7 +9,7 @@ from frod_bench.escape import plot_text
 from frod_bench.record import StoredRun
 from frod_bench.report.style import legend, line_with_band, log_axis, looks, panels, polish, save, seeds_in_words
 from frod_bench.report.table import Column, Table
-from frod_bench.report.variants import differing, label, settings
+from frod_bench.report.variants import differing, label, method_of, settings
 
 _COLUMNS = ("task", "method", "training_rows", "evaluation_rows", "seeds", "score", "lowest", "highest")
 _WITH_THE_ROWS = ("data.", "train.lr.")  # settings that change with the number of rows
@@ -24,11 +24,11 @@ def lines(runs: Iterable[StoredRun]) -> Lines:
     placed = []
     for run in fair:
         own = {key: value for key, value in settings(run).items() if not key.startswith(_WITH_THE_ROWS)}
-        variants[run.record.task, run.record.method].append(own)
+        variants[run.record.task, method_of(run)].append(own)
         placed.append((run, own))
     found: Lines = defaultdict(lambda: defaultdict(list))
     for run, own in placed:
-        place = run.record.task, run.record.method
+        place = run.record.task, method_of(run)
         found[place[0], label(place[1], own, differing(variants[place]))][run.record.samples["train"]].append(run)
     return {place: dict(found[place]) for place in sorted(found)}
 

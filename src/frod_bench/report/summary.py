@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from frod_bench.errors import RequestError
 from frod_bench.record import REMARKS, RunRecord, StoredRun
 from frod_bench.report.trials import by_search, search_of
-from frod_bench.report.variants import differing, label, settings
+from frod_bench.report.variants import differing, label, method_of, settings
 
 
 class Setting(NamedTuple):
@@ -123,7 +123,7 @@ def summarise(runs: list[StoredRun], trials: Iterable[StoredRun] = ()) -> Summar
         setting = Setting(
             record.profile, record.protocol, record.backbone, record.selection, str(record.data["source"])
         )
-        cells = sections[setting][record.method]
+        cells = sections[setting][method_of(run)]
         key = (record.task, frozenset(variant.items()))
         cell = cells.setdefault(key, _Cell(record.task, variant, {}))
         if (first := cell.runs.setdefault(record.seed, run)) is not run:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from frod_bench.record import StoredRun
-from frod_bench.record.identity import ALWAYS_NAMED
+from frod_bench.record.identity import full_name, named_settings
 
 _LONGEST = 500  # characters of a label; a longer one would make the table too wide
 
@@ -23,6 +23,11 @@ def settings_with_seed(run: StoredRun) -> dict[str, str]:
     return {key: str(value) for key, value in known.items()}
 
 
+def method_of(run: StoredRun) -> str:
+    """Return the name of a run's method in a report; of a tuner of PEFT it is "PEFT SHiRA"."""
+    return full_name(run.record.method, run.record.settings)
+
+
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:
     """Return the keys whose value is not the same in all variants."""
     pairs = [set(variant.items()) for variant in variants]
@@ -36,7 +41,7 @@ def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
     A key is shortened to its last word where that is unambiguous: "frod, sparsity=0.1". A setting that a run's record
     leaves out has its default: "frod, pattern=default". A variant of ours is always named: "frod, side=short".
     """
-    keys = sorted({*keys, *(variant.keys() & set(ALWAYS_NAMED))})
+    keys = sorted({*keys, *named_settings(variant)})
     words = [key.rpartition(".")[2] for key in keys]
     shown = [word if words.count(word) == 1 else key for key, word in zip(keys, words, strict=True)]
     values = [f"{name}={variant.get(key, 'default')}" for key, name in zip(keys, shown, strict=True)]

@@ -10,7 +10,7 @@ from frod_bench.console import say
 from frod_bench.errors import RequestError
 from frod_bench.record import RunDirectory, RunRecord, output_root
 from frod_bench.record.archive import SUFFIX, archived_runs
-from frod_bench.record.identity import ALWAYS_NAMED
+from frod_bench.record.identity import full_name, named_settings
 
 
 def completed_record(directory: Path, identity: str) -> RunRecord | None:
@@ -46,10 +46,10 @@ def _has_ended(record: RunRecord) -> bool:
 
 def label(config: Mapping[str, Any]) -> str:
     """Return the name of a run in messages; options that make its method a variant of ours are part of it."""
-    names = {key: config[key]["name"] for key in ("method", "task", "backbone")}
-    named = {key: value for key, value in settings(config).items() if key in ALWAYS_NAMED}
-    method = ", ".join([names["method"], *(f"{key.rpartition('.')[2]}={value}" for key, value in named.items())])
-    return f"{method} on {names['task']}, {names['backbone']}, seed {config['seed']}"
+    own = settings(config)
+    named = (f"{key.rpartition('.')[2]}={value}" for key, value in named_settings(own).items())
+    method = ", ".join([full_name(config["method"]["name"], own), *named])
+    return f"{method} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
 
 
 def say_complete(config: Mapping[str, Any], directory: Path) -> None:

@@ -129,8 +129,8 @@ def write_peft_checkpoint(directory: Path, adapted: Adapted, tensors: dict[str, 
         tensors |= {f"base_model.model.{key}": value.clone() for key, value in state.items()}  # no shared memory
     values = config.to_dict() | {"modules_to_save": sorted(modules) or None, "inference_mode": True}
     values["peft_type"] = PeftType(config.peft_type).value
-    for key in ("target_modules", "exclude_modules"):
-        if values.get(key):
+    for key in ("target_modules", "exclude_modules", *(key for key in values if isinstance(values[key], set))):
+        if values.get(key) is not None:
             values[key] = sorted(strip_wrappers(name) for name in values[key])
     write_checkpoint(directory, tensors, values)
 
