@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "estimate what a table's missing runs cost: memory, disk, hours, energy",
     "predict": "predict new rows with a run's model: a table, or images",
     "report": "print tables of stored runs, beside the paper's if asked; also stats and html",
+    "retention": "score tuned models on a task that they were not tuned on",
     "table": "run the missing cells of a table and print it",
     "tune": "find learning rates with equal trials for every method, for protocol=fair",
 }

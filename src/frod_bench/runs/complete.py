@@ -46,10 +46,14 @@ def _has_ended(record: RunRecord) -> bool:
 
 def label(config: Mapping[str, Any]) -> str:
     """Return the name of a run in messages; options that make its method a variant of ours are part of it."""
-    own = settings(config)
-    named = (f"{key.rpartition('.')[2]}={value}" for key, value in named_settings(own).items())
-    method = ", ".join([full_name(config["method"]["name"], own), *named])
+    method = method_label(config["method"]["name"], settings(config))
     return f"{method} on {config['task']['name']}, {config['backbone']['name']}, seed {config['seed']}"
+
+
+def method_label(name: str, settings: Mapping[str, Any]) -> str:
+    """Return the name of a method with the options that make it a variant of ours: "frod, side=short"."""
+    named = (f"{key.rpartition('.')[2]}={value}" for key, value in named_settings(settings).items())
+    return ", ".join([full_name(name, settings), *named])
 
 
 def say_complete(config: Mapping[str, Any], directory: Path) -> None:

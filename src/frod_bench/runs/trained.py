@@ -111,22 +111,28 @@ class TrainedRun:
         """Return the tensors of the head by name."""
         return {name: t for name, t in model.state_dict().items() if in_matching_module(name, self.head)}
 
-    @torch.no_grad()
     def score(self, model: nn.Module, split: str | None = None) -> tuple[dict[str, float], Predictions]:
         """Return the metrics of a model on a split, by default the reported one, and its prediction of every row.
 
         `holdout` is the split of the training rows that the run held out.
         """
-        data, accelerator = self.data, self.accelerator
-        rows = data.holdout if split == HOLDOUT else data.evaluation.get(split or data.reported)
-        if rows is None:
-            raise RequestError(f"{self.folder} has no {split or data.reported} rows to score.")
-        found: Predictions = []
-        load = Loader(accelerator, data.collate)
-        model.to(accelerator.device).eval()
-        size = self.settings.eval_batch_size
-        for _ in predict(rows, found, size, model, data.predict, load, accelerator):
-            pass
-        found = gather_predictions(found, accelerator)
-        named = data.reported if split == HOLDOUT or split is None else split
-        return data.measure(named, [row[2] for row in found], [row[1] for row in found]), found
+        data, split = self.data, split or self.data.reported
+        if (data.holdout if split == HOLDOUT else data.evaluation.get(split)) is None:
+            raise RequestError(f"{self.folder} has no {split} rows to score.")
+        return score_rows(model, data, split, self.accelerator, self.settings.eval_batch_size)
+
+
+@torch.no_grad()
+def score_rows(
+    model: nn.Module, data: TaskData, split: str, accelerator: Accelerator, batch_size: int
+) -> tuple[dict[str, float], Predictions]:
+    """Return the metrics of a model on the rows of a split, or `holdout`, and its prediction of every row."""
+    rows = data.holdout if split == HOLDOUT else data.evaluation[split]
+    found: Predictions = []
+    load = Loader(accelerator, data.collate)
+    model.to(accelerator.device).eval()
+    for _ in predict(rows, found, batch_size, model, data.predict, load, accelerator):
+        pass
+    found = gather_predictions(found, accelerator)
+    named = data.reported if split == HOLDOUT else split
+    return data.measure(named, [row[2] for row in found], [row[1] for row in found]), found

@@ -1,5 +1,8 @@
 """Paired verdicts as a table, with each in words."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from frod_bench.report.paired.pairs import pairs
 from frod_bench.report.paired.verdict import MARGIN, Judged, judge
 from frod_bench.report.paired.words import points, sentence
@@ -27,6 +30,18 @@ def verdicts(section: Section, margin: float = MARGIN, baseline: str | None = No
     """
     found = pairs(section, baseline)
     judged = [each for block in found.blocks for each in judge(block, margin)]
+    remarks: list[Note] = []
+    if section.setting.selection == "best_on_eval":
+        remarks.append(
+            "The reported epoch of every run was chosen on these very rows, which favours methods that vary more from"
+            " epoch to epoch. selection=holdout chooses it elsewhere."
+        )
+    table = verdict_table(judged, margin, remarks)
+    return replace(table, notes=[*table.notes, Bullets("Not compared:", found.remarks)]) if found.remarks else table
+
+
+def verdict_table(judged: list[Judged], margin: float, remarks: Sequence[Note] = ()) -> Table:
+    """Return verdicts as a table, and in words."""
     rows = [
         (
             *(each.pair.task, each.pair.method, each.pair.baseline, each.verdict, each.pair.estimate.value),
@@ -35,23 +50,16 @@ def verdicts(section: Section, margin: float = MARGIN, baseline: str | None = No
         )
         for each in judged
     ]
-    notes: list[Note] = [
+    explained = (
         "Points, on the same rows, at the reported epoch. low, high: 95 % interval over rows and seeds; on a mean of"
         " tasks, for these tasks. p (Holm): of no difference, adjusted for the number of pairs in the block;"
         f" p of equivalence: of a difference of at least {points(margin)}, so that a small one shows equivalence."
         " discordance: percent of rows that only one of two runs gets right. shows: the smallest true difference found"
         " with probability 0.8, at the level of Holm's first step."
-    ]
-    if section.setting.selection == "best_on_eval":
-        notes.append(
-            "The reported epoch of every run was chosen on these very rows, which favours methods that vary more from"
-            " epoch to epoch. selection=holdout chooses it elsewhere."
-        )
+    )
     told = _means_first(judged)[:_MOST_SENTENCES]
     lead = "In words:" if len(told) == len(judged) else f"The first {len(told)} in words:"
-    notes.append(Bullets(lead, [*map(sentence, told)]))
-    if found.remarks:
-        notes.append(Bullets("Not compared:", found.remarks))
+    notes = [explained, *remarks, Bullets(lead, [*map(sentence, told)])]
     return Table(_COLUMNS, rows, f"Paired verdicts, margin {points(margin)}", notes, "verdicts")
 
 
