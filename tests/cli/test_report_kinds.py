@@ -56,3 +56,18 @@ def test_what_cannot_be_done_is_a_wrong_request(kind, runs, tmp_path, capsys):
 def test_a_page_is_a_file_and_no_folder(runs, tmp_path, capsys):
     assert run_command(["report", "html", str(runs), "--to", str(tmp_path)]) == 2
     assert f"is a folder. Give the file: --to {tmp_path / 'report.html'}" in capsys.readouterr().err
+
+
+def test_the_form_of_peft_is_written_and_shown_beside_ours(runs, tmp_path, capsys):
+    assert run_command(["report", "peft-json", str(runs), "--to", str(tmp_path / "theirs")]) == 0
+    assert "written: 4 runs" in capsys.readouterr().out
+    assert run_command(["report", str(runs), "--with", str(tmp_path / "theirs"), "--to", str(tmp_path / "out")]) == 0
+    shown = capsys.readouterr().out
+    assert "Beside PEFT's comparison of methods" in shown and "full-finetuning" in shown
+    assert (tmp_path / "out/beside.csv").read_text().count("PEFT,") == 4
+    assert "Beside PEFT" in (tmp_path / "out/report.md").read_text()
+
+
+def test_a_wrong_place_beside_ours_is_refused(runs, tmp_path, capsys):
+    assert run_command(["report", str(runs), "--with", str(tmp_path / "nowhere")]) == 2
+    assert "No result of PEFT's method comparison" in capsys.readouterr().err
