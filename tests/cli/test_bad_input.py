@@ -54,6 +54,9 @@ CHOICES = [
     ("selection=holdot", "selection=holdot", "holdout"),
     ("data.source=locl", "data.source=locl", "local"),
     ("wandb.mode=on", "wandb.mode=on", "online"),
+    ("tracker=tensorbord", "tracker=tensorbord", "tensorboard"),
+    ("tracker=trackio", "tracker=trackio", "pip install trackio"),
+    ("tracker=1", "tracker=1", "trackio"),
 ]
 KEYS = [
     ("train.epoch=3", "'train.epoch'", "train.epochs"),

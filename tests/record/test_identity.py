@@ -51,6 +51,7 @@ def changed(path, value):
         ("out", "there"),
         ("force", True),
         ("wandb.mode", "online"),
+        ("tracker", "trackio"),
         ("train.device", "cpu"),
         ("method.description", "other words"),
         ("backbone.facts", {}),

@@ -68,7 +68,7 @@ Keys (`frod-bench --cfg job --resolve OVERRIDE ...` prints all of them):
   backbone.head_init=random|text    CLIP's new head: random on the mean of the patch tokens, or the zero-shot classifier
   task.scoring=generation|likelihood|likelihood_per_token    how protocol=paper finds a commonsense answer
   task.layout=commonsense170k       read LLM-Adapters' own rows; task=commonsense/all trains once, evaluates six times
-  wandb.mode=offline|online         also log to wandb
+  tracker=wandb|tensorboard|trackio also log there (pip install it); wandb.mode=offline keeps wandb's files here
   start=RUN                         carry the adapter of an earlier run on, with a new head
   out=DIR force=true                where this run goes; run a complete one again
 

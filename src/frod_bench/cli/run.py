@@ -25,6 +25,7 @@ from frod_bench.console import discard_unprinted, say
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.record import RunDirectory, RunRecord, default_directory, redact
 from frod_bench.runs.complete import completed_record, say_complete
+from frod_bench.train.tracker import require_tracker
 
 
 def main(argv: list[str]) -> int:
@@ -81,6 +82,7 @@ def _run(config: DictConfig) -> float:
     if (record := _complete_already(resolved)) is not None:
         return record.objective
     require_weights(resolved["backbone"])
+    require_tracker(resolved)
     from frod_bench.forecast.advised_run import run_advised  # torch takes seconds to import, and a refusal needs none
 
     return run_advised(resolved)

@@ -4,11 +4,11 @@ import math
 import re
 from typing import Any
 
-from frod_bench.errors import RequestError, did_you_mean
+from frod_bench.errors import RequestError
 from frod_bench.record import redact
 from frod_bench.tasks.selection import check_limit, check_part
 from frod_bench.train.settings import TrainSettings
-from frod_bench.train.tracker import MODES
+from frod_bench.train.tracker import check_tracker
 
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")
 
@@ -45,11 +45,7 @@ def _check_leaves(config: dict[str, Any]) -> None:
         length = config["text"].get(key)
         if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
             raise RequestError(f"text.{key}={length} is not accepted: a whole number of tokens.")
-    wandb = config["wandb"]
-    if wandb["mode"] not in MODES:
-        raise RequestError(f"wandb.mode={wandb['mode']} is not known. {did_you_mean(str(wandb['mode']), MODES)}")
-    if not isinstance(wandb["project"], str):
-        raise RequestError(f"wandb.project={wandb['project']} is not accepted: the name of a project.")
+    check_tracker(config)
     directories = {"out": config["out"], "data.root": config["data"]["root"]}
     for key, value in (directories | {"backbone.path": config["backbone"].get("path")}).items():
         if not isinstance(value, str | None) or "\0" in (value or ""):

@@ -24,6 +24,7 @@ _EFFECT = {
     "out": NO_EFFECT,
     "force": NO_EFFECT,
     "start": NO_EFFECT,  # the folders of earlier runs, which `earlier` names by their identity
+    "tracker": NO_EFFECT,
     "wandb": NO_EFFECT,
     "checkpoint": NO_EFFECT,
     "train.device": NO_EFFECT,

@@ -40,7 +40,7 @@ from frod_bench.train.machine import threads_of
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.out_of_memory import is_out_of_memory
 from frod_bench.train.settings import TrainSettings
-from frod_bench.train.tracker import Mode, Tracker
+from frod_bench.train.tracker import Tracker, require_tracker, tracker_of
 from frod_bench.train.trainer import Trainer
 
 Advise = Callable[[dict[str, Any], int], str]
@@ -65,6 +65,7 @@ def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
     When memory runs out, `advise` gets the configuration and the device's memory in bytes, and returns a sentence on
     what would fit. Raises RequestError for a configuration that cannot be run, and RunFailure when the run fails.
     """
+    require_tracker(config)
     components = make_components(config)
     if (first := to_make_first(config)) is not None:
         run_job(first, advise)
@@ -232,8 +233,9 @@ def _run(
     if accelerator.is_main_process and not resume:
         run.begin(identity(config), _as_yaml(config))
     wandb = config["wandb"]
-    mode: Mode = wandb["mode"] if accelerator.is_main_process else "disabled"
-    tracker = Tracker(mode, wandb["project"], f"{record.method} {record.task} seed{seed}", config, run.path)
+    watching = tracker_of(config) if accelerator.is_main_process else None
+    name = f"{record.method} {record.task} seed{seed}"
+    tracker = Tracker(watching, wandb["mode"], wandb["project"], name, config, run.path)
     if accelerator.is_main_process:
         run.write_record(record)
     try:
