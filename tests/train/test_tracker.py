@@ -91,7 +91,7 @@ def test_offline_gets_every_line(wandb, tmp_path, capsys):
     (started,) = wandb.started
     assert (started["mode"], started["project"], started["dir"]) == ("offline", "project", str(tmp_path))
     assert wandb.config == {"seed": 0, "train.betas": "[0.9, 0.999]"}
-    assert wandb.run.lines == [(4, {"step": 4, "epoch": 1, "train_loss": 0.5, "eval.accuracy": 0.5})]
+    assert wandb.run.lines == [(4, {"step": 4, "epoch": 1, "train_loss": 0.5, "eval/accuracy": 0.5})]
     assert wandb.run.finished
     assert capsys.readouterr().out == ""
 

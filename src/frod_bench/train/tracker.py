@@ -97,7 +97,8 @@ class Tracker:
             client = _started(name, *arguments, say_later=self._notices.put)
             while (line := self._next()) is not None:
                 self._call, self._since = "log", time.monotonic()
-                client.log(_flat(line), step=line["step"])
+                grouped = {key.replace(".", "/", 1): value for key, value in _flat(line).items()}  # as pages group them
+                client.log(grouped, step=line["step"])
             self._call, self._since = "finish", time.monotonic()
             client.finish()
         except BaseException as error:  # a library that calls sys.exit in its thread is no reason to be silent
