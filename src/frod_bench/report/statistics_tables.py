@@ -1,16 +1,25 @@
 """The statistics of stored runs as tables, and those as text, Markdown and CSV."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
+from itertools import filterfalse, islice
 
 from frod_bench.escape import one_line
 from frod_bench.report import table
 from frod_bench.report.convergence import convergence
+from frod_bench.report.paired.pairs import mean_of_tasks
 from frod_bench.report.paired.tables import verdicts
 from frod_bench.report.paired.verdict import MARGIN
 from frod_bench.report.sooner import sooner
-from frod_bench.report.statistics import Score, average_ranks, estimates, paired_comparisons
+from frod_bench.report.statistics import (
+    ALL_TASKS,
+    PairedComparison,
+    Score,
+    average_ranks,
+    estimates,
+    paired_comparisons,
+)
 from frod_bench.report.summary import Section, Setting, Summary
 from frod_bench.report.table import Column, Table, percent
 from frod_bench.report.tuning_tables import best_after_trials, costs
@@ -52,7 +61,8 @@ def statistics(summary: Summary, margin: float = MARGIN, baseline: str | None = 
 
 def section_tables(section: Section, margin: float = MARGIN, baseline: str | None = None) -> list[Table]:
     """Return the statistics of one setting, without the tables that have no rows."""
-    tables = [_estimates(section), *costs(section), verdicts(section, margin, baseline), _comparisons(section)]
+    paired = verdicts(section, margin, baseline)
+    tables = [_estimates(section), *costs(section), paired, _unpaired(section, paired, baseline)]
     tables += [_ranks(section), _convergence(section), sooner(section, margin), best_after_trials(section)]
     return [each for each in tables if each.rows]
 
@@ -98,27 +108,47 @@ def _estimates(section: Section) -> Table:
     return Table(_ESTIMATES, rows, "Scores", (note,), "scores")
 
 
-def _comparisons(section: Section) -> Table:
-    by_score = [list(islice(paired_comparisons(section, score), _MOST_COMPARISONS + 1)) for score in _SCORES]
+def _unpaired(section: Section, paired: Table, baseline: str | None) -> Table:
+    """Return FRoD against each baseline by the scores alone, without the pairs that have a verdict on their rows."""
+    is_paired = _has_verdict(section, paired, baseline)
+    by_score = [
+        list(islice(filterfalse(is_paired, paired_comparisons(section, score)), _MOST_COMPARISONS + 1))
+        for score in _SCORES
+    ]
     rows = [
         (c.task, c.method, c.baseline, c.score, c.pairs, c.difference, *(c.interval or (None, None)), c.p, c.p_holm)
         for comparisons in by_score
         for c in comparisons[:_MOST_COMPARISONS]
     ]
     note = (
-        "Points. A pair is one seed of both methods; over all tasks it is a task, with the means over its common"
-        " seeds. p: two-sided sign-flip permutation test, exact up to 16 pairs and never below 2^(1 - pairs);"
-        " p (Holm): adjusted for the number of baselines in the block."
+        "Only what the paired verdicts leave out, mostly runs without predictions per row: scores are compared seed by"
+        " seed, so that the sampling error of the evaluation rows is not in the intervals. Points. A pair is one seed"
+        " of both methods; over all tasks it is a task, with the means over its common seeds. p: two-sided sign-flip"
+        " permutation test, exact up to 16 pairs and never below 2^(1 - pairs); p (Holm): adjusted for the number of"
+        " baselines in the block."
     )
     runs = [run for row in section.rows for run in row.runs]
-    if unpaired := sum(not run.record.predictions for run in runs):
-        note += (
-            f" {unpaired} of {len(runs)} runs have no predictions per row and are in no paired verdict. Here, scores"
-            " are compared without their rows, whose sampling error is not in the intervals."
-        )
+    if without := sum(not run.record.predictions for run in runs):
+        note += f" {without} of {len(runs)} runs have no predictions per row."
     if len(by_score[0]) > _MOST_COMPARISONS:
         note = f"Only the first {_MOST_COMPARISONS:,} of each score: give a smaller FOLDER for the others. {note}"
-    return Table(_COMPARISONS, rows, "FRoD against each baseline", (note,), "comparisons")
+    return Table(_COMPARISONS, rows, "FRoD against each baseline, unpaired", (note,), "comparisons")
+
+
+def _has_verdict(section: Section, paired: Table, baseline: str | None) -> Callable[[PairedComparison], bool]:
+    """Return what tells whether a comparison has a verdict, or would have one without `baseline`."""
+    tasks = {row.task for row in section.rows}
+    stored = {(row.task, row.method) for row in section.rows if all(run.record.predictions for run in row.runs)}
+    judged = {(task, method, other) for task, method, other, *_ in paired.rows}
+
+    def is_paired(c: PairedComparison) -> bool:
+        over = tasks if c.task == ALL_TASKS else {c.task}
+        if baseline is not None and {(task, name) for task in over for name in (c.method, c.baseline)} <= stored:
+            return True
+        names = {mean_of_tasks(c.pairs)} if c.task == ALL_TASKS and c.pairs > 1 else over
+        return any((name, c.method, c.baseline) in judged for name in names)
+
+    return is_paired
 
 
 def _ranks(section: Section) -> Table:

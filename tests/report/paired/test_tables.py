@@ -6,6 +6,7 @@ import pytest
 from frod_bench.cli import run_command
 from frod_bench.report.html.page import page
 from frod_bench.report.paired.tables import headlines, headlines_to_text, verdicts
+from frod_bench.report.statistics_tables import section_tables
 from frod_bench.report.summary import summarise
 from frod_bench.report.table import to_text
 
@@ -66,7 +67,7 @@ def test_report_stats_takes_a_margin_and_a_baseline(runs, tmp_path, capsys):
 def test_runs_without_predictions_are_said_to_be_unpaired(runs, store, tmp_path, capsys):
     store("full_ft", seed=0)
     assert run_command(["report", "stats", str(tmp_path)]) == 0
-    assert "1 of 13 runs have no predictions per row" in " ".join(capsys.readouterr().out.split())
+    assert "1 of 13 runs have no predictions per row." in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_page_has_them_as_a_list(runs):
@@ -98,3 +99,18 @@ def test_scores_without_predictions_end_as_before(store):
     [section] = summarise([store("frod"), store("lora")]).sections
     assert headlines(section) == []
     assert headlines_to_text(section) == ""
+
+
+def test_what_has_a_verdict_is_not_compared_a_second_time_without_its_rows(runs, store):
+    def unpaired(more=(), baseline=None):
+        [section] = summarise([*runs, *more]).sections
+        tables = {table.name: table for table in section_tables(section, baseline=baseline)}
+        return tables.get("comparisons")
+
+    assert unpaired() is None
+    assert unpaired(baseline="lora") is None  # frod against vera could be paired, and was not asked for
+    left = unpaired([store("pissa", seed=seed) for seed in range(3)])
+    assert {row[:3] for row in left.rows} == {("glue/rte", "frod", "pissa")}
+    assert "3 of 15 runs have no predictions per row." in left.notes[0]
+    both = unpaired([store(method, "glue/sst2", seed) for method in ("frod", "lora") for seed in range(3)])
+    assert {row[:3] for row in both.rows} == {("glue/sst2", "frod", "lora"), ("all tasks", "frod", "lora")}

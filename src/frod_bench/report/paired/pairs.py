@@ -63,6 +63,11 @@ def pairs(section: Section, baseline: str | None = None, most: int = 1000) -> Pa
     return found
 
 
+def mean_of_tasks(count: int) -> str:
+    """Return the name that a pair over so many tasks has."""
+    return f"the mean of {count} tasks"
+
+
 def _compared(methods: list[_Method], name: str, found: Pairs) -> Iterator[tuple[_Method, list[_Method]]]:
     """Yield every variant of the method of that name with all other methods that trained on as many rows."""
     others = [method for method in methods if _name(method) != name]
@@ -79,7 +84,7 @@ def _over_tasks(by_pair: dict[tuple[str, str], dict[str, Difference]], own: int)
     means: dict[str, list[Pair]] = {}
     for names, of_task in by_pair.items():
         if len(of_task) > 1 and len({each.seeds > 1 for each in of_task.values()}) == 1:
-            pair = Pair(f"the mean of {len(of_task)} tasks", *names, tuple(of_task.values()))
+            pair = Pair(mean_of_tasks(len(of_task)), *names, tuple(of_task.values()))
             means.setdefault(names[own], []).append(pair)
     yield from means.values()
 
