@@ -63,6 +63,10 @@ KEYS = [
     ("train.lr.foo=1", "'train.lr.foo'", "train.lr.diag"),
     ("methd=frod", "'methd'", "Did you mean method=frod?"),
     ("tsk=glue/rte", "'tsk'", "Did you mean task=glue/rte?"),
+    ("trian.epochs=3", "'trian'", "Did you mean train.epochs?"),
+    ("lr=3", "'lr'", "Did you mean train.lr.diag or train.lr.sparse or train.lr.head?"),
+    ("method.spars=3", "'method.spars'", "Did you mean method.sparsity?"),
+    ("method.rank=8", "'method.rank'", "Accepted: method.basis, method.dropout, "),
     ("+profil=smoke", "+profil=smoke", "Did you mean profile=smoke?"),
     ("xyzzy=1", "'xyzzy'", "--cfg job"),
     ("method.sparsty=0.1", "'method.sparsty'", "method.sparsity"),
@@ -112,6 +116,12 @@ VALUES = [
 def test_a_wrong_word_is_refused(bench, tmp_path, word, named, accepted):
     refused(bench(*SMOKE, word), named, accepted)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("word", ["method.rank=8", "methd.rank=8"])
+def test_a_key_that_a_method_lacks_is_answered_with_those_it_has(bench, word):
+    refused(bench(*SMOKE, "method=vera", word.replace("rank", "alpha")), "has d_initial, dropout, head, rank.")
+    refused(bench(*SMOKE, "method=full_ft", word), "method=full_ft has head.")
 
 
 @pytest.mark.parametrize(

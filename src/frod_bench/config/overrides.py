@@ -16,6 +16,7 @@ from frod_bench.record.renamed_keys import RENAMED_KEYS
 
 # empty, a number, a list, a mapping, a word that YAML reads as a value, or a file that only others include
 _NO_CHOICE = re.compile(r"|[-+.\d\[{].*|true|false|null|nan|inf|default/.*|(.*/)?_.*", re.IGNORECASE | re.DOTALL)
+_NO_OPTIONS = ("name", "version", "description", "citation", "choice", "_target_", "_convert_")
 _FLAGS_WITH_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 
 
@@ -86,10 +87,31 @@ def _key_hint(key: str, argv: list[str]) -> str:
     """Return a sentence that offers what was probably meant: a choice with the value as typed, else keys."""
     if key in RENAMED_KEYS:
         return f"Its name is now {RENAMED_KEYS[key]}."
+    typed = [word.partition("=")[0].lstrip("+~") for word in argv]
+    key = next((word for word in typed if word.startswith(f"{key}.")), key)  # Hydra names the first unknown part
     if "." not in key and (group := get_close_matches(key, GROUPS, n=1, cutoff=0.7)):
         value = next((word.partition("=")[2] for word in argv if word.partition("=")[0].lstrip("+~") == key), "")
         return f"Did you mean {group[0]}={value or 'NAME'}?"
-    return offer_close(key, _known_keys(argv)) or "`frod-bench --cfg job` with the same choices shows every key."
+    return _hint_from(key, _known_keys(argv), argv) or "`frod-bench --cfg job` with the same choices shows every key."
+
+
+def _hint_from(key: str, known: list[str], argv: list[str]) -> str:
+    """Return a sentence with close keys, or with all options of the section that the key belongs to; else ""."""
+    section, _, option = key.rpartition(".")
+    sections = list(dict.fromkeys(name.rpartition(".")[0] for name in known if "." in name))
+    found = [section] if section in sections else get_close_matches(section, sections, n=1, cutoff=0.7)
+    if not found:
+        parts = [name for name in known if key in name.split(".")[1:]]
+        close = parts or get_close_matches(key, known, n=1, cutoff=0.7)
+        return f"Did you mean {' or '.join(close)}?" if close else ""
+    own = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == found[0]]
+    begun = [name for name in own if name.startswith(option)]
+    if close := get_close_matches(option, own, n=1, cutoff=0.7) or begun[:1]:
+        return f"Did you mean {found[0]}.{close[0]}?"
+    options = sorted(name for name in own if name not in _NO_OPTIONS)
+    if chosen := next((word for word in reversed(argv) if word.partition("=")[0] == found[0]), None):
+        return f"{chosen} has {', '.join(options)}."
+    return f"Accepted: {', '.join(f'{found[0]}.{name}' for name in options)}."
 
 
 def _known_keys(argv: list[str]) -> list[str]:
