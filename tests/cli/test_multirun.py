@@ -76,4 +76,4 @@ def test_a_sweep_in_a_process_of_its_own_without_a_network(tmp_path):
     (record,) = tmp_path.rglob("record.json")
     assert RunDirectory(record.parent).read_record().status == "completed"
     assert [line.split("  ")[0] for line in done.stdout.splitlines()].count("epoch 1/1") == 1
-    assert len(done.stdout.splitlines()) == 4  # what lacks its weights is refused before it begins
+    assert len(done.stdout.splitlines()) == 5  # what lacks its weights is refused before it begins

@@ -121,7 +121,7 @@ def test_local_data(smoke, data_root):
     record = RunDirectory("run").read_record()
     assert record.data["source"] == "local"
     assert record.data["fingerprint"].startswith("sha256:")
-    assert "train 32 of 67349" in record.data["note"]
+    assert "32 of 67,349 train rows" in record.data["note"]
     assert record.samples == {"train": 16, "eval": 12}
 
 
@@ -242,7 +242,7 @@ def test_an_interrupted_run_goes_on(bench, monkeypatch):
 def test_wandb_offline_logs_beside_the_run(smoke, tmp_path):
     code, out, err = smoke("wandb.mode=offline", "out=run")
     assert (code, err) == (0, "")
-    assert len(out.splitlines()) == 3
+    assert len(out.splitlines()) == 4
     assert list((tmp_path / "run").glob("wandb/offline-run-*"))
     code, out, _ = smoke("out=run")  # what only watches is no part of the run's identity
     assert "complete already" in out

@@ -88,7 +88,7 @@ def test_rows_become_prompts_as_the_file_says(configured, llama, boolq_root):
     data = load(configured("boolq"), tokenizer, "classification", source)
     assert tokenizer.decode(data.train[0]["input_ids"]) == "<s>Document:\nSnow is white.\nQuestion:\nis snow white"
     assert list(data.train["labels"]) == [1, 0]
-    assert data.provenance["note"] == "not the official number of rows: train 2 of 9427, validation 2 of 3270"
+    assert data.provenance["note"] == ("this copy of the data holds 2 of 9,427 train rows, 2 of 3,270 validation rows")
 
 
 def test_subsets_and_holdout(configured, llama):

@@ -54,7 +54,7 @@ def test_the_record_says_in_whose_words_instructions_are(task, data_root, tokeni
 def test_provenance_tells_an_unofficial_size(task, data_root, tokenizer, toy_rows):
     toy_rows(12).to_parquet(data_root / "nyu-mll/glue/toy/train.parquet")
     note = load(task, data_root, tokenizer).provenance["note"]
-    assert note == "not the official number of rows: train 12 of 40"
+    assert note == "this copy of the data holds 12 of 40 train rows"
 
 
 def test_cut_texts_are_counted(task, data_root, tokenizer):

@@ -11,7 +11,7 @@ def test_notes_stand_behind_the_source_s_own():
 def test_only_sizes_that_differ_are_told():
     assert size_note({"train": 5, "test": 3}, {"train": 5}) is None
     assert size_note({"train": 4, "test": 3}, {"train": 5, "test": 3}) == (
-        "not the official number of rows: train 4 of 5"
+        "this copy of the data holds 4 of 5 train rows"
     )
 
 

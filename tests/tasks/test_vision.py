@@ -130,7 +130,7 @@ def test_parts_of_the_rows(write, load):
 
 def test_another_number_of_rows_is_noted(write, load, task):
     note = load(task=task(rows={"train": 20, "test": 99})).provenance["note"]
-    assert note == "not the official number of rows: test 6 of 99"
+    assert note == "this copy of the data holds 6 of 99 test rows"
 
 
 def test_class_names_are_those_of_the_data(write, load):

@@ -14,9 +14,9 @@ def with_notes(provenance: dict[str, str], *notes: str | None) -> dict[str, str]
 
 
 def size_note(read: Mapping[str, int], official: Mapping[str, int]) -> str | None:
-    """Return a note on the splits whose number of rows differs from the official one, or None."""
-    sizes = [f"{split} {n} of {official[split]}" for split, n in read.items() if n != official.get(split, n)]
-    return f"not the official number of rows: {', '.join(sizes)}" if sizes else None
+    """Return a note on the splits whose number of rows, before any are chosen, is not the official one, or None."""
+    sizes = [f"{n:,} of {official[split]:,} {split} rows" for split, n in read.items() if n != official.get(split, n)]
+    return f"this copy of the data holds {', '.join(sizes)}" if sizes else None
 
 
 def wording_entry(wording: str | None) -> dict[str, str]:
