@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from frod_bench.adapters.frod import base_weight
+from frod_bench.adapters import base_weight
 from frod_bench.config.backbones import registered_backbone
 from frod_bench.config.instantiate import build
 from frod_bench.files import save_text

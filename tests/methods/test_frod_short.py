@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters.frod import FrodLinear, base_weight
+from frod_bench.adapters import base_weight
+from frod_bench.adapters.frod import FrodLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import joint_decomposition
 from frod_bench.methods import attach, load_adapter, make_method

@@ -9,7 +9,7 @@ W' = V (diag(sigma) + S) U^T. Both are W' = L (diag(sigma) + S) R.
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters import WrapsBase
+from frod_bench.adapters import WrapsBase, base_weight
 from frod_bench.adapters.cast_copies import CastCopies
 from frod_bench.adapters.formed_weight import FormedWeight
 from frod_bench.adapters.frod_basis import FrodBasis
@@ -309,8 +309,3 @@ class FrodLinear(WrapsBase):
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, nnz={self.basis.pattern.nnz}"
-
-
-def base_weight(base: nn.Linear) -> Tensor:
-    """Return W [m, n] of an `nn.Linear` or of a `Conv1D`, which stores it as [n, m]."""
-    return base.weight if isinstance(base, nn.Linear) else base.weight.T

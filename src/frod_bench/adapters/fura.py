@@ -47,7 +47,7 @@ class _Form(TypedDict):
 
 
 class FuraLinear(OffloadsBase, Adapter):
-    """Replaces an `nn.Linear` [m, n].
+    """Replaces an `nn.Linear` or `Conv1D` [m, n].
 
     If the left core [q k, m] is the large, frozen one, `hold` turns it into a module with the interface of
     `DenseMatrix`; by default into a frozen `DenseMatrix`.

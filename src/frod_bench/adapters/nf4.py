@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from frod_bench.adapters import base_weight
 from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.errors import RequestError
 from frod_bench.linalg.shapes import has_data
@@ -106,11 +107,11 @@ def _oriented(matrix: Nf4Matrix, transposed: bool, dtype: torch.dtype) -> Tensor
 
 
 class Nf4Linear(OffloadsBase, nn.Linear):  # type: ignore[override]  # shape and weight are the offloaded layer's
-    """Replaces an `nn.Linear` [m, n]: the weight in four bits, the bias unchanged."""
+    """Replaces an `nn.Linear` or `Conv1D` [m, n]: the weight in four bits, the bias unchanged."""
 
     def __init__(self, base: nn.Linear):
         nn.Module.__init__(self)  # nn.Linear would allocate a weight
-        self.matrix = Nf4Matrix(base.weight.detach())
+        self.matrix = Nf4Matrix(base_weight(base).detach())
         self.bias = None if base.bias is None else nn.Parameter(base.bias.detach().clone(), requires_grad=False)
         self.train(base.training)
         self.offload(base)

@@ -5,6 +5,8 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from frod_bench.adapters import base_weight
+
 
 class OffloadsBase(nn.Module):
     """Base of adapters that compute without the layer they replace; it costs one copy of its weight on the host."""
@@ -20,17 +22,17 @@ class OffloadsBase(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """A stand-in for the weight [m, n] with its shape, dtype and device; the values are NaN."""
+        """A stand-in for the stored weight with its shape, dtype and device; the values are NaN."""
         base = self.offloaded.weight
         return base.new_full((1, 1), float("nan"), device=self._device()).expand(base.shape)
 
     @property
     def in_features(self) -> int:
-        return self.offloaded.in_features
+        return base_weight(self.offloaded).shape[1]
 
     @property
     def out_features(self) -> int:
-        return self.offloaded.out_features
+        return base_weight(self.offloaded).shape[0]
 
     def restored_base(self) -> nn.Linear:
         """Return the replaced layer, moved to the device of this one."""

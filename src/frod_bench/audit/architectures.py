@@ -29,7 +29,7 @@ class PaperBackbone:
 
     def layers(self, targets: list[str]) -> list[tuple[int, int, bool]]:
         """Return (m, n, whether there is a bias) of every target layer."""
-        from frod_bench.adapters.frod import base_weight
+        from frod_bench.adapters import base_weight
         from frod_bench.methods.support.injection import find_targets
 
         found = find_targets(self._model(self.classes), targets, registered_backbone(self.name).head)

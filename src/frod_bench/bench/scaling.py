@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from frod_bench.adapters.frod import FrodLinear, base_weight
+from frod_bench.adapters import base_weight
+from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.backbones.directory import DTYPES, checkpoint_activations
 from frod_bench.backbones.skeleton import make_skeleton

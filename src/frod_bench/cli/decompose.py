@@ -30,7 +30,6 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     targets, head, dtype = _choices(arguments)
     import torch  # with the libraries below it takes seconds; --help and most refusals need none of them
-    from torch import nn
     from transformers.pytorch_utils import Conv1D
 
     from frod_bench.backbones.directory import DTYPES
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> int:
     options = {} if arguments.pi is None else {"pi": arguments.pi}
     method = Frod(basis=arguments.basis, side=arguments.side, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
-    layers = dict(find_targets(shards.model(), targets, head, kinds=(nn.Linear, Conv1D)))
+    layers = dict(find_targets(shards.model(), targets, head))
     shapes = layer_shapes(layers)
     grouping = method.grouping
     groups = grouping.groups(shapes)

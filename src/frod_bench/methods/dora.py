@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig
 from torch import nn
 
+from frod_bench.adapters import base_weight
 from frod_bench.errors import RequestError
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.lora import Lora
@@ -37,12 +38,12 @@ class Dora(Lora):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. Raises RequestError for a weight with a row of zeros, which has no direction."""
         for name, layer in find_targets(model, targets, head):
-            if has_data(layer.weight) and not layer.weight.any(dim=1).all():
+            if has_data(layer.weight) and not base_weight(layer).any(dim=1).all():
                 raise RequestError(f"The weight of {name} has a row of zeros, which DoRA cannot normalise.")
         adapted = super().attach(model, targets, head, seed)
         for _, layer in tuner_layers(model):  # PEFT rounds mu to the dtype of W, so that mu / ||V|| != 1
             magnitude = layer.lora_magnitude_vector[ADAPTER].weight
-            magnitude.copy_(torch.linalg.norm(layer.get_base_layer().weight.to(magnitude.dtype), dim=1))
+            magnitude.copy_(torch.linalg.norm(base_weight(layer.get_base_layer()).to(magnitude.dtype), dim=1))
         return adapted
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 import torch
 import torch.distributed as dist
 from torch import nn
-from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters.frod import FrodLinear
 from frod_bench.errors import RequestError, did_you_mean
@@ -105,7 +104,7 @@ class Frod(Method):
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. `seed` draws the pattern of S; the values start at zero."""
-        layers = dict(find_targets(model, targets, head, kinds=(nn.Linear, Conv1D)))
+        layers = dict(find_targets(model, targets, head))
         sharing = self.grouping.layers_sharing_input(layer_shapes(layers))
         coordinates = list(self._coordinates(layers, seed))  # complete before the model changes
         far = {c.name: c.error for c in coordinates if not starts_at_base(c.error, layers[c.name].weight.dtype)}

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from torch import nn
 
+from frod_bench.adapters import base_weight, set_base_weight
 from frod_bench.adapters.fura import FrozenCore, FuraLinear
 from frod_bench.errors import RequestError
 from frod_bench.linalg.block_svd import block_count, block_factors
@@ -40,11 +41,11 @@ class Fura(Method):
         layers = find_targets(model, targets, head)
         require_finite(layers)
         for name, layer in layers:
-            m, n = layer.weight.shape
+            m, n = base_weight(layer).shape
             if self.hold is not None and m <= n // block_count(n):
                 raise RequestError(f"The target {name} of shape {[m, n]} has no large left core to quantise.")
         for name, layer in layers:
-            adapter = FuraLinear(layer, block_factors(layer.weight), self.bias, self.hold)
+            adapter = FuraLinear(layer, block_factors(base_weight(layer)), self.bias, self.hold)
             replace_module(model, name, adapter.train(layer.training))
         adapter_parameters = [p for _, a in fura_layers(model) for p in a.parameters() if p.requires_grad]
         head_parameters = train_only_head(model, head)
@@ -57,7 +58,7 @@ class Fura(Method):
         """See `Method.merge`."""
         for name, adapter in fura_layers(adapted.model):
             base = adapter.restored_base()
-            base.weight.data = adapter.merged_weight().to(base.weight.dtype)
+            set_base_weight(base, adapter.merged_weight())
             if adapter.bias is not None:
                 base.bias.data = adapter.bias.detach().to(base.bias.dtype)
             replace_module(adapted.model, name, base)

@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from frod_bench.adapters import base_weight, set_base_weight
 from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
@@ -81,19 +82,19 @@ class Goat(Method):
         require_finite(layers.items())
         for name, layer in layers.items():
             if self.rank > min(layer.weight.shape):
-                shape = list(layer.weight.shape)
+                shape = list(base_weight(layer).shape)
                 raise RequestError(f"method.rank={self.rank} is not accepted: {name} is {shape} and has no such rank.")
-        weights = {name: layer.weight.detach() for name, layer in layers.items()}
+        weights = {name: base_weight(layer).detach() for name, layer in layers.items()}
         size = self.rank // self.experts
         triplets = [leading_triplets(w.shape, self.experts, size) for w in weights.values()]
         parts = stored_singular_factors(list(weights.values()), triplets)
         generator = torch.Generator().manual_seed(seed)
         for (name, layer), (B, A) in zip(layers.items(), parts, strict=True):
-            n = layer.in_features
+            n = A.shape[1]
             router = torch.empty(self.experts, n).uniform_(-(n**-0.5), n**-0.5, generator=generator)  # of nn.Linear
             start = (self.scale(n) * self.rho) ** -0.5
             adapter = MoeLoraLinear(layer, start * A, start * B, router, self.scale(n), self.top_k, self.dropout)
-            layer.weight.data = (layer.weight.float() - B @ A / (self.rho * self.experts)).to(layer.weight.dtype)
+            set_base_weight(layer, weights[name].float() - B @ A / (self.rho * self.experts))
             replace_module(model, name, adapter.train(layer.training))
         head_parameters = train_only_head(model, head)
         adapters = [adapter for _, adapter in moe_layers(model)]
@@ -113,8 +114,7 @@ class Goat(Method):
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`; W is kept in host memory, one extra copy of every adapted weight."""
         for name, adapter in moe_layers(adapted.model):
-            weight = adapter.base_layer.weight
-            weight.data = adapted.state[name].to(weight.device, weight.dtype)
+            set_base_weight(adapter.base_layer, adapted.state[name].to(adapter.weight.device))
             replace_module(adapted.model, name, adapter.base_layer)
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import torch
 
+from frod_bench.adapters import base_weight, set_base_weight
 from frod_bench.linalg.svd import minor_triplets, stored_singular_factors
 from frod_bench.methods.support.peft_method import ADAPTER, PeftLayer
 from frod_bench.methods.support.residual_lora import ResidualLora
@@ -19,13 +20,13 @@ class Milora(ResidualLora):
     @torch.no_grad()
     def initialise(self, layers: list[PeftLayer]) -> None:
         """See `ResidualLora.initialise`: s B A is the minor part of W, s = alpha / r shared evenly by B and A."""
-        weights = [layer.get_base_layer().weight for layer in layers]
+        weights = [base_weight(layer.get_base_layer()) for layer in layers]
         parts = stored_singular_factors(weights, [minor_triplets(w.shape, self.rank) for w in weights])
         for layer, weight, (B, A) in zip(layers, weights, parts, strict=True):
             share = layer.scaling[ADAPTER] ** -0.5
             layer.lora_B[ADAPTER].weight.copy_(share * B)
             layer.lora_A[ADAPTER].weight.copy_(share * A)
-            weight.data = (weight.float() - B @ A).to(weight.dtype)
+            set_base_weight(layer.get_base_layer(), weight.float() - B @ A)
 
 
 METHOD = Milora

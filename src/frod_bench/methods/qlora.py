@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
+from frod_bench.adapters import set_base_weight
 from frod_bench.adapters.nf4 import NF4_ERROR, Nf4Linear
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.support.adapted import Adapted
@@ -42,8 +43,7 @@ class QLora(Lora):
         }
         self.detach(adapted)
         for name, weight in weights.items():
-            base = submodule(adapted.model, name)
-            base.weight.data = weight.to(base.weight.dtype)
+            set_base_weight(submodule(adapted.model, name), weight)
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""

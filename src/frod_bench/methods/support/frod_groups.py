@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from frod_bench.adapters.frod import base_weight
+from frod_bench.adapters import base_weight
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.linalg.joint import decomposition_cost
 from frod_bench.linalg.joint_stored import stored_joint_factors

@@ -17,7 +17,8 @@ from peft.tuners.frod import FrodModel
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from frod_bench.adapters.frod import FrodLinear, base_weight
+from frod_bench.adapters import base_weight
+from frod_bench.adapters.frod import FrodLinear
 from frod_bench.adapters.frod_basis import FrodBasis, RightBasis
 from frod_bench.errors import RequestError
 from frod_bench.linalg.joint import reconstruction_errors
@@ -35,7 +36,11 @@ V_TOLERANCE = 1e-3  # largest relative difference between a saved V and the comp
 
 
 def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> FrodModel:
-    """Return PEFT's FRoD over a tree of these layers alone, under their own names; it shares the base layers."""
+    """Return PEFT's FRoD over a tree of these layers alone, under their own names; it shares the base layers.
+
+    Raises RequestError where PEFT cannot decompose them: layers of one kind with several widths, as in Swin, or too
+    nearly dependent ones.
+    """
     tree = nn.Module()
     for name, layer in layers.items():
         parent = tree
@@ -55,15 +60,18 @@ def make_tuner(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: i
     )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")  # of torch to PEFT
-        return FrodModel(tree, config, ADAPTER)
+        try:
+            return FrodModel(tree, config, ADAPTER)
+        except RuntimeError as error:  # of torch, LinAlgError among them
+            raise RequestError(
+                f"PEFT's FRoD cannot take these weights ({error}). Train with method.basis=category, and export with"
+                " --format merged, in Python merge()."
+            ) from error
 
 
 def coordinates(layers: dict[str, nn.Linear], sparsity: float, pi: float, seed: int) -> Iterator[Coordinates]:
     """Yield PEFT's factors of every layer; the pattern is PEFT's draw, cut to floor(s n^2) places."""
-    try:
-        tuner = make_tuner(layers, sparsity, pi, seed)
-    except torch.linalg.LinAlgError as error:
-        raise RequestError(f"PEFT cannot decompose these weights ({error}). Type method.basis=category.") from None
+    tuner = make_tuner(layers, sparsity, pi, seed)
     bases: dict[int, FrodBasis] = {}
     for name, layer in layers.items():
         twin: PeftLayer = tuner.model.get_submodule(name)

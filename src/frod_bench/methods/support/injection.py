@@ -11,6 +11,7 @@ from typing import cast
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils.parametrize import is_parametrized
+from transformers.pytorch_utils import Conv1D
 
 from frod_bench.adapters import Adapter
 from frod_bench.adapters.offloaded_base import OffloadsBase
@@ -21,6 +22,7 @@ from frod_bench.methods.support.wrappers import named_modules, named_parameters,
 from frod_bench.module_names import is_inside, matches
 from frod_bench.ops.sharding import is_sharded
 
+LINEAR_KINDS = (nn.Linear, Conv1D)  # Conv1D: that of transformers, as in GPT-2
 _READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
 # in the source of a module: an access to the values of a layer's weight, not to its dtype, shape and the like
 _VALUES = r"(init\.\w+\()?self\.%s\.weight\b(?!\.(dtype|device|shape|size|dim|data)\b|\._|, torch\.Tensor\b|, \"| = )"
@@ -38,12 +40,11 @@ def find_targets(
     model: nn.Module,
     targets: Sequence[str],
     head: Sequence[str],
-    kinds: tuple[type[nn.Module], ...] = (nn.Linear,),
     quantised: bool = False,
 ) -> list[tuple[str, nn.Linear]]:
     """Return the linear layers that `targets` match outside the head, in the order of the model.
 
-    A layer is an `nn.Linear` or of another of the `kinds`, which has a weight and a bias too.
+    A layer is an `nn.Linear` or a `Conv1D` of transformers, which stores its weight transposed (`base_weight`).
 
     Raises RequestError if the model is adapted or sharded already, if a name matches nothing, or if a match is not a
     linear layer, is wrapped, or has a weight that is offloaded, computed, shared, or read by the module around it;
@@ -62,18 +63,16 @@ def find_targets(
     _require_all("targets", targets, [name for name, _ in found], model)
     require_loaded(model, head_modules)
     for name, module in found:
-        _require_adaptable(model, name, module, kinds, quantised)
+        _require_adaptable(model, name, module, quantised)
     require_loaded(model, found)
     _require_untied(model, found)
     return cast(list[tuple[str, nn.Linear]], found)
 
 
-def _require_adaptable(
-    model: nn.Module, name: str, module: nn.Module, kinds: tuple[type[nn.Module], ...], quantised: bool
-) -> None:
+def _require_adaptable(model: nn.Module, name: str, module: nn.Module, quantised: bool) -> None:
     """Raise RequestError if an adapter in the place of `module` would compute another function, or not be called."""
-    if not isinstance(module, kinds):
-        raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear can be adapted.")
+    if not isinstance(module, LINEAR_KINDS):
+        raise RequestError(f"The target {name} is a {type(module).__name__}; only nn.Linear and Conv1D can be adapted.")
     if "weight" not in module._parameters and not isinstance(module, OffloadsBase):
         raise RequestError(
             f"The weight of {name} is computed from others (a weight normalisation or the like), so nothing could"
@@ -89,7 +88,7 @@ def _require_adaptable(
             f"The forward of the target {name} was replaced on the object itself, so an adapter there would be"
             " another function. Leave it out of targets, or put the class's back: del layer.forward."
         )
-    if not quantised and type(module).forward not in (nn.Linear.forward, *(kind.forward for kind in kinds)):
+    if not quantised and type(module).forward not in [kind.forward for kind in LINEAR_KINDS]:
         raise RequestError(
             f"The target {name} is a {type(module).__name__}, which does not compute as nn.Linear does, so an"
             " adapter there would be another function. Leave it out of targets."
@@ -214,5 +213,5 @@ def _require_all(kind: str, suffixes: Iterable[str], found: list[str], model: nn
                 raise RequestError(
                     f"{suffix!r} ({kind}) lies in the head, which is trained as a whole and not adapted."
                 )
-            linear = {n.rpartition(".")[2] for n, m in named_modules(model) if isinstance(m, nn.Linear)}
+            linear = {n.rpartition(".")[2] for n, m in named_modules(model) if isinstance(m, LINEAR_KINDS)}
             raise RequestError(f"No module of the model is called {suffix!r} ({kind}). {did_you_mean(suffix, linear)}")

@@ -53,14 +53,15 @@ class PeftMethod(Method):
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:
         """See `Method.attach`. The adapters' random draw depends on `seed` alone."""
         found = {name for name, _ in find_targets(model, targets, head, quantised=self.quantised)}
+        inner = unwrap(model)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Specified to not save")  # seeded bases need not be saved
-            inner = unwrap(model)
             names = [full for name, full, _ in named_modules_with_paths(inner) if name in found]  # as PEFT sees them
             config: Any = self.peft_config(names, seed)  # each tuner's has other fields
         # PEFT treats full names as suffixes too, and layers in the head may match them
         config.exclude_modules = [n for n, _ in inner.named_modules() if matches(n, names) and n not in names] or None
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="fan_in_fan_out is set to")  # PEFT sets it for every Conv1D
             torch.manual_seed(seed)
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[config.peft_type](inner, config, ADAPTER)
         for _, layer in tuner_layers(model):

@@ -12,6 +12,7 @@ import torch
 from peft import LoraConfig
 from torch import Tensor, nn
 
+from frod_bench.adapters import base_weight
 from frod_bench.errors import RequestError
 from frod_bench.methods.lora import Lora
 from frod_bench.methods.support.adapted import Adapted
@@ -46,7 +47,7 @@ class ResidualLora(Lora):
         for name, layer in layers.items():
             if self.rank > min(layer.weight.shape):
                 raise RequestError(
-                    f"method.rank={self.rank} is not accepted: {name} is {list(layer.weight.shape)} and has"
+                    f"method.rank={self.rank} is not accepted: {name} is {list(base_weight(layer).shape)} and has"
                     f" {min(layer.weight.shape)} singular values."
                 )
         weights = {name: layer.weight.detach().cpu() for name, layer in layers.items()}
