@@ -11,7 +11,7 @@ from frod_bench.errors import RequestError
 from frod_bench.methods.support.injection import find_targets
 from frod_bench.module_names import in_matching_module
 
-BACKBONES = read_group("backbone")
+BACKBONES = {name: config for name, config in read_group("backbone").items() if "architecture" in config["facts"]}
 
 
 @pytest.fixture(params=BACKBONES)

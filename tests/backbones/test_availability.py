@@ -8,7 +8,7 @@ from frod_bench.config.catalogue import read_group
 from frod_bench.errors import RequestError
 
 BACKBONES = read_group("backbone")
-FROM_HUB = [name for name, config in BACKBONES.items() if "id" in config or config.get("pretrained")]
+FROM_HUB = [name for name, config in BACKBONES.items() if config.get("id") or config.get("pretrained")]
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,7 @@ def require_weights(backbone: Mapping[str, Any]) -> None:
         return
     repositories = backbone.get("facts", {}).get("repositories", {})
     repository = backbone.get("id") or repositories.get(backbone.get("pretrained"))
-    if repository is None or _is_cached(repository, backbone.get("revision")) or hub_reachable():
+    if repository is None or cached_directory(repository, backbone.get("revision")) is not None or hub_reachable():
         return
     raise missing_model(repository, UNREACHABLE) if "id" in backbone else missing_file(repository, UNREACHABLE)
 
@@ -51,9 +51,9 @@ def missing_file(repository: str, reason: str) -> RequestError:
     )
 
 
-def _is_cached(repository: str, revision: str | None) -> bool:
+def cached_directory(repository: str, revision: str | None) -> Path | None:
+    """Return the folder of a repository in the hub cache, None if it is not there."""
     try:
-        snapshot_download(repository, revision=revision, local_files_only=True)
+        return Path(snapshot_download(repository, revision=revision, local_files_only=True))
     except Exception:  # absent, or a name that the client refuses; the download will say which
-        return False
-    return True
+        return None

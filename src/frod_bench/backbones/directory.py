@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForImageClassification,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
@@ -18,10 +19,15 @@ from transformers import (
 from frod_bench.backbones.availability import require_directory
 from frod_bench.backbones.base import renew_head, require_generator, seeded, silence_transformers
 from frod_bench.backbones.checked_config import AutoClass, on_meta, read_config
+from frod_bench.backbones.model_files import PREPROCESSING
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.module_names import in_matching_module
 
-VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+_READERS = {
+    "text": {"a tokenizer (tokenizer.json)": ["tokenizer.json", "vocab.json", "vocab.txt", "*.model"]},
+    "images": {f"a description of its preprocessing ({PREPROCESSING})": [PREPROCESSING]},
+}
+_WRITERS = {"text": "tokenizer", "images": "image processor"}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 ATTENTIONS = ("sdpa", "flash_attention_2", "eager")
 
@@ -50,19 +56,21 @@ class Loading:
             )
 
 
-def check_directory(directory: Path) -> None:
-    """Raise RequestError unless `directory` holds a configuration, safetensors weights and a tokenizer."""
+def check_directory(directory: Path, reads: str = "text") -> None:
+    """Raise RequestError unless `directory` holds a configuration, safetensors weights and what `reads` needs.
+
+    That is a tokenizer for text, and a description of the preprocessing for images.
+    """
     require_directory(directory)
     wanted = {
         "config.json": ["config.json"],
         "weights (model.safetensors)": ["model*.safetensors"],
-        "a tokenizer (tokenizer.json)": VOCABULARIES,
-    }
+    } | _READERS[reads]
     missing = [what for what, patterns in wanted.items() if not any(any(directory.glob(p)) for p in patterns)]
     if missing:
         raise RequestError(
             f"The model directory {directory} lacks {' and '.join(missing)}. "
-            f"It must hold what save_pretrained of the model and of its tokenizer write, as safetensors."
+            f"It must hold what save_pretrained of the model and of its {_WRITERS[reads]} write, as safetensors."
         )
     if (directory / "adapter_config.json").exists():  # the library would load its base model from elsewhere
         raise RequestError(f"The model directory {directory} holds an adapter (adapter_config.json). Merge it first.")
@@ -96,22 +104,31 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerBase:
 
 
 def load_model(
-    directory: Path, num_labels: int | None, head: Sequence[str], seed: int, loading: Loading | None = None
+    directory: Path,
+    num_labels: int | None,
+    head: Sequence[str],
+    seed: int,
+    loading: Loading | None = None,
+    classifier: AutoClass = AutoModelForSequenceClassification,
+    new: Sequence[str] | None = None,
 ) -> PreTrainedModel:
-    """Read a model directory as a sequence classifier with a new head drawn from `seed`.
+    """Read a model directory as a `classifier` with a new head drawn from `seed`.
 
-    With `num_labels=None`, read it as a language model. Raises RequestError when the files cannot be read, when weights
-    of the body are missing or do not fit, and when the requested attention is not available.
+    `new` are the modules of the head that are drawn, by default all of it. With `num_labels=None`, read the directory
+    as a language model. Raises RequestError when the files cannot be read, when weights of the body are missing or do
+    not fit, and when the requested attention is not available.
     """
-    check_directory(directory)
+    reads = "images" if classifier is AutoModelForImageClassification else "text"
+    check_directory(directory, reads)
     loading = loading or Loading()
     auto: AutoClass = AutoModelForCausalLM
     options: dict[str, Any] = {}
     if num_labels is not None:
-        # the head may have other labels; the body is checked below
-        auto, options = AutoModelForSequenceClassification, {"num_labels": num_labels, "ignore_mismatched_sizes": True}
+        auto, options = classifier, {"num_labels": num_labels, "problem_type": "single_label_classification"}
     ours = [] if num_labels is None else head
-    on_meta(directory, auto, ours, **({} if num_labels is None else {"num_labels": num_labels}))
+    on_meta(directory, auto, ours, **options)
+    if num_labels is not None:
+        options["ignore_mismatched_sizes"] = True  # the head may have other labels; the body is checked below
     try:
         with silence_transformers(), seeded(seed):
             loaded: Any = auto.from_pretrained(
@@ -140,10 +157,11 @@ def load_model(
             f"are absent or of another size, {broken[0]} among them. Give a complete checkpoint."
         )
     if num_labels is not None:
-        renew_head(model, head, seed)
-    if model.config.pad_token_id is None:  # a classifier reads the last token that is not padding
-        model.config.pad_token_id = load_tokenizer(directory).pad_token_id
-    model.config.use_cache = False  # not used in training; generation turns it on by itself
+        renew_head(model, head if new is None else new, seed)
+    if reads == "text":
+        if model.config.pad_token_id is None:  # a classifier reads the last token that is not padding
+            model.config.pad_token_id = load_tokenizer(directory).pad_token_id
+        model.config.use_cache = False  # not used in training; generation turns it on by itself
     if loading.gradient_checkpointing:
         checkpoint_activations(model)
     return model

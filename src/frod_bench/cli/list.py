@@ -75,13 +75,13 @@ def _method(name: str, config: dict) -> dict:
 
 def _backbone(name: str, config: dict) -> dict:
     facts = config.get("facts", {})
-    architecture = Architecture.of(config)
+    architecture = Architecture.of(config) if "architecture" in facts else None  # not known of a model of one's own
     return {
         "name": name,
         "source": config.get("id") or config.get("package") or facts.get("source") or "random weights",
         "parameters": facts.get("parameters"),
-        "layers": architecture.layers,
-        "hidden": architecture.hidden,
+        "layers": architecture and architecture.layers,
+        "hidden": architecture and architecture.hidden,
         "targets": config.get("targets", []),
         "head": config.get("head", []),
     }

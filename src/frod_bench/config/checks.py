@@ -4,6 +4,7 @@ import math
 import re
 from typing import Any
 
+from frod_bench.config.own_model import AUTO, is_own
 from frod_bench.errors import RequestError
 from frod_bench.record import redact
 from frod_bench.tasks.selection import check_limit, check_part
@@ -58,6 +59,8 @@ def _check_leaves(config: dict[str, Any]) -> None:
         raise RequestError(f"task.metrics={metrics} is not accepted: a list of names as in [accuracy,f1].")
     for key in ("targets", "head"):
         names = config["backbone"][key]
+        if names == AUTO and is_own(config["backbone"]):
+            continue
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise RequestError(f"backbone.{key}={names} is not accepted: a list of module names as in [query,value].")
 

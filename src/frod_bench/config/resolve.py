@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from frod_bench.config import earlier
 from frod_bench.config.catalogue import GROUPS, plain
+from frod_bench.config.own_model import with_own_model
 from frod_bench.config.precision import AUTO, fastest_precision
 from frod_bench.config.recipe import check_protocol
 from frod_bench.config.tuned import FAIR, is_fair, with_tuned_rates
@@ -28,7 +29,7 @@ def resolve(config: DictConfig, tuned: bool = True) -> dict[str, Any]:
             raise RequestError(f"{key} holds further keys and takes no value itself: type {key}.KEY=VALUE.")
     check_protocol(config.protocol)
     _require_values(config)
-    resolved = _in_one_case(plain(config, resolve=True))
+    resolved = with_own_model(_in_one_case(plain(config, resolve=True)))
     resolved.pop("recipe")
     if resolved["train"]["precision"] == AUTO:
         resolved["train"]["precision"] = fastest_precision(resolved["train"]["device"])

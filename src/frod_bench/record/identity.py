@@ -36,6 +36,7 @@ _EFFECT = {
     "method.mask": NO_EFFECT,
     "earlier.mask.config": NO_EFFECT,
     "backbone.facts": NO_EFFECT,
+    "backbone.found": NO_EFFECT,
     "task.rows": NO_EFFECT,
     "task.packaged": NO_EFFECT,
     "task.wording": NO_EFFECT,
@@ -57,6 +58,8 @@ _EFFECT = {
 # settings that a search of rates chooses, or that its trials do without; it belongs to all others
 _NOT_TUNED_FOR = ("seed", "selection", "evaluation", "data.max_eval", "data.root", "backbone.path")
 RATES = "train.lr."
+# a place, and the digest of what lies there, which counts in its stead
+_NAMED_BY = {"backbone.path": "backbone.fingerprint"}
 # options that make a method another one than the published one, so that every name of such a run states them
 ALWAYS_NAMED = ("method.side",)
 # a method that stands for many, and its option that says which; its value may be typed in any case
@@ -87,12 +90,15 @@ def effect_of(key: str) -> str:
 def settings_of(config: Mapping[str, Any], registered: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a resolved configuration, `{dotted key: value}`.
 
-    `registered` holds the values in the chosen files, by dotted key. A null counts as not set.
+    `registered` holds the values in the chosen files, by dotted key. A null counts as not set, and a place does not
+    count where a digest of what lies there is known.
     """
+    values = dict(flat_items(config))
     return {
         key: value
-        for key, value in flat_items(config)
+        for key, value in values.items()
         if value is not None
+        and values.get(_NAMED_BY.get(key, "")) is None
         and effect_of(key) != NO_EFFECT
         and (_always_counts(key) or key not in registered or registered[key] != value)
     }

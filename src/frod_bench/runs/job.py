@@ -28,6 +28,7 @@ from frod_bench.record import RunDirectory, RunRecord, default_directory, enviro
 from frod_bench.record.places import COMMAND
 from frod_bench.runs.carry_on import carry_on
 from frod_bench.runs.complete import label, say_complete
+from frod_bench.runs.own_model import say_parts, with_parts
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 from frod_bench.runs.row_counts import row_counts
 from frod_bench.runs.run_readme import run_readme
@@ -68,6 +69,7 @@ def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
     """
     require_tracker(config)
     components = make_components(config)
+    config = with_parts(config, components.backbone)
     if (first := to_make_first(config)) is not None:
         run_job(first, advise)
     accelerator = make_accelerator(components.settings)
@@ -99,6 +101,7 @@ def _run_claimed(
     if main:
         run.log.line(f"$ {os.environ.get(COMMAND, 'from Python')}")
         say(f"{label(config)} -> {run.path}")
+        say_parts(config)
     record = _new_record(config)
     segments = _earlier_segments(run, accelerator) if state == "resume" else []
     record.environment = {"segments": segments}
