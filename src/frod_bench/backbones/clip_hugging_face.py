@@ -41,9 +41,9 @@ def to_hugging_face(model: nn.Module) -> CLIPForImageClassification | None:
             patch_size=patch,
             hidden_act="gelu" if isinstance(blocks[0].mlp.act, nn.GELU) else "quick_gelu",
             layer_norm_eps=blocks[0].ln_1.eps,
-        ),
-        num_labels=head.out_features,
+        )
     )
+    config.num_labels = head.out_features
     with torch.random.fork_rng(devices=[]):
         made = CLIPForImageClassification(config)
     missing, unknown = made.load_state_dict({_renamed(n): t for n, t in model.state_dict().items()}, strict=False)

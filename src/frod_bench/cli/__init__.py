@@ -85,6 +85,12 @@ number of threads, and warns about any difference that may change the last bits.
 base weights that it began with. Two processes never share a folder, even on file systems without working locks. A
 record holds a digest of itself and of its files: reports leave out an edited run and say so, and export refuses it.
 
+A run's folder: config.yaml, metrics.jsonl, losses.jsonl, predictions.parquet, record.json, adapter/; log.txt has what
+was printed, warnings and tracebacks with times, README.md the command, the score and how to use the run. `predict` and
+`export` need nothing else, and no rows of the task.
+
+Completion of keys and choices (all but tasks): eval "$(frod-bench -sc install=bash)" in this shell, or =zsh, =fish.
+
 Your own files: --config-dir DIR (or FROD_BENCH_CONFIG_DIR) adds a folder in the layout of configs/ to every command:
 task/, backbone/, method/, sweep/ and profile/. Each file sets its name and a version, by which runs are named: raise it
 when a value changes. A method's class comes from an installed package, by an entry point of frod_bench.methods.

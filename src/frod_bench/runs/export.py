@@ -83,7 +83,7 @@ def _described(
         form,
         kind,
         _origin(provenance),
-        base=(provenance["id"] if on_hub else model.name_or_path or None) if is_text else None,
+        base=(provenance["id"] if on_hub else str(model.name_or_path) or None) if is_text else None,
         repository=(provenance["id"] if is_text else repository) if on_hub else None,
         revision=provenance.get("revision") if on_hub and is_text else None,
         remark=remark,

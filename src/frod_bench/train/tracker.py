@@ -6,7 +6,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -68,8 +69,8 @@ class Tracker:
         self._call, self._since = "start", time.monotonic()  # what the thread does now
         self._watching = name is not None
         if name is not None:
-            arguments = (name, mode, project, run, _flat(config, str), directory)
-            threading.Thread(target=self._work, args=arguments, daemon=True, name="tracker").start()
+            start = partial(_started, name, mode, project, run, _flat(config, str), directory, self._notices.put)
+            threading.Thread(target=self._work, args=(start,), daemon=True, name="tracker").start()
 
     def log(self, line: dict[str, Any]) -> None:
         """Send one line of `metrics.jsonl`; returns at once."""
@@ -92,9 +93,9 @@ class Tracker:
             self._watching = False
             say(f"{self.name} did not {self._call} within {_PATIENCE_S:.0f} s; the run goes on without it.")
 
-    def _work(self, name: str, *arguments: Any) -> None:
+    def _work(self, start: Callable[[], Any]) -> None:
         try:
-            client = _started(name, *arguments, say_later=self._notices.put)
+            client = start()
             while (line := self._next()) is not None:
                 self._call, self._since = "log", time.monotonic()
                 grouped = {key.replace(".", "/", 1): value for key, value in _flat(line).items()}  # as pages group them
@@ -103,7 +104,7 @@ class Tracker:
             client.finish()
         except BaseException as error:  # a library that calls sys.exit in its thread is no reason to be silent
             reason = f"{type(error).__name__}: {error}"
-            self._notices.put(redact(f"{name} could not {self._call} ({reason}); the run goes on without it."))
+            self._notices.put(redact(f"{self.name} could not {self._call} ({reason}); the run goes on without it."))
         finally:
             self._ended.set()
 
