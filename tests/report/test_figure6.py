@@ -77,3 +77,13 @@ def test_the_figure_comes_with_its_points(cell, tmp_path):
     assert len(data) == len(found) == 12
     assert data[0]["tan_alpha"] == ""
     assert float(data[1]["lr_ratio"]) == pytest.approx(0.02)
+
+
+def test_no_line_is_drawn_through_noise(cell, tmp_path):
+    scores = (0.5, 0.7, 0.5, 0.7, 0.5, 0.7)
+    runs = [cell(lr_sparse=2**n * 1e-4, angle=2**n / 100, score=score) for n, score in enumerate(scores)]
+    found = figure6.points(runs)
+    curve = figure6.fit([point.tan_alpha for point in found], [point.accuracy for point in found])
+    assert curve.r2 < figure6.LEAST_R2
+    text = figure6.draw(found, "title", tmp_path)[1].read_text()
+    assert "no fit drawn: R² = " in text and "peak" not in text

@@ -84,8 +84,11 @@ def test_a_method_has_one_colour_in_every_figure():
     assert alone["lora"] == together["lora"]
     assert len({look["color"] for look in together.values()}) == 4
     variants = looks(["frod, sparsity=0.1", "frod, sparsity=0.2", "full_ft"])
-    assert variants["full_ft"]["color"] == COLOURS[1]
-    assert len({look["color"] for look in variants.values()}) == 3
+    assert [look["color"] for look in variants.values()] == [COLOURS[0], COLOURS[0], COLOURS[1]]
+    assert len({(look["marker"], look["linestyle"]) for look in variants.values()}) == 3
+    others = [f"peft_{number}" for number in range(len(COLOURS))]
+    assert len({look["color"] for look in looks(others).values()}) == len(COLOURS)
+    assert looks(others[:1])[others[0]]["color"] == looks([others[0], "frod"])[others[0]]["color"]
 
 
 def test_what_a_broken_record_leaves_out_is_no_crash(searched, tmp_path):

@@ -16,12 +16,13 @@ from matplotlib.figure import Figure
 from frod_bench.errors import RequestError
 from frod_bench.escape import plot_text
 from frod_bench.record import StoredRun
-from frod_bench.report.style import legend, looks, polish, save
+from frod_bench.report.style import legend, looks_in_order, polish, save
 from frod_bench.report.table import Column, Table
 from frod_bench.report.variants import settings
 
 EPOCHS = (1, 4, 10)
 BAND = (0.05, 0.2)  # where the paper says accuracy is best
+LEAST_R2 = 0.3  # of a parabola that is drawn: one that explains less would be a line through noise
 _SCHEDULE = ("train.epochs", "train.schedule", "train.warmup_steps")  # the same in all runs of the grid
 _ANGLES = {"tan_alpha": "tan α, measured", "lr_ratio": "lr(S) / lr(Σ)"}
 
@@ -98,7 +99,7 @@ def draw(drawn: list[Point], title: str, folder: Path) -> list[Path]:
     """
     epochs = sorted({point.epoch for point in drawn})
     densities = sorted({point.sparsity for point in drawn})
-    styles = dict(zip(densities, looks(f"s = {density:g}" for density in densities).items(), strict=True))
+    styles = dict(zip(densities, looks_in_order(f"s = {density:g}" for density in densities).items(), strict=True))
     width = max(2.6 * len(epochs) + 0.6, 5.6)  # inches; the legend needs that much even with one panel
     figure = Figure(figsize=(width, 5.4), layout="constrained")
     grid = figure.subplots(len(_ANGLES), len(epochs), squeeze=False, sharex="row", sharey="col")
@@ -127,7 +128,9 @@ def _draw(axes: Axes, drawn: list[Point], angle: str, styles: dict[float, tuple[
             axes.plot(x, y, label=name, **look | {"linestyle": "none", "markersize": 6})
     notes = [f"not on the axis: {len(drawn) - len(placed)}"] if len(drawn) > len(placed) else []
     curve = fit((getattr(point, angle) for point in placed), (point.accuracy for point in placed))
-    if curve is not None:
+    if curve is not None and curve.r2 < LEAST_R2:
+        notes.append(f"no fit drawn: R² = {curve.r2:.2f}")
+    elif curve is not None:
         angles = [getattr(point, angle) for point in placed]
         curve_x = np.geomspace(min(angles), max(angles), 100)
         axes.plot(curve_x, np.polyval(curve.coefficients, np.log10(curve_x)), color="0.25", linewidth=1.2, label="fit")

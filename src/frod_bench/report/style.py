@@ -1,10 +1,11 @@
 """The style of all figures: readable in print and without colour vision."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import count
 from pathlib import Path
 from statistics import fmean
 from typing import Any
+from zlib import crc32
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
@@ -16,27 +17,54 @@ from frod_bench.escape import plot_text
 from frod_bench.files import replacing, save_text
 from frod_bench.report.table import Table, to_csv
 
-# Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on paper.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-# Lists of 6, 7 and 5: a look repeats only after 210 names.
+# The first six are of Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on
+# paper; the others, mostly of Paul Tol's "muted" scheme, need the marker beside them to be told apart.
+COLOURS = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+    *("#332288", "#882255", "#999933", "#44AA99", "#AA4499", "#8C564B", "#4B7A1E"),
+)
+# Lists of 13, 7 and 5: a look repeats only after 455 places.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-# these look the same in every figure; other names take the looks that are left
-_METHODS = ("frod", "full_ft", "lora", "dora", "vera", "pissa")
-_ENTRY = 1.5  # inches of an entry of a legend
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+# each has a colour of its own in every figure and page; other names take one that is left
+_METHODS = (
+    *("frod", "full_ft", "lora", "dora", "vera", "pissa"),
+    *("milora", "goat", "randlora", "qlora", "fura", "qfura", "lori"),
+)
+GREY = "#c3c9d2"  # of what is drawn for context only
+_ENTRY = 1.5  # inches of an entry of a legend
 
 
 def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the colour, line and marker of every name; those of a method are the same in every figure."""
+    """Return the colour, line and marker of every name; a method has its colour in every figure."""
     return {name: _look(place) for name, place in places(names).items()}
 
 
+def looks_in_order(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the looks of names that are not methods."""
+    return {name: _look(place) for place, name in enumerate(names)}
+
+
 def places(names: Iterable[str]) -> dict[str, int]:
-    """Return the place of every name in the order of looks."""
-    names = list(dict.fromkeys(names))
-    known = {name: _METHODS.index(name) for name in names if name in _METHODS}
-    left = (place for place in count() if place not in known.values())
-    return {name: known[name] if name in known else next(left) for name in names}
+    """Return the place of every name in the order of looks.
+
+    Variants of a method, such as "frod, side=short", have its colour, with markers and lines of their own. A method
+    that is not ours has the colour that its name hashes to, or the next one that no other name here has.
+    """
+    variants: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(set(names)):
+        variants[name.partition(", ")[0]].append(name)
+    colours = {method: _METHODS.index(method) for method in variants if method in _METHODS}
+    for method in variants:
+        if method not in colours:
+            first = crc32(method.encode())
+            turn = [(first + step) % len(COLOURS) for step in range(len(COLOURS))]
+            colours[method] = next((place for place in turn if place not in colours.values()), turn[0])
+    return {
+        name: colours[method] + len(COLOURS) * number
+        for method, own in variants.items()
+        for number, name in enumerate(own)
+    }
 
 
 def polish(axes: Axes) -> None:
