@@ -101,6 +101,24 @@ def test_an_image_model_reads_images_as_its_own_processor_does(vit, smoke, tmp_p
     assert "vit: targets: q_proj, k_proj, v_proj, o_proj, fc1, fc2 (12 layers); head: classifier\n" in out
 
 
+def test_a_forecast_reads_the_shapes_in_the_directory(distil, vit, bench):
+    code, out, err = bench("plan", "method=frod", "task=glue/sst2", "profile=smoke", TEXT[0], f"backbone.id={distil}")
+    assert code == 0, err
+    assert "profile smoke" in out and "1 of 1 cells missing" in out and "memory in GiB" in out
+    words = ("task=vision/digits", "profile=smoke", IMAGES[0])
+    assert bench("plan", "method=lora", *words, f"backbone.id={vit}")[0] == 0
+    config = json.loads((vit / "config.json").read_text())
+    (vit / "config.json").write_text(json.dumps(config | {"model_type": "swin"}))
+    code, _, err = bench("plan", "method=lora", *words, f"backbone.id={vit}")
+    assert code == 2 and "The shapes of own/images are not known" in err
+
+
+def test_bases_are_stored_for_the_layers_that_a_run_finds(distil, bench, smoke):
+    code, out, err = bench("decompose", str(distil), "--backbone", "own/text")
+    assert code == 0, err
+    assert sum("2 layers, largest relative error" in line for line in out.splitlines()) == 6
+
+
 def test_a_tokenizer_fits_its_model(tmp_path):
     directory = save_text_model(tmp_path / "roberta", RobertaModel)
     tokenizer = OwnText("own/text", None, "auto", "auto", path=str(directory)).processor()

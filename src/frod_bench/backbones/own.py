@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageClassification,
@@ -125,7 +126,7 @@ class OwnModel(DirectoryBackbone):
         return load_model(self.directory, num_labels, head, seed, self.loading, self.classifier, new)
 
     def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
-        """Return a model of `layers` blocks with random values; see `Backbone.skeleton`."""
+        """Return a model of `layers` blocks with arbitrary values; see `Backbone.skeleton`."""
         config = read_config(self.directory)
         for part in (config, getattr(config, "vision_config", config)):
             part.num_hidden_layers = layers
@@ -135,7 +136,9 @@ class OwnModel(DirectoryBackbone):
             config.num_labels = num_labels
         config.pad_token_id = getattr(config, "pad_token_id", None) or 0
         auto: AutoClass = AutoModelForCausalLM if num_labels is None else self.classifier
-        model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).to(DTYPES[self.loading.dtype])
+        with unset_fake_temporarily(), torch.device("meta"):  # some architectures read values while they are made
+            model = auto.from_config(config, dtype=DTYPES[self.loading.dtype], trust_remote_code=False)
+        model.to_empty(device="cpu")
         if self.loading.gradient_checkpointing:
             checkpoint_activations(model)
         return model

@@ -15,6 +15,7 @@ _EXAMPLES = """\
 examples:
   frod-bench decompose ~/models/llama2-7b --backbone llama2_7b --device cuda
   frod-bench decompose ~/models/roberta-large --backbone roberta_large --basis global
+  frod-bench decompose ~/models/distilbert --backbone own/text
   frod-bench decompose DIR --targets c_attn,c_proj --head score --dtype bfloat16
 
 A later run with backbone.path=DIR (roberta_large and llama2_7b; the packaged backbones read no directory), or attach()
@@ -33,6 +34,7 @@ def main(argv: list[str]) -> int:
     from transformers.pytorch_utils import Conv1D
 
     from frod_bench.backbones.directory import DTYPES
+    from frod_bench.backbones.own import AUTO, OwnText
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors
@@ -46,6 +48,8 @@ def main(argv: list[str]) -> int:
     options = {} if arguments.pi is None else {"pi": arguments.pi}
     method = Frod(basis=arguments.basis, side=arguments.side, **options)
     device, shards = torch.device(arguments.device), ModelShards(arguments.directory.expanduser().resolve())
+    own = OwnText("own/text", None, targets, head, path=str(shards.directory))  # which finds what is `auto`
+    targets, head = (own.targets, own.head) if AUTO in (targets, head) else (targets, head)
     layers = dict(find_targets(shards.model(), targets, head))
     shapes = layer_shapes(layers)
     grouping = method.grouping

@@ -17,12 +17,13 @@ from frod_bench.cli.tune_arguments import (
     requested_search,
     tuned_table,
 )
+from frod_bench.config.old_names import current_override
 from frod_bench.console import show
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.grid.cells import Cell, compose_cells
 from frod_bench.grid.search import GridSearch
-from frod_bench.grid.tables import TableSpec
+from frod_bench.grid.tables import TableSpec, table_of_run
 from frod_bench.record import output_root
 
 _GIB = 2**30
@@ -35,6 +36,7 @@ examples:
   frod-bench plan 4 --profile offline data.root=DIR protocol=fair      with the trials that come first
   frod-bench plan 4 --profile offline --detect 1 outputs    rows and seeds that show a difference of one point
   frod-bench plan continual --profile offline --methods frod,lora --tasks glue/rte,glue/mrpc --seeds 0,1,2
+  frod-bench plan method=frod task=glue/rte backbone=own/text backbone.id=DIR       one run, as it would be typed
   frod-bench plan tune --profile offline --methods frod,lora --tasks glue/sst2 --trials 7
 """
 _LEGEND = (
@@ -47,13 +49,18 @@ _LEGEND = (
 def main(argv: list[str]) -> int:
     """Print the plan of a table. Raises RequestError for a table, row, column, device or value that does not exist."""
     arguments = _parser().parse_intermixed_args(argv)
+    run = None
+    if "=" in arguments.table:  # no name, but the first override of a run
+        words = [current_override(arguments.table), *arguments.words]
+        run, arguments.profile, arguments.words = table_of_run(words, arguments.profile)
+        arguments.table = " ".join(words)
     if arguments.detect is not None:
         return show_detectable(arguments)
     if arguments.gpu is not None and arguments.gpu not in plan_facts()["devices"]:
         raise RequestError(
             f"--gpu {arguments.gpu} is not known. {did_you_mean(arguments.gpu, plan_facts()['devices'])}"
         )
-    cells, without = _planned(arguments)
+    cells, without = _planned(arguments) if run is None else runnable_cells(run, arguments)
     from frod_bench.forecast.device import named_device, this_device  # torch takes seconds to import
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit
 
@@ -149,7 +156,8 @@ def _parser() -> argparse.ArgumentParser:
         _EXAMPLES,
     )
     parser.add_argument(
-        "table", help="2, 3, 4, 5, or another table in configs/sweep/; tune, for trials alone; continual"
+        "table",
+        help="2, 3, 4, 5, or another table in configs/sweep/; tune, for trials alone; continual; or a run's overrides",
     )
     add_arguments(parser)
     add_search_arguments(parser)

@@ -60,10 +60,10 @@ def _predicted(
     config = json.loads(backbone_json)
     backbone = build(config, "backbones")
     architecture = Architecture.of(config)
+    size = backbone.processor().size if length is None else 0  # a processor may read values, which `batch` must not
 
     def batch() -> dict[str, Tensor]:
         if length is None:
-            size = backbone.processor().size
             return {"pixel_values": torch.zeros(rows, 3, size, size), "labels": torch.zeros(rows, dtype=torch.long)}
         ids = torch.full((rows, length), 5)
         labels = torch.zeros(rows, dtype=torch.long) if classes else torch.zeros_like(ids)

@@ -74,6 +74,16 @@ def table_of(
     return TableSpec(name, words, dict(columns), None if epochs is None else list(epochs), dict(seeds))
 
 
+def table_of_run(words: list[str], profile: str) -> tuple[TableSpec, str, list[str]]:
+    """Return the table whose one cell is the run of these overrides, its profile, and the other overrides."""
+    own = {"method": "frod", "task": "glue/sst2", "seed": "0", "profile": profile}
+    given = [word.partition("=") for word in words]
+    own |= {key: value for key, _, value in given if key in own}
+    rest = [word for word, (key, _, _) in zip(words, given, strict=True) if key not in own]
+    rows, columns = {own["method"]: f"method={own['method']}"}, {own["task"]: own["task"]}
+    return table_of("run", rows, columns, {own["profile"]: own["seed"]}), own["profile"], rest
+
+
 def is_printed(name: str) -> bool:
     """Return whether the paper prints the table. It does not print `figure6`, for example."""
     return (paper_dir() / f"{name}.csv").is_file()
