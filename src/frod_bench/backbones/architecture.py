@@ -131,8 +131,10 @@ _LINEARS: dict[str, Callable[[Mapping[str, Any]], Linears]] = {
     "vit": _vit,
     "deit": _vit,
 }
-_KEYS = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
-_KEYS += ("vocab_size", "image_size", "patch_size")
+_KEYS = (
+    *("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    *("vocab_size", "image_size", "patch_size"),
+)
 _OTHER_NAMES = {
     "distilbert": {
         "hidden_size": "dim",

@@ -6,9 +6,10 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from io import BufferedReader
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from frod_bench.disk_cache import cache_folder
 from frod_bench.errors import RequestError
@@ -18,14 +19,16 @@ from frod_bench.reading import opened, parse_json, read_text
 PREPROCESSING = "preprocessor_config.json"
 WEIGHTS = "model*.safetensors"
 # what a run reads of a directory; a README or a training log beside the model makes it no other one
-_READ = ("config.json", WEIGHTS, "model.safetensors.index.json", PREPROCESSING, "tokenizer*.json", "vocab.*", "*.model")
-_READ += ("merges.txt", "added_tokens.json", "special_tokens_map.json")
+_READ = (
+    *("config.json", WEIGHTS, "model.safetensors.index.json", PREPROCESSING, "tokenizer*.json", "vocab.*", "*.model"),
+    *("merges.txt", "added_tokens.json", "special_tokens_map.json"),
+)
 _SETTLED_S = 2.0  # a file changed more recently may change again within the resolution of its time
 _HEADER = 2**27  # bytes of the header of a file of safetensors
 
 
 def model_fingerprint(directory: Path) -> str:
-    """Return the sha256 of the names and contents of the files that a run reads from a model directory.
+    """Return 16 hex digits of the sha256 of the names and contents of the files that a run reads from a directory.
 
     Digests of large files are cached by the file's time, size and number, so that a run can be skipped in no time.
     Raises RequestError for a file that cannot be read, and for a directory without weights.
@@ -36,7 +39,7 @@ def model_fingerprint(directory: Path) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.name}\0{_digest(file)}\n".encode())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]  # tables print it
 
 
 def _digest(file: Path) -> str:
@@ -49,7 +52,7 @@ def _digest(file: Path) -> str:
         with suppress(RequestError):
             if len(stored := read_text(entry)) == 64:
                 return stored
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = hashlib.file_digest(cast(BufferedReader, stream), "sha256").hexdigest()
     if time.time() - max(times) / 1e9 > _SETTLED_S:
         with suppress(OSError):  # a cache that cannot be written costs time alone
             entry.parent.mkdir(parents=True, exist_ok=True)

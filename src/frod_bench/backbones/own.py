@@ -87,7 +87,7 @@ class OwnModel(DirectoryBackbone):
         return self.parts.targets
 
     @property
-    def head(self) -> list[str]:
+    def head(self) -> list[str]:  # type: ignore[override]  # found, not set
         """The names of the head's modules."""
         return self.parts.head
 

@@ -1,7 +1,7 @@
 """QLoRA: LoRA on a base in four bits (Dettmers et al. 2023, arXiv 2305.14314, Eq. 5), by PEFT and bitsandbytes."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import nn
@@ -43,7 +43,7 @@ class QLora(Lora):
         }
         self.detach(adapted)
         for name, weight in weights.items():
-            set_base_weight(submodule(adapted.model, name), weight)
+            set_base_weight(cast(nn.Linear, submodule(adapted.model, name)), weight)
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`."""
