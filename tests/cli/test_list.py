@@ -74,6 +74,19 @@ def test_the_table_has_a_line_a_name(capsys):
     assert any("354,310,144" in line for line in lines)
 
 
+@pytest.mark.parametrize("kind", ["tasks", "methods"])
+def test_the_table_fits_a_terminal(kind, capsys):
+    assert main([kind]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 120
+    names = [line.split()[0] for line in lines[2:] if not line.startswith(" ")]
+    assert names == sorted(read_group(kind.removesuffix("s")))
+
+
+def test_tasks_of_ones_own_say_what_they_need(capsys):
+    assert rows(capsys, "tasks")["own/text"]["source"] == "task.train=, files or the hub"
+
+
 @pytest.mark.parametrize("argv", [[], ["recipes"], ["tasks", "--yaml"]])
 def test_a_wrong_request_exits_with_2_and_names_what_is_accepted(argv, capsys):
     with pytest.raises(SystemExit, match="2"):

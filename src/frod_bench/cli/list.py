@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 from omegaconf import OmegaConf
 
@@ -14,6 +15,9 @@ from frod_bench.errors import RequestError
 from frod_bench.peft_tuners import spelled
 from frod_bench.report.table import table_of_records, to_text
 
+_WIDTHS = {"eval": 6, "metrics": 22, "source": 31, "description": 64, "citation": 44}
+_OWN = "task.train=, files or the hub"
+_IN_NAME = ("suite",)  # what a name begins with
 _EXAMPLES = """\
 examples:
   frod-bench list tasks
@@ -36,7 +40,10 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         show(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        show(to_text(table_of_records(rows, _text, absent="")))
+        shown = [{key: value for key, value in row.items() if key not in _IN_NAME} for row in rows]
+        table = table_of_records(shown, _text, absent="")
+        columns = [replace(column, width=_WIDTHS.get(column.name)) for column in table.columns]
+        show(to_text(replace(table, columns=columns)))
     return 0
 
 
@@ -57,6 +64,7 @@ def _task(name: str, config: dict) -> dict:
     rows = config.get("rows", {})
     members = OmegaConf.create({"all": config.get("members", [])}).all  # resolves references as it is read
     sources = [member["name"] for member in members] or ["/".join(filter(None, map(config.get, ("repo", "config"))))]
+    sources = [_OWN] if config.get("source") == "own" else sources
     return {
         "name": name,
         "suite": config.get("suite"),

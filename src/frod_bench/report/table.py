@@ -16,6 +16,7 @@ ABSENT = "—"
 Align = Literal["left", "right"]
 
 _WIDTH = 110  # characters of a paragraph on a terminal
+_TERMINAL = "simple"  # the form of a table on a terminal
 _DIGITS = 12  # significant digits of a float in a CSV: the last bits of a mean differ between machines
 _LATEX = {"±": r"$\pm$", "†": r"$^\dagger$", "Σ": r"$\Sigma$", "—": "---"}
 
@@ -42,6 +43,7 @@ class Column:
     show: Callable[[Any], str] = str
     align: Align = "right"
     unit: str = ""
+    width: int | None = None  # of a cell on a terminal, in characters; a longer text continues below
 
     @property
     def heading(self) -> str:
@@ -91,7 +93,7 @@ def to_text(table: Table) -> str:
     """Return the table for a terminal, its title above it and its notes below."""
     notes = [_wrapped_note(note) for note in table.notes]
     between = "\n\n" if any("\n" in note for note in notes) else "\n"
-    body = _laid_out(table, "simple", lambda text: "\n".join(map(one_line, text.split("\n"))), one_line)
+    body = _laid_out(table, _TERMINAL, lambda text: "\n".join(map(one_line, text.split("\n"))), one_line)
     return _joined(one_line(table.title), body, between.join(notes))
 
 
@@ -159,8 +161,13 @@ def _laid_out(table: Table, form: str, escape_heading: Callable[[str], str], esc
     """Return the body of the table in a form of tabulate, or nothing for a table without columns."""
     if not table.columns:
         return ""
+
+    def cell(column: Column, text: str) -> str:
+        wraps = column.width is not None and form == _TERMINAL
+        return fill(escape(text), column.width or _WIDTH, break_long_words=False) if wraps else escape(text)
+
     return tabulate(
-        [[escape(text) for text in texts] for texts in table.texts()],
+        [[cell(*each) for each in zip(table.columns, texts, strict=True)] for texts in table.texts()],
         [escape_heading(column.heading) for column in table.columns],
         tablefmt=form,
         disable_numparse=True,
