@@ -38,6 +38,8 @@ WORDS = [
         "figure 4 nowhere",
         "export nowhere --to x",
         "profile=smoke data.root=3",
+        "task=own/text",
+        "task=own/images task.train=nowhere",
     ),
 ]
 EVERY = """

@@ -52,6 +52,11 @@ def plain(config: DictConfig, resolve: bool = False) -> dict[str, Any]:
     return cast(dict[str, Any], OmegaConf.to_container(config, resolve=resolve))
 
 
+def registered_name(part: Mapping[str, Any]) -> str:
+    """Return the choice that a part of a configuration was made from: `choice`, where its name is another one."""
+    return part.get("choice") or part["name"]
+
+
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a resolved configuration; see `record.identity`."""
     return settings_of(config, _registered(config))
@@ -64,7 +69,7 @@ def identity(config: Mapping[str, Any]) -> str:
 
 def _registered(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values that the chosen files set, by dotted key, without interpolations."""
-    parts = _root() | {group: _group_file(group, config[group]["name"]) for group in GROUPS}
+    parts = _root() | {group: _group_file(group, registered_name(config[group])) for group in GROUPS}
     merged = [*flat_items(_root()), *flat_items(parts)]
     return {key: value for key, value in merged if not (isinstance(value, str) and "${" in value)}
 

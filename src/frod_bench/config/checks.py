@@ -36,6 +36,13 @@ def _check_leaves(config: dict[str, Any]) -> None:
     every_s = config["checkpoint"]["every_s"]
     if every_s is not None and (isinstance(every_s, bool) or not isinstance(every_s, int | float) or every_s < 0):
         raise RequestError(f"checkpoint.every_s={every_s} is not accepted: seconds, 0 or more, or null.")
+    own = config["task"].get("source")
+    if own and (source := config["data"]["source"]) != own:
+        raise RequestError(
+            f"data.source={source} is not accepted: task={config['task']['choice']} reads its own files."
+        )
+    if not own and config["data"]["source"] == "own":
+        raise RequestError("data.source=own is for task=own/text and task=own/images.")
     for key in ("max_train", "max_eval"):
         check_limit(config["data"][key], f"data.{key}")
     for key in ("holdout", "more_eval"):

@@ -6,8 +6,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from frod_bench.config.catalogue import choices, own_values
+from frod_bench.config.catalogue import choices, own_values, registered_name
 from frod_bench.errors import RequestError, did_you_mean
+from frod_bench.tasks.own.places import content_of, name_of
 
 PROTOCOLS = ("released", "paper", "goat", "fair")
 _ABSENT = object()
@@ -21,6 +22,8 @@ def register_resolvers() -> None:
     OmegaConf.register_new_resolver("if_null", lambda value, a, b: a if value is None else b, replace=True)
     OmegaConf.register_new_resolver("slot_of", _slot_of, replace=True)
     OmegaConf.register_new_resolver("task_files", _task_files, replace=True)
+    OmegaConf.register_new_resolver("own_name", _own_name, replace=True)
+    OmegaConf.register_new_resolver("content_of", _content_of, replace=True)
 
 
 def look_up(key: str, *, _root_: DictConfig) -> Any:
@@ -29,7 +32,7 @@ def look_up(key: str, *, _root_: DictConfig) -> Any:
     Blocks are searched in the order profile, protocol, released; within a block, the task's row, the method's, then
     the common one. Raises RequestError when no row has the key.
     """
-    task = str(_root_.task.name).rpartition("/")[2]
+    task = str(registered_name(_root_.task)).rpartition("/")[2]
     blocks = list(dict.fromkeys(b for b in (_root_.profile.rows, _root_.protocol, "released") if b))
     for block in blocks:
         for row in (f"tasks.{task}", str(_root_.method.name), "common"):
@@ -52,6 +55,8 @@ def _if_fair(value: Any, otherwise: Any, *, _root_: DictConfig) -> Any:
 
 
 def _source_for(default: str, *, _root_: DictConfig) -> str:
+    if (own := _root_.task.get("source")) is not None:
+        return own
     # data.root alone implies local data
     return default if _root_.data.root is None else "local"
 
@@ -72,3 +77,19 @@ def _slot_of(task: str | None) -> int | None:
 def _task_files(suite: str, *tasks: str) -> list[dict[str, Any]]:
     """Return the values that the tasks' own files set, without their shared base."""
     return [own_values("task", f"{suite}/{task}") for task in tasks]
+
+
+def _own_name(choice: str, place: Any) -> str:
+    return name_of(choice, _plain(place))
+
+
+def _content_of(place: Any, option: str, *, _root_: DictConfig) -> str | None:
+    if place is None and option == "task.train":
+        raise RequestError(
+            f"task={_root_.task.choice} needs rows: type task.train=FILE, and task.eval=FILE if you have both."
+        )
+    return content_of(_plain(place), option)
+
+
+def _plain(place: Any) -> Any:
+    return OmegaConf.to_container(place) if OmegaConf.is_config(place) else place

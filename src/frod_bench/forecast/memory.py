@@ -15,6 +15,7 @@ from frod_bench.methods.support.method import Method
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 _GIB = 2**30
+_TWO = ("no", "yes")
 
 
 def footprint(config: dict[str, Any], micro_batches: int | None = None) -> MemoryUse:
@@ -27,7 +28,8 @@ def footprint(config: dict[str, Any], micro_batches: int | None = None) -> Memor
     micro_batches = micro_batches or settings["gradient_accumulation_steps"]
     rows = math.ceil(settings["batch_size"] / micro_batches)
     length = None if "image" in config["task"] else math.ceil(row_length(config, rows))
-    classes = None if config["text"]["format"] == "instruction" else len(config["task"]["label_names"])
+    names = config["task"].get("label_names") or _TWO  # the classes of one's own rows are not known before
+    classes = None if config["text"]["format"] == "instruction" else len(names)
     method, backbone = build_method(config["method"]), json.dumps(config["backbone"], sort_keys=True)
     return _predicted(backbone, method, classes, rows, length, settings["precision"], micro_batches)
 

@@ -40,6 +40,8 @@ _EFFECT = {
     "task.rows": NO_EFFECT,
     "task.packaged": NO_EFFECT,
     "task.wording": NO_EFFECT,
+    "task.train": NO_EFFECT,  # where one's own rows lie; `task.content` says what they are
+    "task.eval": NO_EFFECT,
     "data": SOURCE,
     "task.repo": SOURCE,
     "task.config": SOURCE,

@@ -27,7 +27,7 @@ def assemble(
     metric: str,
     collate: Callable[[list[dict[str, Any]]], Batch],
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]],
-    provenance: dict[str, str],
+    provenance: dict[str, Any],
     predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]] = most_likely_class,
     lengths: tuple[int, int] | None = None,
     wording: str | None = None,
@@ -54,7 +54,8 @@ def assemble(
         for split, tasks in evaluation.items()
     }
     if moved is not None and reported in limited:
-        limited[reported] = _with_moved(limited[reported], moved, sum(map(len, evaluation[reported])), reported)
+        first = 1 + max(max(rows[ROW]) for rows in _numbered(evaluation[reported]))
+        limited[reported] = _with_moved(limited[reported], moved, first, reported)
     row_ids = {
         split: rows[ROW] for split, rows in (limited | ({} if held_out is None else {"holdout": held_out})).items()
     }

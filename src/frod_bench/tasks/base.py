@@ -61,7 +61,7 @@ class TaskData:
     collate: Callable[[list[dict[str, Any]]], Batch]  # rows -> tensors [batch, longest row]
     measure: Callable[[str, Sequence[int], Sequence[int]], dict[str, float]]  # split, predictions, references
     samples: dict[str, int]  # rows of "train", "eval" (the reported split), and of further splits and "holdout" by name
-    provenance: dict[str, str]
+    provenance: dict[str, Any]  # what the record says of the rows: `source` and more
     row_ids: dict[str, Sequence[int]]  # by evaluation split and "holdout": the number of each row in the source's split
     predict: Callable[[nn.Module, dict[str, Tensor]], list[Prediction]] = most_likely_class  # of every row of a batch
 

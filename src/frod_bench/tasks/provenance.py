@@ -1,16 +1,17 @@
 """Notes on the origin of the rows that a record adds to those of their source."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from datasets import Dataset
 
 from frod_bench.tasks.text import CUT
 
 
-def with_notes(provenance: dict[str, str], *notes: str | None) -> dict[str, str]:
+def with_notes(provenance: Mapping[str, Any], *notes: str | None) -> dict[str, Any]:
     """Return a source's provenance with the notes that are not None appended to its own note."""
     note = "; ".join(filter(None, [provenance.get("note"), *notes]))
-    return {**provenance, "note": note} if note else provenance
+    return {**provenance, "note": note} if note else dict(provenance)
 
 
 def size_note(read: Mapping[str, int], official: Mapping[str, int]) -> str | None:

@@ -56,16 +56,16 @@ def rows_left(rows: int, held_back: Sequence[float] | None) -> int:
     return max(rows - min(int(share * rows), int(most)), 1)
 
 
-def every_nth(labels: Iterable[Hashable], n: int) -> tuple[list[int], list[int]]:
-    """Return the indices of rows 0, n, 2n, … within each label, in row order, and those of all other rows.
+def every_nth(labels: Iterable[Hashable], n: int, first: int = 0) -> tuple[list[int], list[int]]:
+    """Return the indices of rows `first`, first + n, … within each label, in row order, and those of all other rows.
 
-    This is stratified: of a label with k rows, ceil(k / n) are taken.
+    This is stratified: of a label with k rows, ceil((k - first) / n) are taken.
     """
     seen: defaultdict[Hashable, int] = defaultdict(int)
     taken: list[int] = []
     rest: list[int] = []
     for index, label in enumerate(labels):
-        (rest if seen[label] % n else taken).append(index)
+        (taken if seen[label] % n == first else rest).append(index)
         seen[label] += 1
     return taken, rest
 

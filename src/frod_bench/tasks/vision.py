@@ -1,6 +1,6 @@
 """Image classification tasks, as in the paper's Table 2."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,8 +41,8 @@ class ImageTask:
     `packaged` is for listings. Images of more than `max_pixels` pixels are refused. `center_crop` is the rounding of
     the transform's centre crop, by default the backbone's. With `random_crop`, training images are cropped at random,
     anew in every epoch. `held_back` = [fraction, most rows] leaves training rows unused, as a recipe that kept them for
-    validation did; it is not the hold-out (see `selection`). Raises `RequestError` when a list is empty or an option is
-    out of range.
+    validation did; it is not the hold-out (see `selection`). Rows name files only among `image_files` and in the hub's
+    caches. Raises `RequestError` when a list is empty or an option is out of range.
     """
 
     name: str
@@ -61,6 +61,7 @@ class ImageTask:
     center_crop: str | None = None
     random_crop: bool | None = None
     held_back: list[float] | None = None
+    image_files: Collection[str] = ()
 
     def __post_init__(self) -> None:
         require_entries(self, ("label_names", "eval_splits", "metrics"))
@@ -100,9 +101,10 @@ class ImageTask:
             numbers = rows[ROW]
 
             def image(row: int, content: bytes) -> Pillow:
-                return decode(content, f"Row {numbers[row]} of {where[split]}", self.max_pixels, transform.size)
+                name = encoded.file(row) or f"Row {numbers[row]} of {where[split]}"
+                return decode(content, name, self.max_pixels, transform.size)
 
-            encoded, places = _Encoded(rows, self.image), classes[split][1]
+            encoded, places = _Encoded(rows, self.image, self.image_files), classes[split][1]
             pixels: Sequence[np.ndarray]
             if training and self.random_crop:
                 pixels = CroppedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
@@ -182,7 +184,7 @@ class ImageTask:
         rows = source.read(self.repo, self.config, split, self.schema)
         where = f"{self.repo}/{self.config}/{split}"
         check_image_rows(rows, where, self.image, self.label, self.label_names)
-        kept = rows.select_columns([self.image, self.label])
+        kept = rows.select_columns([name for name in (self.image, self.label, ROW) if name in rows.column_names])
         return kept.cast_column(self.image, Image(decode=False))
 
 
@@ -198,8 +200,8 @@ def _check_held_back(value: Any) -> None:
 class _Encoded(Sequence[bytes]):
     """The image files of the rows as bytes, read anew at every access."""
 
-    def __init__(self, rows: Dataset, column: str):
-        self._rows, self._column = rows.select_columns([column]), column
+    def __init__(self, rows: Dataset, column: str, files: Collection[str]):
+        self._rows, self._column, self._files = rows.select_columns([column]), column, files
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -208,11 +210,17 @@ class _Encoded(Sequence[bytes]):
         image = self._rows[row][self._column]
         if image["bytes"] is not None:
             return image["bytes"]
-        _require_cached(image["path"] or "")
+        if image["path"] not in self._files:
+            _require_cached(image["path"] or "")
         try:
             return Path(image["path"]).read_bytes()
         except OSError as error:
             raise RequestError(f"The image file {image['path']} cannot be read ({error.strerror}).") from error
+
+    def file(self, row: int) -> str | None:
+        """Return the path of an image that is a file of its own, else None."""
+        image = self._rows[row][self._column]
+        return image["path"] if image["bytes"] is None else None
 
 
 def _require_cached(path: str) -> None:

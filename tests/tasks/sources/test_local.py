@@ -6,7 +6,7 @@ import pytest
 from datasets import Features
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.sources import local
+from frod_bench.tasks import parquet
 from frod_bench.tasks.sources.local import LocalSource
 
 
@@ -145,8 +145,8 @@ def repeated(value, rows):
     ids=["texts", "images", "lists", "numbers"],
 )
 def test_a_small_file_that_would_fill_the_memory_is_not_unpacked(tmp_path, monkeypatch, column):
-    monkeypatch.setattr(local, "_RATIO", 1)
-    monkeypatch.setattr(local, "Dataset", None)
+    monkeypatch.setattr(parquet, "_RATIO", 1)
+    monkeypatch.setattr(parquet, "Dataset", None)
     folder = tmp_path / "r/c"
     folder.mkdir(parents=True)
     pq.write_table(pa.table({"column": column}), folder / "train.parquet", compression="zstd", store_schema=False)

@@ -1,5 +1,7 @@
 """Refuse rows that are too large to be intended, before they are processed."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,15 +23,7 @@ class Limited:
         """See `Source.read`. Also raises `RequestError`, naming the row, for a row above the limit."""
         rows = self.source.read(repo, config, split, schema)
         columns = [name for name in schema if name in rows.column_names]
-        for number, table in enumerate(rows.select_columns(columns).with_format("arrow").iter(_ROWS)):
-            for name in columns:
-                sizes = np.concatenate([_sizes(chunk) for chunk in table[name].chunks])
-                if sizes.max(initial=0) > self._limit:
-                    row = int(sizes.argmax())
-                    raise RequestError(
-                        f"Row {number * _ROWS + row} of {repo}/{config}/{split} holds {sizes[row]:,} bytes in column"
-                        f" {name}; accepted: {self._limit:,}. Shorten or remove it, or raise data.max_row_bytes."
-                    )
+        check_sizes(rows, columns, self._limit, lambda row: f"Row {row} of {repo}/{config}/{split}")
         return rows
 
     def count(self, repo: str, config: str, split: str, schema: Features) -> int | None:
@@ -39,6 +33,19 @@ class Limited:
     def provenance(self) -> dict[str, str]:
         """See `Source.provenance`."""
         return self.source.provenance()
+
+
+def check_sizes(rows: Dataset, columns: Sequence[str], limit: int, row_name: Callable[[int], str]) -> None:
+    """Raise `RequestError`, naming the row, for a value of the columns that takes more than `limit` stored bytes."""
+    for number, table in enumerate(rows.select_columns(list(columns)).with_format("arrow").iter(_ROWS)):
+        for name in columns:
+            sizes = np.concatenate([_sizes(chunk) for chunk in table[name].chunks])
+            if sizes.max(initial=0) > limit:
+                row = int(sizes.argmax())
+                raise RequestError(
+                    f"{row_name(number * _ROWS + row)} holds {sizes[row]:,} bytes in column"
+                    f" {name}; accepted: {limit:,}. Shorten or remove it, or raise data.max_row_bytes."
+                )
 
 
 def check_limit(max_row_bytes: int) -> None:

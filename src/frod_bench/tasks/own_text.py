@@ -1,0 +1,132 @@
+"""Classification of texts of one's own: from CSV, JSON lines, parquet or a data set of the hub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from datasets import Dataset, Value
+from transformers import PreTrainedTokenizerBase
+
+from frod_bench.errors import RequestError
+from frod_bench.tasks.base import RowRequest, Source, TaskData
+from frod_bench.tasks.checks import require_entries
+from frod_bench.tasks.glue import GlueTask
+from frod_bench.tasks.own.columns import label_column, text_columns
+from frod_bench.tasks.own.labels import label_texts
+from frod_bench.tasks.own.named_rows import NamedRows
+from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table, own_rows
+from frod_bench.tasks.provenance import with_notes
+from frod_bench.tasks.sources.own import OwnSource
+
+_TYPES = ("string", "large_string")
+_FIELDS = ("text", "text_pair")  # what the one or two columns are called from here on
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnTextTask:
+    """Texts of one's own, with the checks and the encoding of a GLUE task.
+
+    `train` and `eval` say where rows lie, see `own.places`, and `content` what they were when the configuration was
+    made. `text` names one or two columns and `label` one; None looks for names that leave no doubt. `instruction` is
+    the sentence for text.format=instruction.
+    """
+
+    name: str
+    suite: str
+    metrics: list[str]
+    train: Any
+    content: Mapping[str, str | None]
+    eval: Any = None
+    text: list[str] | str | None = None
+    label: str | None = None
+    instruction: str | None = None
+    choice: str = "own/text"
+    source: str = "own"
+    repo: str = ""
+    config: str = ""
+    rows: Mapping[str, int] = field(default_factory=dict)  # no official sizes
+
+    def __post_init__(self) -> None:
+        require_entries(self, ("metrics",))
+        names = self.text_names
+        if names is not None and not _are_columns(names):
+            raise RequestError(f"task.text={self.text} is not accepted: one column of text or two, as in [review].")
+        if self.label is not None and (not isinstance(self.label, str) or self.label in (names or ())):
+            raise RequestError(
+                f"task.label={self.label} is not accepted: the name of one column, not one of task.text."
+            )
+
+    @property
+    def text_names(self) -> list[str] | None:
+        """The columns of text as a list."""
+        return [self.text] if isinstance(self.text, str) else self.text
+
+    def count(self, source: Source, text: str | None) -> list[int | None]:
+        """See `Task.count`. Reads the rows."""
+        rows = self._rows(source, evaluation=True).rows
+        return [len(rows[TRAIN]), len(rows[EVALUATION])]
+
+    def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
+        """See `Task.load` and `GlueTask.load`."""
+        if request.text == "instruction" and self.instruction is None:
+            raise RequestError(
+                "text.format=instruction needs task.instruction='…', a sentence that says what to decide; or leave"
+                " text.format= out."
+            )
+        own = self._rows(source, request.evaluation)
+        task = GlueTask(
+            name=self.name,
+            suite=self.suite,
+            repo=self.name,
+            config="rows",
+            fields=[name for name in _FIELDS if name in own.rows[TRAIN].column_names],
+            label_names=own.classes,
+            train_split=TRAIN,
+            eval_splits=[EVALUATION],
+            metrics=self.metrics,
+            instruction=self.instruction or "",
+            rows={},
+        )
+        return task.load(InHand(own), tokenizer, request)
+
+    def _rows(self, source: Source, evaluation: bool) -> OwnRows:
+        own = own_rows(source, {"train": self.train, "eval": self.eval}, self.content, self._read, evaluation)
+        return replace(own, provenance=with_notes(own.provenance, _repeated_note(own)))
+
+    def _read(self, source: OwnSource, place: Any, option: str) -> Table:
+        named = source.table(place, option)
+        label = label_column(named, self.label)
+        names = text_columns(named, self.text_names, label)
+        source.check_sizes(named, [*names, label])
+        for name in names:
+            _check_texts(named, name)
+        inputs = named.rows.select_columns(names).rename_columns(dict(zip(names, _FIELDS, strict=False)))
+        return Table(named, inputs, label, label_texts(named, label), {"text": names})
+
+
+def _are_columns(names: Any) -> bool:
+    return isinstance(names, list) and len(names) in (1, 2) and all(isinstance(name, str) and name for name in names)
+
+
+def _check_texts(named: NamedRows, column: str) -> None:
+    """Raise RequestError for a column that does not hold texts, and, naming the first, for rows without one."""
+    kind = named.rows.features[column]
+    if not isinstance(kind, Value) or kind.dtype not in _TYPES:
+        raise RequestError(f"Column {column} of {named} is of type {getattr(kind, 'dtype', kind)}; accepted: texts.")
+    empty = [row for row, text in enumerate(named.rows[column]) if text is None or not text.strip()]
+    if empty:
+        more = f" ({len(empty):,} rows have none)" if len(empty) > 1 else ""
+        raise RequestError(f"{named.row(empty[0])} has no text in column {column}{more}. Fill in or remove that row.")
+
+
+def _repeated_note(own: OwnRows) -> str | None:
+    """Return a note on evaluation rows whose texts are those of a training row, or None."""
+    if EVALUATION not in own.rows:
+        return None
+    trained, evaluated = (_texts(own.rows[split]) for split in (TRAIN, EVALUATION))
+    repeated = sum(map(set(trained).__contains__, evaluated))
+    return f"{repeated:,} of {len(evaluated):,} evaluation rows repeat the text of a training row" if repeated else None
+
+
+def _texts(rows: Dataset) -> list[tuple[str, ...]]:
+    return list(zip(*(rows[name] for name in _FIELDS if name in rows.column_names), strict=True))
