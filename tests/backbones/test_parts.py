@@ -83,8 +83,8 @@ class Twice(nn.Module):
         self.head = nn.Linear(4, classes)
 
 
-@pytest.mark.parametrize("kind", [Inside, Twice])
-def test_an_ambiguous_head_is_refused(kind):
+@pytest.mark.parametrize(("kind", "head"), [(Inside, "body.1"), (Twice, "head")])
+def test_an_ambiguous_head_is_refused_until_it_is_named(kind, head):
     with pytest.raises(RequestError, match=r"leaves open which modules are its head.*backbone\.head=\[NAME\]"):
         find_parts(kind(2), kind(3), [])
-    assert find_parts(kind(2), kind(3), [], targets=["0"], head=["head"]).head == ["head"]
+    assert find_parts(kind(2), kind(3), [], targets=["0"], head=[head]).head == [head]
