@@ -54,10 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench report stats",
         "Compute the mean, standard deviation and bootstrap interval of every method and task; judge FRoD against each"
-        " baseline on the same evaluation rows and seeds (better, worse, equivalent or undecided); where predictions are"
-        " missing, compare their scores by a permutation test; rank the methods; and report the epochs, seconds and"
-        " FLOPs to reach 95 % and 99 % of full fine-tuning's best score. Of runs with tuned rates: what each score's search"
-        " cost, what fewer trials would have found, and whether FRoD reaches full fine-tuning's level first.",
+        " baseline on the same evaluation rows and seeds (better, worse, equivalent or undecided); where predictions"
+        " are missing, compare their scores by a permutation test; rank the methods; and report the epochs, seconds and"
+        " FLOPs to reach 95 % and 99 % of full fine-tuning's best score. Of runs with tuned rates: what each score's"
+        " search cost, what fewer trials would have found, and whether FRoD reaches full fine-tuning's level first.",
         _EXAMPLES,
     )
     add_folders(parser)

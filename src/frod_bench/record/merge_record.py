@@ -56,8 +56,8 @@ class MergeRecord:
     @property
     def mean_share(self) -> float | None:
         """The mean of the shares over tasks and draws, None if one of them is not known."""
-        shares = [share_of(result) for result in self.results]
-        return None if None in shares else fmean(shares)
+        shares = [share for result in self.results if (share := share_of(result)) is not None]
+        return fmean(shares) if len(shares) == len(self.results) else None
 
     def to_json(self) -> str:
         """Return the record as strict JSON with its digest. Raises ValueError if it is not valid."""

@@ -1,6 +1,6 @@
 """Fit a model's head on the features of its frozen body: what the body can do, whatever it was trained on."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -58,9 +58,10 @@ def _features(model: nn.Module, module: nn.Module, rows: Any, load: Loader, batc
         lengths = lengths_of(rows)
         order = sorted(range(len(rows)), key=lambda row: lengths[row])
         for batch, own, _ in load(rows, lengths, list(chunks(order, batch_size)), begun=True):
-            model(**batch)
+            tensors = cast(dict[str, Tensor], batch)  # only batches for training hold a number as well
+            model(**tensors)
             given[-1] = given[-1][:own]
-            labels.append(batch["labels"][:own])
+            labels.append(tensors["labels"][:own])
     finally:
         hook.remove()
     return torch.cat(given).float(), torch.cat(labels)
