@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from frod_bench.cli import _HELP, COMMANDS
 from frod_bench.config.catalogue import choices
+from frod_bench.config.old_names import current_override
 from frod_bench.config.overrides import check_overrides
 from frod_bench.config.paths import config_dir
 from frod_bench.config.recipe import register_resolvers
@@ -54,7 +55,7 @@ def test_keys_of_the_readme_are_in_the_configuration():
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
         for words in commands(README):
             if words[0] not in COMMANDS and not words[0].startswith("-"):
-                hydra.compose("config", words)
+                hydra.compose("config", [*map(current_override, words)])
 
 
 def test_keys_of_the_help_are_in_the_configuration():
@@ -65,7 +66,7 @@ def test_keys_of_the_help_are_in_the_configuration():
     assert len(keys) > 10
     known = set()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        for method, task in (("frod", "glue/rte"), ("lora", "commonsense/boolq"), ("randlora", "vision/dtd")):
+        for method, task in (("frod", "glue/rte"), ("lora", "commonsense/boolq"), ("randlora", "vision/dtd"), ("peft", "glue/rte")):
             config = hydra.compose("config", [f"method={method}", f"task={task}"])
             known |= {f"{group}.{key}" for group in groups for key in config[group]}
     assert keys - known == {"data.wording"}  # a key of a record
