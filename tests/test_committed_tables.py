@@ -49,8 +49,16 @@ def report(name, folder, *words):
 
 
 def test_every_committed_table_has_a_test():
-    assert {folder.name for folder in TABLES.iterdir() if folder.is_dir()} == {*REPORTED, *COMPARED}
-    names = {"demo_sst2.csv", "demo_sst2.md", "paired_calibration.md", "params.csv", "params.md"}
+    assert {folder.name for folder in TABLES.iterdir() if folder.is_dir()} == {*REPORTED, *COMPARED, "study"}
+    names = {
+        "architectures.csv",
+        "architectures.md",
+        "demo_sst2.csv",
+        "demo_sst2.md",
+        "paired_calibration.md",
+        "params.csv",
+        "params.md",
+    }
     assert texts_at_the_top().keys() == names
 
 
@@ -75,6 +83,11 @@ def test_statistics(name, tmp_path):
 def test_comparisons_with_the_paper(name, tmp_path):
     made = report(name, tmp_path, *COMPARED[name].split(), "--profile", "offline")
     assert made == {file: text for file, text in texts(TABLES / name).items() if file.startswith("table")}
+
+
+def test_the_study(tmp_path):
+    assert run_command(["report", "stats", "results/study", "--to", str(tmp_path)]) == 0
+    assert texts(tmp_path) == texts(TABLES / "study")
 
 
 def test_the_demo(tmp_path):

@@ -66,7 +66,12 @@ def test_keys_of_the_help_are_in_the_configuration():
     assert len(keys) > 10
     known = set()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
-        for method, task in (("frod", "glue/rte"), ("lora", "commonsense/boolq"), ("randlora", "vision/dtd"), ("peft", "glue/rte")):
+        for method, task in (
+            ("frod", "glue/rte"),
+            ("lora", "commonsense/boolq"),
+            ("randlora", "vision/dtd"),
+            ("peft", "glue/rte"),
+        ):
             config = hydra.compose("config", [f"method={method}", f"task={task}"])
             known |= {f"{group}.{key}" for group in groups for key in config[group]}
     assert keys - known == {"data.wording"}  # a key of a record
