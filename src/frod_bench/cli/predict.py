@@ -16,6 +16,7 @@ from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.escape import csv_cell, one_line
 from frod_bench.files import replacing, save_text
+from frod_bench.record import RunDirectory
 from frod_bench.runs.run_files import read_run_config
 from frod_bench.tasks.row_table import IMAGE, RowTable, read_row_table
 
@@ -39,7 +40,8 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     _check(arguments)
     config = read_run_config(arguments.run)
-    table = _with_task_columns(read_row_table(arguments.rows), config["task"], arguments)
+    columns = _own_columns(arguments.run)
+    table = _with_task_columns(read_row_table(arguments.rows), config["task"] | columns, arguments)
     from frod_bench.runs.predict import load_run  # torch takes seconds to import, and a refusal needs none
     from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 
@@ -82,6 +84,13 @@ def _check(arguments: argparse.Namespace) -> None:
         raise RequestError(
             f"There is no folder {arguments.run}. Give a run's folder, as `frod-bench report` lists them."
         )
+
+
+def _own_columns(run: Path) -> dict[str, Any]:
+    """Return the columns that a run has found in rows of the user's own, under the keys of other tasks."""
+    found = RunDirectory(run).read_record().data.get("columns")
+    columns = found if isinstance(found, dict) else {}
+    return {key: columns[own] for key, own in (("fields", "text"), ("image", "image")) if own in columns}
 
 
 def _with_task_columns(table: RowTable, task: Mapping[str, Any], arguments: argparse.Namespace) -> RowTable:

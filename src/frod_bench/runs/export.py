@@ -19,6 +19,7 @@ from frod_bench.methods.support.adapted import Adapted
 from frod_bench.record import RunDirectory, RunRecord
 from frod_bench.runs.model_card import Exported, model_card
 from frod_bench.runs.run_files import adapter_folder, read_run_config
+from frod_bench.runs.trained import recorded_task
 
 _ROUNDED = 1e-3  # relative; a method that starts further from the base was trained on other weights than the base's
 _CONFIG = "adapter_config.json"
@@ -35,8 +36,8 @@ def export_run(run: Path, form: str, to: Path, interval: tuple[float, float] | N
     """
     config, adapter = read_run_config(run), adapter_folder(run)
     record = record_of(run)
-    backbone, task = build(config["backbone"], "backbones"), build(config["task"], "tasks")
-    classes = task.classes(config["text"]["format"])
+    backbone = build(config["backbone"], "backbones")
+    classes = recorded_task(config, record).classes(config["text"]["format"])
     say(f"building {config['backbone']['name']} and reading the adapter")
     adapted = load_adapter(backbone.build(None if classes is None else len(classes), config["seed"]), adapter)
     model = adapted.model

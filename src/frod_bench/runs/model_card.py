@@ -43,7 +43,7 @@ def model_card(
     """Return the text of README.md. `interval` is the 95 % interval of the record's score, where that is known."""
     method, task, backbone = (str(config[key]["name"]) for key in ("method", "task", "backbone"))
     source = config["data"]["source"]
-    repo = config["task"]["repo"] or None
+    repo = config["task"].get("repo") or None
     data = ModelCardData(
         base_model=exported.repository,
         base_model_relation=None if exported.repository is None else _relation(exported.form),
@@ -85,10 +85,10 @@ def _results(
     return [
         EvalResult(
             task_type=_PIPELINES[exported.kind],
-            dataset_type="generated" if generated or not task["repo"] else task["repo"],
+            dataset_type="generated" if generated else task.get("repo") or record.data["source"],
             dataset_name=f"{record.task} (made-up rows)" if generated else record.task,
-            dataset_config=task["config"] or None,
-            dataset_split=task["eval_splits"][0],
+            dataset_config=task.get("config") or None,
+            dataset_split=task.get("eval_splits", ["evaluation"])[0],
             metric_type=metric,
             metric_value=value,
             metric_name=metric if metric != name or interval is None else f"{metric} ({_interval(interval)})",

@@ -20,7 +20,7 @@ from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord
 from frod_bench.runs.job import Components, load_data, make_components
 from frod_bench.runs.run_files import adapter_folder, read_run_config
-from frod_bench.tasks.base import Task, TaskData
+from frod_bench.tasks.base import FindsClasses, Task, TaskData
 from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.loading import Loader
 from frod_bench.train.prediction import Predictions, gather_predictions, predict
@@ -66,7 +66,7 @@ class TrainedRun:
     @cached_property
     def task(self) -> Task:
         """The task, whether its rows are there or not."""
-        return build(self.config["task"], "tasks")
+        return recorded_task(self.config, self.record)
 
     @cached_property
     def settings(self) -> TrainSettings:
@@ -120,6 +120,12 @@ class TrainedRun:
         if (data.holdout if split == HOLDOUT else data.evaluation.get(split)) is None:
             raise RequestError(f"{self.folder} has no {split} rows to score.")
         return score_rows(model, data, split, self.accelerator, self.settings.eval_batch_size)
+
+
+def recorded_task(config: dict[str, Any], record: RunRecord | None) -> Task:
+    """Return the task of a run with the classes that it found in its rows."""
+    task: Task = build(config["task"], "tasks")
+    return task.with_found(record.data if record else {}) if isinstance(task, FindsClasses) else task
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from datasets import Dataset, Features
@@ -157,3 +157,11 @@ class Task(Protocol):
         `processor` is the backbone's: a tokenizer for text, a transform for images. Raises `RequestError` on an option
         out of range, and on rows that are missing or do not fit the task.
         """
+
+
+@runtime_checkable
+class FindsClasses(Protocol):
+    """A task that finds its classes in its rows."""
+
+    def with_found(self, data: Mapping[str, Any]) -> Task:
+        """Return the task with what the record of a run says of its rows, so that they need not be read again."""

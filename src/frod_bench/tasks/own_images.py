@@ -1,22 +1,23 @@
 """Classification of images of one's own: from a folder with one folder per class, parquet or a data set of the hub."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from datasets import Dataset, Image, Value
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.base import RowRequest, Source, TaskData
+from frod_bench.tasks.base import NewRows, RowRequest, Source, TaskData
 from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.own.columns import image_column, label_column
 from frod_bench.tasks.own.image_folder import IMAGE, LABEL, read_image_folder
 from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
 from frod_bench.tasks.own.places import find
-from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table, own_rows
+from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table, found_in_rows, own_rows
 from frod_bench.tasks.pixels import Transform
+from frod_bench.tasks.row_table import RowTable
 from frod_bench.tasks.sources.own import OwnSource
 from frod_bench.tasks.vision import ImageTask
 
@@ -45,6 +46,7 @@ class OwnImageTask:
     repo: str = ""
     config: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)  # no official sizes
+    found: Mapping[str, Any] | None = None  # what a run's record says of its rows
 
     def __post_init__(self) -> None:
         require_entries(self, ("metrics",))
@@ -62,6 +64,21 @@ class OwnImageTask:
         """See `Task.load` and `ImageTask.load`."""
         own = self._rows(source, request.evaluation)
         return self._task(own.classes, own.files).load(InHand(own), transform, request)
+
+    def with_found(self, data: Mapping[str, Any]) -> "OwnImageTask":
+        """See `FindsClasses.with_found`."""
+        return replace(self, found=data)
+
+    def classes(self, text: str | None) -> list[str]:
+        """See `Task.classes`; for a task `with_found`."""
+        return list(found_in_rows(self.found, self.name)["classes"])
+
+    def encode_new(self, table: RowTable, transform: Transform, request: RowRequest) -> NewRows:
+        """See `Task.encode_new`; for a task `with_found`. A table has the columns of the run's own rows."""
+        columns = found_in_rows(self.found, self.name)["columns"]
+        names = {columns.get("image", IMAGE): IMAGE, columns["label"]: LABEL}
+        table = table.renamed({name: own for name, own in names.items() if name in table.columns})
+        return self._task(self.classes(None), frozenset()).encode_new(table, transform, request)
 
     def _task(self, classes: list[str], files: frozenset[str]) -> ImageTask:
         return ImageTask(

@@ -8,14 +8,15 @@ from datasets import Dataset, Value
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
-from frod_bench.tasks.base import RowRequest, Source, TaskData
+from frod_bench.tasks.base import NewRows, RowRequest, Source, TaskData
 from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.glue import GlueTask
 from frod_bench.tasks.own.columns import label_column, text_columns
 from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
-from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table, own_rows
+from frod_bench.tasks.own.reading import EVALUATION, LABEL, TRAIN, InHand, OwnRows, Table, found_in_rows, own_rows
 from frod_bench.tasks.provenance import with_notes
+from frod_bench.tasks.row_table import RowTable
 from frod_bench.tasks.sources.own import OwnSource
 
 _TYPES = ("string", "large_string")
@@ -45,6 +46,7 @@ class OwnTextTask:
     repo: str = ""
     config: str = ""
     rows: Mapping[str, int] = field(default_factory=dict)  # no official sizes
+    found: Mapping[str, Any] | None = None  # what a run's record says of its rows
 
     def __post_init__(self) -> None:
         require_entries(self, ("metrics",))
@@ -74,20 +76,40 @@ class OwnTextTask:
                 " text.format= out."
             )
         own = self._rows(source, request.evaluation)
-        task = GlueTask(
+        fields = [name for name in _FIELDS if name in own.rows[TRAIN].column_names]
+        return self._task(fields, own.classes).load(InHand(own), tokenizer, request)
+
+    def with_found(self, data: Mapping[str, Any]) -> "OwnTextTask":
+        """See `FindsClasses.with_found`."""
+        return replace(self, found=data)
+
+    def classes(self, text: str | None) -> list[str]:
+        """See `Task.classes`; for a task `with_found`."""
+        return list(found_in_rows(self.found, self.name)["classes"])
+
+    def encode_new(self, table: RowTable, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> NewRows:
+        """See `Task.encode_new`; for a task `with_found`. The columns have the names of the run's own rows."""
+        columns = found_in_rows(self.found, self.name)["columns"]
+        names = dict(zip(columns["text"], _FIELDS, strict=False))
+        table.require(list(names))
+        table = table.renamed(names | {name: LABEL for name in [columns["label"]] if name in table.columns})
+        new = self._task(list(names.values()), self.classes(None)).encode_new(table, tokenizer, request)
+        return replace(new, shown={name: new.shown[own] for name, own in names.items()})
+
+    def _task(self, fields: list[str], classes: list[str]) -> GlueTask:
+        return GlueTask(
             name=self.name,
             suite=self.suite,
             repo=self.name,
             config="rows",
-            fields=[name for name in _FIELDS if name in own.rows[TRAIN].column_names],
-            label_names=own.classes,
+            fields=fields,
+            label_names=classes,
             train_split=TRAIN,
             eval_splits=[EVALUATION],
             metrics=self.metrics,
             instruction=self.instruction or "",
             rows={},
         )
-        return task.load(InHand(own), tokenizer, request)
 
     def _rows(self, source: Source, evaluation: bool) -> OwnRows:
         own = own_rows(source, {"train": self.train, "eval": self.eval}, self.content, self._read, evaluation)
