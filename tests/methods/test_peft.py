@@ -167,10 +167,9 @@ def test_a_layer_that_does_not_fit_is_refused():
         attach(nn.Sequential(nn.Linear(30, 32)), "peft", targets=["0"], type="C3A", config={"block_size": 16})
 
 
-def test_what_only_the_weights_tell_is_not_counted_on_large_layers():
-    with pytest.raises(RequestError, match="only when it is attached"):
-        make_method("peft", type="SHIRA").trainable_parameters([(2**15, 2**14)])
-    assert make_method("peft", type="LOHA").trainable_parameters([(2**15, 2**14)]) == 2 * 8 * (2**15 + 2**14)
+def test_large_layers_are_counted_one_at_a_time_or_without_memory():
+    assert make_method("peft", type="LOHA").trainable_parameters([(2**15, 2**14)] * 9) == 9 * 2 * 8 * (2**15 + 2**14)
+    assert make_method("peft", type="SHIRA").trainable_parameters([(1024, 512)] * 200) == 200 * 32 * (1024 + 512)
 
 
 def test_every_type_of_value_that_peft_states_is_told_from_others():

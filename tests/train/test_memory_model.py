@@ -6,7 +6,7 @@ from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from frod_bench.methods import make_method, method_names
-from frod_bench.train.memory_model import at_depth, predict_memory
+from frod_bench.train.memory_model import Unpredictable, at_depth, predict_memory
 
 WIDTH, LAYERS, ROWS, LENGTH = 64, 2, 8, 16
 TARGETS = ["query", "key", "value", "output.dense", "intermediate.dense"]
@@ -90,6 +90,11 @@ def test_depth_is_a_straight_line():
     assert (line.weights, line.optimizer) == (real.weights, real.optimizer)
     assert line.step == pytest.approx(real.step, rel=0.01)
     assert line.initialisation == pytest.approx(real.initialisation, rel=0.01)
+
+
+def test_a_method_that_reads_values_is_not_predicted():
+    with pytest.raises(Unpredictable, match="looks at values"):
+        predict("peft", type="SHIRA", config={"r": 2})
 
 
 def test_a_real_model_can_be_built_afterwards():

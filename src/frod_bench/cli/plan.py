@@ -77,9 +77,11 @@ def main(argv: list[str]) -> int:
     show(_table(lines, device))
     for column, reason in without.items():
         show(f"{column} is left out, as it has no data here: {reason}")
-    memory = plan_memory([line for line in lines if line.missing])
+    memory, unpredicted = plan_memory([line for line in lines if line.missing])
     if memory:
         show("\n" + _memory_table(memory))
+    for reason in unpredicted:
+        show(reason)
     for warning in what_does_not_fit(memory, disk, device, output_root()):
         show(f"warning: {warning}")
     show("\n" + _LEGEND.format(evidence=device.evidence, rows=", ".join(origins)))

@@ -15,7 +15,7 @@ from frod_bench.forecast.device import Device
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.forecast.memory import footprint
 from frod_bench.record import RunRecord
-from frod_bench.train.memory_model import MemoryUse
+from frod_bench.train.memory_model import MemoryUse, Unpredictable
 
 _GIB = 2**30
 
@@ -72,13 +72,22 @@ def plan_lines(runs: list[PlannedRun], device: Device) -> tuple[list[PlanLine], 
     return lines, sorted({origin for _, origin in rows.values()})
 
 
-def plan_memory(lines: Iterable[PlanLine]) -> list[tuple[PlanLine, MemoryUse]]:
-    """Return, for each row of the table, the memory of its column with the longest data rows."""
+def plan_memory(lines: Iterable[PlanLine]) -> tuple[list[tuple[PlanLine, MemoryUse]], list[str]]:
+    """Return, for each row of the table, the memory of its column with the longest data rows.
+
+    Also returns why the memory of other rows cannot be predicted.
+    """
     longest: dict[str, PlanLine] = {}
     for line in lines:
         longest[line.row] = max(longest.get(line.row, line), line, key=lambda one: row_length(one.config, 16))
     bar = tqdm(longest.values(), "memory", leave=False, disable=not sys.stderr.isatty())
-    return [(line, footprint(line.config)) for line in bar]
+    found, reasons = [], []
+    for line in bar:
+        try:
+            found.append((line, footprint(line.config)))
+        except Unpredictable as error:
+            reasons.append(f"{line.row}: {error}")
+    return found, reasons
 
 
 def what_does_not_fit(

@@ -1,6 +1,5 @@
 """Any tuner of PEFT by its type, with PEFT's own settings and defaults."""
 
-import math
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -18,8 +17,6 @@ from frod_bench.methods.support.peft_method import ADAPTER, PeftMethod, tuner_la
 from frod_bench.methods.support.tuner_options import SEEDS, accepted_settings, check_settings, config_class
 from frod_bench.module_names import matches
 
-_COUNTED = 2**28  # weights that may be allocated to count what a tuner trains
-
 
 @dataclass(frozen=True)
 class Tuner(PeftMethod):
@@ -33,7 +30,7 @@ class Tuner(PeftMethod):
     quantised: ClassVar[bool] = False
 
     type: str = "LORA"
-    config: dict = field(default_factory=dict)
+    config: dict = field(default_factory=dict, hash=False)  # equal methods have equal types, which is enough of a hash
 
     def __post_init__(self):
         object.__setattr__(self, "type", self.type.upper())
@@ -85,18 +82,15 @@ class Tuner(PeftMethod):
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """See `Method.trainable_parameters`: counted on layers of these shapes, without memory where PEFT can.
 
-        Settings that name modules, such as rank_pattern, do not count: shapes have no names. Raises RequestError for a
-        tuner that has to look at the weights, on more of them than fit a small machine.
+        Settings that name modules, such as rank_pattern, do not count: shapes have no names.
         """
         try:
             with torch.device("meta"):
                 return self._count(shapes)
-        except (RuntimeError, NotImplementedError):  # it needs values
-            if sum(math.prod(shape) for shape in shapes) > _COUNTED:
-                raise RequestError(
-                    f"What PEFT's {self.type} trains in layers of this size is known only when it is attached."
-                ) from None
-            return self._count(shapes)
+        except RuntimeError:  # it looks at values, so count what each layer adds and what all of them share
+            one, two = ({shape: self._count([shape] * n) for shape in set(shapes)} for n in (1, 2))
+            shared = max((2 * one[shape] - two[shape] for shape in one), default=0)
+            return shared + sum(two[shape] - one[shape] for shape in shapes)
 
     def _count(self, shapes: list[tuple[int, int]]) -> int:
         layers = nn.Sequential(*(nn.Linear(n, m) for m, n in shapes))

@@ -22,6 +22,7 @@ from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from frod_bench.errors import RequestError
 from frod_bench.methods.support.method import Method
 
 _PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -57,6 +58,10 @@ class MemoryUse:
         return max(self.initialisation, self.step)
 
 
+class Unpredictable(RequestError):
+    """A run's memory cannot be predicted, because its method decides by values."""
+
+
 def predict_memory(
     build: Callable[[], nn.Module],
     make_batch: Callable[[], dict[str, Tensor]],
@@ -71,7 +76,26 @@ def predict_memory(
 
     The batch is one of the step's `passes` micro-batches on one device and holds `labels`; `precision` is that of
     `train.precision`. Only tensors on devices of `device_type` are counted. The two functions must not read values.
+    Raises Unpredictable for a method that reads some.
     """
+    try:
+        return _predict(build, make_batch, method, targets, head, precision, device_type, passes)
+    except RuntimeError as error:
+        raise Unpredictable(
+            f"The memory of {method.name} cannot be predicted with these options, as it looks at values of tensors."
+        ) from error
+
+
+def _predict(
+    build: Callable[[], nn.Module],
+    make_batch: Callable[[], dict[str, Tensor]],
+    method: Method,
+    targets: list[str],
+    head: list[str],
+    precision: str,
+    device_type: str,
+    passes: int,
+) -> MemoryUse:
     with FakeTensorMode(allow_non_fake_inputs=True), _castable(), _Live(device_type) as live:
         model = build().train()
         weights, building = live.now, live.restart()
