@@ -4,6 +4,7 @@ import matplotlib.image
 import pytest
 
 from frod_bench.report import figures
+from frod_bench.report.style import GREY
 from frod_bench.report.summary import summarise
 
 
@@ -65,3 +66,12 @@ def test_a_picture_and_a_drawing_are_written_the_same_every_time(sections, tmp_p
     assert ElementTree.parse(files[1]).getroot().tag.endswith("svg")
     again = figures.learning_curves(sections, tmp_path / "second")
     assert [file.read_bytes() for file in again] == [file.read_bytes() for file in files]
+
+
+def test_a_few_of_many_methods_are_in_colour(store, tmp_path, drawn):
+    methods = {"frod": 0.6, "full_ft": 0.7, "lora": 0.65, "dora": 0.72, "vera": 0.5, "pissa": 0.55}
+    figures.learning_curves(summarise([store(m, best=best) for m, best in methods.items()]).sections, tmp_path)
+    score = drawn[0].axes[0]
+    assert {line.get_label() for line in score.lines} == {"frod", "full_ft", "lora", "dora", "other methods"}
+    assert [line.get_color() for line in score.lines].count(GREY) == 2
+    assert score.get_title(loc="left").startswith("glue/rte, 1 seed\n")

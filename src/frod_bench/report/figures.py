@@ -12,31 +12,39 @@ from matplotlib.ticker import MaxNLocator
 
 from frod_bench.escape import plot_text
 from frod_bench.record import StoredRun
+from frod_bench.report.blocks import blocks, highlighted
 from frod_bench.report.epoch_scores import curve_label, epoch_score
-from frod_bench.report.style import legend, looks, polish, save
+from frod_bench.report.style import GREY, legend, looks, polish, save, seeds_in_words
 from frod_bench.report.summary import Row, Section
 
 _MOST_ROWS = 100  # of panels
+_OTHERS = "other methods"
 
 
 def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
     """Draw score and training loss by epoch into the folder as PNG and SVG; return the files.
 
-    Each setting and task has a row of panels, at most 100 of them. A curve is the mean over the seeds, and its band
-    reaches from the lowest to the highest seed.
+    Each task of a setting, and of one number of training rows, has a row of panels, at most 100 of them. A curve is the
+    mean over the seeds, and its band reaches from the lowest to the highest seed. Of many methods, FRoD, full
+    fine-tuning, LoRA and the best one are in colour.
     """
-    panels = [(section, task) for section in sections for task in sorted({row.task for row in section.rows})]
-    panels = panels[:_MOST_ROWS]
-    methods = sorted({row.method for section, task in panels for row in section.rows if row.task == task})
-    styles = looks(methods)
-
+    parts = [block for section in sections for block in blocks(section)]
+    panels = [(block, task) for block in parts for task in sorted(block.tasks)][:_MOST_ROWS]
+    styles = looks(row.method for block in parts for row in block.section.rows)
     figure = Figure(figsize=(7.2, 2.5 * len(panels) + 0.6), layout="constrained")
-    for axes, (section, task) in zip(figure.subplots(len(panels), 2, squeeze=False), panels, strict=True):
+    shown: set[str] = set()
+    for axes, (block, task) in zip(figure.subplots(len(panels), 2, squeeze=False), panels, strict=True):
+        section = block.section
         rows = [row for row in section.rows if row.task == task]
-        axes[0].set_title(plot_text(f"{task}\n{', '.join(section.setting)}"), loc="left", fontsize=8)
-        _draw(axes[0], rows, styles, plot_text(curve_label(rows[0].metric, section.setting.protocol)), _score)
-        _draw(axes[1], rows, styles, "training loss", lambda run, line: line.get("train_loss"))
-    legend(figure, methods)
+        lit = highlighted({row.method: getattr(row, section.reported).mean for row in rows})
+        shown |= lit
+        setting = ", ".join(filter(None, (*section.setting, block.data)))
+        title = f"{task}, {seeds_in_words(row.seeds for row in rows)}"
+        axes[0].set_title(plot_text(f"{title}\n{setting}"), loc="left", fontsize=8)
+        _draw(axes[0], rows, styles, lit, plot_text(curve_label(rows[0].metric, section.setting.protocol)), _score)
+        _draw(axes[1], rows, styles, lit, "training loss", lambda run, line: line.get("train_loss"))
+    grey = any(plot_text(_OTHERS) in axes.get_legend_handles_labels()[1] for axes in figure.axes)
+    legend(figure, sorted(shown) + ([_OTHERS] if grey else []))
     figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
     return save(figure, folder, "learning_curves")
 
@@ -50,18 +58,23 @@ def _draw(
     axes: Axes,
     rows: list[Row],
     styles: dict[str, dict[str, Any]],
+    lit: set[str],
     title: str,
     value: Callable[[StoredRun, dict[str, Any]], float | None],
 ) -> None:
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.method in lit):  # those in colour on top
         by_epoch = defaultdict(list)
         for run in row.runs:
             for line in run.metrics:
                 if (y := value(run, line)) is not None:
                     by_epoch[line["epoch"]].append(y)
         epochs = sorted(by_epoch)
+        means = [np.mean(by_epoch[e]) for e in epochs]
+        if row.method not in lit:
+            axes.plot(epochs, means, label=plot_text(_OTHERS), color=GREY, linewidth=1, zorder=1)
+            continue
         style = styles[row.method]
-        axes.plot(epochs, [np.mean(by_epoch[e]) for e in epochs], label=plot_text(row.method), **style)
+        axes.plot(epochs, means, label=plot_text(row.method), **style)
         if row.seeds > 1:
             low, high = ([edge(by_epoch[e]) for e in epochs] for edge in (min, max))
             axes.fill_between(epochs, low, high, color=style["color"], alpha=0.18, linewidth=0)

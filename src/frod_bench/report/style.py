@@ -21,7 +21,7 @@ from frod_bench.report.table import Table, to_csv
 # paper; the others, mostly of Paul Tol's "muted" scheme, need the marker beside them to be told apart.
 COLOURS = (
     *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
-    *("#332288", "#882255", "#999933", "#44AA99", "#AA4499", "#8C564B", "#4B7A1E"),
+    *("#332288", "#882255", "#999933", "#4A5568", "#AA4499", "#8C564B", "#4B7A1E"),
 )
 # Lists of 13, 7 and 5: a look repeats only after 455 places.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

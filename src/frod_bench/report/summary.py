@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from frod_bench.errors import RequestError
 from frod_bench.record import REMARKS, RunRecord, StoredRun
 from frod_bench.report.trials import by_search, search_of
-from frod_bench.report.variants import differing, label, method_of, settings
+from frod_bench.report.variants import differing_within, label, method_of, settings
 
 
 class Setting(NamedTuple):
@@ -142,11 +142,7 @@ class _Cell:
 
 
 def _rows(method: str, cells: list[_Cell], searches: dict[str, list[StoredRun]]) -> list[Row]:
-    # Recipes differ between tasks by design: only settings that differ within a task distinguish variants.
-    by_task = defaultdict(list)
-    for cell in cells:
-        by_task[cell.task].append(cell.variant)
-    keys = {key for variants in by_task.values() for key in differing(variants)}
+    keys = differing_within((cell.task, cell.variant) for cell in cells)
     without_rates = {key for key in keys if not key.startswith("train.lr.")}
     tuned = all(cell.variant.get("protocol") == "fair" for cell in cells)  # each task has its own rates
     if tuned and len({(cell.task, label(method, cell.variant, without_rates)) for cell in cells}) == len(cells):

@@ -36,9 +36,10 @@ def show(browser, store, tmp_path):
     """Return a function that opens the page of a few runs at a width and returns the browser."""
     layers = {f"block.{i}.{kind}": 0.1 + i for i in (0, 1) for kind in "qv"}
 
-    def open_page(width=1280):
+    def open_page(width=1280, more=()):
         runs = []
         scores = {"frod": 0.70, "full_ft": 0.72, "lora": 0.65}
+        scores |= dict.fromkeys(more, 0.6)
         for task in ("glue/rte", "glue/sst2"):
             for method, score in scores.items():
                 for seed in (0, 1):
@@ -87,7 +88,8 @@ def test_choices_draw_anew(show):
 
     browser = show()
     dot = "#tradeoffs-time svg title"
-    assert "70.50" in browser.find_elements("css selector", dot)[0].get_attribute("textContent")
+    shown = [each.get_attribute("textContent") for each in browser.find_elements("css selector", dot)]
+    assert any(text.startswith("frod: 70.50 % (95 % over seeds: ") for text in shown)
     Select(browser.find_element("id", "tradeoffs-task")).select_by_visible_text("glue/rte")
     assert len(browser.find_elements("css selector", dot)) == 3
     differing = browser.find_element("id", "differences-table")
@@ -98,10 +100,75 @@ def test_choices_draw_anew(show):
     assert browser.get_log("browser") == []
 
 
-def test_the_legend_hides_a_curve(show):
+def colours(browser, figure, part):
+    """Return the stroke or fill of every series in a figure, by method."""
+    script = """return Object.fromEntries([...document.querySelectorAll(arguments[0] + ' .series')].map((group) => {
+        const style = getComputedStyle(group.querySelector(arguments[1]));
+        return [group.dataset.method, arguments[1] === '.line' ? style.stroke : style.fill];
+    }))"""
+    return browser.execute_script(script, figure, part)
+
+
+def test_a_method_has_one_colour_everywhere(show):
     browser = show()
-    lines = "#curves-score svg[role=img] path[stroke-width='2']"
-    assert len(browser.find_elements("css selector", lines)) == 3
-    browser.find_element("css selector", "#curves-score .legend button").click()
-    assert len(browser.find_elements("css selector", lines)) == 2
-    assert browser.find_element("css selector", "#curves-score .legend button").get_attribute("aria-pressed") == "false"
+    curves, dots = colours(browser, "#curves-score", ".line"), colours(browser, "#tradeoffs-time", ".dot")
+    assert curves == dots and len(set(curves.values())) == 3
+    for place in ("table.best", "table[data-table=runs]"):
+        method = browser.find_element("css selector", f"{place} tbody .method")
+        dot = method.find_element("css selector", "i").value_of_css_property("background-color")
+        name = method.get_attribute("textContent").strip()
+        assert dot.replace("rgba", "rgb").replace(", 1)", ")") == curves[name]
+
+
+def test_a_few_of_many_methods_are_in_colour_and_a_reader_can_pick_another(show):
+    browser = show(more=("dora", "vera", "pissa"))
+    lit = "#curves-score .series.lit"
+    names = [each.get_attribute("data-method") for each in browser.find_elements("css selector", lit)]
+    assert sorted(names) == ["frod", "full_ft", "lora"]
+    assert len(set(colours(browser, "#curves-score", ".line").values())) == 4  # the other three are grey
+    button = browser.find_element("css selector", "#curves-legend button[data-method=vera]")
+    assert button.get_attribute("aria-pressed") == "false"
+    button.send_keys("\ue007")  # Enter
+    assert len(browser.find_elements("css selector", lit)) == 4
+    pressed = browser.switch_to.active_element  # the legend was drawn anew and kept the focus
+    assert (pressed.get_attribute("data-method"), pressed.get_attribute("aria-pressed")) == ("vera", "true")
+    assert len(browser.find_elements("css selector", "#tradeoffs-time .series.lit")) == 4
+    assert browser.get_log("browser") == []
+
+
+def test_the_filter_leaves_the_rows_with_all_words(show):
+    browser = show()
+    browser.find_element("id", "filter").send_keys("LORA rte")
+    wait(browser, lambda: browser.find_element("id", "filter-count").text)
+    rows = browser.find_elements("css selector", "table[data-table=runs] tbody tr:not([hidden])")
+    assert [row.get_attribute("textContent")[:12] for row in rows] == ["glue/rtelora"]
+    assert not browser.find_element("css selector", "table[data-table=matrix]").is_displayed()  # none of its rows
+    browser.find_element("id", "filter").send_keys("\ue003" * 8)
+    wait(browser, lambda: not browser.find_element("id", "filter-count").text)
+    assert browser.find_elements("css selector", "table.sortable tbody tr[hidden]") == []
+
+
+def test_scores_are_seen_on_a_phone_without_scrolling_sideways(show):
+    browser = show(400)
+    browser.execute_script("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    for cell in (
+        "table.best .score",
+        "table[data-table=runs] tbody td:nth-child(3)",
+        "table[data-table=matrix] td.number",
+    ):
+        right = "return document.querySelector(arguments[0]).getBoundingClientRect().right"
+        assert 0 < browser.execute_script(right, cell) <= 400, cell
+
+
+def test_intervals_are_drawn_and_no_line_joins_methods(show):
+    browser = show()
+    assert len(browser.find_elements("css selector", "#tradeoffs-time .whisker")) == 3
+    assert browser.find_elements("css selector", "#tradeoffs-time .line") == []
+    caption = browser.find_element("css selector", "#tradeoffs-time figcaption").text
+    assert caption == "best (%) against seconds an epoch: mean of 2 tasks, 2 seeds"
+
+
+def wait(browser, condition):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 10).until(lambda _: condition())

@@ -4,8 +4,10 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from frod_bench.record import identity_of
 from frod_bench.report.html.page import page
 from frod_bench.report.summary import Summary, summarise
 
@@ -55,7 +57,10 @@ def test_the_data_is_json_and_has_every_run(summary):
     run = data["runs"][0]
     assert (run["task"], run["method"], run["seed"]) == ("glue/rte", "frod", 0)
     assert run["epochs"][1] == {"epoch": 2, "angle": [0.2, 0.0, 1.0], "layers": []}
-    curves = data["sections"][0]["rows"][0]["curves"]
+    [point, _] = data["blocks"][0]["tasks"]["glue/rte"]
+    assert (point["method"], point["lit"], point["seeds"]) == ("frod", True, 2)
+    assert [point["method"] for point in data["blocks"][0]["means"]] == ["frod", "lora"]
+    curves = point["curves"]
     assert [point[0] for point in curves["score"]] == [point[0] for point in curves["loss"]] == [1, 2, 3]
     assert "method.name" in run["config"] and "method.name" not in data["common"]
     assert data["common"]["data.fingerprint"] == "sha256:00"
@@ -113,3 +118,39 @@ def test_a_summary_without_completed_runs_is_a_page_too(store):
     text = page(summarise([store(status="failed", error="NaN")]), "title")
     assert "0 completed runs" in text
     assert page(Summary(), "title")
+
+
+def test_the_summary_names_the_best_what_was_run_and_what_is_missing(store, predicted):
+    right = np.random.default_rng(0).random((3, 800)) < 0.9
+    runs = [*predicted("frod", right), *predicted("vera", right & (np.arange(800) % 5 > 0))]
+    runs += [
+        store(method, "glue/sst2", seed, best=0.5)
+        for method in ("frod", "lora")
+        for seed in range(3 - (method == "lora"))
+    ]
+    text = " ".join(page(summarise(runs), "title").split())
+    text = text[text.index('id="summary"') : text.index('id="tables"')]
+    assert "2 tasks × 3 methods, 2 to 3 seeds" in text
+    assert "<b>better than</b> vera" in text
+    assert '<b class="unpaired">unpaired</b> level with lora' in text
+    assert "Not run: vera on glue/sst2." in text and "Not run: lora on glue/rte." in text
+    assert "Fewer than 3 seeds: lora on glue/sst2 (2)." in text
+    assert "5 of 11 runs do not have predictions" in text
+
+
+def test_runs_on_other_rows_are_in_a_block_of_their_own(store):
+    def run(method, rows, seed=0):
+        settings = {"method.name": method, "seed": seed, "data.max_train": rows}
+        return store(method, seed=seed, settings=settings, identity=identity_of(settings))
+
+    data = json.loads(
+        Elements(page(summarise([run(m, n) for m in ("frod", "lora") for n in (10, 20)]), "t")).data["data"]
+    )
+    assert [block["name"].rpartition(", ")[2] for block in data["blocks"]] == ["max_train=10", "max_train=20"]
+    assert [[row["method"] for row in block["tasks"]["glue/rte"]] for block in data["blocks"]] == [["frod", "lora"]] * 2
+
+
+def test_the_summary_leaves_the_predictions_of_very_many_runs_alone(predicted, monkeypatch):
+    runs = [run for method in ("frod", "vera") for run in predicted(method, np.ones((2, 8)))]
+    monkeypatch.setattr("frod_bench.report.html.page._MOST_READ", 3)
+    assert "too many runs to read their predictions" in page(summarise(runs), "title")

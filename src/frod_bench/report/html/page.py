@@ -12,8 +12,13 @@ from markupsafe import Markup
 
 from frod_bench.escape import visible
 from frod_bench.report import statistics_tables
+from frod_bench.report.blocks import Block, blocks
+from frod_bench.report.html.coverage import coverage
 from frod_bench.report.html.data import MOST_RUNS, page_data
-from frod_bench.report.summary import Section, Summary
+from frod_bench.report.leaders import leaders
+from frod_bench.report.paired.words import signed
+from frod_bench.report.style import COLOURS, places
+from frod_bench.report.summary import Section, Setting, Summary
 from frod_bench.report.table import ABSENT, Column, Table, percent, to_html
 from frod_bench.report.tables import ROW_COUNTS, best_and_final, incomplete_runs, mebibytes
 
@@ -22,10 +27,13 @@ _MOST_ROWS = 2_000  # of a table, and of the warnings
 _MOST_CELLS = 100_000  # of a table of methods by tasks
 _MOST_ENVIRONMENTS, _MOST_PACKAGES = 20, 100
 
+_MOST_READ = 500  # runs whose predictions the summary reads
+_SCRIPT = ("dom", "tables", "chart", "highlight", "curves", "tradeoffs", "angles", "differences", "start")
+
 _METHOD = Column("method", align="left")
 _RUNS = (
-    *(Column("task", align="left"), _METHOD, Column("seeds")),
-    *(Column("best", percent), Column("± std", percent), Column("final", percent), Column("± std", percent)),
+    *(Column("task", align="left"), _METHOD, Column("best", percent), Column("± std", percent)),
+    *(Column("final", percent), Column("± std", percent), Column("seeds")),
     *(Column("trainable", "{:,}".format), Column("% of backbone", "{:.2f}".format), Column("tan α", "{:.3g}".format)),
     *(Column("s/epoch", "{:.1f}".format), Column("peak memory", "{:,.0f}".format, unit="MiB")),
 )
@@ -38,26 +46,47 @@ def page(summary: Summary, title: str) -> str:
     )
     environment.trim_blocks = environment.lstrip_blocks = True
     runs = [run for section in summary.sections for row in section.rows for run in row.runs]
+    every = [block for section in summary.sections for block in blocks(section)]
+    parts = _titled(sorted(every, key=lambda block: -sum(row.seeds for row in block.section.rows)))
+    looks = places(row.method for block in parts.values() for row in block.section.rows)
+    read = sum(bool(run.record.predictions) for run in runs) <= _MOST_READ
     return environment.get_template("page.html").render(
         title=title,
         summary=summary,
         runs=len(runs),
         row_counts=ROW_COUNTS,
-        sections=[(section, [_shortened(table) for table in _section_tables(section)]) for section in summary.sections],
+        parts=[(name, block, coverage(block), leaders(block, read)) for name, block in parts.items()],
+        read=read,
+        tables=lambda block: [_shortened(table) for table in _tables(block.section)],
+        colour=lambda method: COLOURS[looks[method] % len(COLOURS)],
         incomplete=[_shortened(table) for table in incomplete_runs(summary)],
         html=lambda table: Markup(to_html(table)),
+        percent=percent,
+        signed=signed,
         environments=_environments(runs),
         one_by_one=MOST_RUNS,
         most=_MOST_ROWS,
         absent=ABSENT,
-        data=_inline_json(page_data(summary)),
+        data=_inline_json(page_data(parts, looks)),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
-        script=Markup((_HERE / "page.js").read_text(encoding="utf-8")),
+        script=Markup("\n".join((_HERE / f"script/{name}.js").read_text(encoding="utf-8") for name in _SCRIPT)),
     )
 
 
-def _section_tables(section: Section) -> list[Table]:
-    return [_runs(section), *_matrix(section), *_others(section), *statistics_tables.section_tables(section)]
+def _titled(every: list[Block]) -> dict[str, Block]:
+    """Return the blocks by what tells them apart: backbone and protocol, and what else of the settings differs."""
+    fields = {name: {getattr(block.section.setting, name) for block in every} for name in Setting._fields}
+    shown = ["backbone", "protocol"]
+    shown += [name for name, values in fields.items() if name not in shown and len(values) > 1]
+    titled: dict[str, Block] = {}
+    for block in every:
+        name = ", ".join(filter(None, (*(getattr(block.section.setting, field) for field in shown), block.data)))
+        titled[name if name not in titled else f"{name} ({len(titled)})"] = block
+    return titled
+
+
+def _tables(section: Section) -> list[Table]:
+    return [*_matrix(section), _runs(section), *_others(section), *statistics_tables.section_tables(section)]
 
 
 def _shown(value: Any) -> Any:
@@ -80,7 +109,7 @@ def _inline_json(data: dict[str, Any]) -> Markup:
 def _runs(section: Section) -> Table:
     rows = [
         (
-            *(row.task, row.method, row.seeds, *row.best, *row.final),
+            *(row.task, row.method, *row.best, *row.final, row.seeds),
             *(row.trainable, row.pct_of_backbone, row.tan_alpha, row.s_per_epoch, mebibytes(row.peak_bytes)),
         )
         for row in section.rows
@@ -103,9 +132,18 @@ def _matrix(section: Section) -> list[Table]:
         scores = [means.get((method, task)) for task in tasks]
         known = [score for score in scores if score is not None]
         rows.append((method, *scores, sum(known) / len(known) if len(known) == len(tasks) else None))
-    columns = (_METHOD, *(Column(name, percent) for name in (*tasks, "average")))
-    note = f"{section.reported}, mean over the seeds; an average only where every task was run."
+    suite, without = _suite(tasks)
+    columns = (_METHOD, *(Column(name, percent) for name in (*without, "average")))
+    note = f"{section.reported}, mean over the seeds{suite}; an average only where every task was run."
     return [Table(columns, rows, "Every method on every task", (note,), "matrix")]
+
+
+def _suite(tasks: list[str]) -> tuple[str, list[str]]:
+    """Return what to say of the suite that all tasks are of, and their names without it."""
+    suites = {task.rpartition("/")[0] for task in tasks}
+    if len(suites) > 1 or suites == {""}:
+        return "", tasks
+    return f", tasks of {suites.pop()}", [task.rpartition("/")[2] for task in tasks]
 
 
 def _others(section: Section) -> list[Table]:
