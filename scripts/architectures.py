@@ -80,7 +80,7 @@ def example(name: str) -> Example:
             config = AutoConfig.for_model(name, num_labels=classes, **values)
             images = type(config) in transformers.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
             auto = AutoModelForImageClassification if images else AutoModelForSequenceClassification
-            model = auto.from_config(config).eval()
+            model = auto.from_config(config, trust_remote_code=False).eval()
             for module in model.modules():  # the initial scale of 0.02 hides what adapters do
                 if isinstance(module, nn.Linear | Conv1D):
                     module.weight.data.normal_(std=module.weight.shape[1] ** -0.5)

@@ -74,7 +74,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="folder for the runs")
     parser.add_argument("overrides", nargs="*", help="overrides for every run, as for frod-bench")
     arguments = parser.parse_intermixed_args()
-    methods = arguments.methods.split(",") if arguments.methods else method_names()
+    named = [name for name in method_names() if name != "peft"]  # which needs a type
+    methods = arguments.methods.split(",") if arguments.methods else named
     words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
     words += arguments.overrides
     out = arguments.out.resolve()

@@ -66,7 +66,7 @@ KEYS = [
     ("trian.epochs=3", "'trian'", "Did you mean train.epochs?"),
     ("lr=3", "'lr'", "Did you mean train.lr.diag or train.lr.sparse or train.lr.head?"),
     ("method.spars=3", "'method.spars'", "Did you mean method.sparsity?"),
-    ("method.rank=8", "'method.rank'", "Accepted: method.basis, method.dropout, "),
+    ("method.rank=8", "'method.rank'", "Accepted: method.accumulate_weight, "),
     ("+profil=smoke", "+profil=smoke", "Did you mean profile=smoke?"),
     ("xyzzy=1", "'xyzzy'", "--cfg job"),
     ("method.sparsty=0.1", "'method.sparsty'", "method.sparsity"),

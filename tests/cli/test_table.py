@@ -126,7 +126,7 @@ def test_an_interrupted_cell_ends_in_a_fresh_process_as_if_it_had_not_been(bench
     shutil.rmtree(tmp_path / "outputs")
     monkeypatch.setattr(Trainer, "evaluate", interrupted)
     assert bench(*one)[0] == 143
-    assert list(scores()) == [("glue/rte", "running")]
+    assert list(scores()) == [("glue/rte", "interrupted")]
 
     code, out, err = bench(*WORDS, "train.epochs=2")
     assert (code, err) == (0, "")

@@ -90,7 +90,7 @@ def test_rows_and_columns_can_be_chosen_by_any_of_their_names():
         (["train.epochs=1,2"], {}, "one value of train.epochs"),
         (["train.epochs=[1"], {}, "cannot be read"),
         (["hydra/launcher=joblib"], {}, "frod-bench -m sweep=table4 hydra/launcher=joblib"),
-        (["method.sparsity=0.1"], {}, "LoRA: There is no key 'method.sparsity' .* method.rank"),
+        (["method.sparsity=0.1"], {}, "LoRA: There is no key 'method.sparsity' .* has alpha, dropout, head, rank"),
         ([], {"seeds": "0,x"}, "whole numbers"),
         ([], {"methods": "frd"}, "frod"),
         ([], {"tasks": "rtf"}, "rte"),

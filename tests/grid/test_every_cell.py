@@ -31,7 +31,7 @@ def cells():
 
 def test_the_papers_twenty_tasks_are_there_and_each_has_a_cell():
     assert {f"{suite}/{name}" for suite, names in PAPER.items() for name in names} < set(TASKS)
-    assert {task for task, _ in cells()} == set(TASKS)
+    assert {task for task, _ in cells()} == {task for task in TASKS if not task.startswith("own/")}
     assert {(task.partition("/")[0], method) for task, method in cells()} == {(s, m) for s in PAPER for m in METHODS}
 
 

@@ -23,7 +23,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     rows = json.loads((tmp_path / "two_ranks.json").read_text())["rows"]
-    assert [row["method"] for row in rows] == method_names()
+    assert [row["method"] for row in rows] == [name for name in method_names() if name != "peft"]  # which needs a type
     assert all(row["steps"] == 2 and row["evaluation_rows"] == 21 for row in rows)
     runs = find_records(tmp_path / "2")
     assert len(runs.runs) == len(rows) and not runs.broken
