@@ -56,7 +56,7 @@ def test_over_tasks_the_verdict_is_on_the_mean(answers, predicted):
     ("lost", "others", "verdict"), [(9, 8, "undecided against"), (9, 0, "better than"), (11, 8, "better than")]
 )
 def test_the_level_allows_for_the_choice_of_the_best(predicted, lost, others, verdict):
-    """Of ten methods the exact p, 2^(1 - lost), must be below 0.05 / 45: 0.0039 is for the nine of Holm, not for 45."""
+    """An exact p of 2^(1 - lost) = 0.0039 is enough for Holm among nine others, and not among all 45 pairs of ten."""
     right = np.ones((1, 200))
     worse = right.copy()
     worse[:, :lost] = 0

@@ -33,8 +33,9 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench report html",
-        "Write one HTML file that needs no network: sortable tables, learning curves, tan alpha by epoch and layer,"
-        " score against parameters, time and memory, the differences between two runs, and the environment.",
+        "Write one HTML file that needs no network: a summary with the best method of every task and the verdicts"
+        " against the others, tables that sort and filter, learning curves, score against parameters, time and memory"
+        " with intervals, tan alpha by epoch and layer, the differences between two runs, and the environment.",
         _EXAMPLES,
     )
     add_folders(parser)
