@@ -58,7 +58,5 @@ def test_the_factored_way_can_be_forced_in_half_precision():
 @pytest.mark.parametrize("basis", ["category", "global", "peft"])
 def test_weights_whose_products_overflow_are_refused(basis):
     model = make_model((1e38, 1e38), 16, 16)
-    with pytest.raises(
-        RequestError, match=r"The weight of 0.target |PEFT cannot decompose|cannot take these weights"
-    ):
+    with pytest.raises(RequestError, match=r"The weight of 0.target |PEFT cannot decompose|cannot take these weights"):
         attach(model, "frod", targets=["target"], basis=basis)

@@ -32,7 +32,9 @@ def test_curves_are_of_held_out_rows(fair, store):
     assert [epoch_score(other, line) for line in other.metrics] == [0.55, 0.62, 0.61]
     assert epoch_score(run, {"epoch": 1}) is None
     assert curve_label("f1", "fair") == "held-out f1 (%)" and curve_label("f1", "goat") == "f1 (%)"
-    row = page_data({"one": blocks(summarise([run]).sections[0])[0]}, {"lora": 0})["blocks"][0]["rows"][0]
+    row = page_data({"one": blocks(summarise([run]).sections[0])[0]}, {"lora": 0})["blocks"][0]["tasks"][
+        run.record.task
+    ][0]
     assert [point[1] for point in row["curves"]["score"]] == [50, 70, 60]
     assert row["curve"] == "held-out accuracy (%)"
 
