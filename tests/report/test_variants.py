@@ -43,6 +43,14 @@ def test_a_label_is_short_and_clear(keys, expected):
     assert label("frod", variant, keys) == expected
 
 
+def test_rows_of_ones_own_are_named_once_and_by_a_short_digest(store):
+    content = f"sha256:0123abcd{'e' * 56}"
+    data = {"source": "own", "fingerprint": content}
+    one, other = settings(store(data=data)), settings(store(data=data, settings={"task.content.train": content}))
+    assert one["data.fingerprint"] == content and "data.fingerprint" not in other
+    assert label("lora", other, ["task.content.train"]) == "lora, train=sha256:0123abcd"
+
+
 def test_a_variant_of_ours_is_always_named():
     assert label("frod", {"method.side": "short", "seed": "1"}, ()) == "frod, side=short"
     assert label("frod", {"method.side": "short", "method.way": "merged"}, ["method.side"]) == "frod, side=short"

@@ -1,5 +1,6 @@
 """The settings in which the runs of one method differ."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from frod_bench.record import StoredRun
 from frod_bench.record.identity import full_name, named_settings
 
 DEFAULT = "default"  # of a setting that a record leaves out
+_DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
 _LONGEST = 500  # characters of a label; a longer one would make the table too wide
 
 
@@ -21,7 +23,9 @@ def settings(run: StoredRun) -> dict[str, str]:
 
 def settings_with_seed(run: StoredRun) -> dict[str, str]:
     """Return all settings of a run and the version of its data, `{dotted key: value}`."""
-    version = {f"data.{key}": run.record.data.get(key) for key in ("revision", "fingerprint")}
+    # settings of a task of one's own hold the fingerprint already
+    keys = ("revision",) if "task.content.train" in run.record.settings else ("revision", "fingerprint")
+    version = {f"data.{key}": run.record.data.get(key) for key in keys}
     known = run.record.settings | {key: value for key, value in version.items() if value is not None}
     return {key: str(value) for key, value in known.items()}
 
@@ -42,7 +46,8 @@ def label(method: str, variant: Mapping[str, str], keys: Iterable[str]) -> str:
     """Return the method's name with the values of the `keys` that distinguish its variants.
 
     A key is shortened to its last word where that is unambiguous: "frod, sparsity=0.1". A setting that a run's record
-    leaves out has its default: "frod, pattern=default". A variant of ours is always named: "frod, side=short".
+    leaves out has its default: "frod, pattern=default". Digests are shortened. A variant of ours is always named:
+    "frod, side=short".
     """
     words = _words(sorted({*keys, *named_settings(variant)}))
     return _shortened(", ".join([method, *(f"{word}={variant.get(key, DEFAULT)}" for key, word in words.items())]))
@@ -99,4 +104,5 @@ def _words(keys: Sequence[str]) -> dict[str, str]:
 
 
 def _shortened(name: str) -> str:
+    name = _DIGEST.sub(r"\1", name)
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"

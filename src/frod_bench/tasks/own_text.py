@@ -72,8 +72,8 @@ class OwnTextTask:
         """See `Task.load` and `GlueTask.load`."""
         if request.text == "instruction" and self.instruction is None:
             raise RequestError(
-                "text.format=instruction needs task.instruction='…', a sentence that says what to decide; or leave"
-                " text.format= out."
+                "text.format=instruction needs task.instruction='…', a sentence that says what to decide; or type"
+                " text.format=pair."
             )
         own = self._rows(source, request.evaluation)
         fields = [name for name in _FIELDS if name in own.rows[TRAIN].column_names]
