@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from frod_bench.errors import RequestError
+from frod_bench.tasks.own.tables import read_table
 from frod_bench.tasks.row_table import RowTable, from_records, read_row_table
 
 
@@ -21,14 +22,14 @@ def test_a_csv_of_a_spreadsheet(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"text,n\na,b,c\n", "Row 0 of .*a.csv .line 2. has other columns than the first line, text, n"),
-        ("a.csv", b"text,n\na\n", "has other columns"),
-        ("a.csv", b"text,text\na,b\n", "two columns of one name"),
+        ("a.csv", b"text,n\na,b,c\n", "a.csv cannot be read as CSV: .*Expected 2 columns, got 3"),
+        ("a.csv", b"text,n\na\n", "Expected 2 columns, got 1"),
+        ("a.csv", b"text,text\na,b\n", "two columns named .text"),
         ("a.csv", b"text\n", "has no rows"),
-        ("a.csv", b"", "has no rows"),
-        ("a.csv", b"text\n\xff\n", "it is not UTF-8"),
-        ("a.jsonl", b'{"a": 1}\n[2]\n', "Row 1 of .* is .2.; accepted: an object"),
-        ("a.jsonl", b"{", "cannot be read as jsonl"),
+        ("a.csv", b"", "is empty"),
+        ("a.csv", b"text\n\xff\n", "is not in UTF-8: line 2 holds the byte 0xff"),
+        ("a.jsonl", b'{"a": 1}\n[2]\n', "a.jsonl: row 1 is no record"),
+        ("a.jsonl", b"{", "line 1 is not JSON"),
         ("a.json", b'[{"a": NaN}]', "NaN is no JSON number"),
         ("a.parquet", b"PAR1", "cannot be read as parquet"),
         ("a.pickle", b"x", "is of no known kind"),
@@ -38,6 +39,20 @@ def test_a_file_that_cannot_be_read(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(RequestError, match=message):
         read_row_table(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"text;n\na, b;1\n"),
+        ("a.csv", 'text,n\n"a, b",1\n'.encode("utf-16")),
+        ("a.ndjson", b'{"text": "a, b", "n": "1"}\n'),
+    ],
+)
+def test_whatever_trains_can_be_predicted(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    table = read_row_table(tmp_path / name)
+    assert table.columns == {"text": ["a, b"], "n": ["1"]} == read_table(tmp_path / name, 1000).to_dict()
 
 
 def test_a_folder_without_images(tmp_path):

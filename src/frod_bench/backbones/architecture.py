@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from frod_bench.backbones.model_files import AUTO
 from frod_bench.errors import RequestError
 from frod_bench.module_names import matches
 
@@ -57,7 +58,7 @@ class Architecture:
 
     def target_shapes(self, targets: Iterable[str] | str) -> list[tuple[int, int]]:
         """Return [(m, n), ...] of the target layers of one block, matched by suffix as in PEFT; of `auto`, all."""
-        if targets == "auto":
+        if targets == AUTO:
             return list(self.linears().values())
         wanted = list(targets)
         return [shape for name, shape in self.linears().items() if matches(name, wanted)]

@@ -16,6 +16,7 @@ from frod_bench.errors import RequestError
 from frod_bench.files import save_text
 from frod_bench.reading import opened, parse_json, read_text
 
+AUTO = "auto"  # for targets and head: find them in the model
 PREPROCESSING = "preprocessor_config.json"
 WEIGHTS = "model*.safetensors"
 # what a run reads of a directory; a README or a training log beside the model makes it no other one

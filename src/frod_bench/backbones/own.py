@@ -30,12 +30,10 @@ from frod_bench.backbones.directory import (
 )
 from frod_bench.backbones.directory_backbone import DirectoryBackbone
 from frod_bench.backbones.hub import HubBackbone
-from frod_bench.backbones.model_files import model_fingerprint
+from frod_bench.backbones.model_files import AUTO, model_fingerprint
 from frod_bench.backbones.parts import Parts, find_parts
 from frod_bench.backbones.processor_transform import ProcessorTransform
 from frod_bench.errors import RequestError
-
-AUTO = "auto"
 
 
 class OwnModel(DirectoryBackbone):

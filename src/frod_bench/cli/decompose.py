@@ -34,7 +34,8 @@ def main(argv: list[str]) -> int:
     from transformers.pytorch_utils import Conv1D
 
     from frod_bench.backbones.directory import DTYPES
-    from frod_bench.backbones.own import AUTO, OwnText
+    from frod_bench.backbones.model_files import AUTO
+    from frod_bench.backbones.own import OwnText
     from frod_bench.backbones.shards import LayerWeights, ModelShards
     from frod_bench.linalg.cache import cache_directory
     from frod_bench.linalg.joint_stored import stored_joint_factors

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 def _checked(baseline: str | None, summary: "Summary") -> str | None:
     """Return the name of a method that has runs, or None. Raises RequestError for another name."""
-    methods = {row.runs[0].record.method for section in summary.sections for row in section.rows}
+    methods = {row.method_only for section in summary.sections for row in section.rows}
     if baseline is not None and baseline not in methods:
         raise RequestError(f"--baseline {baseline} has no complete run there. {did_you_mean(baseline, methods)}")
     return baseline

@@ -4,7 +4,8 @@ import math
 import re
 from typing import Any
 
-from frod_bench.config.own_model import AUTO, is_own
+from frod_bench.backbones.model_files import AUTO
+from frod_bench.config.own_model import is_own
 from frod_bench.errors import RequestError
 from frod_bench.record import redact
 from frod_bench.tasks.selection import check_limit, check_part

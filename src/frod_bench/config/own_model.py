@@ -8,8 +8,6 @@ from frod_bench.backbones.availability import cached_directory, require_director
 from frod_bench.backbones.model_files import count_weights, model_config, model_fingerprint
 from frod_bench.errors import RequestError
 
-AUTO = "auto"  # for targets and head: find them in the model
-
 
 def is_own(backbone: dict[str, Any]) -> bool:
     """Return whether a backbone's configuration is that of a user's own model."""

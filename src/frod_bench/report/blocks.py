@@ -35,7 +35,7 @@ class Block:
     @property
     def methods(self) -> list[str]:
         """The methods without their variants."""
-        return list(dict.fromkeys(method_of(row) for row in self.section.rows))
+        return list(dict.fromkeys(row.method_only for row in self.section.rows))
 
 
 def blocks(section: Section) -> list[Block]:
@@ -50,11 +50,6 @@ def blocks(section: Section) -> list[Block]:
         keys, groups = [], {(): list(zip(section.rows, variants, strict=True))}
     largest = sorted(groups.items(), key=lambda group: -len(group[1]))
     return [_block(section, group, _data(keys, values)) for values, group in largest]
-
-
-def method_of(row: Row) -> str:
-    """Return the method of a row without its variant."""
-    return row.runs[0].record.method
 
 
 def highlighted(scores: Mapping[str, float]) -> set[str]:
@@ -79,7 +74,7 @@ def _block(section: Section, group: list[tuple[Row, Variant]], data: str) -> Blo
     notes: list[str] = []
     by_method: dict[str, list[int]] = defaultdict(list)
     for place, (row, _) in enumerate(group):
-        by_method[method_of(row)].append(place)
+        by_method[row.method_only].append(place)
     for method, places in by_method.items():
         named = _names(method, [group[place] for place in places])
         names |= dict(zip(places, named.names, strict=True))

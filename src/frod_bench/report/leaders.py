@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 
 from frod_bench.record import StoredRun
-from frod_bench.report.blocks import Block, method_of
+from frod_bench.report.blocks import Block
 from frod_bench.report.convergence import place_of
 from frod_bench.report.paired.estimate import Estimate
 from frod_bench.report.paired.pairs import pairs
@@ -93,8 +93,8 @@ def _leader(candidates: list[list[Row]], section: Section, read: bool) -> Leader
     """Judge candidates, each with a row for every task."""
     reported = section.reported
     ranked = sorted(candidates, key=lambda rows: -score_of(rows, reported))
-    best_of = {method_of(rows[0]): rows for rows in reversed(ranked)}
-    best, own = ranked[0], method_of(ranked[0][0])
+    best_of = {rows[0].method_only: rows for rows in reversed(ranked)}
+    best, own = ranked[0], ranked[0][0].method_only
     others = [rows for method, rows in best_of.items() if method != own]
     others.sort(key=lambda rows: -score_of(rows, reported))
     judged = list(_judged(best, others, section, len(candidates))) if read else []
@@ -107,7 +107,7 @@ def _leader(candidates: list[list[Row]], section: Section, read: bool) -> Leader
         task=best[0].task if len(best) == 1 else f"mean of {len(best)} tasks",
         rows=(samples["train"], samples["eval"]) if len(best) == 1 else None,
         method=best[0].method,
-        tried=sum(method_of(rows[0]) == own for rows in candidates),
+        tried=sum(rows[0].method_only == own for rows in candidates),
         score=score_of(best, reported),
         interval=interval_of(best, reported),
         seeds=min(row.seeds for row in best),
@@ -127,6 +127,6 @@ def _judged(best: list[Row], others: list[list[Row]], section: Section, candidat
     if not others or not any(run.record.predictions for row in best for run in row.runs):
         return
     rows = sorted((row for each in [best, *others] for row in each), key=lambda row: row.task)
-    for block in pairs(Section(section.setting, rows), method_of(best[0])).blocks:
+    for block in pairs(Section(section.setting, rows), best[0].method_only).blocks:
         if len(block[0].differences) == len(best):
             yield from judge(block, MARGIN, LEVEL * 2 / max(2, candidates))

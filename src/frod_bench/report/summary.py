@@ -58,6 +58,11 @@ class Row:
     def seeds(self) -> int:
         return len(self.runs)
 
+    @property
+    def method_only(self) -> str:
+        """The method without its variant."""
+        return method_of(self.runs[0])
+
 
 @dataclass(frozen=True)
 class Section:

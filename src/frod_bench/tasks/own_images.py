@@ -11,13 +11,13 @@ from frod_bench.errors import RequestError
 from frod_bench.tasks.base import NewRows, RowRequest, Source, TaskData
 from frod_bench.tasks.checks import require_entries
 from frod_bench.tasks.own.columns import image_column, label_column
-from frod_bench.tasks.own.image_folder import IMAGE, LABEL, read_image_folder
+from frod_bench.tasks.own.image_folder import read_image_folder
 from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
 from frod_bench.tasks.own.places import find
 from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table, found_in_rows, own_rows
 from frod_bench.tasks.pixels import Transform
-from frod_bench.tasks.row_table import RowTable
+from frod_bench.tasks.row_table import IMAGE, LABEL, RowTable
 from frod_bench.tasks.sources.own import OwnSource
 from frod_bench.tasks.vision import ImageTask
 

@@ -1,7 +1,5 @@
 """Rows that a user brings for prediction: a table file, or images. Needs no torch, so that a refusal is quick."""
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.errors import RequestError, did_you_mean
-from frod_bench.reading import opened, parse_json
+from frod_bench.reading import opened
 
-IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm")
-TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".json")
+IMAGES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+TABLES = (".parquet", ".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 FILE, IMAGE, LABEL = "file", "image", "label"  # the columns of a folder of images
 
 
@@ -136,7 +134,7 @@ def read_row_table(place: Path) -> RowTable:
     with opened(place, links=True) as stream:
         content = stream.read()
     try:
-        table = _parquet(place, content) if suffix == ".parquet" else _from_text(place, suffix, content)
+        table = _parquet(place, content) if suffix == ".parquet" else _from_text(place, content)
     except RequestError:
         raise
     except Exception as error:  # pyarrow, csv and json raise many types
@@ -168,6 +166,12 @@ def _image_folder(folder: Path) -> RowTable:
     return RowTable(str(folder), columns, folder=folder)
 
 
+def _from_text(place: Path, content: bytes) -> RowTable:
+    from frod_bench.tasks.text_tables import read_text_table  # pyarrow takes a while
+
+    return RowTable(place.name, read_text_table(place, content).to_pydict(), folder=place.parent)
+
+
 def _parquet(place: Path, content: bytes) -> RowTable:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -188,38 +192,6 @@ def _class_labels(metadata: bytes | None) -> Iterator[tuple[str, list[str]]]:
     for name, feature in features.items():
         if isinstance(feature, Mapping) and feature.get("_type") == "ClassLabel":
             yield name, feature["names"]
-
-
-def _from_text(place: Path, suffix: str, content: bytes) -> RowTable:
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{place} cannot be read (it is not UTF-8: {error.reason}, byte {error.start}).") from error
-    if suffix in (".csv", ".tsv"):
-        records = list(_delimited(place, text, "," if suffix == ".csv" else "\t"))
-    elif suffix == ".json" and text.lstrip().startswith("["):
-        records = parse_json(text)
-    else:
-        records = [parse_json(line) for line in text.split("\n") if line.strip()]
-    for row, record in enumerate(records):
-        if not isinstance(record, dict):
-            raise RequestError(f"Row {row} of {place} is {record!r:.80}; accepted: an object, {{column: value}}.")
-    return from_records(records, place.name, place.parent)
-
-
-def _delimited(place: Path, text: str, delimiter: str) -> Iterator[dict[str, str]]:
-    csv.field_size_limit(2**27)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    names = reader.fieldnames or []
-    if len(set(names)) != len(names):
-        raise RequestError(f"{place} has two columns of one name in its first line: {', '.join(names)}.")
-    for row, record in enumerate(reader):
-        if None in record or None in record.values():
-            raise RequestError(
-                f"Row {row} of {place} (line {reader.line_num}) has other columns than the first line,"
-                f" {', '.join(names)}. Put texts with a comma, a quote or a line break in double quotes."
-            )
-        yield record
 
 
 def _keys(value: Any) -> Iterator[Any]:

@@ -46,10 +46,9 @@ def check_tracker(config: Mapping[str, Any]) -> None:
 
 
 def require_tracker(config: Mapping[str, Any]) -> None:
-    """Raise RequestError, with the command to type, when the package of the tracker is not installed."""
+    """Raise RequestError for what `check_tracker` refuses, and, with the command to type, for a missing package."""
+    check_tracker(config)
     name = tracker_of(config)
-    if name is not None and name not in TRACKERS:
-        raise RequestError(f"tracker={name} is not known. {did_you_mean(str(name), TRACKERS)}")
     if name is not None and not any(map(_is_installed, _PACKAGES[name])):
         raise RequestError(f"tracker={name} needs a package that is not installed. Type: pip install {name}")
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from frod_bench.report.blocks import Block, method_of
+from frod_bench.report.blocks import Block
 from frod_bench.report.style import seeds_in_words
 
 _MOST_NAMES = 12  # in a sentence
@@ -23,7 +23,7 @@ def coverage(block: Block) -> Coverage:
     rows, tasks, methods = block.section.rows, block.tasks, block.methods
     seeds: dict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
-        place = method_of(row), row.task
+        place = row.method_only, row.task
         seeds[place] = max(seeds[place], row.seeds)
     runs = sum(row.seeds for row in rows)
     size = f"{_many(len(tasks), 'task')} × {_many(len(methods), 'method')}, {seeds_in_words(seeds.values())}"

@@ -70,8 +70,8 @@ def mean_of_tasks(count: int) -> str:
 
 def _compared(methods: list[_Method], name: str, found: Pairs) -> Iterator[tuple[_Method, list[_Method]]]:
     """Yield every variant of the method of that name with all other methods that trained on as many rows."""
-    others = [method for method in methods if _name(method) != name]
-    for own in (method for method in methods if _name(method) == name):
+    others = [method for method in methods if method.row.method_only != name]
+    for own in (method for method in methods if method.row.method_only == name):
         same = [other for other in others if _trained_on(other) == _trained_on(own)]
         if len(same) < len(others):
             found.remarks.append("Methods that trained on different numbers of rows are not compared.")
@@ -135,7 +135,3 @@ def _predictions(run: StoredRun, found: Pairs):
 
 def _trained_on(method: _Method) -> int:
     return method.row.runs[0].record.samples["train"]
-
-
-def _name(method: _Method) -> str:
-    return method.row.runs[0].record.method

@@ -89,7 +89,7 @@ def _by_scores(section: Section, task: str) -> Iterable[Difference]:
     rows = [row for row in section.rows if row.task == task and row.metric == "accuracy"]
     for own in rows:
         for other in rows:
-            if _name(own) == "frod" != _name(other):
+            if own.method_only == "frod" != other.method_only:
                 a, b = _scores(own), _scores(other)
                 if len(common := sorted(a.keys() & b.keys())) > 1:
                     yield _independent([a[seed] for seed in common], [b[seed] for seed in common], own)
@@ -106,7 +106,3 @@ def _independent(a: list[float], b: list[float], row: Row) -> Difference:
 
 def _scores(row: Row) -> dict[int, float]:
     return {run.record.seed: (run.record.selected or {})["value"] for run in row.runs}
-
-
-def _name(row: Row) -> str:
-    return row.runs[0].record.method

@@ -9,9 +9,8 @@ from datasets import Dataset, Features, Image, Value
 from frod_bench.errors import RequestError
 from frod_bench.tasks.own.named_rows import NamedRows
 from frod_bench.tasks.own.places import entries
+from frod_bench.tasks.row_table import IMAGE, IMAGES, LABEL
 
-IMAGE, LABEL = "image", "label"
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 _OF_SPLITS = ("train", "training", "valid", "validation", "val", "dev", "test", "testing")
 
 
@@ -46,7 +45,7 @@ def _images(folder: Path, max_bytes: int) -> Iterator[Path]:
         if file.is_dir():
             raise RequestError(f"{file} is a folder in the folder of a class. Put its images into {folder} itself.")
         if not _is_image(file):
-            raise RequestError(f"{file} is no image; accepted: {', '.join(_SUFFIXES)}. Remove it from there.")
+            raise RequestError(f"{file} is no image; accepted: {', '.join(IMAGES)}. Remove it from there.")
         if not file.is_file():
             raise RequestError(f"{file} is a link to nothing. Remove it, or put the image there.")
         if (size := file.stat().st_size) > max_bytes:
@@ -57,4 +56,4 @@ def _images(folder: Path, max_bytes: int) -> Iterator[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES and not path.is_dir()
+    return path.suffix.lower() in IMAGES and not path.is_dir()

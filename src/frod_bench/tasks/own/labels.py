@@ -31,7 +31,7 @@ def label_texts(named: NamedRows, column: str) -> list[str]:
     else:
         raise RequestError(
             f"Column {column} of {named} holds lists or records, and a row has one label here. Give a column with one"
-            " text or whole number a row: several labels a row are not supported."
+            " text or whole number per row: several labels per row are not supported."
         )
     for row, label in enumerate(labels):
         if label is None or not (text := label.strip()):
