@@ -27,7 +27,6 @@ ELSEWHERE = {  # file: what writes in it, and why that is right
     "train/memory.py": "a switch of the kernel",
     "soak.py": "the log of a process that is to be killed",
     "audit/fork_process.py": "the answer goes into a pipe",
-    "runs/export.py": "functions that get the folder which `filling` gave to their only caller",
     "audit/release.py": "an empty repository in a folder that is deleted at once",
 }
 

@@ -5,7 +5,20 @@ import json
 
 import numpy as np
 import pytest
+import torch
+from peft import PeftModel
 from PIL import Image
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    ViTConfig,
+    ViTForImageClassification,
+    ViTImageProcessor,
+)
+
+from frod_bench import load_run
+from frod_bench.backbones.base import seeded
 
 WORDS = {"good": "a warm and funny film", "bad": "dull and far too long"}
 
@@ -51,13 +64,17 @@ def test_texts(run_of, bench, tmp_path):
     assert json.loads((tmp_path / "model/config.json").read_text())["id2label"] == {"0": "bad", "1": "good"}
 
 
-def test_images(run_of, bench, tmp_path):
+def write_photos(folder):
     generator = np.random.default_rng(0)
     for name in ("cat", "dog"):
-        (tmp_path / "photos" / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
         for n in range(10):
             pixels = generator.integers(0, 255, (12, 12, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{n}.png")
+            Image.fromarray(pixels).save(folder / name / (f"{n}.png" if n else "0.jfif"), format="PNG")
+
+
+def test_images(run_of, bench, tmp_path):
+    write_photos(tmp_path / "photos")
     run = run_of("task=own/images", "task.train=photos")
     code, out, err = bench("predict", str(run), "photos", "--to", "found.csv")
     assert code == 0 and "on 20 labelled rows" in out, err
@@ -65,3 +82,35 @@ def test_images(run_of, bench, tmp_path):
     assert len(rows) == 20 and {row["prediction"] for row in rows} <= {"cat", "dog"}
     code, _, err = bench("export", str(run), "--format", "merged", "--to", "model")
     assert code == 0, err
+
+
+def test_a_model_of_ones_own_reads_images_in_plain_transformers(run_of, bench, tmp_path):
+    with seeded(0):
+        config = ViTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+                           image_size=16, patch_size=8)  # fmt: skip
+        ViTForImageClassification(config).save_pretrained(tmp_path / "vit")
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(tmp_path / "vit")
+    write_photos(tmp_path / "photos")
+    run = run_of("task=own/images", "task.train=photos", "backbone=own/images", "backbone.id=vit")
+    found = {}
+    for form in ("merged", "peft"):
+        code, _, err = bench("export", str(run), "--format", form, "--to", form)
+        assert code == 0, err
+        processor = AutoImageProcessor.from_pretrained(tmp_path / form)
+        card = (tmp_path / form / "README.md").read_text()
+        assert "pipeline_tag: image-classification" in card and "Tokenizer" not in card
+        inputs = processor(Image.open(tmp_path / "photos/cat/1.png"), return_tensors="pt")
+        found[form] = load(tmp_path, form)(**inputs).logits
+    torch.testing.assert_close(found["merged"], found["peft"], rtol=1e-5, atol=1e-5)
+    expected = load_run(run).predict([{"image": str(tmp_path / "photos/cat/1.png")}])[0]
+    assert found["merged"].softmax(-1)[0, 0].item() == pytest.approx(expected["p(cat)"], abs=2e-3)
+
+
+def load(folder, form):
+    if form == "merged":
+        model = AutoModelForImageClassification.from_pretrained(folder / "merged")
+        assert model.config.id2label == {0: "cat", 1: "dog"}
+        return model.eval()
+    config = AutoConfig.from_pretrained(folder / "peft")
+    base = AutoModelForImageClassification.from_pretrained(folder / "vit", config=config, ignore_mismatched_sizes=True)
+    return PeftModel.from_pretrained(base, folder / "peft").eval()

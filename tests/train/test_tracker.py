@@ -118,7 +118,7 @@ def test_after_a_failure_nothing_more_is_tried(wandb, tmp_path, capsys):
 
 
 class Client:
-    """Stands in for a tracker of accelerate; `acts` says what a call does besides being noted."""
+    """A fake tracker of accelerate that records its calls; `acts` adds a side effect to some of them."""
 
     calls: ClassVar[list] = []
     acts: ClassVar[dict] = {}
@@ -195,8 +195,8 @@ def test_a_package_that_is_not_installed_is_refused_with_the_command(monkeypatch
     for package in (name, "tensorboardX"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(RequestError, match=f"Type: pip install {name}"):
-        require_tracker({"tracker": name, "wandb": {"mode": "disabled"}})
-    require_tracker({"wandb": {"mode": "disabled"}})  # an older configuration
+        require_tracker({"tracker": name, "wandb": {"mode": "disabled", "project": "p"}})
+    require_tracker({"wandb": {"mode": "disabled", "project": "p"}})  # an older configuration
 
 
 def test_online_without_a_network_goes_offline(wandb, tmp_path, capsys):

@@ -21,7 +21,7 @@ _CROPPED = (0.9, 1.0)  # the part of an image that open_clip's training transfor
 
 
 class ProcessorTransform:
-    """Resizes and crops with the processor in a model directory, on PIL images where it can; then scales the batch.
+    """Resizes and crops with the `processor` in a model directory, on PIL images where it can; then scales the batch.
 
     The processor's scaling is affine in each channel, so it is measured on a black and on a white image and needs no
     knowledge of the processor's options. Raises RequestError for a processor that cannot be read, or whose images are
@@ -31,7 +31,7 @@ class ProcessorTransform:
     def __init__(self, directory: Path):
         try:
             with silence_transformers():
-                self._processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(
+                self.processor: BaseImageProcessor = AutoImageProcessor.from_pretrained(
                     directory, backend="pil", trust_remote_code=False
                 )
             black, white = (
@@ -53,8 +53,8 @@ class ProcessorTransform:
     @cached_property
     def key(self) -> str:
         """The parameters of `resize`, for the key of a cache."""
-        options = json.dumps(self._processor.to_dict(), sort_keys=True, default=str)
-        return f"{type(self._processor).__name__} of transformers {transformers.__version__} {options}"
+        options = json.dumps(self.processor.to_dict(), sort_keys=True, default=str)
+        return f"{type(self.processor).__name__} of transformers {transformers.__version__} {options}"
 
     def with_center_crop(self, center_crop: str) -> "ProcessorTransform":
         """Return itself: it crops as transformers does, `floor`. Raises RequestError for another rounding."""
@@ -79,10 +79,10 @@ class ProcessorTransform:
 
     @cached_property
     def _random_crop(self) -> RandomResizedCrop:
-        resample = getattr(self._processor, "resample", None)
+        resample = getattr(self.processor, "resample", None)
         modes = {Image.Resampling.NEAREST: "nearest", Image.Resampling.BILINEAR: "bilinear"}
         mode = InterpolationMode(modes.get(resample, "bicubic"))  # type: ignore[arg-type]  # an int equals its name
         return RandomResizedCrop(self.size, scale=_CROPPED, interpolation=mode)
 
     def _call(self, image: Image.Image, **options: Any) -> np.ndarray:
-        return self._processor(image, return_tensors="np", **options)["pixel_values"][0]
+        return self.processor(image, return_tensors="np", **options)["pixel_values"][0]

@@ -18,8 +18,8 @@ examples:
   frod-bench continual --profile offline --tasks glue/rte,glue/mrpc,glue/cola,glue/sst2 --methods frod,lora,lori \\
       --seeds 0,1,2 --alone
 
-Each stage is a run of its own, which carries on the adapter of the stage before (start=RUN) and has a new head. The
-same command goes on where it stopped: complete stages are skipped, an interrupted one resumes from its checkpoint.
+Each stage is a run of its own, which carries on the adapter of the stage before (start=RUN) and has a new head. Type
+the same command again to resume: complete stages are skipped, and an interrupted one continues from its checkpoint.
 Average: over all tasks, after the last stage. Backward transfer: how an earlier task's score has changed since its own
 stage. Forgetting: how far it is below its best before the last stage.
 """

@@ -20,8 +20,8 @@ examples:
 
 The base model gets a head for the task, fitted on the features of its frozen body (data.max_train=N training rows).
 Every run's body is then scored with that same head: what it lost against the base, it has forgotten. Methods are
-compared on the same rows. The same command goes on where it stopped. DIR gets retention.json, tables, a figure and the
-predictions of every run.
+compared on the same rows. Type the same command again to resume after an interruption. DIR gets retention.json, tables,
+a figure and the predictions of every run.
 """
 
 
@@ -60,7 +60,6 @@ def _measured(
 
     hide_progress_bars_in_logs()
     runs = [TrainedRun(folder) for folder in folders]
-    arguments.to.mkdir(parents=True, exist_ok=True)
     other = other_task(arguments.task, runs[0].config, overrides)
     record = None
     for record in measure_retention(runs, other, arguments.to, before):

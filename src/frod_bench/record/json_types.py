@@ -1,6 +1,6 @@
 """Check the types of values read from JSON."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from typing import Any, get_args
 
@@ -39,6 +39,12 @@ def type_problem(value: Any, kind: JsonType, where: str, complete: bool = True) 
         if problem := type_problem(part, expected, f"{where}.{key}"):
             return problem
     return None
+
+
+def first_problem(values: Iterable[Any], kind: JsonType, where: str) -> str | None:
+    """Return what is wrong with the type of the first such value in a list, or None; `where` names the list."""
+    problems = (type_problem(value, kind, f"{where}[{place}]") for place, value in enumerate(values))
+    return next(filter(None, problems), None)
 
 
 def _missing(value: dict[str, Any], kind: JsonType) -> list[str]:

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from frod_bench.errors import RequestError
-from frod_bench.record.json_types import type_problem
+from frod_bench.record.json_types import first_problem
 from frod_bench.record.sealed import seal, unseal
 
 FILE = "merge.json"
@@ -86,6 +86,7 @@ def read_merge(file: Path) -> MergeRecord:
 
 
 def _problem_of(results: list[dict[str, Any]]) -> str | None:
-    problems = [type_problem(result, _RESULT, f"results[{n}]") for n, result in enumerate(results)]
-    problems += [type_problem(score, float, "a draw") for result in results for score in result.get("draws") or []]
-    return next(filter(None, problems), None if results else "it has no results")
+    if not results:
+        return "it has no results"
+    draws = (score for result in results for score in result.get("draws") or [])
+    return first_problem(results, _RESULT, "results") or first_problem(draws, float, "draws")

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.errors import RequestError
-from frod_bench.record.json_types import type_problem
+from frod_bench.record.json_types import first_problem
 from frod_bench.record.sealed import seal, unseal
 
 FILE = "retention.json"
+EPOCH = 1  # of the predictions: a body that is only scored has no epochs
 _SCHEMA = 1
 _RESULT = {
     "trained_on": str,
@@ -60,7 +61,7 @@ class RetentionRecord:
 
     def to_json(self) -> str:
         """Return the record as strict JSON with its digest. Raises ValueError if it is not valid."""
-        if problem := _problem_of(self.results):
+        if problem := first_problem(self.results, _RESULT, "results"):
             raise ValueError(problem)
         return seal(self, _KINDS)
 
@@ -68,7 +69,8 @@ class RetentionRecord:
 def read_retention(file: Path) -> RetentionRecord:
     """Read such a record. Raises RequestError for a broken or edited one."""
     record = RetentionRecord(**unseal(file, _KINDS))
-    problem = _problem_of(record.results) if record.schema == _SCHEMA else f"its schema is {record.schema}"
+    problem = f"its schema is {record.schema}" if record.schema != _SCHEMA else None
+    problem = problem or first_problem(record.results, _RESULT, "results")
     if problem:
         raise RequestError(f"{file} is no record of retention of schema {_SCHEMA}: {problem}.")
     return record
@@ -77,8 +79,3 @@ def read_retention(file: Path) -> RetentionRecord:
 def predictions_file(folder: Path, digest: str) -> Path:
     """Return the file of one run's predictions, by the digest of its record; `base` for those of the base."""
     return folder / f"predictions-{digest.rpartition(':')[2][:16]}.parquet"
-
-
-def _problem_of(results: list[dict[str, Any]]) -> str | None:
-    problems = (type_problem(result, _RESULT, f"results[{n}]") for n, result in enumerate(results))
-    return next(filter(None, problems), None)

@@ -47,7 +47,7 @@ class RunLog:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Add what is said inside the block, and warnings of Python and of logging, which are shown as before."""
+        """Record what the block prints, and the warnings of Python and logging, which still appear as before."""
         shown = warnings.showwarning
 
         def note(message: Any, category: Any, *where: Any, **more: Any) -> None:

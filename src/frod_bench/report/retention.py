@@ -10,7 +10,7 @@ import numpy as np
 
 from frod_bench.escape import plot_text
 from frod_bench.record.predictions import read_predictions
-from frod_bench.record.retention_record import RetentionRecord, predictions_file
+from frod_bench.record.retention_record import EPOCH, RetentionRecord, predictions_file
 from frod_bench.report.paired.difference import Runs, difference
 from frod_bench.report.paired.scores import is_known
 from frod_bench.report.paired.tables import verdict_table
@@ -18,7 +18,6 @@ from frod_bench.report.paired.verdict import MARGIN, Pair, judge
 from frod_bench.report.table import Column, Table
 
 _OWN = "frod"  # the method that is compared with the others, in all its variants
-_EPOCH = 1
 _COLUMNS = (
     Column("tuned on", align="left"),
     Column("method", align="left"),
@@ -81,7 +80,7 @@ def _one_each_seed(results: list[dict[str, Any]]) -> bool:
 
 def _runs(results: list[dict[str, Any]], record: RetentionRecord, folder: Path) -> Runs:
     files = [predictions_file(folder, result["digest"]) for result in results]
-    read = [read_predictions(file, _EPOCH, record.split) for file in files]
+    read = [read_predictions(file, EPOCH, record.split) for file in files]
     seeds = tuple(result["seed"] for result in results)
     return Runs(seeds, read[0].labels, np.stack([each.predictions for each in read]))
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from safetensors.torch import save_model
 from transformers import PreTrainedModel
 
+from frod_bench.backbones.base import Backbone
 from frod_bench.backbones.clip_hugging_face import image_processor, to_hugging_face
 from frod_bench.backbones.image_transform import ImageTransform
+from frod_bench.backbones.processor_transform import ProcessorTransform
 from frod_bench.config.instantiate import build
 from frod_bench.errors import RequestError
 from frod_bench.files import filling, save_text
@@ -59,9 +61,14 @@ def export_run(run: Path, form: str, to: Path, interval: tuple[float, float] | N
             say("merging the adapter into the weights")
             merged = adapted.merge().eval()
             say("writing the model")
-            if not _save_model(merged, classes, made):
+            plain = merged if isinstance(merged, PreTrainedModel) else to_hugging_face(merged)
+            if plain is None:
+                save_model(merged, str(made / "model.safetensors"))
                 exported = replace(exported, form="tensors")
-        _save_processor(backbone.processor(), made)
+            else:
+                _name_classes(plain, classes)
+                plain.save_pretrained(made)
+        _processor(backbone).save_pretrained(made)
         save_text(made / "README.md", model_card(config, record, exported, classes, interval))
     return [exported.remark] if exported.remark else []
 
@@ -70,8 +77,9 @@ def _described(
     form: str, config: dict[str, Any], provenance: dict[str, Any], adapted: Adapted, classes: list[str] | None
 ) -> Exported:
     on_hub, model = provenance["source"] == "hub", adapted.model
-    is_text = isinstance(model, PreTrainedModel)
-    kind = "image" if not is_text else "language" if classes is None else "text"
+    is_plain = isinstance(model, PreTrainedModel)  # its layers have the names of transformers
+    images = not is_plain or model.main_input_name == "pixel_values"
+    kind = "image" if images else "language" if classes is None else "text"
     backbone = config["backbone"]
     repository = backbone.get("facts", {}).get("repositories", {}).get(backbone.get("pretrained"))
     remark = None
@@ -84,9 +92,9 @@ def _described(
         form,
         kind,
         _origin(provenance),
-        base=(provenance["id"] if on_hub else str(model.name_or_path) or None) if is_text else None,
-        repository=(provenance["id"] if is_text else repository) if on_hub else None,
-        revision=provenance.get("revision") if on_hub and is_text else None,
+        base=(provenance["id"] if on_hub else str(model.name_or_path) or None) if is_plain else None,
+        repository=(provenance["id"] if is_plain else repository) if on_hub else None,
+        revision=provenance.get("revision") if on_hub and is_plain else None,
         remark=remark,
     )
 
@@ -112,23 +120,12 @@ def _name_base(file: Path, exported: Exported) -> None:
     save_text(file, json.dumps(values, indent=2, sort_keys=True) + "\n")
 
 
-def _save_model(model: nn.Module, classes: list[str] | None, folder: Path) -> bool:
-    """Write a merged model; return whether transformers loads it."""
-    from safetensors.torch import save_model
-
-    plain = model if isinstance(model, PreTrainedModel) else to_hugging_face(model)
-    if plain is None:
-        save_model(model, str(folder / "model.safetensors"))
-        return False
-    _name_classes(plain, classes)
-    plain.save_pretrained(folder)
-    return True
-
-
-def _save_processor(processor: Any, folder: Path) -> None:
+def _processor(backbone: Backbone) -> Any:
+    """Return the tokenizer or image processor as one of transformers, for whoever loads the export."""
+    processor = backbone.processor()
     if isinstance(processor, ImageTransform):
-        processor = image_processor(processor)
-    processor.save_pretrained(folder)
+        return image_processor(processor)
+    return processor.processor if isinstance(processor, ProcessorTransform) else processor
 
 
 def record_of(run: Path) -> RunRecord | None:

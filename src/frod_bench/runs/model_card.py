@@ -13,7 +13,12 @@ from frod_bench.runs.run_readme import score_in_words
 
 _PIPELINES = {"text": "text-classification", "image": "image-classification", "language": "text-generation"}
 _SETTINGS = ("protocol", "selection", "seed", "train.epochs", "train.batch_size", "text.format", "text.max_length")
-_AUTO = {"text": "AutoModelForSequenceClassification", "language": "AutoModelForCausalLM"}
+_AUTO = {
+    "text": "AutoModelForSequenceClassification",
+    "image": "AutoModelForImageClassification",
+    "language": "AutoModelForCausalLM",
+}
+_READERS = {"text": "AutoTokenizer", "image": "AutoImageProcessor", "language": "AutoTokenizer"}
 
 
 @dataclass(frozen=True)
@@ -122,23 +127,23 @@ def _settings(record: RunRecord) -> str:
 def _loading(exported: Exported, classes: list[str] | None) -> str:
     if exported.form == "tensors" or (exported.form == "peft" and exported.base is None):
         return _own_loading(exported)
-    if exported.kind == "image":
+    if exported.kind == "image" and exported.form == "merged":
         return (
             "from transformers import pipeline\n\n"
             'classify = pipeline("image-classification", model="DIR")  # DIR: this folder\n'
             'classify("photo.jpg")'
         )
-    auto = _AUTO[exported.kind]
+    auto, reader = _AUTO[exported.kind], _READERS[exported.kind]
     if exported.form == "merged":
         return (
-            f"from transformers import {auto}, AutoTokenizer\n\n"
+            f"from transformers import {auto}, {reader}\n\n"
             f'model = {auto}.from_pretrained("DIR")  # DIR: this folder\n'
-            'tokenizer = AutoTokenizer.from_pretrained("DIR")'
+            f'{_variable(reader)} = {reader}.from_pretrained("DIR")'
         )
     arguments = [repr(one_line(str(exported.base)))]
     arguments += [f"revision={exported.revision!r}"] if exported.revision else []
     arguments += ["config=config"] if classes else []
-    names = f"{auto}, AutoTokenizer" if not classes else f"AutoConfig, {auto}, AutoTokenizer"
+    names = ", ".join(sorted([auto, reader, *(["AutoConfig"] if classes else [])]))
     return "\n".join(
         [
             "from peft import PeftModel",
@@ -147,9 +152,13 @@ def _loading(exported: Exported, classes: list[str] | None) -> str:
             *(['config = AutoConfig.from_pretrained("DIR")  # DIR: this folder; names the classes'] if classes else []),
             f"base = {auto}.from_pretrained({', '.join(arguments)})",
             'model = PeftModel.from_pretrained(base, "DIR")',
-            'tokenizer = AutoTokenizer.from_pretrained("DIR")',
+            f'{_variable(reader)} = {reader}.from_pretrained("DIR")',
         ]
     )
+
+
+def _variable(reader: str) -> str:
+    return "tokenizer" if reader == "AutoTokenizer" else "processor"
 
 
 def _own_loading(exported: Exported) -> str:

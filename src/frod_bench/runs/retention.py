@@ -12,7 +12,7 @@ from frod_bench.backbones.base import Backbone
 from frod_bench.errors import RequestError
 from frod_bench.module_names import in_matching_module
 from frod_bench.record.predictions import write_predictions
-from frod_bench.record.retention_record import RetentionRecord, predictions_file
+from frod_bench.record.retention_record import EPOCH, RetentionRecord, predictions_file
 from frod_bench.runs.complete import method_label
 from frod_bench.runs.job import load_data, make_components
 from frod_bench.runs.trained import TrainedRun, score_rows
@@ -23,7 +23,6 @@ from frod_bench.train.loading import Loader
 from frod_bench.train.prediction import Predictions
 
 BASE = "base"
-_EPOCH = 1  # of the predictions: a body that is only scored has no epochs
 
 
 def measure_retention(
@@ -32,15 +31,15 @@ def measure_retention(
     """Yield the record after the base, and after every new run.
 
     `other` is the resolved configuration of the task to score, on the runs' backbone. Predictions go to files in
-    `folder`, one per run. Results of `before` are kept if they are of the same weights, rows and split. Raises
+    `folder`, one per run. Results of `before` are kept if they are of the same weights, rows and head. Raises
     RequestError for runs of different backbones, of the task itself, or with a language-model head.
     """
     components = make_components(other)
+    _check(runs, other["task"]["name"], components.backbone)
     data, accelerator = load_data(other, components), make_accelerator(components.settings)
     if data.num_labels is None:
         raise RequestError(f"{other['task']['name']} has no classes here: a head can be fitted for a classifier only.")
     backbone, batch = components.backbone, components.settings.eval_batch_size
-    _check(runs, other["task"]["name"], backbone)
     model = backbone.build(data.num_labels, other["seed"]).to(accelerator.device)
     fit_head(model, backbone.head, data.train, Loader(accelerator, data.collate), batch)
     body = _body(model, backbone)
@@ -50,8 +49,8 @@ def measure_retention(
         _write(predictions_file(folder, digest), data, found)
         return metrics[data.metric.name], found
 
+    folder.mkdir(parents=True, exist_ok=True)
     base, found = scored(BASE)
-
     record = RetentionRecord(
         task=other["task"]["name"],
         metric=data.metric.name,
@@ -117,9 +116,10 @@ def _check(runs: Sequence[TrainedRun], task: str, backbone: Backbone) -> None:
 
 def _write(file: Path, data: TaskData, found: Predictions) -> None:
     ids = data.row_ids[data.reported]
-    write_predictions(file, {_EPOCH: {data.reported: [(ids[row], *rest) for row, *rest in found]}})
+    write_predictions(file, {EPOCH: {data.reported: [(ids[row], *rest) for row, *rest in found]}})
 
 
 def _same(a: RetentionRecord, b: RetentionRecord) -> bool:
-    keys = ("task", "metric", "split", "rows", "head_rows", "backbone", "data", "setting")
+    # the score of the base too: on another machine or with other threads the fitted head may be another one
+    keys = ("task", "metric", "split", "rows", "head_rows", "base", "backbone", "data", "setting")
     return all(getattr(a, key) == getattr(b, key) for key in keys)

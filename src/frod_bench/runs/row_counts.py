@@ -9,7 +9,7 @@ _OTHERS = ("train", "eval", "holdout")
 def row_counts(samples: Mapping[str, int], config: Mapping[str, Any]) -> str:
     """Return the rows that a run uses in words; `samples` are those of its record.
 
-    Where the official split of a task has another number, that number is said too, unless rows are made up.
+    Also gives the size of the official split where it differs; generated rows have none.
     """
     task = config["task"]
     official = {} if config["data"]["source"] == "generated" else task.get("rows") or {}

@@ -1,7 +1,6 @@
 """Classification of images of one's own: from a folder with one folder per class, parquet or a data set of the hub."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from frod_bench.tasks.own.image_folder import read_image_folder
 from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
 from frod_bench.tasks.own.places import find
-from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table, found_in_rows, own_rows
+from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, Table
+from frod_bench.tasks.own.task import OwnTask
 from frod_bench.tasks.pixels import Transform
 from frod_bench.tasks.row_table import IMAGE, LABEL, RowTable
 from frod_bench.tasks.sources.own import OwnSource
@@ -23,30 +23,18 @@ from frod_bench.tasks.vision import ImageTask
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnImageTask:
+class OwnImageTask(OwnTask):
     """Images of one's own, with the checks, the decoding and the cache of a vision task.
 
-    `train`, `eval` and `content` are those of `OwnTextTask`; `image` and `label` name columns of parquet and of the
-    hub, and None looks for those that leave no doubt. The other options are those of `ImageTask`.
+    `image` names a column of parquet and of the hub, as `label` does; None looks for the one that leaves no doubt. The
+    other options are those of `ImageTask`.
     """
 
-    name: str
-    suite: str
-    metrics: list[str]
+    choice: str = "own/images"
     max_pixels: int
-    train: Any
-    content: Mapping[str, str | None]
-    eval: Any = None
     image: str | None = None
-    label: str | None = None
     center_crop: str | None = None
     random_crop: bool | None = None
-    choice: str = "own/images"
-    source: str = "own"
-    repo: str = ""
-    config: str = ""
-    rows: Mapping[str, int] = field(default_factory=dict)  # no official sizes
-    found: Mapping[str, Any] | None = None  # what a run's record says of its rows
 
     def __post_init__(self) -> None:
         require_entries(self, ("metrics",))
@@ -55,27 +43,14 @@ class OwnImageTask:
                 raise RequestError(f"task.{key}={column} is not accepted: the name of one column.")
         self._task(["", ""], frozenset())  # its checks of the options
 
-    def count(self, source: Source, text: str | None) -> list[int | None]:
-        """See `Task.count`. Reads the rows."""
-        rows = self._rows(source, evaluation=True).rows
-        return [len(rows[TRAIN]), len(rows[EVALUATION])]
-
     def load(self, source: Source, transform: Transform, request: RowRequest) -> TaskData:
         """See `Task.load` and `ImageTask.load`."""
         own = self._rows(source, request.evaluation)
         return self._task(own.classes, own.files).load(InHand(own), transform, request)
 
-    def with_found(self, data: Mapping[str, Any]) -> "OwnImageTask":
-        """See `FindsClasses.with_found`."""
-        return replace(self, found=data)
-
-    def classes(self, text: str | None) -> list[str]:
-        """See `Task.classes`; for a task `with_found`."""
-        return list(found_in_rows(self.found, self.name)["classes"])
-
     def encode_new(self, table: RowTable, transform: Transform, request: RowRequest) -> NewRows:
         """See `Task.encode_new`; for a task `with_found`. A table has the columns of the run's own rows."""
-        columns = found_in_rows(self.found, self.name)["columns"]
+        columns = self._found("columns")
         names = {columns.get("image", IMAGE): IMAGE, columns["label"]: LABEL}
         table = table.renamed({name: own for name, own in names.items() if name in table.columns})
         return self._task(self.classes(None), frozenset()).encode_new(table, transform, request)
@@ -98,9 +73,6 @@ class OwnImageTask:
             random_crop=self.random_crop,
             image_files=files,
         )
-
-    def _rows(self, source: Source, evaluation: bool) -> OwnRows:
-        return own_rows(source, {"train": self.train, "eval": self.eval}, self.content, self._read, evaluation)
 
     def _read(self, source: OwnSource, place: Any, option: str) -> Table:
         found = find(place, option)

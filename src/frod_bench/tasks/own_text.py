@@ -1,7 +1,6 @@
 """Classification of texts of one's own: from CSV, JSON lines, parquet or a data set of the hub."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from datasets import Dataset, Value
@@ -14,7 +13,8 @@ from frod_bench.tasks.glue import GlueTask
 from frod_bench.tasks.own.columns import label_column, text_columns
 from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
-from frod_bench.tasks.own.reading import EVALUATION, LABEL, TRAIN, InHand, OwnRows, Table, found_in_rows, own_rows
+from frod_bench.tasks.own.reading import EVALUATION, LABEL, TRAIN, InHand, OwnRows, Table
+from frod_bench.tasks.own.task import OwnTask
 from frod_bench.tasks.provenance import with_notes
 from frod_bench.tasks.row_table import RowTable
 from frod_bench.tasks.sources.own import OwnSource
@@ -24,29 +24,16 @@ _FIELDS = ("text", "text_pair")  # what the one or two columns are called from h
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnTextTask:
+class OwnTextTask(OwnTask):
     """Texts of one's own, with the checks and the encoding of a GLUE task.
 
-    `train` and `eval` say where rows lie, see `own.places`, and `content` what they were when the configuration was
-    made. `text` names one or two columns and `label` one; None looks for names that leave no doubt. `instruction` is
-    the sentence for text.format=instruction.
+    `text` names one or two columns; None looks for names that leave no doubt. `instruction` is the sentence for
+    text.format=instruction.
     """
 
-    name: str
-    suite: str
-    metrics: list[str]
-    train: Any
-    content: Mapping[str, str | None]
-    eval: Any = None
-    text: list[str] | str | None = None
-    label: str | None = None
-    instruction: str | None = None
     choice: str = "own/text"
-    source: str = "own"
-    repo: str = ""
-    config: str = ""
-    rows: Mapping[str, int] = field(default_factory=dict)  # no official sizes
-    found: Mapping[str, Any] | None = None  # what a run's record says of its rows
+    text: list[str] | str | None = None
+    instruction: str | None = None
 
     def __post_init__(self) -> None:
         require_entries(self, ("metrics",))
@@ -63,11 +50,6 @@ class OwnTextTask:
         """The columns of text as a list."""
         return [self.text] if isinstance(self.text, str) else self.text
 
-    def count(self, source: Source, text: str | None) -> list[int | None]:
-        """See `Task.count`. Reads the rows."""
-        rows = self._rows(source, evaluation=True).rows
-        return [len(rows[TRAIN]), len(rows[EVALUATION])]
-
     def load(self, source: Source, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> TaskData:
         """See `Task.load` and `GlueTask.load`."""
         if request.text == "instruction" and self.instruction is None:
@@ -79,17 +61,9 @@ class OwnTextTask:
         fields = [name for name in _FIELDS if name in own.rows[TRAIN].column_names]
         return self._task(fields, own.classes).load(InHand(own), tokenizer, request)
 
-    def with_found(self, data: Mapping[str, Any]) -> "OwnTextTask":
-        """See `FindsClasses.with_found`."""
-        return replace(self, found=data)
-
-    def classes(self, text: str | None) -> list[str]:
-        """See `Task.classes`; for a task `with_found`."""
-        return list(found_in_rows(self.found, self.name)["classes"])
-
     def encode_new(self, table: RowTable, tokenizer: PreTrainedTokenizerBase, request: RowRequest) -> NewRows:
         """See `Task.encode_new`; for a task `with_found`. The columns have the names of the run's own rows."""
-        columns = found_in_rows(self.found, self.name)["columns"]
+        columns = self._found("columns")
         names = dict(zip(columns["text"], _FIELDS, strict=False))
         table.require(list(names))
         table = table.renamed(names | {name: LABEL for name in [columns["label"]] if name in table.columns})
@@ -112,7 +86,7 @@ class OwnTextTask:
         )
 
     def _rows(self, source: Source, evaluation: bool) -> OwnRows:
-        own = own_rows(source, {"train": self.train, "eval": self.eval}, self.content, self._read, evaluation)
+        own = super()._rows(source, evaluation)
         return replace(own, provenance=with_notes(own.provenance, _repeated_note(own)))
 
     def _read(self, source: OwnSource, place: Any, option: str) -> Table:

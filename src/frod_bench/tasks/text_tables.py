@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pc_csv
 
 from frod_bench.errors import RequestError
+from frod_bench.reading import parse_json
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json")
 _BYTE_ORDER_MARKS = (
@@ -31,7 +32,7 @@ def read_text_table(path: Path, content: bytes) -> pa.Table:
     """Return all rows and columns of a file with the given content; cells of CSV are texts.
 
     `path` says by its suffix what the file is, and names it in messages. Raises RequestError, with the place in the
-    file, for a file that cannot be read as that, and RecursionError for JSON that is nested too deeply.
+    file, for a file that cannot be read as that.
     """
     text = _decoded(path, content)
     return _from_csv(path, text) if path.suffix.lower() in (".csv", ".tsv") else _from_json(path, text)
@@ -89,13 +90,9 @@ def _from_json(path: Path, text: str) -> pa.Table:
 
 def _parsed(path: Path, place: str, text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_record, parse_constant=_refuse_constant)
+        return parse_json(text, _record)
     except ValueError as error:
         raise RequestError(f"{path}: {place} is not JSON ({error}). Write one record per line.") from error
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def _record(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

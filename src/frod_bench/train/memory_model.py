@@ -9,8 +9,8 @@ added by their documented sizes; what a matrix product packs, or an allocator ro
 """
 
 import weakref
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -78,25 +78,8 @@ def predict_memory(
     `train.precision`. Only tensors on devices of `device_type` are counted. The two functions must not read values.
     Raises Unpredictable for a method that reads some.
     """
-    try:
-        return _predict(build, make_batch, method, targets, head, precision, device_type, passes)
-    except RuntimeError as error:
-        raise Unpredictable(
-            f"The memory of {method.name} cannot be predicted with these options, as it looks at values of tensors."
-        ) from error
-
-
-def _predict(
-    build: Callable[[], nn.Module],
-    make_batch: Callable[[], dict[str, Tensor]],
-    method: Method,
-    targets: list[str],
-    head: list[str],
-    precision: str,
-    device_type: str,
-    passes: int,
-) -> MemoryUse:
-    with FakeTensorMode(allow_non_fake_inputs=True), _castable(), _Live(device_type) as live:
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    with _predictable(method), fake, _castable(), _Live(device_type) as live:
         model = build().train()
         weights, building = live.now, live.restart()
         adapted = method.attach(model, targets, head, seed=0)
@@ -128,6 +111,17 @@ def _predict(
         attaching=attaching,
         step=step,
     )
+
+
+@contextmanager
+def _predictable(method: Method) -> Iterator[None]:
+    """Raise Unpredictable for the error of a tensor that is asked for a value and has none."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise Unpredictable(
+            f"The memory of {method.name} cannot be predicted with these options, as it looks at values of tensors."
+        ) from error
 
 
 def at_depth(predict: Callable[[int], MemoryUse], blocks: int, depths: tuple[int, int] = (8, 9)) -> MemoryUse:

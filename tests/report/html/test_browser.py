@@ -165,7 +165,7 @@ def test_intervals_are_drawn_and_no_line_joins_methods(show):
     assert len(browser.find_elements("css selector", "#tradeoffs-time .whisker")) == 3
     assert browser.find_elements("css selector", "#tradeoffs-time .line") == []
     caption = browser.find_element("css selector", "#tradeoffs-time figcaption").text
-    assert caption == "best (%) against seconds an epoch: mean of 2 tasks, 2 seeds"
+    assert caption == "best (%) against seconds per epoch: mean of 2 tasks, 2 seeds"
 
 
 def wait(browser, condition):

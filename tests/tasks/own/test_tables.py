@@ -78,7 +78,7 @@ def test_categories_of_pandas_are_plain(read, tmp_path):
         ("a.jsonl", '{"text": "a"}\n{"text": \n', "line 2 is not JSON"),
         ("a.jsonl", '{"text": "a", "text": "b"}', "the key 'text' twice"),
         ("a.json", "[1]", "row 0 is no record"),
-        ("a.jsonl", '{"text": "\\ud800"}', "cannot be read as jsonl"),
+        ("a.jsonl", '{"text": "\\ud800"}', "line 1 is not JSON"),
         ("a.parquet", "hello", "cannot be read as parquet"),
         ("a.xlsx", "x", r"accepted: \.csv, \.tsv"),
         ("a", "x", "no file of rows that can be read"),

@@ -107,15 +107,6 @@ def own_rows(
     return OwnRows(rows, classes, with_notes(provenance, note), files)
 
 
-def found_in_rows(found: Mapping[str, Any] | None, name: str) -> Mapping[str, Any]:
-    """Return `classes` and `columns` of a run's rows. Raises RequestError for a task that was not told of them."""
-    if found is None or "classes" not in found or "columns" not in found:
-        raise RequestError(
-            f"The record does not say which classes and columns {name} has: the run did not read its rows."
-        )
-    return found
-
-
 def _labelled(table: Table, classes: list[str]) -> Dataset:
     numbers = class_numbers(table.named, table.label, table.texts, classes)
     rows = numbered(table.inputs).add_column(LABEL, numbers)

@@ -2,7 +2,7 @@
 const drawTradeoffs = (block, rows, task) => {
   const figures = [];
   for (const [id, key, text] of [["parameters", "trainable", "trainable parameters"],
-    ["time", "s_per_epoch", "seconds an epoch"], ["memory", "peak_mib", "peak memory (MiB)"]]) {
+    ["time", "s_per_epoch", "seconds per epoch"], ["memory", "peak_mib", "peak memory (MiB)"]]) {
     const series = toDraw(rows).filter((row) => known(row[key]) && row[key] > 0).map((row) => ({
       name: row.method, lit: isLit(row), label: row.method.split(", ")[0], points: [[row[key], row.score, ...(row.interval || [])]],
       say: () => `${row.method}: ${row.score.toFixed(2)} %` +
