@@ -88,27 +88,29 @@ class FrodLinear(WrapsBase):
         self.formed = FormedWeight()
         self._casts = CastCopies()
         self._dtype = dtype  # that the last pass with W' or D computed in
+        self._scales: tuple[Tensor, Tensor] | None = None  # 1 / sigma_initial of each value [nnz] and component [k]
         self._chosen: dict[tuple, str] = {}  # the cheapest way by tokens, dtype, device and passes
 
     @property
     def U(self) -> Tensor:
         """U [m, n], on the short side [n, m]; a view of `Ut`, or computed where that is not stored."""
         if self.Ut is not None:
-            return self.Ut.T
+            return self.Ut.t()
         inverse = self.basis.right.inverse
         return ((self.W.T if self.short else self.W) @ inverse) / self.sigma_initial.to(inverse.dtype)
 
     @property
     def factors(self) -> tuple[Tensor, Tensor]:
         """L [m, k] and R [k, n] of W' = L (diag(sigma) + S) R."""
-        return (self.basis.Vt.T, self.U.T) if self.short else (self.U, self.basis.Vt)
+        return (self.basis.Vt.t(), self.U.t()) if self.short else (self.U, self.basis.Vt)
 
     def _factors_in(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """Return L and R for a step in `dtype`, cast once where U is in memory as a whole."""
-        if self.Ut is None or not self.formed.allowed:
+        Ut = self.Ut
+        if Ut is None or not self.formed.allowed:
             return self.factors
-        Vt, Ut = self.basis.right.in_dtype("Vt", dtype), self._casts.get("Ut", self.Ut, dtype)
-        return (Vt.T, Ut) if self.short else (Ut.T, Vt)
+        Vt, Ut = self.basis.right.in_dtype("Vt", dtype), self._casts.get("Ut", Ut, dtype)
+        return (Vt.t(), Ut) if self.short else (Ut.t(), Vt)
 
     @property
     def W(self) -> Tensor:
@@ -216,11 +218,21 @@ class FrodLinear(WrapsBase):
 
     def _right_arguments(self, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor, Pattern]:
         """Return A and B [k, k], the values [nnz] and the diagonal [k] of D = A M B, and the pattern of M."""
-        pattern, right, scale = self.basis.pattern, self.basis.right, self.sigma_initial.reciprocal()
-        Vt, inverse = (right.in_dtype(name, dtype) for name in ("Vt", "inverse"))
-        A, B = (Vt.T, inverse.T) if self.short else (inverse, Vt)
-        values = self.values * scale[pattern.cols if self.short else pattern.rows]
-        return A, B, values, self.delta() * scale, pattern
+        pattern, right = self.basis.pattern, self.basis.right
+        Vt, inverse = right.in_dtype("Vt", dtype), right.in_dtype("inverse", dtype)
+        A, B = (Vt.t(), inverse.t()) if self.short else (inverse, Vt)
+        of_values, of_diagonal = self._right_scales()
+        return A, B, self.values * of_values, self.delta() * of_diagonal, pattern
+
+    def _right_scales(self) -> tuple[Tensor, Tensor]:
+        """Return 1 / sigma_initial of each value [nnz] and component [k]; kept, except for what a compiler traces."""
+        if self._scales is not None:
+            return self._scales
+        pattern, scale = self.basis.pattern, self.sigma_initial.reciprocal()
+        scales = scale[pattern.cols if self.short else pattern.rows], scale
+        if not torch.compiler.is_compiling():
+            self._scales = scales
+        return scales
 
     @torch.no_grad()
     def right_factor(self) -> Tensor:
@@ -270,11 +282,11 @@ class FrodLinear(WrapsBase):
         self.formed.forbid()
 
     def _apply(self, fn, recurse=True):
-        self.formed.held, self._casts = None, CastCopies()
+        self.formed.held, self._casts, self._scales = None, CastCopies(), None
         return super()._apply(fn, recurse)
 
     def __getstate__(self):  # for copies and pickles
-        return self.__dict__ | {"_chosen": {}}
+        return self.__dict__ | {"_chosen": {}, "_scales": None}
 
     def get_extra_state(self) -> Tensor:
         """Return sketches of V^T and the pattern of S [k + 1]: values in a state dict mean nothing in another basis."""

@@ -27,5 +27,5 @@ def sddmm(pattern: Pattern, h: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
     """
     if not pattern.nnz:
         return h.new_zeros(0), torch.linalg.vecdot(h, z)
-    values, diagonal = pattern.sddmm(h, z).split([pattern.nnz, pattern.n])
-    return values, diagonal
+    entries = pattern.sddmm(h, z)
+    return entries[: pattern.nnz], entries[pattern.nnz :]

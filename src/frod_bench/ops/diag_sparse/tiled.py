@@ -58,13 +58,13 @@ def _product(entries: Tensor, z: Tensor, structure: list[Tensor], height: int, h
     n, tokens = z.shape
     tiles, width = -(-n // height), height + 2 * halo
     M = z.new_zeros(tiles * height * width).index_put_((structure[transposed],), entries)
-    out = M.view(tiles, height, width) @ _windows(z, height, halo)
-    return out.view(tiles * height, tokens)[:n].clone(memory_format=torch.contiguous_format)
+    out = torch.bmm(M.view(tiles, height, width), _windows(z, height, halo))
+    return out.view(tiles * height, tokens)[:n]
 
 
 def _sddmm(h: Tensor, z: Tensor, structure: list[Tensor], height: int, halo: int) -> Tensor:
     """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `TiledPattern.structure`."""
-    return (_windows(h, height, 0) @ _windows(z, height, halo).mT).reshape(-1)[structure[0]]
+    return torch.bmm(_windows(h, height, 0), _windows(z, height, halo).mT).take(structure[0])
 
 
 tiled_product = torch.library.custom_op("frod_bench::tiled_product", _product, mutates_args=())
@@ -74,8 +74,9 @@ tiled_sddmm = torch.library.custom_op("frod_bench::tiled_sddmm", _sddmm, mutates
 def _windows(z: Tensor, height: int, halo: int) -> Tensor:
     """Return the rows of z [n, T] that each tile reads, [tiles, height + 2 halo, T]; they overlap."""
     missing = -len(z) % height
-    padded = pad(z, (0, 0, halo, halo + missing)) if halo or missing else z.contiguous()
-    return padded.unfold(0, height + 2 * halo, height).mT
+    if not (halo or missing):
+        return z.reshape(-1, height, z.shape[1])
+    return pad(z, (0, 0, halo, halo + missing)).unfold(0, height + 2 * halo, height).mT
 
 
 @tiled_product.register_fake

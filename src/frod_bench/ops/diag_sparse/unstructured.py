@@ -25,14 +25,14 @@ class UnstructuredPattern(Pattern):
     """A pattern that stores M and M^T as compressed rows.
 
     `structure` holds the row starts [n + 1] and columns [nnz + n] of M in int32, and the order [nnz + n] that sorts
-    its entries by row; then the same three for M^T; then the rows and columns [nnz + n] of the entries, and the inverse
-    [nnz + n] of the first order.
+    its entries by row; then the same three for M^T; then the position [nnz + n] of each entry in the flat dense M, and
+    the inverse [nnz + n] of the first order.
     """
 
     def index(self, rows: Tensor, cols: Tensor) -> list[Tensor]:
         """See `Pattern.index`."""
         by_row, by_column = _compress(rows, cols, self.n), _compress(cols, rows, self.n)
-        return [*by_row, *by_column, rows, cols, torch.argsort(by_row[2])]
+        return [*by_row, *by_column, rows * self.n + cols, torch.argsort(by_row[2])]
 
     def product(self, entries: Tensor, z: Tensor, transposed: bool) -> Tensor:
         """See `Pattern.product`."""
@@ -61,16 +61,16 @@ def _product(entries: Tensor, z: Tensor, structure: list[Tensor], transposed: bo
         starts, columns, order = structure[3:6] if transposed else structure[:3]
         by_row = entries.index_select(0, order)
         return torch.sparse_csr_tensor(starts, columns, by_row, (n, n), check_invariants=False) @ z
-    M = z.new_zeros(n, n).index_put_((structure[6], structure[7]), entries)
-    return (M.T if transposed else M) @ z
+    M = z.new_zeros(n * n).index_put_((structure[6],), entries).view(n, n)
+    return torch.mm(M.t() if transposed else M, z)
 
 
 def _sddmm(h: Tensor, z: Tensor, structure: list[Tensor]) -> Tensor:
     """Return the entries [nnz + n] of h z^T, of h and z [n, T] and `UnstructuredPattern.structure`."""
     n = z.shape[0]
-    starts, columns, order, *_, rows, cols, inverse = structure
+    starts, columns, order, *_, positions, inverse = structure
     if not _sparse_is_fast(z.device.type, z.dtype, order.numel(), n):
-        return (h @ z.T)[rows, cols]
+        return torch.mm(h, z.t()).take(positions)
     zeros = torch.sparse_csr_tensor(starts, columns, z.new_zeros(order.numel()), (n, n), check_invariants=False)
     return torch.sparse.sampled_addmm(zeros, h, z.T, beta=0.0).values().index_select(0, inverse)
 

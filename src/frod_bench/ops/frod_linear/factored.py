@@ -6,6 +6,7 @@ The backward passes read only inputs and outputs and use differentiable operatio
 import torch
 from torch import Tensor
 
+from frod_bench.ops.casting import cast
 from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse_product_transposed, sddmm
 
 
@@ -13,11 +14,11 @@ class _Projected(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, R: Tensor):
         ctx.R = R  # not a saved tensor: several backward passes may go through a shared projection
-        return R.to(x.dtype) @ x.T
+        return torch.mm(cast(R, x.dtype), x.t())
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        return grad.T @ ctx.R.to(grad.dtype), None
+        return torch.mm(grad.t(), cast(ctx.R, grad.dtype)), None
 
 
 def project(x: Tensor, R: Tensor) -> Tensor:
@@ -47,7 +48,7 @@ class _Whole(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, R: Tensor, L: Tensor, values: Tensor, diagonal: Tensor, bias, pattern):
-        z = R.to(x.dtype) @ x.T
+        z = torch.mm(cast(R, x.dtype), x.t())
         ctx.save_for_backward(z, L, values, diagonal, R)
         ctx.pattern = pattern
         ctx.set_materialize_grads(False)
@@ -61,25 +62,26 @@ class _Whole(torch.autograd.Function):
             grad_z, grad_values, grad_diagonal = _backward(ctx, grad, saved, wanted[0], wanted[3] or wanted[4])
         if grad_of_z is not None:
             grad_z = grad_of_z if grad_z is None else grad_z + grad_of_z
-        grad_x = grad_z.T @ R.to(grad_z.dtype) if wanted[0] and grad_z is not None else None
+        grad_x = torch.mm(grad_z.t(), cast(R, grad_z.dtype)) if wanted[0] and grad_z is not None else None
         return grad_x, None, None, grad_values, grad_diagonal, None, None
 
 
 def _forward(z: Tensor, L: Tensor, values: Tensor, diagonal: Tensor, bias, pattern) -> Tensor:
-    a, Lt = diag_sparse_product(pattern, values.to(z.dtype), diagonal.to(z.dtype), z), L.T.to(z.dtype)  # [k, T], [k, m]
-    return a.T @ Lt if bias is None else torch.addmm(bias.to(z.dtype), a.T, Lt)
+    a = diag_sparse_product(pattern, cast(values, z.dtype), cast(diagonal, z.dtype), z).t()  # [T, k]
+    Lt = cast(L.t(), z.dtype)  # [k, m]
+    return torch.mm(a, Lt) if bias is None else torch.addmm(cast(bias, z.dtype), a, Lt)
 
 
 def _backward(ctx, grad: Tensor, saved, to_z: bool, to_values: bool) -> tuple:
     """Return the gradients of z, of the values and of the diagonal; None for those that nobody wants."""
     z, L, values, diagonal = saved
-    h = L.T.to(grad.dtype) @ grad.T  # [k, T]
+    h = torch.mm(cast(L.t(), grad.dtype), grad.t())  # [k, T]
     grad_z = grad_values = grad_diagonal = None
     if to_z:
-        grad_z = diag_sparse_product_transposed(ctx.pattern, values.to(h.dtype), diagonal.to(h.dtype), h)
+        grad_z = diag_sparse_product_transposed(ctx.pattern, cast(values, h.dtype), cast(diagonal, h.dtype), h)
     if to_values:
         grad_values, grad_diagonal = sddmm(ctx.pattern, h, z)
-        grad_values, grad_diagonal = grad_values.to(values.dtype), grad_diagonal.to(diagonal.dtype)
+        grad_values, grad_diagonal = cast(grad_values, values.dtype), cast(grad_diagonal, diagonal.dtype)
     return grad_z, grad_values, grad_diagonal
 
 

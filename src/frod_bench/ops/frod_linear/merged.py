@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
+from frod_bench.ops.casting import cast
 from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product, diag_sparse_product_transposed, sddmm
 
 
@@ -12,17 +13,17 @@ def merge_weight(weight: Tensor, L: Tensor, R: Tensor, values: Tensor, delta: Te
 
     The update is computed in the dtype of L and R, the sum in that of W.
     """
-    v, d = values.to(L.dtype), delta.to(L.dtype)
+    v, d = cast(values, L.dtype), cast(delta, L.dtype)
     if L.shape[0] < R.shape[1]:  # the sparse product goes over the shorter side
-        return weight + diag_sparse_product_transposed(pattern, v, d, L.T.contiguous()).T @ R
-    return weight + L @ diag_sparse_product(pattern, v, d, R)
+        return weight + torch.mm(diag_sparse_product_transposed(pattern, v, d, L.t().contiguous()).t(), R)
+    return weight + torch.mm(L, diag_sparse_product(pattern, v, d, R))
 
 
 def sampled_gradients(gradient: Tensor, L: Tensor, R: Tensor, pattern: Pattern) -> tuple[Tensor, Tensor]:
     """Return the gradients of the values [nnz] and the diagonal [k] of M from that of L M R [m, n]."""
     if L.shape[0] < R.shape[1]:  # as in `merge_weight`
-        return sddmm(pattern, L.T.contiguous(), R @ gradient.T)
-    return sddmm(pattern, L.T @ gradient, R)
+        return sddmm(pattern, L.t().contiguous(), torch.mm(R, gradient.t()))
+    return sddmm(pattern, torch.mm(L.t(), gradient), R)
 
 
 class _Merged(torch.autograd.Function):
@@ -39,13 +40,13 @@ class _Merged(torch.autograd.Function):
         grad_x = grad_values = grad_delta = None
         if ctx.needs_input_grad[0]:
             if W is None or torch.is_grad_enabled():  # a second derivative needs W' as a function of values and delta
-                W = merge_weight(weight, L.to(x.dtype), R.to(x.dtype), values, delta, ctx.pattern).to(x.dtype)
+                W = cast(merge_weight(weight, cast(L, x.dtype), cast(R, x.dtype), values, delta, ctx.pattern), x.dtype)
             grad_x = grad @ W
         if ctx.needs_input_grad[5] or ctx.needs_input_grad[6]:
-            L, R = L.to(x.dtype), R.to(x.dtype)
-            grad_weight = grad.reshape(-1, grad.shape[-1]).T @ x.reshape(-1, x.shape[-1])  # [m, n]
+            L, R = cast(L, x.dtype), cast(R, x.dtype)
+            grad_weight = torch.mm(grad.reshape(-1, grad.shape[-1]).t(), x.reshape(-1, x.shape[-1]))  # [m, n]
             grad_values, grad_delta = sampled_gradients(grad_weight, L, R, ctx.pattern)
-            grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
+            grad_values, grad_delta = cast(grad_values, values.dtype), cast(grad_delta, delta.dtype)
         return grad_x, None, None, None, None, grad_values, grad_delta, None, None, None
 
 
@@ -67,12 +68,12 @@ def merged_linear(
     keeping it, for m n k more multiply-adds. W, L, R and b are constants; gradients of any order flow to x, values
     and delta. A `merged` that requires a gradient gets it instead of values and delta; see `sampled_gradients`.
     """
-    bias = None if bias is None else bias.to(x.dtype)
+    bias = None if bias is None else cast(bias, x.dtype)
     if merged is None:
         with torch.no_grad():
-            merged = merge_weight(weight, L.to(x.dtype), R.to(x.dtype), values, delta, pattern)
+            merged = merge_weight(weight, cast(L, x.dtype), cast(R, x.dtype), values, delta, pattern)
     own_gradient = merged.requires_grad
-    merged = merged.to(x.dtype)
+    merged = cast(merged, x.dtype)
     if own_gradient or not torch.is_grad_enabled():
         return linear(x, merged, bias)
     return _Merged.apply(x, weight, merged, L, R, values, delta, bias, pattern, recompute)

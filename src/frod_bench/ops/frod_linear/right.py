@@ -9,6 +9,7 @@ because D is zero there.
 import torch
 from torch import Tensor
 
+from frod_bench.ops.casting import cast
 from frod_bench.ops.diag_sparse import Pattern, diag_sparse_product
 from frod_bench.ops.frod_linear.factored import factored_linear
 from frod_bench.ops.frod_linear.merged import sampled_gradients
@@ -16,7 +17,7 @@ from frod_bench.ops.frod_linear.merged import sampled_gradients
 
 def right_factor(A: Tensor, B: Tensor, values: Tensor, delta: Tensor, pattern: Pattern) -> Tensor:
     """Return D = A (diag(delta) + S) B [k, k], of A and B [k, k], in their dtype."""
-    return A @ diag_sparse_product(pattern, values.to(A.dtype), delta.to(A.dtype), B)
+    return torch.mm(A, diag_sparse_product(pattern, cast(values, A.dtype), cast(delta, A.dtype), B))
 
 
 def right_residual(
@@ -38,7 +39,7 @@ class _RightMerged(torch.autograd.Function):
     def backward(ctx, grad: Tensor):
         t, offset, A, B, values, delta, D = ctx.saved_tensors
         grad_t = grad_values = grad_delta = None
-        A, B = A.to(t.dtype), B.to(t.dtype)
+        A, B = cast(A, t.dtype), cast(B, t.dtype)
         rows = grad.reshape(-1, grad.shape[-1])
         if ctx.needs_input_grad[0]:
             if torch.is_grad_enabled():  # a second derivative needs D as a function of values and delta
@@ -46,8 +47,9 @@ class _RightMerged(torch.autograd.Function):
             grad_t = torch.addmm(rows, rows, D).view(grad.shape)
         if ctx.needs_input_grad[4] or ctx.needs_input_grad[5]:
             moved = t if offset is None else t - offset
-            grad_values, grad_delta = sampled_gradients(rows.T @ moved.reshape(rows.shape), A, B, ctx.pattern)
-            grad_values, grad_delta = grad_values.to(values.dtype), grad_delta.to(delta.dtype)
+            grad_D = torch.mm(rows.t(), moved.reshape(rows.shape))
+            grad_values, grad_delta = sampled_gradients(grad_D, A, B, ctx.pattern)
+            grad_values, grad_delta = cast(grad_values, values.dtype), cast(grad_delta, delta.dtype)
         return grad_t, None, None, None, grad_values, grad_delta, None, None
 
 
@@ -68,9 +70,9 @@ def right_merged(
     """
     if D is None:
         with torch.no_grad():
-            D = right_factor(A.to(t.dtype), B.to(t.dtype), values, delta, pattern)
+            D = right_factor(cast(A, t.dtype), cast(B, t.dtype), values, delta, pattern)
     own_gradient = D.requires_grad
-    D = D.to(t.dtype)
+    D = cast(D, t.dtype)
     if own_gradient or not torch.is_grad_enabled():
         return _shifted(t, offset, D)
     return _RightMerged.apply(t, offset, A, B, values, delta, pattern, D)
@@ -79,6 +81,6 @@ def right_merged(
 def _shifted(t: Tensor, offset: Tensor | None, D: Tensor) -> Tensor:
     moved = t if offset is None else t - offset
     if not t.is_contiguous():  # the sum has the strides of t, on which the last bits of the product with W depend
-        return t + moved @ D.T
+        return t + moved @ D.t()
     rows = t.view(-1, t.shape[-1])
-    return torch.addmm(rows, moved.view(rows.shape), D.T).view(t.shape)
+    return torch.addmm(rows, moved.view(rows.shape), D.t()).view(t.shape)
