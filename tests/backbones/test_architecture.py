@@ -44,7 +44,9 @@ def test_the_papers_backbones_have_the_same_shapes_in_transformers(paper):
     assert shapes_of(paper) == sorted((m, n) for m, n, _ in layers)
 
 
-@pytest.mark.parametrize(("name", "tokens"), [("clip_vit_b32", 50), ("clip_vit_l14", 257), ("minilm", None)])
+@pytest.mark.parametrize(
+    ("name", "tokens"), [("clip_vit_b32", 50), ("clip_vit_l14", 257), ("vit_l16", 197), ("minilm", None)]
+)
 def test_an_image_is_its_patches_and_a_class_token(name, tokens):
     assert Architecture.of(BACKBONES[name]).tokens == tokens
 

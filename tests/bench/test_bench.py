@@ -54,7 +54,7 @@ def test_the_names_that_can_be_typed_are_those_that_can_be_built():
 
 def test_the_full_size_is_the_papers():
     counts = {"clip_vit_b32": 87e6, "roberta_large": 355e6, "llama2_7b": 6.6e9, "minilm": 22.7e6}
-    counts |= {"clip_vit_l14": 303e6, "llama2_13b": 12.85e9}
+    counts |= {"clip_vit_l14": 303e6, "vit_l16": 303.3e6, "llama2_13b": 12.85e9}
     for name in SHAPES:
         arch = timed_backbone(name)
         model = arch.build(arch.layers, torch.float32, torch.device("meta"))

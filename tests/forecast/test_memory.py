@@ -14,7 +14,10 @@ def test_memory_is_that_of_the_shapes(config):
     assert use.initialisation < use.step
 
 
-@pytest.mark.parametrize(("backbone", "task"), [("clip_vit_b32", "vision/dtd"), ("smollm2_135m", "commonsense/piqa")])
+@pytest.mark.parametrize(
+    ("backbone", "task"),
+    [("clip_vit_b32", "vision/dtd"), ("vit_l16", "vision/dtd"), ("smollm2_135m", "commonsense/piqa")],
+)
 def test_every_kind_of_backbone_has_a_footprint(backbone, task, config):
     made = config("full_ft", backbone=backbone, task=task, train={"batch_size": 4})
     made["backbone"] = {key: value for key, value in made["backbone"].items() if key != "class_names"}

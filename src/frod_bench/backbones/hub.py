@@ -12,7 +12,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from frod_bench.backbones.availability import UNREACHABLE, missing_model
+from frod_bench.backbones.availability import UNREACHABLE, cached_directory, missing_model
 from frod_bench.backbones.directory import Loading, fingerprint
 from frod_bench.backbones.directory_backbone import DirectoryBackbone
 from frod_bench.backbones.network import hub_reachable
@@ -48,6 +48,11 @@ class HubBackbone(DirectoryBackbone):
         if self.path is not None:
             return {"source": "local", "id": self.path, "fingerprint": fingerprint(self.directory)}
         return {"source": "hub", "id": self.id, "revision": self.directory.name}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files are on this machine."""
+        return self.path is not None or cached_directory(self.id, self.revision) is not None
 
     @cached_property
     def directory(self) -> Path:

@@ -82,12 +82,14 @@ class OwnModel(DirectoryBackbone):
     @property
     def targets(self) -> list[str]:
         """The names of the target layers, those in the blocks if `auto` was asked for."""
-        return self.parts.targets
+        asked = self._asked["targets"]
+        return self.parts.targets if isinstance(asked, str) else asked
 
     @property
     def head(self) -> list[str]:  # type: ignore[override]  # found, not set
         """The names of the head's modules."""
-        return self.parts.head
+        asked = self._asked["head"]
+        return self.parts.head if isinstance(asked, str) else asked
 
     @property
     def last(self) -> list[str]:
@@ -125,6 +127,15 @@ class OwnModel(DirectoryBackbone):
 
     def skeleton(self, num_labels: int | None, layers: int) -> PreTrainedModel:
         """Return a model of `layers` blocks with arbitrary values; see `Backbone.skeleton`."""
+        planned = self.facts.get("architecture") and not self._hub.is_local  # a registered one, before its download
+        with unset_fake_temporarily(), torch.device("meta"):  # some architectures read values while they are made
+            model = super().skeleton(num_labels, layers) if planned else self._from_config(num_labels, layers)
+        model.to_empty(device="cpu")
+        if self.loading.gradient_checkpointing:
+            checkpoint_activations(model)
+        return model
+
+    def _from_config(self, num_labels: int | None, layers: int) -> PreTrainedModel:
         config = read_config(self.directory)
         for part in (config, getattr(config, "vision_config", config)):
             part.num_hidden_layers = layers
@@ -134,12 +145,7 @@ class OwnModel(DirectoryBackbone):
             config.num_labels = num_labels
         config.pad_token_id = getattr(config, "pad_token_id", None) or 0
         auto: AutoClass = AutoModelForCausalLM if num_labels is None else self.classifier
-        with unset_fake_temporarily(), torch.device("meta"):  # some architectures read values while they are made
-            model = auto.from_config(config, dtype=DTYPES[self.loading.dtype], trust_remote_code=False)
-        model.to_empty(device="cpu")
-        if self.loading.gradient_checkpointing:
-            checkpoint_activations(model)
-        return model
+        return auto.from_config(config, dtype=DTYPES[self.loading.dtype], trust_remote_code=False)
 
     def provenance(self) -> dict:
         """Return the hub id with the commit, or the name of the directory with its fingerprint."""

@@ -39,9 +39,13 @@ def make_skeleton(
         auto = AutoModelForImageClassification
     else:
         config = AutoConfig.for_model(**values, pad_token_id=0, **labels)
-        auto = AutoModelForCausalLM if num_labels is None else AutoModelForSequenceClassification
+        auto = AutoModelForCausalLM if num_labels is None else _classifier(values)
     model = auto.from_config(config, dtype=torch.float32, trust_remote_code=False).to(DTYPES[loading.dtype])
     model.config.use_cache = False
     if loading.gradient_checkpointing:
         checkpoint_activations(model)
     return model
+
+
+def _classifier(values: Mapping[str, Any]) -> AutoClass:
+    return AutoModelForImageClassification if "patch_size" in values else AutoModelForSequenceClassification

@@ -6,6 +6,7 @@ from typing import Any
 SHAPES: dict[str, tuple[int, int | None]] = {
     "clip_vit_b32": (64, None),
     "clip_vit_l14": (16, None),
+    "vit_l16": (16, None),
     "roberta_large": (8, 64),
     "llama2_7b": (8, 512),
     "llama2_13b": (8, 512),

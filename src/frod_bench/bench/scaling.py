@@ -81,6 +81,14 @@ class Size:
         model: nn.Module = skeleton
         return model.to(dtype)
 
+    def inputs(self, tokens: int) -> dict[str, Tensor]:
+        """Return one image with its label, or one text of so many tokens."""
+        labels = torch.zeros(1, dtype=torch.long)
+        if self.backbone.architecture.reads_images:
+            side = self.backbone.architecture.values["image_size"]
+            return {"pixel_values": torch.zeros(1, 3, side, side), "labels": labels}
+        return {"input_ids": torch.full((1, tokens), 5), "labels": labels}
+
     def on_meta(self, blocks: int) -> nn.Module:
         """Return the model on the meta device."""
         with torch.device("meta"):
@@ -95,13 +103,13 @@ class Size:
         return Counter((n, tuple(own)) for (_, n), own in rows.items())
 
 
-NAMES = ("roberta_base", "roberta_large", "tinyllama_1b", "llama2_7b", "llama2_13b", "llama2_70b")
+NAMES = ("roberta_base", "vit_l16", "roberta_large", "tinyllama_1b", "llama2_7b", "llama2_13b", "llama2_70b")
 
 
 def bench_scaling(
     tokens: int, measured_to: int, progress: Progress, backbones: Iterable[RegisteredBackbone] | None = None
 ) -> dict[str, Any]:
-    """Return a row for each size and method, and the timed decompositions; a step has `tokens` tokens."""
+    """Return a row for each size and method, and the timed decompositions; a step has one row."""
     sizes = list(map(Size, backbones or map(registered_backbone, NAMES)))
     points = [_time_decomposition(n, (n,) * layers, progress) for n, layers in FIT if n <= measured_to]
     groups_of = {size.name: size.groups() for size in sizes}
@@ -136,6 +144,7 @@ def bench_scaling(
                 {
                     "model": size.name,
                     "parameters": parameters,
+                    "tokens": size.backbone.architecture.tokens or tokens,
                     "method": method,
                     "init_s": init_s if method == "frod" else None,
                     "init_how": init_how if method == "frod" else None,
@@ -170,7 +179,7 @@ def _predicted(fit: tuple[float, float], n: int, rows: int) -> float:
 
 def _time_blocks(size: Size, method: str, tokens: int) -> tuple[float, float]:
     """Return the seconds of a step of one block, and what a second block adds; each is the better of two steps."""
-    inputs = {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}
+    inputs = size.inputs(tokens)
     seconds = []
     for blocks in (1, 2):
         model = size.build(blocks).train()
@@ -207,13 +216,12 @@ def _random_frod(model: nn.Module, size: Size) -> None:
 def _memory(size: Size, method: str, tokens: int) -> dict[str, Any]:
     """Return the predicted GiB of the initialisation and of a step, extrapolated linearly from two depths."""
 
-    def batch() -> dict[str, Tensor]:
-        return {"input_ids": torch.full((1, tokens), 5), "labels": torch.zeros(1, dtype=torch.long)}
-
     def predict(blocks: int) -> MemoryUse:
         precision = "no" if size.dtype == torch.float32 else "bf16"
         build = partial(size.build, blocks, size.dtype)
-        return predict_memory(build, batch, make_method(method), size.targets, size.head, precision)
+        return predict_memory(
+            build, partial(size.inputs, tokens), make_method(method), size.targets, size.head, precision
+        )
 
     use = at_depth(predict, size.blocks)
     parts = ("weights", "adapter", "initialisation", "step")

@@ -35,7 +35,8 @@ def with_own_model(resolved: dict[str, Any]) -> dict[str, Any]:
     if path is None and _is_place(name):
         path = name
     if path is None:
-        return resolved | {"backbone": backbone | {"facts": _facts(cached_directory(name, backbone["revision"]))}}
+        known = _facts(cached_directory(name, backbone["revision"])) or backbone["facts"]
+        return resolved | {"backbone": backbone | {"facts": known}}
     directory = Path(path).expanduser().resolve()
     require_directory(directory)
     found = {"id": None, "path": str(directory), "fingerprint": model_fingerprint(directory)}

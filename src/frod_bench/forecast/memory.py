@@ -62,7 +62,7 @@ def _predicted(
     config = json.loads(backbone_json)
     backbone = build(config, "backbones")
     architecture = Architecture.of(config)
-    size = backbone.processor().size if length is None else 0  # a processor may read values, which `batch` must not
+    size = architecture.values["image_size"] if length is None else 0
 
     def batch() -> dict[str, Tensor]:
         if length is None:

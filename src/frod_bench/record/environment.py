@@ -37,16 +37,23 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """Return the name of the CPU, such as `AMD EPYC 9B14`."""
+    """Return the name of the CPU with its family and model numbers, such as `AMD EPYC (family 26 model 2)`.
+
+    A virtual machine may hide the rest of the name; the numbers still tell one generation from the next.
+    """
     try:
-        model = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:  # no Linux
-        model = None
-    return model[1].strip() if model else platform.processor() or platform.machine()
+        lines = []
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = facts.get("model name") or platform.processor() or platform.machine()
+    if {"cpu family", "model"} <= facts.keys():  # x86
+        name += f" (family {facts['cpu family']} model {facts['model']})"
+    return name
 
 
 def _cpu() -> str:
-    """Return e.g. `AMD EPYC 9B14, AVX512, mkl`, or the model alone if torch is not imported."""
+    """Return e.g. `AMD EPYC (family 26 model 2), AVX512, mkl`, or the model alone if torch is not imported."""
     facts = [cpu_model()]
     if torch := sys.modules.get("torch"):
         facts.append(torch.backends.cpu.get_cpu_capability())

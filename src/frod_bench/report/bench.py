@@ -25,7 +25,7 @@ def to_markdown(result: dict[str, Any]) -> str:
     parts = [
         f"# {_TITLES[result['what']]}: {setting['shape']}",
         f"`{result['command']}`",
-        f"{place['device']}; {versions}; commit {commit}.",
+        f"{place['device']} ({place.get('cpu') or 'CPU unknown'}); {versions}; commit {commit}.",
         ", ".join(f"{key} {value}" for key, value in setting.items() if value is not None) + ".",
         _table(result["rows"]),
     ]
