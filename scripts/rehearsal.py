@@ -60,31 +60,20 @@ def train(method: str, words: list[str], out: Path) -> StoredRun | str:
     command = [sys.executable, "-m", "frod_bench", f"method={method}", "wandb.mode=disabled", "force=true", *words]
     print(shlex.join(command), flush=True)
     place = {"FROD_BENCH_OUT": str(out), "FROD_BENCH_CACHE": str(out / "cache")}
-    done = subprocess.run(
-        command, env=os.environ | _ENVIRONMENT | place, stderr=subprocess.PIPE, text=True, check=False
-    )
+    own = os.environ | _ENVIRONMENT | place
+    done = subprocess.run(command, env=own, stderr=subprocess.PIPE, text=True, check=False)
     runs = [run for run in find_records(out).runs if run.record.method == method]
     if done.returncode or not runs:
         return (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     return runs[0]
 
 
-def rehearse(
-    backbone: str, method: str, weights: Path, steps: int, data: str, out: Path, device: Device
-) -> dict[str, Any]:
+def rehearse(backbone: str, method: str, overrides: list[str], out: Path, device: Device) -> dict[str, Any]:
     """Return a row of the table."""
     row: dict[str, Any] = {"backbone": backbone, "method": method}
-    task = TASKS[backbone]
-    tiny = train(method, ["profile=smoke", f"task={task}", "train.epochs=1"], out / "tiny" / method)
-    words = [
-        f"task={task}",
-        f"backbone={backbone}",
-        f"backbone.path={weights}",
-        f"data.root={data}",
-        "data.source=local",
-    ]
-    words += ["train.epochs=1", f"data.max_train={64 * steps}", "data.max_eval=64"]
-    run = train(method, words, out / backbone / method)
+    words = [f"task={TASKS[backbone]}", "train.epochs=1"]
+    tiny = train(method, [*words, "profile=smoke"], out / "tiny" / method)
+    run = train(method, [*words, f"backbone={backbone}", *overrides], out / backbone / method)
     if isinstance(tiny, str) or isinstance(run, str):
         return row | {"failed": run if isinstance(run, str) else tiny}
     record, config = run.record, yaml.safe_load(run.files.read_config())
@@ -129,6 +118,7 @@ def main() -> int:
 
 
 def _write(rows: list[dict[str, Any]], to: Path, device: Device) -> None:
+    to.mkdir(parents=True, exist_ok=True)
     place = environment(device.name)
     table = to_markdown(table_of_records(rows, _text, "left", title="Full-size runs of a few steps:", absent=""))
     rates = f"{device.rate[False] / 1e9:.0f} GFLOP/s in float32, {device.rate[True] / 1e9:.0f} in bfloat16"
