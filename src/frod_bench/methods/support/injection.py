@@ -1,11 +1,8 @@
 """Find target layers, refuse those that cannot be adapted, and put adapters in their place."""
 
-import inspect
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import cast
 
 from torch import nn
@@ -18,14 +15,12 @@ from frod_bench.adapters.offloaded_base import OffloadsBase
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.linalg.shapes import has_data
 from frod_bench.methods.support.hooks import copy_attributes, has_patched_forward, move_hooks
+from frod_bench.methods.support.weight_readers import weight_readers
 from frod_bench.methods.support.wrappers import named_modules, named_parameters, submodule
 from frod_bench.module_names import is_inside, matches
 from frod_bench.ops.sharding import is_sharded
 
 LINEAR_KINDS = (nn.Linear, Conv1D)  # Conv1D: that of transformers, as in GPT-2
-_READS_WEIGHTS = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
-# in the source of a module: an access to the values of a layer's weight, not to its dtype, shape and the like
-_VALUES = r"(init\.\w+\()?self\.%s\.weight\b(?!\.(dtype|device|shape|size|dim|data)\b|\._|, torch\.Tensor\b|, \"| = )"
 
 
 def find_head(model: nn.Module, head: Sequence[str]) -> list[tuple[str, nn.Module]]:
@@ -64,6 +59,13 @@ def find_targets(
     require_loaded(model, head_modules)
     for name, module in found:
         _require_adaptable(model, name, module, quantised)
+    readers = weight_readers(model, _around(model, [name for name, _ in found]))
+    if read := next((name for name, module in found if module in readers), None):
+        reader = type(readers[dict(found)[read]]).__name__
+        raise RequestError(
+            f"The target {read} lies in a {reader}, which reads the weight and does not call the layer, so it would"
+            " ignore an adapter there. Leave it out of targets."
+        )
     require_loaded(model, found)
     _require_untied(model, found)
     return cast(list[tuple[str, nn.Linear]], found)
@@ -105,33 +107,12 @@ def _require_adaptable(model: nn.Module, name: str, module: nn.Module, quantised
             f"The target {name} alone is wrapped in a {type(wrapper).__name__}, which goes on calling the layer it"
             " was made for. Attach first, or wrap the model or its blocks instead."
         )
-    if (reader := _reader(model, name)) is not None:
-        raise RequestError(
-            f"The target {name} lies in a {type(reader).__name__}, which reads the weight and does not call the"
-            " layer, so it would ignore an adapter there. Leave it out of targets."
-        )
 
 
-def _reader(model: nn.Module, name: str) -> nn.Module | None:
-    """Return the enclosing module whose code reads the values of a layer's weight directly; None if none does."""
-    parts = name.split(".")
-    for depth in reversed(range(len(parts))):
-        around, path = submodule(model, ".".join(parts[:depth])), ".".join(parts[depth:])
-        if depth == len(parts) - 1 and isinstance(around, _READS_WEIGHTS):
-            return around
-        if getattr(around, "slow_but_exact", None) is False:  # Bloom reads the values in its exact mode alone
-            continue
-        if any(not found[1] for found in re.finditer(_VALUES % re.escape(path), _code(type(around)))):  # type: ignore[arg-type]  # a class can be hashed
-            return around
-    return None
-
-
-@cache
-def _code(kind: type[nn.Module]) -> str:
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):  # made at run time
-        return ""
+def _around(model: nn.Module, names: Iterable[str]) -> list[nn.Module]:
+    """Return the modules around those with the given names, the innermost first."""
+    paths = {".".join(parts[:depth]) for parts in (name.split(".") for name in names) for depth in range(len(parts))}
+    return [submodule(model, path) for path in sorted(paths, key=lambda path: (-path.count("."), not path, path))]
 
 
 def _require_untied(model: nn.Module, layers: Iterable[tuple[str, nn.Module]]) -> None:
