@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from transformers import AlbertConfig, AlbertForSequenceClassification
 
 from frod_bench.adapters.moe_lora import MoeLoraLinear, count_routes, load_balance
 from frod_bench.errors import RequestError
@@ -130,6 +131,32 @@ def test_checkpointing_gives_the_load_balance_term_its_gradient_or_is_refused(ma
     torch.testing.assert_close(again, plain)
     with pytest.raises(RequestError, match=r'"use_reentrant": False'):
         router_gradients(make_model(), targets, batch, reentrant=True)
+
+
+def test_a_layer_that_blocks_share_has_one_term_over_the_tokens_of_all_of_them():
+    config = AlbertConfig(
+        vocab_size=20, embedding_size=8, hidden_size=16, intermediate_size=24, num_hidden_layers=3,
+        num_attention_heads=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = AlbertForSequenceClassification(config)
+    adapted = attach(model, "goat", targets=["ffn"], rank=4, experts=4, balance=1.0)
+    ((_, layer),) = moe_layers(model)
+    seen = []
+    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach().reshape(-1, 16)))
+    model.train()
+    for ids in (torch.arange(10).view(2, 5), torch.arange(6, 20).view(2, 7)):  # only the last pass counts
+        seen.clear()
+        model(ids)
+    share = (torch.cat(seen).double() @ layer.router.detach().double().T).softmax(dim=1)
+    expected = load_balance(*count_routes(share, share.topk(2, dim=1).indices)).item()
+    assert len(seen) == 3
+    loss = adapted.auxiliary_loss()
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+    loss.backward()
+    assert layer.router.grad.norm() > 0
+    adapted.detach()
+    assert not model._forward_pre_hooks
 
 
 def test_parts_of_a_step_add_up_to_the_step(make_model, targets, batch):

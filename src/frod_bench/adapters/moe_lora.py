@@ -7,7 +7,7 @@ With E experts of rank d, r = E d, and p = softmax(R x) over the experts, the to
 so all experts together take two products, and the routing is a scale between them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +25,18 @@ class Routing(NamedTuple):
     hits: Tensor
     share: Tensor
 
+    def with_tokens_of(self, other: "Routing") -> "Routing":
+        """Return the routing of the tokens of both."""
+        own, more = self.hits.sum(), other.hits.sum()
+        share = (own * self.share + more * other.share) / (own + more).clamp_min(1.0)
+        return Routing(self.hits + other.hits, share)
+
 
 class MoeLoraLinear(WrapsBase):
     """Trainable: A [r, n], B [m, r] and the router R [E, n]. The base layer is frozen.
 
-    A forward pass in training stores its `routing`, for `pop_routing` to collect.
+    A forward pass in training stores its `routing`, for `pop_routing` to collect: that of all its calls, where blocks
+    share a layer, as in ALBERT. `forget_routing` says that a new one begins.
     """
 
     def __init__(
@@ -59,7 +66,7 @@ class MoeLoraLinear(WrapsBase):
             if self.training:
                 routing = count_routes(share, chosen)
                 if torch._C._current_graph_task_id() == -1:  # not a recomputation in the backward pass
-                    self.routing = routing
+                    self.routing = routing if self.routing is None else self.routing.with_tokens_of(routing)
         return gates
 
     def pop_routing(self) -> Routing | None:
@@ -76,6 +83,13 @@ class MoeLoraLinear(WrapsBase):
 
     def extra_repr(self) -> str:
         return f"rank={self.A.shape[0]}, experts={self.router.shape[0]}, top_k={self.top_k}, scale={self.scale:.4g}"
+
+
+def forget_routing(model: nn.Module, *_: Any) -> None:
+    """Forget the routing of an earlier forward pass, as a hook before the next one."""
+    for module in model.modules():
+        if isinstance(module, MoeLoraLinear):
+            module.routing = None
 
 
 def count_routes(share: Tensor, chosen: Tensor) -> Routing:

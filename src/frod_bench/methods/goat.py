@@ -4,13 +4,14 @@
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from frod_bench.adapters import base_weight, set_base_weight
-from frod_bench.adapters.moe_lora import MoeLoraLinear, load_balance
+from frod_bench.adapters.moe_lora import MoeLoraLinear, forget_routing, load_balance
 from frod_bench.errors import RequestError
 from frod_bench.linalg.svd import leading_triplets, stored_singular_factors
 from frod_bench.methods.support.adapted import Adapted
@@ -28,6 +29,13 @@ _NO_GRADIENT = (
 )
 
 
+class GoatState(NamedTuple):
+    """Every W on the host, by the layer's name, and the hook with which a forward pass of the model begins."""
+
+    weights: dict[str, Tensor]
+    hook: RemovableHandle
+
+
 @dataclass(frozen=True)
 class Goat(Method):
     """`experts` experts of rank d = rank / experts each; every token is routed to `top_k` of them.
@@ -35,8 +43,9 @@ class Goat(Method):
     Expert i starts from the first d triplets of the i-th part of the spectrum: s B_i A_i is their sum divided by `rho`.
     (s / E) sum_i B_i A_i, which the experts add on average at the start, is subtracted from W.
     scaling=theory: s = sqrt(3 n eta / d), from the paper. scaling=alpha: s = alpha / d, from the released code.
-    `balance` weights the load-balance term of every layer, over all tokens of a step, padding included. One dropout
-    mask serves all experts of a layer. The adapter cannot be merged, because the routing depends on the input.
+    `balance` weights the load-balance term of every layer, over all tokens of a step, padding included; a layer that
+    blocks share, as in ALBERT, has one term over the tokens of all of them. One dropout mask serves all experts of a
+    layer. The adapter cannot be merged, because the routing depends on the input.
     """
 
     name: ClassVar[str] = "goat"
@@ -103,7 +112,8 @@ class Goat(Method):
             parameter.requires_grad_(True)
         roles = {"adapter": adapter_parameters, "head": head_parameters}
         kept = {name: weight.cpu() for name, weight in weights.items()}
-        adapted = Adapted(model, self, roles, targets, head, seed, state=kept)
+        state = GoatState(kept, model.register_forward_pre_hook(forget_routing))
+        adapted = Adapted(model, self, roles, targets, head, seed, state=state)
         report_zero_gradient(adapted, [name for name, adapter in moe_layers(model) if all_zero(adapter.A, adapter.B)])
         return adapted
 
@@ -113,8 +123,9 @@ class Goat(Method):
 
     def detach(self, adapted: Adapted) -> None:
         """See `Method.detach`; W is kept in host memory, one extra copy of every adapted weight."""
+        adapted.state.hook.remove()
         for name, adapter in moe_layers(adapted.model):
-            set_base_weight(adapter.base_layer, adapted.state[name].to(adapter.weight.device))
+            set_base_weight(adapter.base_layer, adapted.state.weights[name].to(adapter.weight.device))
             replace_module(adapted.model, name, adapter.base_layer)
 
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
@@ -155,7 +166,7 @@ class Goat(Method):
     def fingerprint(self, adapted: Adapted) -> dict[str, Sketch]:
         """See `Method.fingerprint`: every W, and W_res, which is not saved but computed again."""
         sketches = {name: computed_sketch(adapter.base_layer.weight) for name, adapter in moe_layers(adapted.model)}
-        return sketches | {f"{name}{WEIGHT}": weight_sketch(weight) for name, weight in adapted.state.items()}
+        return sketches | {f"{name}{WEIGHT}": weight_sketch(weight) for name, weight in adapted.state.weights.items()}
 
 
 def moe_layers(model: nn.Module) -> list[tuple[str, MoeLoraLinear]]:
