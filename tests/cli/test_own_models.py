@@ -168,3 +168,19 @@ def test_a_wrong_request_says_what_to_type(words, message, distil, smoke, tmp_pa
     code, _, err = smoke(*own, *words)
     assert code == 2
     assert re.search(message, err), err
+
+
+def test_runs_on_copies_of_one_model_are_of_one_base(distil, smoke, bench, tmp_path):
+    shutil.copytree(distil, tmp_path / "copy")
+    for folder, task in ((distil, "glue/sst2"), (tmp_path / "copy", "glue/rte")):
+        code, _, err = smoke(*TEXT, f"backbone.id={folder}", f"task={task}", "data.max_eval=8")
+        assert code == 0, err
+    folders = [str(folder) for folder in runs(tmp_path)]
+    code, _, err = bench("merge", *folders, "--how", "average", "--to", str(tmp_path / "merged"))
+    assert code == 0, err
+    save_text_model(tmp_path / "copy", seed=1)
+    code, _, err = smoke(*TEXT, f"backbone.id={tmp_path / 'copy'}", "task=glue/cola", "data.max_eval=8")
+    assert code == 0, err
+    other = next(str(folder) for folder in runs(tmp_path) if "cola" in str(folder))
+    code, _, err = bench("merge", folders[0], other, "--how", "average", "--to", str(tmp_path / "other"))
+    assert code == 2 and "starts from other weights" in err

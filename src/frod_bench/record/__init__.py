@@ -2,7 +2,7 @@
 
 from frod_bench.record.environment import environment
 from frod_bench.record.find import FoundRuns, StoredRun, find_records
-from frod_bench.record.identity import identity_of, settings_of
+from frod_bench.record.identity import identity_of, settings_of, weights_of
 from frod_bench.record.places import default_directory, output_root
 from frod_bench.record.schema import REMARKS, RunRecord
 from frod_bench.record.secrets import redact
@@ -21,4 +21,5 @@ __all__ = [
     "output_root",
     "redact",
     "settings_of",
+    "weights_of",
 ]

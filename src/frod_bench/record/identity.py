@@ -71,6 +71,12 @@ _ALWAYS_COUNTED = ("protocol", "selection", "seed")
 _ALWAYS_COUNTED_LEAVES = ("name", "version")  # of method, task, backbone and profile
 
 
+def weights_of(provenance: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the base weights of a run are, from their provenance, wherever a local copy of them lies."""
+    found = dict(provenance or {})
+    return {key: value for key, value in found.items() if key != "id" or found.get("source") != "local"}
+
+
 def flat_items(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield (dotted key, value) for every value in a nested configuration."""
     for key, value in node.items():

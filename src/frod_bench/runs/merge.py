@@ -109,7 +109,7 @@ def _scores(runs: Sequence[TrainedRun], vectors: TaskVectors, update: LayerFiles
 def _check(runs: Sequence[TrainedRun], request: MergeRequest) -> None:
     first = runs[0].record
     for run in runs:
-        if run.record.initialisation.get("backbone") != first.initialisation.get("backbone"):
+        if run.base_weights != runs[0].base_weights:
             raise RequestError(
                 f"{run.folder} starts from other weights ({run.record.backbone}) than {runs[0].folder}"
                 f" ({first.backbone}): only runs from one base can be merged."

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from frod_bench.backbones.base import Backbone
 from frod_bench.errors import RequestError
 from frod_bench.module_names import in_matching_module
+from frod_bench.record import weights_of
 from frod_bench.record.predictions import write_predictions
 from frod_bench.record.retention_record import EPOCH, RetentionRecord, predictions_file
 from frod_bench.runs.complete import method_label
@@ -106,7 +107,7 @@ def _load(body: dict[str, Tensor], run: TrainedRun) -> None:
 
 def _check(runs: Sequence[TrainedRun], task: str, backbone: Backbone) -> None:
     for run in runs:
-        if run.record.initialisation.get("backbone") != backbone.provenance():
+        if run.base_weights != weights_of(backbone.provenance()):
             raise RequestError(
                 f"{run.folder} starts from other weights than the first run: give runs of one backbone only."
             )

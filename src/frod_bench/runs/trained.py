@@ -17,7 +17,7 @@ from frod_bench.errors import RequestError
 from frod_bench.methods import load_adapter
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.module_names import in_matching_module
-from frod_bench.record import RunDirectory, RunRecord
+from frod_bench.record import RunDirectory, RunRecord, weights_of
 from frod_bench.runs.job import Components, load_data, make_components
 from frod_bench.runs.run_files import adapter_folder, read_run_config
 from frod_bench.tasks.base import FindsClasses, Task, TaskData
@@ -46,6 +46,11 @@ class TrainedRun:
         if record.status != "completed":
             raise RequestError(f"{self.folder} is not complete. Resume it with the command that started it.")
         return record
+
+    @property
+    def base_weights(self) -> dict[str, Any]:
+        """What the weights before training are; those of a copy in another folder are the same."""
+        return weights_of(self.record.initialisation.get("backbone"))
 
     @property
     def setting(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ from accelerate.utils import set_seed
 from frod_bench.console import say
 from frod_bench.errors import RequestError, RunFailure
 from frod_bench.record.epoch import EpochMetrics
+from frod_bench.record.identity import weights_of
 from frod_bench.record.predictions import digest_of, write_predictions
 from frod_bench.record.renamed_keys import with_current_keys
 from frod_bench.record.schema import RunRecord
@@ -188,7 +189,8 @@ def _same_origin(begun: dict[str, Any], record: RunRecord, run: RunDirectory) ->
     """Return the rows and weights of the run. Raises RequestError when they differ from those it began with."""
     parts = {"rows": [record.data, record.samples], "base weights": record.initialisation.get("backbone")}
     for what, own in parts.items():
-        if begun.get(what, own) != own:
+        one, other = (weights_of(part) if isinstance(part, dict) else part for part in (begun.get(what, own), own))
+        if one != other:
             raise RequestError(
                 f"The run started with other {what} ({begun[what]}) than it has now ({own}). Restore those, or"
                 f" delete the folder {run.checkpoints}, and the same command starts again."
