@@ -1,11 +1,14 @@
 """The prediction counts what is there: checked against numbers that follow from shapes."""
 
+from dataclasses import asdict
+
 import pytest
 import torch
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
 from frod_bench.methods import make_method, method_names
+from frod_bench.train import memory_model
 from frod_bench.train.memory_model import Unpredictable, at_depth, predict_memory
 
 WIDTH, LAYERS, ROWS, LENGTH = 64, 2, 8, 16
@@ -92,9 +95,44 @@ def test_depth_is_a_straight_line():
     assert line.initialisation == pytest.approx(real.initialisation, rel=0.01)
 
 
-def test_a_method_that_reads_values_is_not_predicted():
-    with pytest.raises(Unpredictable, match="looks at values"):
-        predict("peft", type="SHIRA", config={"r": 2})
+READS_VALUES = ["ADAMSS", "BOFT", "FROD", "UNILORA"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tuner", READS_VALUES)
+def test_a_tuner_that_looks_at_values_is_attached_to_a_model_that_has_some(tuner, monkeypatch):
+    found = predict("peft", type=tuner)
+    model = build()
+    assert found.weights == pytest.approx(sum(t.nbytes for t in (*model.parameters(), *model.buffers())), rel=0.01)
+    trainable = sum(make_method("peft", type=tuner).attach(model, TARGETS, ["classifier"]).count().values())
+    assert (found.gradients, found.optimizer) == (4 * trainable, 8 * trainable)
+    assert 0 < found.activations < 4 * predict("peft", type="OFT").activations
+    monkeypatch.setattr(memory_model, "_MOST_WITH_VALUES", 100)
+    with pytest.raises(Unpredictable, match=r"looks at values, and 0\.0 GiB of weights are too many"):
+        predict("peft", type=tuner)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tuner", ["LOHA", "LOKR"])
+def test_a_layer_that_draws_whether_it_takes_part_does(tuner):
+    assert predict("peft", type=tuner).activations > predict("peft", type="IA3").activations / 4
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tuner", ["SHIRA", "WAVEFT"])
+def test_a_tuner_whose_steps_look_at_values_is_not_predicted(tuner):
+    with pytest.raises(
+        Unpredictable,
+        match=r"The memory of (SHiRA|WaveFT) cannot be predicted: it looks at values in every training step\.",
+    ):
+        predict("peft", type=tuner)
+
+
+def test_values_change_no_prediction(monkeypatch):
+    expected = predict("lora")
+    plain = memory_model._predict
+    monkeypatch.setattr(memory_model, "_predict", lambda *given, values: plain(*given, values=True))
+    assert asdict(predict("lora")) == pytest.approx(asdict(expected), rel=0.02)
 
 
 def test_a_real_model_can_be_built_afterwards():

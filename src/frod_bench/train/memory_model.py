@@ -2,16 +2,18 @@
 
 The model is built, adapted and trained for one step with tensors that have a shape, a dtype and a device but no values
 (`FakeTensorMode`), and every storage is counted while it is alive. So the prediction follows the code, for every
-method, `way` and dtype, takes about a second and allocates nothing.
+method, `way` and dtype, takes about a second and allocates nothing. A method that looks at values while it attaches, as
+some tuners of PEFT do, is attached to a model with random values, which then lose them.
 
 Buffers inside single operations are not seen. Those of LAPACK are as large as the matrices of an initialisation and are
 added by their documented sizes; what a matrix product packs, or an allocator rounds up, is left out.
 """
 
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -24,9 +26,11 @@ from torch.utils._pytree import tree_leaves
 
 from frod_bench.errors import RequestError
 from frod_bench.methods.support.method import Method
+from frod_bench.peft_tuners import spelled
 
 _PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 _STATES = 2  # of AdamW, for every trainable number
+_MOST_WITH_VALUES = 2**31  # bytes of a model that is made with values
 
 
 @dataclass(frozen=True)
@@ -76,14 +80,49 @@ def predict_memory(
 
     The batch is one of the step's `passes` micro-batches on one device and holds `labels`; `precision` is that of
     `train.precision`. Only tensors on devices of `device_type` are counted. The two functions must not read values.
-    Raises Unpredictable for a method that reads some.
+    Raises Unpredictable for a method that reads some in a step, or of a model of more than 2 GiB.
     """
-    fake = FakeTensorMode(allow_non_fake_inputs=True)
-    with _predictable(method), fake, _castable(), _Live(device_type) as live:
+    predict = partial(_predict, build, make_batch, method, targets, head, precision, device_type, passes)
+    try:
+        return predict(values=False)
+    except RuntimeError:  # a tensor was asked for a value
+        return _with_values(build, predict, method)
+
+
+def _with_values(build: Callable[[], nn.Module], predict: Callable[..., MemoryUse], method: Method) -> MemoryUse:
+    reason = f"The memory of {spelled(getattr(method, 'type', method.name))} cannot be predicted: it looks at values"
+    with FakeTensorMode():
+        size = sum(p.nbytes for p in build().parameters())
+    if size > _MOST_WITH_VALUES:
+        raise Unpredictable(f"{reason}, and {size / 2**30:.1f} GiB of weights are too many to try.")
+    try:
+        return predict(values=True)
+    except RuntimeError as error:
+        raise Unpredictable(f"{reason} in every training step.") from error
+
+
+def _predict(
+    build: Callable[[], nn.Module],
+    make_batch: Callable[[], dict[str, Tensor]],
+    method: Method,
+    targets: list[str],
+    head: list[str],
+    precision: str,
+    device_type: str,
+    passes: int,
+    values: bool,
+) -> MemoryUse:
+    """Return what `predict_memory` does; with `values`, the model has some until the method is attached."""
+    fake, live = FakeTensorMode(allow_non_fake_inputs=True), _Live(device_type)
+    with nullcontext() if values else fake, _castable(), live:
         model = build().train()
+        if values:
+            _fill(model)
         weights, building = live.now, live.restart()
         adapted = method.attach(model, targets, head, seed=0)
         attaching = live.restart()
+    with_values = live.take_values(model, fake) if values else []
+    with fake, _castable(), live:
         trainable = [p for p in model.parameters() if p.requires_grad]
         for parameter in trainable:
             parameter.data = parameter.data.float()
@@ -92,6 +131,7 @@ def predict_memory(
         batch = make_batch()
         dtype = _PRECISIONS[precision]
         live.restart()
+        live.in_step = True
         with adapted.fixed_weights(passes) if passes > 1 else nullcontext():
             for _ in range(min(passes, 2)):  # the second micro-batch finds all that the first leaves behind
                 with torch.autocast(device_type, dtype, enabled=dtype is not None):
@@ -99,6 +139,7 @@ def predict_memory(
                 loss.backward()
                 del loss
         step = live.peak
+    del with_values  # they counted until here
     gradients = sum(p.nbytes for p in trainable)
     optimizer = sum(state.nbytes for state in states)
     return MemoryUse(
@@ -113,15 +154,12 @@ def predict_memory(
     )
 
 
-@contextmanager
-def _predictable(method: Method) -> Iterator[None]:
-    """Raise Unpredictable for the error of a tensor that is asked for a value and has none."""
-    try:
-        yield
-    except RuntimeError as error:
-        raise Unpredictable(
-            f"The memory of {method.name} cannot be predicted with these options, as it looks at values of tensors."
-        ) from error
+@torch.no_grad()
+def _fill(model: nn.Module) -> None:
+    """Draw the weights, as a skeleton may hold whatever was in memory."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in model.parameters():
+        parameter.normal_(std=0.02, generator=generator)
 
 
 def at_depth(predict: Callable[[int], MemoryUse], blocks: int, depths: tuple[int, int] = (8, 9)) -> MemoryUse:
@@ -144,15 +182,19 @@ class _Live(TorchDispatchMode):
         super().__init__()
         self.device_type = device_type
         self.now = self.peak = 0
+        self.in_step = False
         self._known: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if func is torch.ops.prim.device.default:  # more than half of all calls
             return args[0].fake_device
+        if self.in_step and func is torch.ops.aten._local_scalar_dense.default and args[0].dtype == torch.bool:
+            return True  # a draw, as that of LoHa and LoKr whether a layer takes part: it does
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and leaf.device.type == self.device_type:
-                self._count(leaf.untyped_storage())
+                for part in (leaf._indices(), leaf._values()) if leaf.is_sparse else (leaf,):
+                    self._count(part.untyped_storage())
         self.peak = max(self.peak, self.now + _workspace(func, args))
         return result
 
@@ -166,6 +208,19 @@ class _Live(TorchDispatchMode):
     def _forget(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.now -= size
+
+    def take_values(self, model: nn.Module, fake: FakeTensorMode) -> list[Tensor]:
+        """Replace all tensors of a model by ones without values, which count as before; return the old ones."""
+        old = []
+        for module in model.modules():
+            for own in (module._parameters, module._buffers):
+                for name, tensor in own.items():
+                    if tensor is not None:
+                        old.append(tensor)
+                        made: Any = fake.from_tensor(tensor)  # a parameter, if the tensor is one
+                        own[name] = made
+                        self._known.add(made.untyped_storage()._cdata)
+        return old
 
     def restart(self) -> int:
         """Return the peak and start a new one."""
