@@ -12,10 +12,11 @@ from frod_bench.backbones.architecture import Architecture
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.forecast.cost import row_length
 from frod_bench.methods.support.method import Method
+from frod_bench.tasks.base import FindsClasses, Task
+from frod_bench.tasks.sources import open_source
 from frod_bench.train.memory_model import MemoryUse, at_depth, predict_memory
 
 _GIB = 2**30
-_TWO = ("no", "yes")
 
 
 def footprint(config: dict[str, Any], micro_batches: int | None = None) -> MemoryUse:
@@ -28,8 +29,7 @@ def footprint(config: dict[str, Any], micro_batches: int | None = None) -> Memor
     micro_batches = micro_batches or settings["gradient_accumulation_steps"]
     rows = math.ceil(settings["batch_size"] / micro_batches)
     length = None if "image" in config["task"] else math.ceil(row_length(config, rows))
-    names = config["task"].get("label_names") or _TWO  # the classes of one's own rows are not known before
-    classes = None if config["text"]["format"] == "instruction" else len(names)
+    classes = _classes(config)
     method, backbone = build_method(config["method"]), json.dumps(config["backbone"], sort_keys=True)
     return _predicted(backbone, method, classes, rows, length, settings["precision"], micro_batches)
 
@@ -47,6 +47,16 @@ def what_would_fit(config: dict[str, Any], memory_bytes: int) -> str:
         if peak < memory_bytes:
             break
     return f"Predicted are {', '.join(peaks)}; the device has {memory_bytes / _GIB:.2f}." if peaks else ""
+
+
+def _classes(config: dict[str, Any]) -> int | None:
+    """Return the size of the head, read from the rows where only they tell it; None for a language model."""
+    task: Task = build(config["task"], "tasks")
+    if isinstance(task, FindsClasses):
+        data = config["data"]
+        task = task.with_found(task.find(open_source(data["source"], data["root"], data["max_row_bytes"])))
+    names = task.classes(config["text"]["format"])
+    return None if names is None else len(names)
 
 
 @cache

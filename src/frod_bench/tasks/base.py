@@ -163,5 +163,8 @@ class Task(Protocol):
 class FindsClasses(Protocol):
     """A task that finds its classes in its rows."""
 
+    def find(self, source: Source) -> Mapping[str, Any]:
+        """Return what `with_found` takes, from the rows. Raises `RequestError` for rows that do not fit the task."""
+
     def with_found(self, data: Mapping[str, Any]) -> Task:
         """Return the task with what the record of a run says of its rows, so that they need not be read again."""

@@ -1,9 +1,11 @@
 """Classification of images of one's own: from a folder with one folder per class, parquet or a data set of the hub."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import xxhash
 from datasets import Dataset, Image, Value
 
 from frod_bench.errors import RequestError
@@ -14,12 +16,12 @@ from frod_bench.tasks.own.image_folder import read_image_folder
 from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
 from frod_bench.tasks.own.places import find
-from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, Table
+from frod_bench.tasks.own.reading import EVALUATION, TRAIN, InHand, OwnRows, Table
 from frod_bench.tasks.own.task import OwnTask
 from frod_bench.tasks.pixels import Transform
 from frod_bench.tasks.row_table import IMAGE, LABEL, RowTable
 from frod_bench.tasks.sources.own import OwnSource
-from frod_bench.tasks.vision import ImageTask
+from frod_bench.tasks.vision import EncodedImages, ImageTask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,8 @@ class OwnImageTask(OwnTask):
     `image` names a column of parquet and of the hub, as `label` does; None looks for the one that leaves no doubt. The
     other options are those of `ImageTask`.
     """
+
+    reads: ClassVar[str] = "image"
 
     choice: str = "own/images"
     max_pixels: int
@@ -45,7 +49,7 @@ class OwnImageTask(OwnTask):
 
     def load(self, source: Source, transform: Transform, request: RowRequest) -> TaskData:
         """See `Task.load` and `ImageTask.load`."""
-        own = self._rows(source, request.evaluation)
+        own = self._noted(self._rows(source, request.evaluation))
         return self._task(own.classes, own.files).load(InHand(own), transform, request)
 
     def encode_new(self, table: RowTable, transform: Transform, request: RowRequest) -> NewRows:
@@ -54,6 +58,9 @@ class OwnImageTask(OwnTask):
         names = {columns.get("image", IMAGE): IMAGE, columns["label"]: LABEL}
         table = table.renamed({name: own for name, own in names.items() if name in table.columns})
         return self._task(self.classes(None), frozenset()).encode_new(table, transform, request)
+
+    def _contents(self, own: OwnRows, split: str) -> list[Hashable]:
+        return [xxhash.xxh3_128_digest(file) for file in EncodedImages(own.rows[split], IMAGE, own.files)]
 
     def _task(self, classes: list[str], files: frozenset[str]) -> ImageTask:
         return ImageTask(

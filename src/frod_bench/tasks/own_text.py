@@ -1,9 +1,10 @@
 """Classification of texts of one's own: from CSV, JSON lines, parquet or a data set of the hub."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
-from datasets import Dataset, Value
+from datasets import Value
 from transformers import PreTrainedTokenizerBase
 
 from frod_bench.errors import RequestError
@@ -15,7 +16,6 @@ from frod_bench.tasks.own.labels import label_texts
 from frod_bench.tasks.own.named_rows import NamedRows
 from frod_bench.tasks.own.reading import EVALUATION, LABEL, TRAIN, InHand, OwnRows, Table
 from frod_bench.tasks.own.task import OwnTask
-from frod_bench.tasks.provenance import with_notes
 from frod_bench.tasks.row_table import RowTable
 from frod_bench.tasks.sources.own import OwnSource
 
@@ -30,6 +30,8 @@ class OwnTextTask(OwnTask):
     `text` names one or two columns; None looks for names that leave no doubt. `instruction` is the sentence for
     text.format=instruction.
     """
+
+    reads: ClassVar[str] = "text"
 
     choice: str = "own/text"
     text: list[str] | str | None = None
@@ -57,7 +59,7 @@ class OwnTextTask(OwnTask):
                 "text.format=instruction needs task.instruction='…', a sentence that says what to decide; or type"
                 " text.format=pair."
             )
-        own = self._rows(source, request.evaluation)
+        own = self._noted(self._rows(source, request.evaluation))
         fields = [name for name in _FIELDS if name in own.rows[TRAIN].column_names]
         return self._task(fields, own.classes).load(InHand(own), tokenizer, request)
 
@@ -85,9 +87,9 @@ class OwnTextTask(OwnTask):
             rows={},
         )
 
-    def _rows(self, source: Source, evaluation: bool) -> OwnRows:
-        own = super()._rows(source, evaluation)
-        return replace(own, provenance=with_notes(own.provenance, _repeated_note(own)))
+    def _contents(self, own: OwnRows, split: str) -> list[Hashable]:
+        rows = own.rows[split]
+        return list(zip(*(rows[name] for name in _FIELDS if name in rows.column_names), strict=True))
 
     def _read(self, source: OwnSource, place: Any, option: str) -> Table:
         named = source.table(place, option)
@@ -113,16 +115,3 @@ def _check_texts(named: NamedRows, column: str) -> None:
     if empty:
         more = f" ({len(empty):,} rows have none)" if len(empty) > 1 else ""
         raise RequestError(f"{named.row(empty[0])} has no text in column {column}{more}. Fill in or remove that row.")
-
-
-def _repeated_note(own: OwnRows) -> str | None:
-    """Return a note on evaluation rows whose texts are those of a training row, or None."""
-    if EVALUATION not in own.rows:
-        return None
-    trained, evaluated = (_texts(own.rows[split]) for split in (TRAIN, EVALUATION))
-    repeated = sum(map(set(trained).__contains__, evaluated))
-    return f"{repeated:,} of {len(evaluated):,} evaluation rows repeat the text of a training row" if repeated else None
-
-
-def _texts(rows: Dataset) -> list[tuple[str, ...]]:
-    return list(zip(*(rows[name] for name in _FIELDS if name in rows.column_names), strict=True))

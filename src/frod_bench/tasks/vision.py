@@ -104,7 +104,7 @@ class ImageTask:
                 name = encoded.file(row) or f"Row {numbers[row]} of {where[split]}"
                 return decode(content, name, self.max_pixels, transform.size)
 
-            encoded, places = _Encoded(rows, self.image, self.image_files), classes[split][1]
+            encoded, places = EncodedImages(rows, self.image, self.image_files), classes[split][1]
             pixels: Sequence[np.ndarray]
             if training and self.random_crop:
                 pixels = CroppedPixels(encoded, lambda row, content: transform.crop(image(row, content)))
@@ -197,7 +197,7 @@ def _check_held_back(value: Any) -> None:
     )
 
 
-class _Encoded(Sequence[bytes]):
+class EncodedImages(Sequence[bytes]):
     """The image files of the rows as bytes, read anew at every access."""
 
     def __init__(self, rows: Dataset, column: str, files: Collection[str]):

@@ -1,13 +1,14 @@
 """What tasks of one's own have in common: where their rows lie, and what a run has found in them."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import Source
 from frod_bench.tasks.own.reading import EVALUATION, TRAIN, OwnRows, Table, own_rows
+from frod_bench.tasks.provenance import with_notes
 from frod_bench.tasks.sources.own import OwnSource
 
 
@@ -19,6 +20,8 @@ class OwnTask:
     made. `label` names a column; None looks for a name that leaves no doubt. `found` is what a run's record says of
     its rows. The other fields are those that every task has.
     """
+
+    reads: ClassVar[str]  # text or image
 
     name: str
     suite: str
@@ -39,6 +42,10 @@ class OwnTask:
         rows = self._rows(source, evaluation=True).rows
         return [len(rows[TRAIN]), len(rows[EVALUATION])]
 
+    def find(self, source: Source) -> Mapping[str, Any]:
+        """See `FindsClasses.find`."""
+        return self._rows(source, evaluation=False).provenance
+
     def with_found(self, data: Mapping[str, Any]) -> Self:
         """See `FindsClasses.with_found`."""
         return replace(self, found=data)
@@ -55,6 +62,20 @@ class OwnTask:
 
     def _rows(self, source: Source, evaluation: bool) -> OwnRows:
         return own_rows(source, {"train": self.train, "eval": self.eval}, self.content, self._read, evaluation)
+
+    def _noted(self, own: OwnRows) -> OwnRows:
+        """Return the rows with a note on the evaluation rows whose content is that of a training row."""
+        if EVALUATION not in own.rows:
+            return own
+        trained, evaluated = (self._contents(own, split) for split in (TRAIN, EVALUATION))
+        if repeated := sum(map(set(trained).__contains__, evaluated)):
+            note = f"{repeated:,} of {len(evaluated):,} evaluation rows repeat the {self.reads} of a training row"
+            return replace(own, provenance=with_notes(own.provenance, note))
+        return own
+
+    @abstractmethod
+    def _contents(self, own: OwnRows, split: str) -> list[Hashable]:
+        """Return what tells the inputs of two rows apart, for every row of a split."""
 
     @abstractmethod
     def _read(self, source: OwnSource, place: Any, option: str) -> Table:
