@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+_LONGEST_NAME, _MOST_NAMES = 40, 20
+
 
 class RequestError(Exception):
     """The request is wrong or cannot be met; the command exits with code 2.
@@ -41,6 +43,13 @@ class Interrupted(BaseException):
 
     def __reduce__(self) -> tuple:  # a launcher's worker pickles it for the waiting process
         return type(self), (str(self), self.signum)
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return names from a file as a list in a message: long ones are cut, and so is a long list."""
+    cut = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in names]
+    more = len(cut) - _MOST_NAMES
+    return ", ".join(cut[:_MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -61,6 +61,12 @@ def test_named_parts_are_taken_as_they_are():
 
 def test_a_model_without_linear_layers_in_blocks_says_what_to_type():
     models = both(AutoModelForImageClassification, ResNetConfig, depths=[1, 1], hidden_sizes=[8, 16], embedding_size=8)
+    with pytest.raises(RequestError, match=r"has no linear layer but its classifier, so there is nothing to adapt\."):
+        find_parts(*models, [])
+    models = [nn.ModuleDict({"body": nn.Linear(4, 4), "classifier": nn.Linear(4, n)}) for n in (2, 3)]
+    with pytest.raises(RequestError, match=r"has no linear layer but its classifier, so there is nothing to adapt\."):
+        find_parts(*models, [])
+    models = [nn.ModuleDict({"body": nn.Linear(4, 4), "classifier": nn.Linear(4, n)}) for n in (2, 3)]
     with pytest.raises(RequestError, match=r"no stack of blocks with linear layers.*backbone\.targets=\[NAME,NAME\]"):
         find_parts(*models, [])
 

@@ -11,6 +11,8 @@ from transformers import (
     AutoTokenizer,
     DistilBertConfig,
     DistilBertModel,
+    ResNetConfig,
+    ResNetForImageClassification,
     RobertaConfig,
     RobertaModel,
     ViTConfig,
@@ -147,7 +149,10 @@ def test_what_the_checkpoint_holds_of_the_head_is_kept_and_the_rest_drawn(tmp_pa
         (["backbone.id=./nowhere"], "There is no model directory"),
         (["backbone.id=7"], r"backbone\.id=7 is not accepted"),
         (["backbone.id={folder}/empty"], r"no model\*\.safetensors"),
-        (["backbone.id=someone/some-model"], "someone/some-model is not on this machine"),
+        (
+            ["backbone.id=someone/some-model"],
+            r"some-model is no directory .* Type backbone\.id=DIR",
+        ),
         (["backbone.id={folder}/distil", "backbone.targets=[]"], r"backbone\.targets=\[\] is not accepted"),
         (["backbone.id={folder}/distil", "backbone.head=[score]"], "backbone.head: the model has no module 'score'"),
         (["backbone.id={folder}/distil", "backbone.head=[pre_classifier]"], r"leaves out classifier, whose size"),
@@ -168,6 +173,31 @@ def test_a_wrong_request_says_what_to_type(words, message, distil, smoke, tmp_pa
     code, _, err = smoke(*own, *words)
     assert code == 2
     assert re.search(message, err), err
+
+
+def set_config(directory, **values):
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(config | values))
+
+
+def test_a_model_that_needs_code_of_its_own_is_refused(distil, smoke, tmp_path):
+    (distil / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    set_config(distil, model_type="mine", auto_map={"AutoModelForSequenceClassification": "mine.Model"})
+    code, _, err = smoke(*TEXT, f"backbone.id={distil}")
+    assert code == 2 and "needs code of its own" in err and not (tmp_path / "ran").exists()
+
+
+def test_image_models_that_cannot_be_adapted_or_read_no_rgb(vit, smoke, tmp_path):
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+    ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")
+    shutil.copy(vit / "preprocessor_config.json", tmp_path / "resnet")
+    code, _, err = smoke(*IMAGES, f"backbone.id={tmp_path / 'resnet'}")
+    assert code == 2 and "ResNetForImageClassification has no linear layer but its classifier" in err
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = ViTConfig(**sizes, image_size=8, patch_size=4, num_channels=1)
+    ViTForImageClassification(config).save_pretrained(vit)
+    code, _, err = smoke(*IMAGES, f"backbone.id={vit}")
+    assert code == 2 and "takes images of 1 channels (num_channels in config.json); accepted: 3" in err
 
 
 def test_runs_on_copies_of_one_model_are_of_one_base(distil, smoke, bench, tmp_path):

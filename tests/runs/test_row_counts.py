@@ -1,6 +1,6 @@
 import pytest
 
-from frod_bench.runs.row_counts import row_counts
+from frod_bench.runs.row_counts import found_in_rows, row_counts
 
 SST2 = {"rows": {"train": 67349, "validation": 872}, "train_split": "train", "eval_splits": ["validation"]}
 MNLI = {"rows": {"train": 9, "matched": 4, "mismatched": 5}, "train_split": "train", "eval_splits": ["matched"]}
@@ -30,3 +30,10 @@ MNLI = {"rows": {"train": 9, "matched": 4, "mismatched": 5}, "train_split": "tra
 )
 def test_rows_in_words(task, source, samples, said):
     assert row_counts(samples, {"task": task, "data": {"source": source}}) == said
+
+
+def test_classes_found_in_rows_of_ones_own_and_notes_on_them():
+    assert found_in_rows({"note": "a copy"}) == []
+    assert found_in_rows({"classes": ["bad", "good"]}) == ["2 classes: bad, good"]
+    lines = found_in_rows({"classes": [*map(str, range(23))], "note": "one thing; 2 of 9 rows repeat"})
+    assert lines[0].endswith("18, 19 and 3 more") and lines[1:] == ["note: one thing", "note: 2 of 9 rows repeat"]

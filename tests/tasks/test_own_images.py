@@ -115,6 +115,12 @@ def test_images_that_are_refused_by_the_name_of_their_file(photos, load, content
         load()
 
 
+def test_images_that_train_and_evaluate_are_noted(photos, load):
+    assert "repeat" not in load().provenance["note"]
+    (photos / "dog/4.copy.png").write_bytes((photos / "dog/0.png").read_bytes())
+    assert load().provenance["note"].endswith("1 of 2 evaluation rows repeat the image of a training row")
+
+
 def test_options_that_are_refused(photos, load):
     for options, message in (
         ({"image": ["a"]}, r"task\.image=\['a'\] is not accepted"),

@@ -26,6 +26,8 @@ def require_weights(backbone: Mapping[str, Any]) -> None:
     repository = backbone.get("id") or repositories.get(backbone.get("pretrained"))
     if repository is None or cached_directory(repository, backbone.get("revision")) is not None or hub_reachable():
         return
+    if "fingerprint" in backbone:
+        raise missing_own_model(repository, UNREACHABLE)
     raise missing_model(repository, UNREACHABLE) if "id" in backbone else missing_file(repository, UNREACHABLE)
 
 
@@ -40,6 +42,14 @@ def missing_model(repository: str, reason: str) -> RequestError:
     return RequestError(
         f"The backbone {repository} is not on this machine and {reason}. Give a local copy with "
         f"backbone.path=DIR (a save_pretrained directory), or take the packaged one: profile=offline."
+    )
+
+
+def missing_own_model(name: str, reason: str) -> RequestError:
+    """Return the refusal for a user's own model that is neither a directory nor to be had from the hub."""
+    return RequestError(
+        f"backbone.id={name} is no directory below {Path.cwd()}, and a model of that name is not in the hub's cache"
+        f" and {reason}. Type backbone.id=DIR, a directory that save_pretrained wrote."
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers import (
+    CONFIG_MAPPING,
     AutoConfig,
     AutoModelForCausalLM,
     AutoModelForImageClassification,
@@ -56,6 +57,11 @@ def read_config(directory: Path) -> PreTrainedConfig:
     """Return the configuration of a model directory. Raises RequestError for one that does not fit the files."""
     content = _read_json(directory / "config.json")
     shapes = [shape for _, shape in read_tensors(directory).values()]
+    if "auto_map" in content and content.get("model_type") not in CONFIG_MAPPING:
+        raise RequestError(
+            f"The model in {directory} needs code of its own ({content['auto_map']} in config.json), which is not run"
+            " here. Give a model whose architecture transformers has."
+        )
     _check_values(content, max(len(shapes), *(max(shape, default=1) for shape in shapes)), directory)
     try:
         with silence_transformers():

@@ -35,6 +35,8 @@ from frod_bench.backbones.parts import Parts, find_parts
 from frod_bench.backbones.processor_transform import ProcessorTransform
 from frod_bench.errors import RequestError
 
+_RGB = 3  # channels
+
 
 class OwnModel(DirectoryBackbone):
     """The model `id` of the hub at `revision`, or the directory `path`; `targets` and `head` may be `auto`.
@@ -193,5 +195,14 @@ class OwnImages(OwnModel):
     reads = "images"
 
     def processor(self) -> ProcessorTransform:  # type: ignore[override]
-        """Return the preprocessing of the model's own image processor."""
+        """Return the preprocessing of the model's own image processor.
+
+        Raises RequestError for a model that takes no RGB images.
+        """
+        channels = getattr(read_config(self.directory), "num_channels", _RGB)
+        if channels != _RGB:
+            raise RequestError(
+                f"The model in {self.directory} takes images of {channels} channels (num_channels in config.json);"
+                f" accepted: {_RGB}, as images are read in RGB."
+            )
         return ProcessorTransform(self.directory)

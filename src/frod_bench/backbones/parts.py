@@ -48,6 +48,8 @@ def find_parts(
     stacks = _stacks(two)
     kind, names = type(two).__name__, [name for name, _ in two.named_modules() if name]
     _require_there(names, targets=targets, head=head)
+    if targets is None and all(name in sized for name, module in two.named_modules() if isinstance(module, _LINEAR)):
+        raise RequestError(f"{kind} has no linear layer but its classifier, so there is nothing to adapt.")
     if targets is None and not stacks:
         raise RequestError(f"{kind} has no stack of blocks with linear layers, so its targets are not clear. {_TYPE}.")
     if head is None:

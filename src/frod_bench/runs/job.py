@@ -30,7 +30,7 @@ from frod_bench.runs.carry_on import carry_on
 from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.own_model import say_parts, with_parts
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
-from frod_bench.runs.row_counts import row_counts
+from frod_bench.runs.row_counts import found_in_rows, row_counts
 from frod_bench.runs.run_readme import run_readme
 from frod_bench.tasks.base import RowRequest, Source, Task, TaskData
 from frod_bench.tasks.sources import open_source
@@ -220,7 +220,8 @@ def _run(
     seed, backbone = config["seed"], components.backbone
     data = load_data(config, components)
     if accelerator.is_main_process:
-        say(row_counts(data.samples, config))
+        for line in (row_counts(data.samples, config), *found_in_rows(data.provenance)):
+            say(line)
     model = backbone.build(data.num_labels, seed)
     head = [] if data.num_labels is None else backbone.head
     sizes = {name: p.numel() for name, p in model.named_parameters()}

@@ -1,7 +1,9 @@
-"""The line that a run prints on its rows."""
+"""What a run prints on its rows: their numbers, and the classes that it found in those of the user's own."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from frod_bench.errors import listed
 
 _OTHERS = ("train", "eval", "holdout")
 
@@ -22,6 +24,17 @@ def row_counts(samples: Mapping[str, int], config: Mapping[str, Any]) -> str:
     further = [(split, number) for split, number in samples.items() if split not in _OTHERS]
     parts += [_counted(number, official.get(split), split) for split, number in further]
     return ", ".join(parts)
+
+
+def found_in_rows(data: Mapping[str, Any]) -> list[str]:
+    """Return lines on the classes in rows of the user's own and on what is to be known of these; else none.
+
+    `data` is that of a record.
+    """
+    if (classes := data.get("classes")) is None:
+        return []
+    notes = filter(None, data.get("note", "").split("; "))
+    return [f"{len(classes):,} classes: {listed(classes)}", *(f"note: {note}" for note in notes)]
 
 
 def _counted(number: int, official: int | None, what: str) -> str:

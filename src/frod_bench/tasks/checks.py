@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import ClassLabel, Dataset, Image, Value
 
-from frod_bench.errors import RequestError
+from frod_bench.errors import RequestError, listed
 
 _TEXT = ("string", "large_string")
 
@@ -78,7 +78,7 @@ def _check_columns(rows: Dataset, where: str, columns: Sequence[str]) -> None:
     missing = [name for name in columns if name not in rows.column_names]
     if missing:
         raise RequestError(
-            f"{where} has no column {', '.join(missing)}; its columns are {', '.join(rows.column_names)}. "
+            f"{where} has no column {', '.join(missing)}; its columns are {listed(rows.column_names)}. "
             f"Accepted: the hub's columns {', '.join(columns)}."
         )
 

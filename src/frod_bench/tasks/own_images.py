@@ -103,8 +103,5 @@ def _images(named: NamedRows, column: str) -> Dataset:
     """Return the column of images, as records of bytes and path, under its own name here."""
     rows = named.rows.select_columns([column]).rename_columns({column: IMAGE})
     kind = rows.features[IMAGE]
-    if isinstance(kind, Value) and kind.dtype in ("binary", "large_binary"):
-        rows = rows.cast_column(IMAGE, Image())
-    if isinstance(kind, Image):
-        return rows.cast_column(IMAGE, Image(decode=False))
-    return rows
+    encoded = isinstance(kind, Value) and kind.dtype in ("binary", "large_binary")
+    return rows.cast_column(IMAGE, Image(decode=False)) if encoded or isinstance(kind, Image) else rows

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frod_bench.errors import RequestError, did_you_mean
+from frod_bench.errors import RequestError, did_you_mean, listed
 from frod_bench.reading import opened
 
 IMAGES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
@@ -30,7 +30,7 @@ class RowTable:
         """Raise RequestError when a column is missing."""
         if missing := [name for name in names if name not in self.columns]:
             raise RequestError(
-                f"{self.name} has no column {', '.join(missing)}; its columns are {', '.join(self.columns) or 'none'}."
+                f"{self.name} has no column {', '.join(missing)}; its columns are {listed(self.columns) or 'none'}."
                 " Name those that hold the task's texts with --text COL [COL], or its images with --image COL."
             )
 

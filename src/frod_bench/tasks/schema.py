@@ -5,7 +5,7 @@ from typing import Any
 
 from datasets import ClassLabel, Dataset, Features, List, Value
 
-from frod_bench.errors import RequestError
+from frod_bench.errors import RequestError, listed
 
 Columns = Mapping[str, Any]  # name: "text", "key" (the label's values), a list of one of them, or a mapping
 
@@ -53,9 +53,7 @@ def class_ids(rows: Dataset, label: str, values: Sequence[Any], where: str) -> l
 def require_columns(rows: Dataset, names: Sequence[str], where: str) -> None:
     """Raise `RequestError` when a column is missing."""
     if missing := [name for name in names if name not in rows.column_names]:
-        raise RequestError(
-            f"{where} has no column {', '.join(missing)}; its columns are {', '.join(rows.column_names)}."
-        )
+        raise RequestError(f"{where} has no column {', '.join(missing)}; its columns are {listed(rows.column_names)}.")
 
 
 def check_row(row: Mapping[str, Any], columns: Columns, values: Sequence[Any], origin: str) -> None:

@@ -7,6 +7,7 @@ twice; here a cell holds what the file says, and a file that is not sound is ref
 import codecs
 import io
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_DELIMITERS = (",", ";", "\t")
+_DELIMITERS = (",", ";", "\t", "|")
+_LONGEST_HEADER = 2**16  # characters
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read_text_table(path: Path, content: bytes) -> pa.Table:
@@ -52,9 +55,9 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def _from_csv(path: Path, text: str) -> pa.Table:
-    """Return the rows of a text with a header line; the delimiter is the first of , ; and tab in the header."""
-    header = text.lstrip("\n\r").partition("\n")[0]
-    delimiter = next((mark for mark in _DELIMITERS if mark in header), ",") if path.suffix.lower() == ".csv" else "\t"
+    """Return the rows of a text with a header line; the delimiter is what the header has most of, outside quotes."""
+    header = _QUOTED.sub("", text.lstrip("\n\r")[:_LONGEST_HEADER]).partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=header.count) if path.suffix.lower() == ".csv" else "\t"
     data = text.encode()
     if not data.strip():
         raise RequestError(f"{path} is empty. Give a file with a header line and at least one row.")

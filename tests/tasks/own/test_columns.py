@@ -37,10 +37,18 @@ def test_labels_are_never_guessed():
         label_column(table("text", "label", "class"), None)
 
 
+def test_a_file_without_a_header_does_not_fill_the_screen():
+    with pytest.raises(RequestError, match=r"its columns are x{39}…, good\.") as caught:
+        label_column(table("x" * 5000, "good"), "stars")
+    assert len(str(caught.value)) < 200
+    with pytest.raises(RequestError, match=r"column19 and 5 more\."):
+        label_column(table(*(f"column{n}" for n in range(25))), "stars")
+
+
 def test_a_column_that_is_missing():
     with pytest.raises(RequestError, match=r"task\.label names star, .*columns are text, stars\. Did you mean stars"):
         label_column(table("text", "stars"), "star")
     with pytest.raises(RequestError, match=r"task\.text names body"):
         text_columns(table("text", "stars"), ["text", "body"], "stars")
-    with pytest.raises(RequestError, match="holds the image"):
+    with pytest.raises(RequestError, match=r"No column of a\.csv holds images; its columns are text, label\."):
         image_column(table("text", "label"), None, "label")

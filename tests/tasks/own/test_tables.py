@@ -34,6 +34,7 @@ def test_encodings_that_a_file_names(read, encoding):
     [
         ("a.csv", "text;label\na, b;1\n"),
         ("a.csv", "text\tlabel\na, b\t1\n"),
+        ("a.csv", "text|label\na, b|1\n"),
         ("a.TSV", "text\tlabel\r\na, b\t1\r\n\r\n"),
         ("a.jsonl", '{"text": "a, b", "label": "1"}\n\n'),
         ("a.ndjson", '{"text": "a, b", "label": "1"}'),
@@ -42,6 +43,11 @@ def test_encodings_that_a_file_names(read, encoding):
 )
 def test_forms_of_one_table(read, name, content):
     assert read(name, content).to_dict() == {"text": ["a, b"], "label": ["1"]}
+
+
+def test_a_delimiter_within_quotes_is_none(read):
+    assert read("a.csv", '"text, in full";"la ""b"", el"\n"a, b";1\n').column_names == ["text, in full", 'la "b", el']
+    assert read("a.csv", '"text\n;;;",label\n"a; b",1\n').column_names == ["text\n;;;", "label"]
 
 
 def test_records_need_not_be_alike(read):

@@ -5,7 +5,7 @@ from typing import Any
 
 from datasets import Image, Value
 
-from frod_bench.errors import RequestError, offer_close
+from frod_bench.errors import RequestError, listed, offer_close
 from frod_bench.tasks.own.named_rows import NamedRows
 
 _LABELS = ("label", "labels", "class", "category", "target")
@@ -19,7 +19,7 @@ def require_columns(named: NamedRows, columns: Sequence[str], option: str) -> No
     for column in columns:
         if column not in there:
             raise RequestError(
-                f"{option} names {column}, and {named} has no such column; its columns are {', '.join(there)}."
+                f"{option} names {column}, and {named} has no such column; its columns are {listed(there)}."
                 f" {offer_close(column, there)}".rstrip()
             )
 
@@ -51,9 +51,13 @@ def image_column(named: NamedRows, typed: str | None, label: str) -> str:
         require_columns(named, [typed], "task.image")
         return typed
     features = named.rows.features
-    return _only(
-        named, [name for name in features if name != label and _may_be_image(features[name])], "image", "COLUMN"
-    )
+    found = [name for name in features if name != label and _may_be_image(features[name])]
+    if not found:
+        raise RequestError(
+            f"No column of {named} holds images; its columns are {listed(features)}. Accepted: parquet with the bytes"
+            " of image files, or a folder with one folder for each class."
+        )
+    return _only(named, found, "image", "COLUMN")
 
 
 def _only(named: NamedRows, candidates: Sequence[str], key: str, form: str) -> str:
@@ -62,7 +66,7 @@ def _only(named: NamedRows, candidates: Sequence[str], key: str, form: str) -> s
     several = f"{' and '.join(candidates)} may be meant" if candidates else "no name tells"
     raise RequestError(
         f"Which column of {named} holds the {key}? {several.capitalize()}: type task.{key}={form}. Its columns are"
-        f" {', '.join(named.rows.column_names)}."
+        f" {listed(named.rows.column_names)}."
     )
 
 

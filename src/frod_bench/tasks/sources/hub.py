@@ -9,6 +9,7 @@ from huggingface_hub import HfApi, is_offline_mode, snapshot_download
 from frod_bench.errors import RequestError
 
 _PROBE_S = 10
+_OTHERWISE = "Type data.source=local data.root=DIR or profile=offline"
 _CONVERTED = "refs/convert/parquet"  # the branch on which the hub keeps the rows of a data set as parquet files
 
 
@@ -19,7 +20,9 @@ class HubSource:
     read from the hub's own parquet copy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, otherwise: str = _OTHERWISE) -> None:
+        """`otherwise` says what to type where the hub does not have the rows."""
+        self._otherwise = otherwise
         self._commits: dict[str, str | None] = {}
         self._copied: set[str] = set()  # data sets read from the hub's parquet copy
 
@@ -33,10 +36,9 @@ class HubSource:
         except Exception as error:  # the hub's client raises whatever its HTTP library does
             reason = (str(error).splitlines() or [""])[0]
             raise RequestError(
-                f"{repo}/{config} ({split}) could not be read from the Hugging Face hub, "
+                f"{'/'.join(filter(None, (repo, config)))} ({split}) could not be read from the Hugging Face hub, "
                 f"no network or not found ({type(error).__name__}: {reason}). "
-                "Type data.source=local data.root=DIR or profile=offline; "
-                "with a copy in the hub's cache, set HF_HUB_OFFLINE=1."
+                f"{self._otherwise}; with a copy in the hub's cache, set HF_HUB_OFFLINE=1."
             ) from error
 
     def count(self, repo: str, config: str, split: str, schema: Features) -> None:

@@ -16,6 +16,9 @@ from frod_bench.tasks.sources.limit import check_sizes
 from frod_bench.tasks.sources.local import LocalSource
 
 OWN = "own"
+_OTHERWISE = (
+    "Give a file instead, task.train=FILE, or type data.root=DIR for a copy, DIR/OWNER/NAME/default/train.parquet"
+)
 _ONLY_CONFIG = "default"  # the folder of a data set's only configuration, below data.root
 
 
@@ -23,7 +26,7 @@ class OwnSource:
     """Read tables of the user's; `root` replaces the hub for data sets of the hub, and only for them."""
 
     def __init__(self, root: str | Path | None, max_row_bytes: int):
-        self._hub: Source = HubSource() if root is None else LocalSource(root, max_row_bytes)
+        self._hub: Source = HubSource(_OTHERWISE) if root is None else LocalSource(root, max_row_bytes)
         self._root, self.max_row_bytes = root, max_row_bytes
 
     def read(self, repo: str, config: str, split: str, schema: Features) -> Dataset:
