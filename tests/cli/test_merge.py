@@ -114,7 +114,9 @@ def test_several_draws_are_scored_and_the_first_is_written(runs, bench, tmp_path
     one, two, both = (read_merge(tmp_path / name / "merge.json") for name in ("one", "two", "both"))
     draws = [result.pop("draws") for result in both.results]
     assert draws == [[a["merged"], b["merged"]] for a, b in zip(one.results, two.results, strict=True)]
-    assert both.results == one.results
+    shares = [result.pop("share") for result in both.results]
+    assert shares == [pytest.approx(sum(own) / 2 / r["single"]) for own, r in zip(draws, one.results, strict=True)]
+    assert both.results == [{key: r[key] for key in r if key != "share"} for r in one.results]
     written, first = merged_weights(tmp_path / "both"), merged_weights(tmp_path / "one")
     assert all(torch.equal(written[name], tensor) for name, tensor in first.items())
     assert "sd: their" in shown["both"] and "sd" not in shown["one"].split()

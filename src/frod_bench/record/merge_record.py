@@ -39,9 +39,10 @@ _KINDS = {
 class MergeRecord:
     """One merge. `results` has an entry per run, in the order of the command; `setting` is that of the runs.
 
-    `single` is the reported score of the run, `merged` that of the merged model with the run's head on the same rows,
-    `share` the second over the first, None where that is 0. `holdout` has the score on held-out training rows by scale,
-    if the scale was chosen there; `draws` the scores of several random merges, of which `merged` is the first.
+    `single` is the reported score of the run, `merged` that of the merged model with the run's head on the same rows.
+    `draws` has the scores of several random merges, of which `merged` is the first. `share` is the merged score, the
+    mean over draws, over `single`; None where that is 0. `holdout` has the score on held-out training rows by scale, if
+    the scale was chosen there.
     `identity` and `digest` are those of the run's record.
     """
 

@@ -40,22 +40,26 @@ def _table(setting: dict[str, str], records: list[MergeRecord]) -> Table:
     drawn = any(result.get("draws") for record in records for result in record.results)
     named = ", ".join(f"{name} {value}" for name, value in setting.items())
     note = _SHARE + _CHOSEN * chosen + _DRAWN * drawn
-    place = next(n for n, column in enumerate(_COLUMNS) if column.name == "sd")
     columns = [column for column in _COLUMNS if drawn or column.name != "sd"]
-    rows = rows if drawn else [[*row[:place], *row[place + 1 :]] for row in rows]
-    return Table(columns, rows, f"Merged models: {named}", [note], "merges")
+    body = [[row.get(column.name) for column in columns] for row in rows]
+    return Table(columns, body, f"Merged models: {named}", [note], "merges")
 
 
-def _rows(record: MergeRecord) -> list[list[Any]]:
-    start = [record.how, record.scale, record.density]
-    keys = ("method", "seed", "task", "metric", "single")
+def _rows(record: MergeRecord) -> list[dict[str, Any]]:
+    """Return the values by column: of every task, and the mean."""
+    made = {"how": record.how, "scale": record.scale, "density": record.density}
+    keys = ("method", "seed", "task", "metric")
     rows = [
-        [*start, *(result[key] for key in keys), merged_score(result), _deviation(result), share_of(result)]
+        made
+        | {key: result[key] for key in keys}
+        | {"alone": result["single"], "merged": merged_score(result), "sd": _deviation(result)}
+        | {"share": share_of(result)}
         for result in record.results
     ]
-    alone = fmean(result["single"] for result in record.results)
-    merged = fmean(map(merged_score, record.results))
-    return [*rows, [*start, _methods(record), None, "mean", "", alone, merged, None, record.mean_share]]
+    mean = made | {"method": _methods(record), "task": "mean", "metric": "", "share": record.mean_share}
+    mean["alone"] = fmean(result["single"] for result in record.results)
+    mean["merged"] = fmean(map(merged_score, record.results))
+    return [*rows, mean]
 
 
 def _deviation(result: dict[str, Any]) -> float | None:

@@ -18,7 +18,7 @@ from frod_bench.merging.algorithms import HOWS
 from frod_bench.merging.layers import LayerFiles, write_shards
 from frod_bench.merging.task_vectors import Factors, TaskVectors
 from frod_bench.methods.support.wrappers import named_modules
-from frod_bench.record.merge_record import FILE, MergeRecord
+from frod_bench.record.merge_record import FILE, MergeRecord, share_of
 from frod_bench.record.predictions import write_predictions
 from frod_bench.runs.trained import TrainedRun
 from frod_bench.train.trainer import HOLDOUT
@@ -75,6 +75,7 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
             drawn = [_scores(runs, vectors, _update(vectors, request, density, s, work), scale) for s in others]
             for result, *more in zip(record.results, *drawn, strict=True):
                 result["draws"] = [result["merged"], *more]
+        record.results = [result | {"share": share_of(result)} for result in record.results]
         with filling(to) as made:
             for place, (run, head, (_, predicted)) in enumerate(zip(runs, heads, scored, strict=True)):
                 label = f"{place}-{run.record.task.replace('/', '-')}"
@@ -185,13 +186,12 @@ def _on_holdout(run: TrainedRun, vectors: TaskVectors, update: LayerFiles, scale
 def _result(
     run: TrainedRun, vectors: TaskVectors, update: LayerFiles, scale: float
 ) -> tuple[dict[str, Any], list[tuple[Any, ...]]]:
-    """Return an entry of `MergeRecord.results` and the prediction of every row, with its number in the source."""
+    """Return the scores of an entry of `MergeRecord.results`, and the prediction of every row with its number there."""
     model, state = _model(run, vectors)
     _set_scale(state, vectors, update, scale)
     metrics, found = run.score(model)
     record, ids = run.record, run.data.row_ids[run.data.reported]
     assert record.selected is not None
-    single, merged = record.selected["value"], metrics[record.metric["name"]]
     result = {
         "task": record.task,
         "method": record.method,
@@ -199,9 +199,8 @@ def _result(
         "identity": record.identity,
         "digest": record.digest,
         "metric": record.metric["name"],
-        "single": single,
-        "merged": merged,
-        "share": merged / single if single else None,
+        "single": record.selected["value"],
+        "merged": metrics[record.metric["name"]],
     }
     return result, [(ids[row[0]], *row[1:]) for row in found]
 

@@ -1,0 +1,41 @@
+"""The table of merged models: every value stands under its own column, with and without several draws."""
+
+import pytest
+
+from frod_bench.record.merge_record import MergeRecord
+from frod_bench.report.merges import merge_tables
+
+
+def merge(draws=None):
+    result = {"task": "glue/rte", "method": "frod", "seed": 2, "metric": "accuracy", "single": 0.8, "merged": 0.6}
+    return MergeRecord(
+        how="dare",
+        scale=0.3,
+        density=0.1,
+        seed=0,
+        setting={"profile": "offline"},
+        results=[result | {"draws": draws}, result | {"task": "glue/cola", "single": 0.4, "merged": 0.2}],
+    )
+
+
+def by_column(table):
+    return [dict(zip((column.name for column in table.columns), row, strict=True)) for row in table.rows]
+
+
+def test_one_draw_has_no_deviation():
+    (table,) = merge_tables([merge()])
+    first, second, mean = by_column(table)
+    assert "sd" not in first
+    assert (first["alone"], first["merged"], first["share"]) == (0.8, 0.6, pytest.approx(0.75))
+    assert (second["task"], second["share"]) == ("glue/cola", 0.5)
+    assert (mean["task"], mean["alone"], mean["merged"]) == ("mean", pytest.approx(0.6), pytest.approx(0.4))
+    assert mean["share"] == pytest.approx((0.75 + 0.5) / 2) and mean["seed"] is None
+
+
+def test_several_draws_have_a_mean_and_a_deviation():
+    (table,) = merge_tables([merge(draws=[0.6, 0.4])])
+    first, second, mean = by_column(table)
+    assert first["merged"] == pytest.approx(0.5) and first["sd"] == pytest.approx(0.1 * 2**0.5)
+    assert first["share"] == pytest.approx(0.5 / 0.8)
+    assert second["sd"] is None and mean["sd"] is None
+    assert mean["share"] == pytest.approx((0.5 / 0.8 + 0.5) / 2)
