@@ -65,7 +65,10 @@ ALLOWED = {
     "runs": ["runs", "config", "train", "merging", "landscape", "methods", "backbones", "tasks", "record", *BASICS],
     "bench": ["bench", "config", "train", "backbones", "methods", "adapters", "linalg", "ops", *BASICS],
     "audit": ["audit", "report", "config", "backbones", "methods", "adapters", "linalg", "ops", "record", *BASICS],
-    "forecast": ["forecast", "runs", "config", "train", "methods", "ops.cost", "backbones", "tasks", "record", *BASICS],
+    "forecast": [
+        *("forecast", "runs", "config", "train", "merging", "methods", "ops.cost"),
+        *("backbones", "tasks", "record", *BASICS),
+    ],
     "grid": ["grid", "forecast", "runs", "config", "report", "record", *BASICS],
     "cli": [""],
 }

@@ -70,10 +70,47 @@ def test_every_task_alone_is_a_bound(bench, outputs):
     assert len(list(outputs.glob("smoke/*/glue/*/lora/seed0-*"))) == 5  # the first stage is a run of its task alone
 
 
+def test_joint_training_is_a_bound(bench, outputs):
+    words = ("--methods", "lora", *WORDS, "--joint")
+    code, out, err = bench("continual", *words)
+    assert code == 0, err
+    record = record_of(outputs, "lora")
+    (folder,) = outputs.glob("smoke/*/glue/joint-*/lora/seed0-*")
+    run = json.loads((folder / "record.json").read_text())
+    assert run["task"] == "glue/joint-cola-mrpc-rte" and run["samples"] == {"train": 3 * 16, "eval": 3 * 24}
+    scores = run["best"]["metrics"]
+    assert record.joint == [scores[f"accuracy_{task}"] for task in ("rte", "cola", "mrpc")]
+    assert scores["mean_score"] == run["best"]["value"] == pytest.approx(sum(record.joint) / 3)
+    assert f"{100 * run['best']['value']:.2f}" in out and "\njoint " in out
+    assert record.alone[1:] == [None, None]
+    assert "4 cells, 4 of them complete already" in bench("continual", *words)[1]
+    other_order = ("--methods", "lora", "--profile", "smoke", "--tasks", "glue/mrpc,glue/rte,glue/cola", *WORDS[4:])
+    code, out, _ = bench("plan", "continual", *other_order, "--joint")
+    assert code == 0 and "3 of 4 cells missing" in out  # the run on all tasks is the same for every order
+
+    from frod_bench.runs.trained import TrainedRun
+
+    trained = TrainedRun(folder)
+    metrics, _ = trained.score(trained.adapted().model)
+    assert metrics == scores  # made again from its files, with every head
+    code, _, err = bench("export", str(folder), "--format", "merged", "--to", "out")
+    assert code == 2 and "several heads" in err
+    code, _, err = bench("predict", str(folder), "rows.csv")
+    assert code == 2
+
+
+def test_tasks_that_are_trained_in_different_ways_are_no_joint_run(bench):
+    words = ("--tasks", "glue/rte,glue/cola", "--methods", "lora", "--joint", "protocol=paper")
+    code, _, err = bench("continual", *words)
+    assert code == 2 and "10 for rte" in err and "train.epochs=VALUE" in err
+
+
 def test_it_is_planned_without_being_run(bench, outputs):
     code, out, err = bench("plan", "continual", "--methods", "lora,lori", *WORDS, "--seeds", "0,1")
     assert code == 0, err
     assert "12 of 12 cells missing" in out and not outputs.exists()
+    code, out, err = bench("plan", "continual", "--methods", "lora", *WORDS, "--alone", "--joint")
+    assert code == 0 and "6 of 6 cells missing" in out and "all tasks together" in out
 
 
 def test_the_report_and_its_heat_map(bench, outputs, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from frod_bench.cli.merge import HOWS
+from frod_bench.cli.merge_arguments import HOWS
 from frod_bench.errors import RequestError
 from frod_bench.merging import algorithms
 from frod_bench.record.merge_record import read_merge

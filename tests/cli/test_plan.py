@@ -2,7 +2,7 @@
 
 import torch
 
-from frod_bench.cli.plan import _number
+from frod_bench.cli.quantities import number
 
 
 def test_a_column_without_data_is_named_and_not_counted(bench):
@@ -41,5 +41,30 @@ def test_a_plan_takes_the_rate_of_runs_that_are_done(bench, tmp_path):
 
 
 def test_numbers_are_printed_without_powers_of_ten():
-    found = [_number(value) for value in (0.0, 9e-5, 0.0123, 2.5, 123.4, 39_612.0)]
+    found = [number(value) for value in (0.0, 9e-5, 0.0123, 2.5, 123.4, 39_612.0)]
     assert found == ["0", "<0.001", "0.0123", "2.5", "123", "39,612"]
+
+
+def test_merges_are_planned_with_the_runs_that_they_need(bench):
+    words = ("plan", "merge", "--profile", "smoke", "--methods", "lora,frod", "--tasks", "glue/rte,glue/cola")
+    code, out, err = bench(*words, "--seeds", "0,1", "--how", "ties,dare", "--draws", "3")
+    assert code == 0, err
+    assert "8 of 8 cells missing" in out.splitlines()[0]
+    # two methods and seeds: ties scores two tasks once, dare three times
+    assert out.splitlines()[1].startswith("Then 8 merges: models score the rows of a task 32 times")
+    rows = [line.split()[:4] for line in out.splitlines() if line.startswith(("lora ", "frod ")) and "glue" not in line]
+    times = (("ties", "4"), ("dare", "12"))
+    assert rows == [[method, how, "2", scored] for method in ("lora", "frod") for how, scored in times]
+
+
+def test_a_plan_of_merges_refuses_what_merges_refuse(bench):
+    words = ("plan", "merge", "--profile", "smoke", "--methods", "lora", "--tasks", "glue/rte,glue/cola")
+    for more, message in (
+        ((), "ways to merge"),
+        (("--how", "tie"), "--how tie"),
+        (("--how", "ties", "--scales", "0.1,0.2"), "selection=holdout"),
+        (("--how", "ties", "--draws", "0"), "--draws 0"),
+    ):
+        code, _, err = bench(*words, *more)
+        assert code == 2 and message in err
+    assert bench("plan", "merge", "--profile", "smoke", "--how", "ties")[0] == 2

@@ -2,6 +2,7 @@
 
 import pytest
 
+from frod_bench.config.paths import paper_dir
 from frod_bench.record.merge_record import MergeRecord
 from frod_bench.report.merges import merge_tables
 
@@ -23,7 +24,7 @@ def by_column(table):
 
 
 def test_one_draw_has_no_deviation():
-    (table,) = merge_tables([merge()])
+    (table,) = merge_tables([merge()], paper_dir())
     first, second, mean = by_column(table)
     assert "sd" not in first
     assert (first["alone"], first["merged"], first["share"]) == (0.8, 0.6, pytest.approx(0.75))
@@ -33,7 +34,7 @@ def test_one_draw_has_no_deviation():
 
 
 def test_several_draws_have_a_mean_and_a_deviation():
-    (table,) = merge_tables([merge(draws=[0.6, 0.4])])
+    (table,) = merge_tables([merge(draws=[0.6, 0.4])], paper_dir())
     first, second, mean = by_column(table)
     assert first["merged"] == pytest.approx(0.5) and first["sd"] == pytest.approx(0.1 * 2**0.5)
     assert first["share"] == pytest.approx(0.5 / 0.8)

@@ -14,6 +14,7 @@ from frod_bench.landscape.surface import Point, Weights, grid, losses
 from frod_bench.methods import load_adapter
 from frod_bench.methods.support.injection import find_head, find_targets
 from frod_bench.record import RunDirectory, StoredRun
+from frod_bench.runs.base_model import base_model
 from frod_bench.runs.job import load_data, make_components
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 from frod_bench.runs.run_files import adapter_folder, read_run_config
@@ -70,7 +71,8 @@ def _rebuild(path: Path, state: str, device: torch.device) -> tuple[torch.nn.Mod
     config = read_run_config(path)
     components = make_components(config)
     data = load_data(config, components)
-    model = components.backbone.build(data.num_labels, config["seed"])
+    text = config["text"]["format"]
+    model = base_model(components.backbone, components.task, data.num_labels, text, config["seed"])
     if state == AFTER:
         adapted = load_adapter(model, adapter_folder(path))
         if not adapted.method.merges:

@@ -6,22 +6,20 @@ from dataclasses import replace
 
 from tabulate import tabulate
 
-from frod_bench.cli.continual import requested_sequences
+from frod_bench.cli.continual_arguments import add_bounds, requested_sequences
+from frod_bench.cli.merge_arguments import add_merges
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.plan_detect import show_detectable
-from frod_bench.cli.table_arguments import add_arguments, requested_table, runnable_cells
-from frod_bench.cli.tune_arguments import (
-    add_search_arguments,
-    is_fair,
-    requested_arms,
-    requested_search,
-    tuned_table,
-)
+from frod_bench.cli.plan_merges import merges_planned
+from frod_bench.cli.quantities import duration, number
+from frod_bench.cli.table_arguments import add_arguments, named_table, requested_table, runnable_cells
+from frod_bench.cli.tune_arguments import add_search_arguments, is_fair, requested_arms, requested_search
 from frod_bench.config.old_names import current_override
 from frod_bench.console import show
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
 from frod_bench.grid.cells import Cell, compose_cells
+from frod_bench.grid.continual import wanted_cells
 from frod_bench.grid.search import GridSearch
 from frod_bench.grid.tables import TableSpec, table_of_run
 from frod_bench.record import output_root
@@ -35,7 +33,8 @@ examples:
   frod-bench plan 4 --profile offline data.root=DIR --methods frod,lora
   frod-bench plan 4 --profile offline data.root=DIR protocol=fair      with the trials that come first
   frod-bench plan 4 --profile offline --detect 1 outputs    rows and seeds that show a difference of one point
-  frod-bench plan continual --profile offline --methods frod,lora --tasks glue/rte,glue/mrpc --seeds 0,1,2
+  frod-bench plan continual --profile offline --methods frod,lora --tasks glue/rte,glue/mrpc --seeds 0,1,2 --joint
+  frod-bench plan merge --profile offline --methods frod,lora --tasks glue/rte,glue/mrpc --how average,ties
   frod-bench plan method=frod task=glue/rte backbone=own/text backbone.id=DIR       one run, as it would be typed
   frod-bench plan tune --profile offline --methods frod,lora --tasks glue/sst2 --trials 7
 """
@@ -69,11 +68,13 @@ def main(argv: list[str]) -> int:
     lines, origins = plan_lines(runs, device)
     missing, hours = sum(line.missing for line in lines), sum(line.hours_left for line in lines)
     disk = sum(line.disk_left for line in lines)
-    energy = "" if device.watts is None else f", {_number(hours * device.watts / 1000)} kWh"
+    energy = "" if device.watts is None else f", {number(hours * device.watts / 1000)} kWh"
+    merges = merges_planned(arguments, runs, device) if arguments.table == "merge" else None
     show(
         f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing,"
-        f" about {_duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk.\n"
+        f" about {duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk."
     )
+    show(f"{merges[0]}\n" if merges else "")
     show(_table(lines, device))
     for column, reason in without.items():
         show(f"{column} is left out, as it has no data here: {reason}")
@@ -84,6 +85,8 @@ def main(argv: list[str]) -> int:
         show(reason)
     for warning in what_does_not_fit(memory, disk, device, output_root()):
         show(f"warning: {warning}")
+    if merges:
+        show(f"\n{merges[1]}")
     show("\n" + _LEGEND.format(evidence=device.evidence, rows=", ".join(origins)))
     return 0
 
@@ -91,10 +94,12 @@ def main(argv: list[str]) -> int:
 def _planned(arguments: argparse.Namespace) -> tuple[list[Cell], dict[str, str]]:
     """Return the cells that the command would run, trials first, and the columns without data with the reason."""
     if arguments.table == "continual":
-        sequences = requested_sequences(arguments)
-        return _with_data([cell for sequence in sequences for cell in sequence.stages])
+        return _with_data(wanted_cells(requested_sequences(arguments, tuned=False), arguments.alone, arguments.joint))
+    if arguments.table == "merge":
+        table, seeds = named_table(arguments, "merge"), arguments.seeds
+        return _with_data(compose_cells(table, arguments.profile, seeds, arguments.words, tuned=False))
     if arguments.table == "tune":
-        return _with_data(_trials(tuned_table(arguments), arguments))
+        return _with_data(_trials(named_table(arguments, "tune"), arguments))
     table = requested_table(arguments)
     if not is_fair(table, arguments.words):
         return runnable_cells(table, arguments)
@@ -125,9 +130,9 @@ def _table(lines: list, device) -> str:
             line.done,
             line.missing,
             f"{line.cost.disk_bytes / 2**20:,.1f}",
-            _number(line.hours),
-            _number(line.hours_left),
-            "" if device.watts is None else _number(line.hours_left * device.watts / 1000),
+            number(line.hours),
+            number(line.hours_left),
+            "" if device.watts is None else number(line.hours_left * device.watts / 1000),
         ]
         for line in lines
     ]
@@ -140,17 +145,6 @@ def _memory_table(memory: list) -> str:
     return tabulate(body, header, disable_numparse=True, colalign=("left", "left", *("right",) * len(_PARTS)))
 
 
-def _duration(hours: float) -> str:
-    return f"{_number(hours)} hours" if hours >= 0.1 else f"{60 * hours:.2g} minutes"
-
-
-def _number(value: float) -> str:
-    """Return three digits, or all before the decimal point, never in powers of ten."""
-    if 0 < value < 0.001:
-        return "<0.001"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "frod-bench plan",
@@ -159,10 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "table",
-        help="2, 3, 4, 5, or another table in configs/sweep/; tune, for trials alone; continual; or a run's overrides",
+        help="2, 3, 4, 5, or another table in configs/sweep/; tune, continual or merge; or a run's overrides",
     )
     add_arguments(parser)
     add_search_arguments(parser)
+    add_bounds(parser)
+    add_merges(parser)
     parser.add_argument(
         "--gpu", metavar="NAME", help=f"plan for this GPU instead of this machine: {', '.join(plan_facts()['devices'])}"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.runs import add_folders, existing_folder
 from frod_bench.cli.written import say_written, write_texts, writing
+from frod_bench.config.paths import paper_dir
 from frod_bench.console import show
 from frod_bench.errors import RequestError
 from frod_bench.escape import one_line
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
         )
     from frod_bench.report import continual, merges, table
 
-    tables = [*merges.merge_tables(found.merges), *continual.tables(found.sequences)]
+    tables = [*merges.merge_tables(found.merges, paper_dir()), *continual.tables(found.sequences)]
     show("\n\n".join(map(table.to_text, tables)))
     if arguments.to is not None:
         texts = {"multitask.md": "\n\n".join(map(table.to_markdown, tables)) + "\n"}

@@ -6,7 +6,8 @@ import math
 from tabulate import tabulate
 
 from frod_bench.cli.parser import command_parser
-from frod_bench.cli.tune_arguments import add_search_arguments, requested_arms, requested_search, tuned_table
+from frod_bench.cli.table_arguments import named_table
+from frod_bench.cli.tune_arguments import add_search_arguments, requested_arms, requested_search
 from frod_bench.config.catalogue import choices
 from frod_bench.config.old_names import current_override
 from frod_bench.config.tuned import read_tuned, tuned_file
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_intermixed_args(argv)
     if arguments.jobs < 1:
         raise RequestError(f"--jobs {arguments.jobs} is not accepted: a whole number of 1 or more is.")
-    arms = requested_arms(tuned_table(arguments), arguments, arguments.seeds)
+    arms = requested_arms(named_table(arguments, "tune"), arguments, arguments.seeds)
     return 1 if run_search(arms, requested_search(arguments), arguments.jobs) else 0
 
 

@@ -3,10 +3,9 @@
 import argparse
 import math
 
-from frod_bench.config.catalogue import choices
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.grid.search import GridSearch, Search, TpeSearch
-from frod_bench.grid.tables import TableSpec, load_table
+from frod_bench.grid.tables import TableSpec
 from frod_bench.grid.tune import TRIAL_SEED, Arm, Axes, compose_arms
 
 
@@ -42,20 +41,6 @@ def requested_search(arguments: argparse.Namespace) -> Search:
     return TpeSearch(arguments.trials, arguments.per_decade)
 
 
-def tuned_table(arguments: argparse.Namespace) -> TableSpec:
-    """Return the table that is named before the overrides, or one of `--methods` and `--tasks`.
-
-    Takes the table's name out of `arguments.words`. Raises RequestError for an unknown name.
-    """
-    if arguments.words and "=" not in arguments.words[0]:
-        return load_table(arguments.words.pop(0)).restricted(arguments.methods, arguments.tasks)
-    if not arguments.methods or not arguments.tasks:
-        raise RequestError("Name what to tune: --methods M,… and --tasks T,…, or a table as in `frod-bench tune 4`.")
-    rows = {name: [f"method={name}"] for name in _known("--methods", arguments.methods, "method")}
-    columns = {name: name for name in _known("--tasks", arguments.tasks, "task")}
-    return TableSpec("tune", rows, columns, None, {})
-
-
 def requested_arms(table: TableSpec, arguments: argparse.Namespace, seeds: str | None = None) -> list[Arm]:
     """Return what has to be tuned for the table. Raises RequestError for a value that no run accepts."""
     axes = _axes(arguments.axis)
@@ -69,14 +54,6 @@ def requested_arms(table: TableSpec, arguments: argparse.Namespace, seeds: str |
             if role not in roles:
                 raise RequestError(f"--axis {name}:{role}=… is no role of that method. {did_you_mean(role, roles)}")
     return arms
-
-
-def _known(option: str, text: str, group: str) -> list[str]:
-    known = choices(group)
-    for name in text.split(","):
-        if name not in known:
-            raise RequestError(f"{option} {name} is not known. {did_you_mean(name, known)}")
-    return list(dict.fromkeys(text.split(",")))
 
 
 def _axes(texts: list[str]) -> Axes:

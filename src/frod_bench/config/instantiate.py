@@ -1,4 +1,4 @@
-"""Build objects from a configuration: only classes of this package, and nothing nested."""
+"""Build objects from a configuration: only classes of this package."""
 
 import importlib
 import pkgutil
@@ -17,10 +17,13 @@ _OF_HYDRA = ("_target_", "_convert_")
 def build(part: dict[str, Any], group: str) -> Any:
     """Call `part`'s `_target_`, a class defined in a file of `frod_bench.<group>`, with its other keys.
 
-    Values are passed on unchanged. Raises RequestError for any other target, as a configuration may come from somebody
+    Values are passed on unchanged, but for `together` with a `_target_` of their own, which are built in the same way:
+    tasks that are trained together. Raises RequestError for any other target, as a configuration may come from somebody
     else, and for values that the class does not accept.
     """
     made = _class(part.get("_target_"), group)
+    if any(map(_is_part, together := part.get("together") or ())):
+        part = part | {"together": [build(each, group) if _is_part(each) else each for each in together]}
     try:
         return made(**{key: value for key, value in part.items() if key not in (*_OF_HYDRA, _VERSION)})
     except RequestError:
@@ -37,6 +40,10 @@ def build_method(part: dict[str, Any]) -> Method:
     """Return the method of a resolved configuration; a null option takes the method's default."""
     options = {key: value for key, value in part.items() if key not in _ABOUT and value is not None}
     return make_method(part["name"], **options)
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, dict) and "_target_" in value
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

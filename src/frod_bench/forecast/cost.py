@@ -6,6 +6,7 @@ backbone and the rows of a run. Left out are the embeddings, the head and all el
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from frod_bench.backbones.architecture import Architecture
@@ -46,17 +47,29 @@ def cost(config: dict[str, Any], samples: Mapping[str, int]) -> Cost:
     times = {None: settings["epochs"], "once": 1, "never": 0}[config.get("evaluation")]
     scored = {split: rows for split, rows in samples.items() if split != "train"}
     evaluated_rows = settings["epochs"] * scored.pop("holdout", 0) + times * sum(scored.values())
-    longest = config["text"]["eval_max_length"] or config["text"]["max_length"]
-    evaluated_tokens = evaluated_rows * row_length(config, settings["eval_batch_size"], longest)
-    multiply_adds = settings["epochs"] * samples["train"] * length * step + evaluated_tokens * forward
+    multiply_adds = settings["epochs"] * samples["train"] * length * step
     trained = backbone["facts"]["parameters"] if "backbone" in method.roles else method.trainable_parameters(targets)
-    return Cost(flop=2.0 * multiply_adds, disk_bytes=4 * trained, half=settings["precision"] != "no")
+    flop = 2.0 * multiply_adds + evaluation_flop(config, evaluated_rows)
+    return Cost(flop=flop, disk_bytes=4 * trained, half=settings["precision"] != "no")
+
+
+def evaluation_flop(config: dict[str, Any], rows: int) -> float:
+    """Return the floating-point operations of scoring so many rows, without what an adapter adds."""
+    architecture, text = Architecture.of(config["backbone"]), config["text"]
+    longest = text["eval_max_length"] or text["max_length"]
+    length = row_length(config, config["train"]["eval_batch_size"], longest)
+    dense = sum(linear_step(1, m, n) for m, n in architecture.linears().values()) // 2
+    forward = architecture.layers * (dense + attention_forward(length, architecture.hidden))
+    return 2.0 * rows * length * forward
 
 
 def row_length(config: dict[str, Any], rows: int, longest: int | None = None) -> float:
     """Return the tokens of a row, padded to the longest of `rows` rows and cut to `longest` (text.max_length)."""
     if (patches := Architecture.of(config["backbone"]).tokens) is not None:
         return patches
+    if (together := config["task"].get("together")) is not None:  # mixed rows, so the longest task decides
+        lengths = [row_length(config | {"task": task}, rows, longest) for task in together]
+        return fmean(lengths) if rows == 1 else max(lengths)
     counts = plan_facts()["tokens"].get(config["task"]["name"])
     longest = longest or config["text"]["max_length"]
     if counts is None:
@@ -73,6 +86,10 @@ def count_rows(config: dict[str, Any]) -> tuple[dict[str, int], str]:
     Raises RequestError when the source has no such data.
     """
     task, data = config["task"], config["data"]
+    if (together := task.get("together")) is not None:  # limits are those of each task
+        counts_of = [count_rows(config | {"task": each}) for each in together]
+        splits = counts_of[0][0]
+        return {split: sum(own[split] for own, _ in counts_of) for split in splits}, counts_of[0][1]
     source = open_source(data["source"], data["root"], data["max_row_bytes"])
     counts, origin = build(task, "tasks").count(source, config["text"]["format"]), f"the {data['source']} data"
     if None in counts:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from frod_bench.backbones.architecture import Architecture
+from frod_bench.config.earlier import to_make_first
 from frod_bench.config.instantiate import build, build_method
 from frod_bench.forecast.cost import row_length
 from frod_bench.methods.support.method import Method
@@ -30,7 +31,9 @@ def footprint(config: dict[str, Any], micro_batches: int | None = None) -> Memor
     rows = math.ceil(settings["batch_size"] / micro_batches)
     length = None if "image" in config["task"] else math.ceil(row_length(config, rows))
     classes = _classes(config)
-    method, backbone = build_method(config["method"]), json.dumps(config["backbone"], sort_keys=True)
+    # a run that is to be made first is trained in the same shapes, and can be built before there is a mask of it
+    method = build_method((to_make_first(config) or config)["method"])
+    backbone = json.dumps(config["backbone"], sort_keys=True)
     return _predicted(backbone, method, classes, rows, length, settings["precision"], micro_batches)
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -29,7 +29,9 @@ class PlannedRun(NamedTuple):
     record: RunRecord | None
 
 
-class _CompleteRun(NamedTuple):
+class CompleteRun(NamedTuple):
+    """A run of a table that is complete."""
+
     column: str
     config: dict[str, Any]
     record: RunRecord
@@ -62,7 +64,7 @@ def plan_lines(runs: list[PlannedRun], device: Device) -> tuple[list[PlanLine], 
 
     Raises RequestError when a column has no data.
     """
-    done = [_CompleteRun(run.column, run.config, run.record) for run in runs if run.record is not None]
+    done = complete_runs(runs)
     rows = {run.column: (run.record.samples, "an earlier run") for run in done}
     rows |= {column: count_rows(config) for column, config in _config_of_column(runs).items() if column not in rows}
     groups: dict[tuple[str, str], list[PlannedRun]] = {}
@@ -70,6 +72,17 @@ def plan_lines(runs: list[PlannedRun], device: Device) -> tuple[list[PlanLine], 
         groups.setdefault((run.row, run.column), []).append(run)
     lines = [_line(group, done, rows[column][0], device) for (_, column), group in groups.items()]
     return lines, sorted({origin for _, origin in rows.values()})
+
+
+def free_disk(root: Path) -> int:
+    """Return the bytes that are free where the folder `root` is, or will be."""
+    place = root.absolute()
+    return shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
+
+
+def complete_runs(runs: Iterable[PlannedRun]) -> list[CompleteRun]:
+    """Return those of the runs that have a record."""
+    return [CompleteRun(run.column, run.config, run.record) for run in runs if run.record is not None]
 
 
 def plan_memory(lines: Iterable[PlanLine]) -> tuple[list[tuple[PlanLine, MemoryUse]], list[str]]:
@@ -102,9 +115,7 @@ def what_does_not_fit(
                 f" {device.memory_bytes / _GIB:.0f}. Try train.gradient_accumulation_steps=, a smaller"
                 " backbone.dtype or another device."
             )
-    place = root.absolute()
-    free = shutil.disk_usage(next(folder for folder in (place, *place.parents) if folder.exists())).free
-    if disk_bytes > free:
+    if disk_bytes > (free := free_disk(root)):
         found.append(f"The adapters need {disk_bytes / _GIB:.1f} GiB below {root}, where {free / _GIB:.1f} are free.")
     return found
 
@@ -113,16 +124,16 @@ def _config_of_column(runs: list[PlannedRun]) -> dict[str, dict[str, Any]]:
     return {run.column: run.config for run in runs}
 
 
-def _line(group: list[PlannedRun], done: list[_CompleteRun], samples: dict[str, int], device: Device) -> PlanLine:
+def _line(group: list[PlannedRun], done: list[CompleteRun], samples: dict[str, int], device: Device) -> PlanLine:
     first, own = group[0], sum(run.record is not None for run in group)
     one = cost(first.config, samples)
-    here = [run for run in done if run.record.environment["device"] == device.name]
-    hours = _hours(one, first.config, here, device)
+    hours = hours_of(one, first.config, done, device)
     return PlanLine(first.row, first.column, first.config, own, len(group) - own, one, hours)
 
 
-def _hours(one: Cost, config: dict[str, Any], done: list[_CompleteRun], device: Device) -> float:
-    """Return the hours of one run, at the rate of the most similar complete runs, else at the device's."""
+def hours_of(one: Cost, config: dict[str, Any], done: Sequence[CompleteRun], device: Device) -> float:
+    """Return the hours of one run, at the rate of the most similar runs that are done here, else at the device's."""
+    done = [run for run in done if run.record.environment["device"] == device.name]
     method, task = config["method"]["name"], config["task"]["name"]
     alike = [run for run in done if (run.record.method, run.record.task) == (method, task)]
     alike = alike or [run for run in done if run.record.method == method] or done

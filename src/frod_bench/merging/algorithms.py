@@ -63,6 +63,12 @@ class How(NamedTuple):
         """Whether it depends on a seed."""
         return self.density is not None and not self.trims
 
+    def entry_bytes(self, tasks: int) -> int:
+        """Return the peak memory of merging one layer of so many tasks, in bytes per entry of the layer."""
+        stacking = 16 + 16 * tasks  # the base, zeros, and every update alone and in the stack
+        dropping = 25 * tasks  # updates, a mask, what is kept, and a product of them
+        return stacking if self.density is None else max(stacking, dropping + 16 * self.trims)
+
 
 # scales: FusionBench's 0.3 for a sum over tasks, 1 as in the TIES paper without validation rows, and the 0.4 with which
 # LoRI's scripts merge four LoRI-D adapters; densities: the TIES paper's 20 %, and the 10 % that DARE's paper keeps

@@ -17,6 +17,7 @@ _KINDS = {
     "runs": list,
     "matrix": list,
     "alone": list,
+    "joint?": list,
     "average": float | None,
     "backward_transfer": float | None,
     "forgetting": float | None,
@@ -29,8 +30,9 @@ class ContinualRecord:
     """One method, one seed, one sequence; lists have an entry for each task, in the order of training.
 
     `runs` holds the digest of each stage's record. `matrix[i][j]` is the score on task j after stage i, None for a task
-    that comes later or was not scored yet. `alone[j]` is the score of a run on task j alone, None where there is none.
-    The three summaries are those of `merging.continual`, None until the matrix is complete.
+    that comes later or was not scored yet. `alone[j]` is the score of a run on task j alone, `joint[j]` that of a run
+    on all tasks together, None where there is none; records of older versions have no `joint`. The three summaries are
+    those of `merging.continual`, None until the matrix is complete.
     """
 
     method: str
@@ -40,11 +42,15 @@ class ContinualRecord:
     metrics: list[str]
     runs: list[str]
     matrix: list[list[float | None]]
-    alone: list[float | None] = field(default_factory=list)
+    alone: list[float | None]
+    joint: list[float | None] = field(default_factory=list)
     average: float | None = None
     backward_transfer: float | None = None
     forgetting: float | None = None
     schema: int = _SCHEMA
+
+    def __post_init__(self) -> None:
+        self.joint = self.joint or [None] * len(self.tasks)
 
     def to_json(self) -> str:
         """Return the record as strict JSON with its digest. Raises ValueError if it is not valid."""
@@ -64,11 +70,12 @@ def read_continual(file: Path) -> ContinualRecord:
 
 def _problem(record: ContinualRecord) -> str | None:
     count = len(record.tasks)
-    if not count or any(len(part) != count for part in (record.metrics, record.runs, record.matrix, record.alone)):
+    lists = (record.metrics, record.runs, record.matrix, record.alone, record.joint)
+    if not count or any(len(part) != count for part in lists):
         return "its lists do not have an entry for each task"
     named = {"tasks": record.tasks, "metrics": record.metrics, "runs": record.runs}
     words = (type_problem(word, str, key) for key, part in named.items() for word in part)
-    rows = [*record.matrix, record.alone]
+    rows = [*record.matrix, record.alone, record.joint]
     if not all(isinstance(row, list) and len(row) == count for row in rows):
         return "its matrix is not square"
     scores = (type_problem(score, float | None, "a score") for row in rows for score in row)

@@ -40,6 +40,7 @@ _EFFECT = {
     "task.rows": NO_EFFECT,
     "task.packaged": NO_EFFECT,
     "task.wording": NO_EFFECT,
+    "task.together": NO_EFFECT,  # the tasks of a run on several; `task.parts` holds their settings
     "task.train": NO_EFFECT,  # where one's own rows lie; `task.content` says what they are
     "task.eval": NO_EFFECT,
     "data": SOURCE,

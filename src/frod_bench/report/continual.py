@@ -10,6 +10,11 @@ from frod_bench.record.continual_record import ContinualRecord
 from frod_bench.report.table import Column, Table
 
 _SUMMARIES = ("average", "backward_transfer", "forgetting")
+_BOUNDS = ("alone", "joint")
+_NOTE = (
+    "average: over all tasks after the last stage. alone: a run of each task. joint: one run on the rows of all tasks,"
+    " with a head for each."
+)
 
 
 class Trained(NamedTuple):
@@ -26,9 +31,14 @@ class Trained(NamedTuple):
         return [[_mean([record.matrix[i][j] for record in self.records]) for j in size] for i in size]
 
     def summary(self) -> list[float | None]:
-        """Return average, score alone, backward transfer and forgetting, means over seeds."""
+        """Return average, score alone, score of joint training, backward transfer and forgetting, means over seeds."""
         average, backward, forgot = (_mean([getattr(r, name) for r in self.records]) for name in _SUMMARIES)
-        return [average, _mean([value for record in self.records for value in record.alone]), backward, forgot]
+        alone, joint = (_mean(self.bound(name)) for name in _BOUNDS)
+        return [average, alone, joint, backward, forgot]
+
+    def bound(self, name: str) -> list[float | None]:
+        """Return the scores of `alone` or `joint` training on each task, means over seeds."""
+        return [_mean(values) for values in zip(*(getattr(record, name) for record in self.records), strict=True)]
 
 
 def grouped(records: Sequence[ContinualRecord]) -> list[Trained]:
@@ -56,18 +66,22 @@ def _summary(own: list[Trained]) -> Table:
         Column("seeds"),
         Column("average", _points, unit="%"),
         Column("alone", _points, unit="%"),
+        Column("joint", _points, unit="%"),
         Column("backward\ntransfer", _signed, unit="points"),
         Column("forgetting", _signed, unit="points"),
     ]
     rows = [[each.method, len(each.records), *each.summary()] for each in own]
     named = ", ".join(f"{name} {value}" for name, value in own[0].setting.items())
-    return Table(columns, rows, f"One adapter on {', '.join(own[0].tasks)}: {named}", name="continual")
+    title = f"One adapter on {', '.join(own[0].tasks)}: {named}"
+    return Table(columns, rows, title, [_NOTE], name="continual")
 
 
 def _matrix(each: Trained) -> Table:
     names = _short(each.tasks)
     columns = [Column("after", align="left"), *(Column(name, _points) for name in names)]
     rows = [[name, *row] for name, row in zip(names, each.matrix(), strict=True)]
+    bounds = {name: each.bound(name) for name in _BOUNDS}
+    rows += [[name, *scores] for name, scores in bounds.items() if None not in scores]
     title = f"{each.method}: score on each task after each stage (%)"
     return Table(columns, rows, title, name=f"continual-{each.method}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from frod_bench.escape import plot_text
 from frod_bench.record.merge_record import MergeRecord, merged_score, share_of
+from frod_bench.report.published_merges import beside_published
 from frod_bench.report.table import Column, Table
 
 _COLUMNS = (
@@ -28,10 +29,15 @@ _DRAWN = " merged: the mean over several draws; sd: their standard deviation."
 _CHOSEN = " Scales were chosen on held-out training rows."
 
 
-def merge_tables(records: Sequence[MergeRecord]) -> list[Table]:
-    """Return a table for each setting, with a row for each merge and task, and one for the mean of each merge."""
+def merge_tables(records: Sequence[MergeRecord], published: Path) -> list[Table]:
+    """Return a table for each setting, with a row for each merge and task, and one for the mean of each merge.
+
+    Merges of the tasks and backbone of the published rows in the folder `published` come beside those as well.
+    """
     ordered = sorted(records, key=lambda record: list(record.setting.items()))
-    return [_table(setting, list(own)) for setting, own in groupby(ordered, key=lambda record: record.setting)]
+    found = [_table(setting, list(own)) for setting, own in groupby(ordered, key=lambda record: record.setting)]
+    beside = beside_published(records, published)
+    return found if beside is None else [*found, beside]
 
 
 def _table(setting: dict[str, str], records: list[MergeRecord]) -> Table:

@@ -12,7 +12,10 @@ Scores = list[list[float | None]]
 
 
 def score_sequence(
-    folders: Sequence[Path], alone: Sequence[float | None], before: ContinualRecord | None = None
+    folders: Sequence[Path],
+    alone: Sequence[float | None],
+    joint: Sequence[float | None],
+    before: ContinualRecord | None = None,
 ) -> Iterator[ContinualRecord]:
     """Yield the record of a complete sequence of runs after every new score; the last one has the summaries.
 
@@ -29,6 +32,7 @@ def score_sequence(
         runs=[run.record.digest for run in runs],
         matrix=[[None] * len(runs) for _ in runs],
         alone=list(alone),
+        joint=list(joint),
     )
     if before is not None and before.runs == record.runs:
         record.matrix = before.matrix

@@ -22,6 +22,7 @@ from frod_bench.record import RunDirectory, RunRecord
 from frod_bench.runs.model_card import Exported, model_card
 from frod_bench.runs.run_files import adapter_folder, read_run_config
 from frod_bench.runs.trained import recorded_task
+from frod_bench.tasks.base import HasHeads
 
 _ROUNDED = 1e-3  # relative; a method that starts further from the base was trained on other weights than the base's
 _CONFIG = "adapter_config.json"
@@ -39,7 +40,10 @@ def export_run(run: Path, form: str, to: Path, interval: tuple[float, float] | N
     config, adapter = read_run_config(run), adapter_folder(run)
     record = record_of(run)
     backbone = build(config["backbone"], "backbones")
-    classes = recorded_task(config, record).classes(config["text"]["format"])
+    task = recorded_task(config, record)
+    if isinstance(task, HasHeads):
+        raise RequestError(f"{run} has several heads, which no other program loads. Export a run of one task.")
+    classes = task.classes(config["text"]["format"])
     say(f"building {config['backbone']['name']} and reading the adapter")
     adapted = load_adapter(backbone.build(None if classes is None else len(classes), config["seed"]), adapter)
     model = adapted.model

@@ -26,6 +26,7 @@ from frod_bench.methods.support.method import Method
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.record.places import COMMAND
+from frod_bench.runs.base_model import base_model
 from frod_bench.runs.carry_on import carry_on
 from frod_bench.runs.complete import label, say_complete
 from frod_bench.runs.own_model import say_parts, with_parts
@@ -222,7 +223,7 @@ def _run(
     if accelerator.is_main_process:
         for line in (row_counts(data.samples, config), *found_in_rows(data.provenance)):
             say(line)
-    model = backbone.build(data.num_labels, seed)
+    model = base_model(backbone, components.task, data.num_labels, config["text"]["format"], seed)
     head = [] if data.num_labels is None else backbone.head
     sizes = {name: p.numel() for name, p in model.named_parameters()}
     body = sum(size for name, size in sizes.items() if not in_matching_module(name, head))

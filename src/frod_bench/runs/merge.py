@@ -18,7 +18,7 @@ from frod_bench.merging.algorithms import HOWS
 from frod_bench.merging.layers import LayerFiles, write_shards
 from frod_bench.merging.task_vectors import Factors, TaskVectors
 from frod_bench.methods.support.wrappers import named_modules
-from frod_bench.record.merge_record import FILE, MergeRecord, share_of
+from frod_bench.record.merge_record import FILE, MergeRecord, read_merge, share_of
 from frod_bench.record.predictions import write_predictions
 from frod_bench.runs.trained import TrainedRun
 from frod_bench.train.trainer import HOLDOUT
@@ -89,6 +89,24 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
         shutil.rmtree(work, ignore_errors=True)
         with contextlib.suppress(OSError):  # it holds the merged model
             to.rmdir()
+
+
+def merged_before(folders: Sequence[Path], request: MergeRequest, to: Path) -> MergeRecord | None:
+    """Return the record in `to` if it is that of this merge of these runs, else None. Raises RequestError."""
+    if not (to / FILE).exists():
+        return None
+    record = read_merge(to / FILE)
+    way, several = HOWS[request.how], len(request.scales) > 1
+    density = way.density if request.density is None else request.density
+    same = record.how == request.how and record.density == density
+    same &= record.seed == (request.seed if way.draws else None)
+    same &= several or record.scale == (list(request.scales) or [way.scale])[0]
+    digests = [TrainedRun(folder).record.digest for folder in folders]
+    judged = sorted(map(_text, request.scales)) if several else []
+    for result, digest in zip(record.results, digests, strict=False):
+        same &= result["digest"] == digest and sorted(result.get("holdout") or {}) == judged
+        same &= len(result.get("draws") or [0]) == request.draws
+    return record if same and len(record.results) == len(digests) else None
 
 
 def _update(vectors: TaskVectors, request: MergeRequest, density: float | None, seed: int, work: Path) -> LayerFiles:

@@ -18,6 +18,7 @@ from frod_bench.methods import load_adapter
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, weights_of
+from frod_bench.runs.base_model import base_model
 from frod_bench.runs.job import Components, load_data, make_components
 from frod_bench.runs.run_files import adapter_folder, read_run_config
 from frod_bench.tasks.base import FindsClasses, Task, TaskData
@@ -100,7 +101,8 @@ class TrainedRun:
 
     def base(self) -> nn.Module:
         """Return the model before training."""
-        return self.backbone.build(None if self.classes is None else len(self.classes), self.config["seed"])
+        classes = None if self.classes is None else len(self.classes)
+        return base_model(self.backbone, self.task, classes, self.config["text"]["format"], self.config["seed"])
 
     def adapted(self) -> Adapted:
         """Return the trained model with its adapter."""

@@ -12,6 +12,7 @@ from frod_bench.errors import Diverged
 from frod_bench.tasks.row_table import RowTable
 
 Batch = dict[str, Tensor | int]  # what a model's forward takes
+HEAD = "head"  # in rows of several tasks that are trained together: which head reads the row
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,14 @@ class Task(Protocol):
         `processor` is the backbone's: a tokenizer for text, a transform for images. Raises `RequestError` on an option
         out of range, and on rows that are missing or do not fit the task.
         """
+
+
+@runtime_checkable
+class HasHeads(Protocol):
+    """Several tasks in one, each with a head of its own."""
+
+    def head_sizes(self, text: str | None) -> list[int]:
+        """Return the number of classes of each head."""
 
 
 @runtime_checkable
