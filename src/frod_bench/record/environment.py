@@ -16,7 +16,6 @@ _PACKAGES = (
     "peft",
     "datasets",
     "accelerate",
-    "evaluate",
     "hydra-core",
     "omegaconf",
     "numpy",
