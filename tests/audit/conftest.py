@@ -115,9 +115,8 @@ def store(evidence):
             data={"source": "generated"}, initialisation={},
         )  # fmt: skip
         directory.write_record(record)
-        for epoch, accuracy in enumerate(accuracies, 1):
-            line = {"epoch": epoch, "eval": {"accuracy": accuracy}}
-            directory.append_metrics(line | (last if epoch == len(accuracies) else {}))
+        lines = [{"epoch": epoch, "eval": {"accuracy": accuracy}} for epoch, accuracy in enumerate(accuracies, 1)]
+        directory.write_metrics([*lines[:-1], lines[-1] | last])
 
     return write
 

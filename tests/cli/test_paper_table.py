@@ -23,8 +23,7 @@ def runs(bench, tmp_path):
         record = first.read_record()
         record.seed, record.identity, record.settings = config["seed"], identity(config), settings(config)
         other.claim(record.identity, yaml.safe_dump(config))
-        for line in first.read_metrics():
-            other.append_metrics(line)
+        other.write_metrics(first.read_metrics())
         record.files = other.digests()
         other.write_record(record)
 

@@ -11,7 +11,7 @@ from frod_bench.record import RunDirectory, RunRecord
 def store(path, **changes):
     directory = RunDirectory(path)
     directory.claim("0123456789abcdef", "method: {name: lora}\n")
-    directory.append_metrics({"epoch": 1, "train_loss": 0.5, "eval": {"accuracy": 0.8}, "seconds": 3.0})
+    directory.write_metrics([{"epoch": 1, "train_loss": 0.5, "eval": {"accuracy": 0.8}, "seconds": 3.0}])
     score = {"value": 0.8, "epoch": 1, "metrics": {"accuracy": 0.8}}
     content = {
         "method": "lora",

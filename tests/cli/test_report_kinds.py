@@ -13,7 +13,7 @@ def runs(tmp_path):
         for seed in (0, 1):
             directory = RunDirectory(tmp_path / "runs" / method / str(seed))
             directory.claim("0123456789abcdef", f"method: {{name: {method}}}\nseed: {seed}\n")
-            directory.append_metrics({"epoch": 1, "train_loss": 0.5, "eval": {"accuracy": score}, "seconds": 3.0})
+            directory.write_metrics([{"epoch": 1, "train_loss": 0.5, "eval": {"accuracy": score}, "seconds": 3.0}])
             best = {"value": score, "epoch": 1, "metrics": {"accuracy": score}}
             record = RunRecord(
                 method=method, task="glue/rte", backbone="minilm", profile="offline", protocol="released",

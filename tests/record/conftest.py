@@ -36,8 +36,7 @@ def store():
     def make(path, record: RunRecord, epochs: int = 1) -> RunDirectory:
         directory = RunDirectory(path)
         directory.claim(record.identity, "seed: 0\n")
-        for epoch in range(1, epochs + 1):
-            directory.append_metrics({"epoch": epoch})
+        directory.write_metrics([{"epoch": epoch} for epoch in range(1, epochs + 1)])
         directory.write_record(record)
         return directory
 

@@ -65,7 +65,7 @@ class TestClaim:
 
     def test_a_configuration_without_a_record_is_new_and_leaves_no_old_metrics(self, directory):
         directory.claim(HASH, "seed: 0\n")
-        directory.append_metrics({"epoch": 1})
+        directory.write_metrics([{"epoch": 1}])
         assert directory.claim(HASH, "seed: 0\n") == "new"
         assert directory.read_metrics() == []
 
@@ -126,22 +126,21 @@ class TestMetrics:
     def test_lines_come_back_in_order(self, directory):
         directory.claim(HASH, "")
         lines = [{"epoch": 1, "tan_alpha": None}, {"epoch": 2, "tan_alpha": {"mean": 0.1}}]
-        for line in lines:
-            directory.append_metrics(line)
+        directory.write_metrics(lines)
         assert directory.read_metrics() == lines
         assert directory.metrics.read_text().count("\n") == 2
 
-    def test_all_lines_are_written_at_once(self, directory):
+    def test_all_lines_are_replaced_at_once(self, directory):
         directory.claim(HASH, "")
-        directory.append_metrics({"epoch": 7})
+        directory.write_metrics([{"epoch": 7}])
         directory.write_metrics([{"epoch": 1}, {"epoch": 2}])
         assert directory.read_metrics() == [{"epoch": 1}, {"epoch": 2}]
 
     def test_nan_is_refused_and_the_old_lines_stay(self, directory):
         directory.claim(HASH, "")
-        directory.append_metrics({"epoch": 1})
+        directory.write_metrics([{"epoch": 1}])
         with pytest.raises(ValueError, match="JSON"):
-            directory.append_metrics({"epoch": 2, "train_loss": float("nan")})
+            directory.write_metrics([{"epoch": 1}, {"epoch": 2, "train_loss": float("nan")}])
         assert directory.read_metrics() == [{"epoch": 1}]
         assert names(directory.path) == ["config.yaml", "metrics.jsonl"]
 

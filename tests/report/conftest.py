@@ -35,25 +35,25 @@ def store(tmp_path):
         directory = RunDirectory(path)
         text = f"method: {{name: {method}, sparsity: {sparsity}}}\nrecipe: {recipe}\nseed: {seed}\nout: {path}\n"
         directory.claim(identity_of(settings), text)
+        metrics = []
         for epoch, score in enumerate((0.55, best, final), start=1):
             angle = None if tan_alpha is None else {"mean": tan_alpha * epoch, "min": 0.0, "max": 1.0}
             angle = angle | {"per_layer": layers} if layers else angle
             counted = {} if flops is None else {"flops": flops}
-            directory.append_metrics(
-                counted
-                | {
-                    "epoch": epoch,
-                    "step": 44 * epoch,
-                    "train_loss": 0.7 / epoch,
-                    "eval": {"accuracy": score},
-                    "tan_alpha": angle,
-                    "lr": {"head": 1e-3},
-                    "lr_ratio": None,
-                    "seconds": seconds,
-                    "samples_per_second": 35.0,
-                    "peak_memory_bytes": 500 * 2**20,
-                }
-            )
+            line = {
+                "epoch": epoch,
+                "step": 44 * epoch,
+                "train_loss": 0.7 / epoch,
+                "eval": {"accuracy": score},
+                "tan_alpha": angle,
+                "lr": {"head": 1e-3},
+                "lr_ratio": None,
+                "seconds": seconds,
+                "samples_per_second": 35.0,
+                "peak_memory_bytes": 500 * 2**20,
+            }
+            metrics.append(counted | line)
+        directory.write_metrics(metrics)
         content = {
             "method": method,
             "task": task,

@@ -128,10 +128,6 @@ class RunDirectory:
         """Write the metrics of all epochs, each line with at least `epoch`. Raises ValueError for NaN or infinity."""
         _write_lines(self.metrics, lines)
 
-    def append_metrics(self, line: dict[str, Any]) -> None:
-        """Add the line of one epoch. Raises ValueError for NaN or infinity."""
-        self.write_metrics([*self.read_metrics(), line])
-
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return the lines of `metrics.jsonl`, [] if there is none. Raises RequestError for a broken line."""
         return list(self.stream_metrics())
