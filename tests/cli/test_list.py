@@ -66,19 +66,18 @@ def test_methods_have_a_description_and_a_citation(capsys):
     assert all(row["description"] and row["citation"] for row in listed.values())
 
 
-def test_the_table_has_a_line_a_name(capsys):
+def test_the_table_has_the_facts(capsys):
     assert main(["backbones"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["name", "source", "parameters"]
-    assert [line.split()[0] for line in lines[2:]] == sorted(read_group("backbone"))
     assert any("354,310,144" in line for line in lines)
 
 
-@pytest.mark.parametrize("kind", ["tasks", "methods"])
-def test_the_table_fits_a_terminal(kind, capsys):
+@pytest.mark.parametrize(("kind", "width"), [("tasks", 120), ("methods", 120), ("backbones", 100)])
+def test_the_table_fits_a_terminal(kind, width, capsys):
     assert main([kind]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 120
+    assert max(map(len, lines)) <= width
     names = [line.split()[0] for line in lines[2:] if not line.startswith(" ")]
     assert names == sorted(read_group(kind.removesuffix("s")))
 

@@ -15,9 +15,13 @@ from frod_bench.errors import RequestError
 from frod_bench.peft_tuners import spelled
 from frod_bench.report.table import table_of_records, to_text
 
-_WIDTHS = {"eval": 6, "metrics": 22, "source": 31, "description": 64, "citation": 44}
+_WIDTHS = {
+    "tasks": {"eval": 6, "metrics": 22, "source": 31},
+    "methods": {"description": 64, "citation": 44},
+    "backbones": {"source": 25, "targets": 32},
+}
 _OWN = "task.train=, files or the hub"
-_IN_NAME = ("suite",)  # what a name begins with
+_IN_JSON_ALONE = ("suite", "hidden", "head")  # a name begins with its suite; for the others a line has no room
 _EXAMPLES = """\
 examples:
   frod-bench list tasks
@@ -40,9 +44,9 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         show(json.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        shown = [{key: value for key, value in row.items() if key not in _IN_NAME} for row in rows]
+        shown = [{key: value for key, value in row.items() if key not in _IN_JSON_ALONE} for row in rows]
         table = table_of_records(shown, _text, absent="")
-        columns = [replace(column, width=_WIDTHS.get(column.name)) for column in table.columns]
+        columns = [replace(column, width=_WIDTHS[arguments.kind].get(column.name)) for column in table.columns]
         show(to_text(replace(table, columns=columns)))
     return 0
 
