@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from frod_bench.config.backbones import registered_backbone
@@ -21,18 +22,18 @@ class PaperBackbone:
 
     def parameters(self) -> int:
         """Return the parameters of the backbone, without its head."""
-        return self._count(self._model(self.classes), head=False)
+        return self._count(_skeleton(self.name, self.classes), head=False)
 
     def head(self, classes: int | None = None) -> int:
         """Return the parameters of the head, for its own number of classes or another."""
-        return self._count(self._model(classes or self.classes), head=True)
+        return self._count(_skeleton(self.name, classes or self.classes, blocks=1), head=True)
 
     def layers(self, targets: list[str]) -> list[tuple[int, int, bool]]:
         """Return (m, n, whether there is a bias) of every target layer."""
         from frod_bench.adapters import base_weight
         from frod_bench.methods.support.injection import find_targets
 
-        found = find_targets(self._model(self.classes), targets, registered_backbone(self.name).head)
+        found = find_targets(_skeleton(self.name, self.classes), targets, registered_backbone(self.name).head)
         shapes = [(*base_weight(layer).shape, layer.bias is not None) for _, layer in found]
         return [(m, n, bias) for m, n, bias in shapes]
 
@@ -42,14 +43,17 @@ class PaperBackbone:
         suffixes = registered_backbone(self.name).head
         return sum(p.numel() for name, p in model.named_parameters() if in_matching_module(name, suffixes) == head)
 
-    def _model(self, classes: int) -> nn.Module:
-        import torch
 
-        from frod_bench.backbones.skeleton import make_skeleton
+@cache
+def _skeleton(name: str, classes: int, blocks: int | None = None) -> nn.Module:
+    """Return the model with all blocks or so many; a deep one takes a second to build."""
+    import torch
 
-        architecture = registered_backbone(self.name).architecture
-        with torch.device("meta"):
-            return make_skeleton(architecture.values, classes, architecture.layers)
+    from frod_bench.backbones.skeleton import make_skeleton
+
+    architecture = registered_backbone(name).architecture
+    with torch.device("meta"):
+        return make_skeleton(architecture.values, classes, blocks or architecture.layers)
 
 
 PAPER_BACKBONES = {
