@@ -91,6 +91,20 @@ def test_only_common_seeds_are_paired(store):
     assert next(paired_comparisons(section, "final")).difference == 0.0
 
 
+@pytest.mark.parametrize("rows", ["train", "eval"])
+def test_runs_on_different_numbers_of_rows_are_not_alike(store, rows):
+    few, many = ({"samples": {"train": 100, "eval": 50} | {rows: n}} for n in (100, 1000))
+    section = section_of(
+        *(store("frod", seed=s, best=0.7, **few) for s in range(2)),
+        *(store("lora", seed=s, best=0.6, **few) for s in range(2)),
+        *(store("vera", seed=s, best=0.9, **many) for s in range(2)),
+    )
+    assert [(c.baseline, c.pairs) for c in paired_comparisons(section, "best")] == [("lora", 2)]
+    assert average_ranks(section, "best") == []
+    goal = section_of(store("full_ft", best=0.6, **many), store("frod", best=0.7, **few))
+    assert [c.method for c in convergence(goal)] == ["full_ft", "full_ft"]  # a line for each share
+
+
 def test_over_all_tasks_a_task_is_one_pair_however_many_seeds_it_has(store):
     section = section_of(
         *(store("frod", "glue/rte", seed, best=0.7) for seed in range(3)),

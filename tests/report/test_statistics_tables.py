@@ -32,6 +32,15 @@ def test_a_single_method_has_no_comparison(store):
     assert [table.name for table in section_tables(summarise([store()]).sections[0])] == ["scores"]
 
 
+def test_what_is_not_compared_is_said(store):
+    samples = [{"train": train, "eval": 277} for train in (100, 1000)]
+    runs = [store("frod", samples=samples[0]), store("lora", samples=samples[0])]
+    said = "Methods with different numbers of training or evaluation rows are not compared."
+    assert said not in to_text(statistics(summarise(runs)))
+    text = " ".join(to_text(statistics(summarise([*runs, store("vera", samples=samples[1])]))).split())
+    assert said in text and "+0.00" in text
+
+
 def test_csv_keeps_twelve_digits_of_what_was_measured_with_its_setting(summary):
     rows = list(csv.DictReader(io.StringIO(to_csv(statistics(summary))["comparisons"])))
     first = rows[0]

@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 from frod_bench.record import StoredRun
 from frod_bench.report.epoch_scores import epoch_score
-from frod_bench.report.summary import Row, Section
+from frod_bench.report.summary import Place, Row, Section
 
 SHARES = (0.95, 0.99)  # of full fine-tuning's best
-
-Place = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def convergence(section: Section, target: str = "full_ft") -> list[Convergence]:
     goals = goals_of(section, target)
     rows = []
     for row in section.rows:
-        own = goals.get(place_of(row), {})
+        own = goals.get(row.place, {})
         runs = [run for run in row.runs if run.record.seed in own]
         costs = [costs_to_reach(run, [share * own[run.record.seed] for share in SHARES]) for run in runs]
         for share, of_share in zip(SHARES, zip(*costs, strict=True), strict=False):
@@ -56,15 +54,10 @@ def goals_of(section: Section, target: str = "full_ft") -> dict[Place, dict[int,
     goals: dict[Place, dict[int, float]] = defaultdict(dict)
     for row in section.rows:
         if row.runs[0].record.method == target:
-            own = goals[place_of(row)]
+            own = goals[row.place]
             for seed, best in _best_of_curves(row).items():
                 own[seed] = max(best, own.get(seed, best))
     return dict(goals)
-
-
-def place_of(row: Row) -> Place:
-    """Return where a row can be compared: its task and number of training rows."""
-    return row.task, row.runs[0].record.samples["train"]
 
 
 class Spent(NamedTuple):

@@ -7,7 +7,6 @@ from statistics import fmean, variance
 
 from frod_bench.record import StoredRun
 from frod_bench.report.blocks import Block
-from frod_bench.report.convergence import place_of
 from frod_bench.report.paired.estimate import Estimate
 from frod_bench.report.paired.pairs import pairs
 from frod_bench.report.paired.verdict import LEVEL, MARGIN, Judged, judge
@@ -45,13 +44,13 @@ class Leader:
 
 
 def leaders(block: Block, read: bool = True) -> list[Leader]:
-    """Return the leader of every task and number of training rows, and of their mean if there are several.
+    """Return the leader of every task and number of rows, and of their mean if there are several.
 
     The mean is over the methods that ran everywhere. Predictions are not read if `read` is false.
     """
     section, places = block.section, defaultdict(list)
     for row in section.rows:
-        places[place_of(row)].append(row)
+        places[row.place].append(row)
     found = [_leader([[row] for row in rows], section, read) for rows in places.values()]
     whole = _everywhere(places.values())
     return found + ([_leader(whole, section, read)] if len(places) > 1 and whole else [])

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from scipy.stats import binomtest
 
-from frod_bench.report.convergence import Place, Spent, costs_to_reach, goals_of, place_of
+from frod_bench.report.convergence import Spent, costs_to_reach, goals_of
 from frod_bench.report.paired.estimate import Estimate
 from frod_bench.report.paired.power import detectable_share
 from frod_bench.report.paired.words import points
-from frod_bench.report.summary import Row, Section
+from frod_bench.report.summary import Place, Row, Section
 from frod_bench.report.table import Column, Table, percent
 
 _ALL = "all tasks"
@@ -72,8 +72,8 @@ def _spent(section: Section, margin: float) -> dict[str, dict[tuple[Place, int],
     goals = goals_of(section)
     found: dict[str, dict[tuple[Place, int], Spent | None]] = defaultdict(dict)
     for row in section.rows:
-        for seed, spent in _of_row(row, goals.get(place_of(row), {}), margin):
-            found[row.method][place_of(row), seed] = spent
+        for seed, spent in _of_row(row, goals.get(row.place, {}), margin):
+            found[row.method][row.place, seed] = spent
     return found
 
 
@@ -89,7 +89,7 @@ def _pairs(spent: dict[str, dict[tuple[Place, int], Spent | None]], own: str, ot
         if place in spent[other]:
             both = [inf if each is None else getattr(each, unit) for each in (cost, spent[other][place])]
             if None not in both:
-                yield _Pair(place[0][0], *both)
+                yield _Pair(place[0].task, *both)
 
 
 def _shares(pairs: list[_Pair]) -> tuple:

@@ -1,6 +1,7 @@
 """Statistics over the seeds of stored runs: intervals, paired tests and ranks.
 
-Scores are fractions, and higher is better. Methods are compared only on the same task, setting and seeds.
+Scores are fractions, and higher is better. Methods are compared only on the same task, setting and
+seeds, with as many rows for training and for evaluation.
 """
 
 from collections import defaultdict
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from frod_bench.report.holm import holm
-from frod_bench.report.summary import Row, Section, Spread
+from frod_bench.report.summary import Place, Row, Section, Spread
 
 Score = Literal["best", "final"]
 
@@ -169,20 +170,20 @@ def paired_comparisons(section: Section, score: Score, method: str = "frod") -> 
     """
     own = list(dict.fromkeys(row.method for row in section.rows if _name(row) == method))
     others = list(dict.fromkeys(row.method for row in section.rows if _name(row) != method))
-    table: dict[str, dict[str, dict[int, float]]] = {}
+    table: dict[Place, dict[str, dict[int, float]]] = {}
     for row in section.rows:
-        table.setdefault(row.task, {})[row.method] = _by_seed(row, score)
+        table.setdefault(row.place, {})[row.method] = _by_seed(row, score)
     for variant in own:
         means: dict[str, list[float]] = defaultdict(list)
-        for task, methods in table.items():
+        for place, methods in table.items():
             if variant not in methods:
                 continue
             pairs = {other: _differences(methods[variant], methods[other]) for other in others if other in methods}
             block = {other: differences for other, differences in pairs.items() if differences}
-            yield from _block(task, variant, score, block)
+            yield from _block(place.task, variant, score, block)
             for other, differences in block.items():
                 means[other].append(fmean(differences))
-        if len(table) > 1:
+        if len({place.task for place in table}) > 1:
             yield from _block(ALL_TASKS, variant, score, {other: means[other] for other in others if other in means})
 
 
@@ -197,8 +198,8 @@ def average_ranks(section: Section, score: Score) -> list[Rank]:
     """Return the methods by average rank over the tasks that all ran with a common seed; [] if there is none."""
     methods = sorted({row.method for row in section.rows})
     ranks = []
-    for task in dict.fromkeys(row.task for row in section.rows):
-        rows = {row.method: _by_seed(row, score) for row in section.rows if row.task == task}
+    for place in dict.fromkeys(row.place for row in section.rows):
+        rows = {row.method: _by_seed(row, score) for row in section.rows if row.place == place}
         seeds = set.intersection(*(set(values) for values in rows.values()))
         if len(rows) == len(methods) and seeds:
             ranks.append(rankdata([-round(fmean(rows[m][s] for s in seeds), _DECIMALS) for m in methods]))

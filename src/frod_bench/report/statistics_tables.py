@@ -130,6 +130,8 @@ def _unpaired(section: Section, paired: Table, baseline: str | None) -> Table:
     runs = [run for row in section.rows for run in row.runs]
     if without := sum(not run.record.predictions for run in runs):
         note += f" {without} of {len(runs)} runs have no predictions per row."
+    if len({row.place for row in section.rows}) > len({row.task for row in section.rows}):
+        note += " Methods with different numbers of training or evaluation rows are not compared."
     if len(by_score[0]) > _MOST_COMPARISONS:
         note = f"Only the first {_MOST_COMPARISONS:,} of each score: give a smaller FOLDER for the others. {note}"
     return Table(_COMPARISONS, rows, "FRoD against each baseline, unpaired", (note,), "comparisons")

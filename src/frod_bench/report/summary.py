@@ -25,6 +25,14 @@ class Setting(NamedTuple):
         return ", ".join(f"{name} {value}" for name, value in zip(self._fields, self, strict=True))
 
 
+class Place(NamedTuple):
+    """Where methods can be compared: on one task, with as many rows for training and for evaluation."""
+
+    task: str
+    train: int
+    eval: int
+
+
 class Spread(NamedTuple):
     """Mean and sample standard deviation over seeds; `std` is None for a single seed."""
 
@@ -57,6 +65,12 @@ class Row:
     @property
     def seeds(self) -> int:
         return len(self.runs)
+
+    @property
+    def place(self) -> Place:
+        """Where this row can be compared."""
+        samples = self.runs[0].record.samples
+        return Place(self.task, samples["train"], samples["eval"])
 
     @property
     def method_only(self) -> str:
