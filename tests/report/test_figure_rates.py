@@ -89,6 +89,8 @@ def test_a_method_has_one_colour_in_every_figure():
     others = [f"peft_{number}" for number in range(len(COLOURS))]
     assert len({look["color"] for look in looks(others).values()}) == len(COLOURS)
     assert looks(others[:1])[others[0]]["color"] == looks([others[0], "frod"])[others[0]]["color"]
+    several = looks(["frod", "frod, lora"])  # one merged model
+    assert several["frod"]["color"] == COLOURS[0] != several["frod, lora"]["color"]
 
 
 def test_what_a_broken_record_leaves_out_is_no_crash(searched, tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from frod_bench.report.summary import Row, Section
-from frod_bench.report.variants import DEFAULT, Named, differing_within, settings, short_names
+from frod_bench.report.variants import DEFAULT, Named, differing_within, method_in, settings, short_names
 
 _MOST_BLOCKS = 20  # of a section
 _VERSIONS = ("data.revision", "data.fingerprint")
@@ -60,7 +60,7 @@ def highlighted(scores: Mapping[str, float]) -> set[str]:
     if len(scores) <= len(_NAMED) + 1:
         return set(scores)
     ranked = sorted(scores, key=lambda name: -scores[name])
-    first = {name.partition(", ")[0]: name for name in reversed(ranked)}
+    first = {method_in(name): name for name in reversed(ranked)}
     return {ranked[0]} | {first[method] for method in _NAMED if method in first}
 
 

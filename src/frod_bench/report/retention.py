@@ -16,6 +16,7 @@ from frod_bench.report.paired.scores import is_known
 from frod_bench.report.paired.tables import verdict_table
 from frod_bench.report.paired.verdict import MARGIN, Pair, judge
 from frod_bench.report.table import Column, Table
+from frod_bench.report.variants import method_in
 
 _OWN = "frod"  # the method that is compared with the others, in all its variants
 _COLUMNS = (
@@ -65,7 +66,7 @@ def _blocks(record: RetentionRecord, folder: Path) -> Iterator[list[Pair]]:
         return
     for trained_on, groups in groupby(_groups(record), key=lambda group: group[0]):
         runs = {name: _runs(results, record, folder) for _, name, results in groups if _one_each_seed(results)}
-        own = [name for name in runs if name.partition(",")[0] == _OWN]
+        own = [name for name in runs if method_in(name) == _OWN]
         task = f"{record.task} after {trained_on}"
         for first in own:
             others = [name for name in runs if name not in own]

@@ -16,6 +16,7 @@ from matplotlib.ticker import NullLocator
 from frod_bench.escape import plot_text
 from frod_bench.files import replacing, save_text
 from frod_bench.report.table import Table, to_csv
+from frod_bench.report.variants import method_in
 
 # The first six are of Okabe and Ito, "Color Universal Design" (2008), without black and the yellow that vanishes on
 # paper; the others, mostly of Paul Tol's "muted" scheme, need the marker beside them to be told apart.
@@ -53,7 +54,7 @@ def places(names: Iterable[str]) -> dict[str, int]:
     """
     variants: dict[str, list[str]] = defaultdict(list)
     for name in sorted(set(names)):
-        variants[name.partition(", ")[0]].append(name)
+        variants[method_in(name)].append(name)
     colours = {method: _METHODS.index(method) for method in variants if method in _METHODS}
     for method in variants:
         if method not in colours:

@@ -10,6 +10,7 @@ from frod_bench.record.identity import full_name, named_settings
 
 DEFAULT = "default"  # of a setting that a record leaves out
 _DIGEST = re.compile(r"(sha256:[0-9a-f]{8})[0-9a-f]{56}")
+_VARIANT = re.compile(r"(?s)(.*?), \S+=")
 _LONGEST = 500  # characters of a label; a longer one would make the table too wide
 
 
@@ -33,6 +34,11 @@ def settings_with_seed(run: StoredRun) -> dict[str, str]:
 def method_of(run: StoredRun) -> str:
     """Return the name of a run's method in a report; of a tuner of PEFT it is "PEFT SHiRA"."""
     return full_name(run.record.method, run.record.settings)
+
+
+def method_in(name: str) -> str:
+    """Return the method in a name that `label` gives: "frod" of "frod, side=short"; other names are their own."""
+    return found[1] if (found := _VARIANT.match(name)) else name
 
 
 def differing(variants: Iterable[Mapping[str, str]]) -> set[str]:

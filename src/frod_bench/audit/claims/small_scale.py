@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from frod_bench.audit.claim import FAILS, HOLDS, UNDECIDED, Claim, Finding
 from frod_bench.audit.evidence import Evidence
 from frod_bench.record import StoredRun
+from frod_bench.report.variants import method_in
 
 if TYPE_CHECKING:
     from frod_bench.report.paired.verdict import Judged
@@ -87,7 +88,7 @@ def _check(evidence: Evidence, wanted: Callable[[str], bool], reading: Callable[
         (each, reading(each))
         for of_backbone in verdicts
         for each in of_backbone.widest
-        if wanted(each.pair.baseline.partition(",")[0])
+        if wanted(method_in(each.pair.baseline))
     ]
     if not read:
         return Finding(UNDECIDED, _nothing(evidence.completed_runs()), would_take=_WOULD_TAKE)
@@ -96,7 +97,7 @@ def _check(evidence: Evidence, wanted: Callable[[str], bool], reading: Callable[
         f"{sentence(each)} A difference of {points(each.detectable)} would be found with probability 0.8."
         for each, _ in read
     ]
-    rows = [row for of_backbone in verdicts for row in of_backbone.rows if wanted(row[3].partition(",")[0])]
+    rows = [row for of_backbone in verdicts for row in of_backbone.rows if wanted(method_in(row[3]))]
     open_ones = [what_would_decide(each) for each, own in read if own == UNDECIDED]
     would_take = " ".join(open_ones) if outcome == UNDECIDED else ""
     return Finding(outcome, " ".join(told), _HEADERS, tuple(rows), would_take)
