@@ -5,9 +5,11 @@ from dataclasses import asdict
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import UnsupportedOperatorException
 from transformers import BertConfig, BertForSequenceClassification
 
 from frod_bench.methods import make_method, method_names
+from frod_bench.methods.lora import METHOD as Lora
 from frod_bench.train import memory_model
 from frod_bench.train.memory_model import Unpredictable, at_depth, predict_memory
 
@@ -119,12 +121,15 @@ def test_a_layer_that_draws_whether_it_takes_part_does(tuner):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("tuner", ["SHIRA", "WAVEFT"])
-def test_a_tuner_whose_steps_look_at_values_is_not_predicted(tuner):
-    with pytest.raises(
-        Unpredictable,
-        match=r"The memory of (SHiRA|WaveFT) cannot be predicted: it looks at values in every training step\.",
-    ):
+@pytest.mark.parametrize(
+    ("tuner", "reason"),
+    [
+        ("SHIRA", r"SHiRA cannot be predicted: tensors without values .* invalid gradient"),
+        ("WAVEFT", r"WaveFT cannot be predicted: it looks at values in every training step\."),
+    ],
+)
+def test_a_tuner_whose_steps_need_values_is_not_predicted(tuner, reason):
+    with pytest.raises(Unpredictable, match=reason):
         predict("peft", type=tuner)
 
 
@@ -133,6 +138,22 @@ def test_values_change_no_prediction(monkeypatch):
     plain = memory_model._predict
     monkeypatch.setattr(memory_model, "_predict", lambda *given, values: plain(*given, values=True))
     assert asdict(predict("lora")) == pytest.approx(asdict(expected), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (UnsupportedOperatorException("my.op"), "the shapes that my.op returns"),
+        (RuntimeError("size of tensor"), r"do not pass through a step \(size of tensor\)"),
+    ],
+)
+def test_another_error_of_a_method_is_not_called_one_of_values(error, message, monkeypatch):
+    def attach(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(Lora, "attach", attach)
+    with pytest.raises(Unpredictable, match=message):
+        predict("lora")
 
 
 def test_a_real_model_can_be_built_afterwards():

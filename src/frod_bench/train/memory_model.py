@@ -21,6 +21,12 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 from torch._subclasses import FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedFakeTensorException,
+    UnsupportedOperatorException,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -30,6 +36,8 @@ from frod_bench.peft_tuners import spelled
 
 _PRECISIONS = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 _STATES = 2  # of AdamW, for every trainable number
+_LOOKS_AT_VALUES = (DataDependentOutputException, DynamicOutputShapeException)
+_UNKNOWN_SHAPES = (UnsupportedOperatorException, UnsupportedFakeTensorException)
 _MOST_WITH_VALUES = 2**31  # bytes of a model that is made with values
 
 
@@ -63,7 +71,7 @@ class MemoryUse:
 
 
 class Unpredictable(RequestError):
-    """A run's memory cannot be predicted, because its method decides by values."""
+    """A run's memory cannot be predicted, because its method decides by values or calls what has no fake version."""
 
 
 def predict_memory(
@@ -80,25 +88,37 @@ def predict_memory(
 
     The batch is one of the step's `passes` micro-batches on one device and holds `labels`; `precision` is that of
     `train.precision`. Only tensors on devices of `device_type` are counted. The two functions must not read values.
-    Raises Unpredictable for a method that reads some in a step, or of a model of more than 2 GiB.
+    Raises Unpredictable for a method that reads some in a step, or of a model of more than 2 GiB, and for an operator
+    of unknown shapes.
     """
     predict = partial(_predict, build, make_batch, method, targets, head, precision, device_type, passes)
     try:
         return predict(values=False)
-    except RuntimeError:  # a tensor was asked for a value
+    except _UNKNOWN_SHAPES as error:
+        raise Unpredictable(
+            f"The memory of {_named(method)} cannot be predicted: the shapes that {error} returns are not known before."
+        ) from error
+    except RuntimeError:  # most often a tensor was asked for a value; another error comes again
         return _with_values(build, predict, method)
 
 
+def _named(method: Method) -> str:
+    return spelled(getattr(method, "type", method.name))
+
+
 def _with_values(build: Callable[[], nn.Module], predict: Callable[..., MemoryUse], method: Method) -> MemoryUse:
-    reason = f"The memory of {spelled(getattr(method, 'type', method.name))} cannot be predicted: it looks at values"
+    start = f"The memory of {_named(method)} cannot be predicted:"
     with FakeTensorMode():
         size = sum(p.nbytes for p in build().parameters())
     if size > _MOST_WITH_VALUES:
-        raise Unpredictable(f"{reason}, and {size / 2**30:.1f} GiB of weights are too many to try.")
+        raise Unpredictable(f"{start} it looks at values, and {size / 2**30:.1f} GiB of weights are too many to try.")
     try:
         return predict(values=True)
+    except _LOOKS_AT_VALUES as error:
+        raise Unpredictable(f"{start} it looks at values in every training step.") from error
     except RuntimeError as error:
-        raise Unpredictable(f"{reason} in every training step.") from error
+        reason = str(error).splitlines()[0]
+        raise Unpredictable(f"{start} tensors without values do not pass through a step ({reason}).") from error
 
 
 def _predict(
