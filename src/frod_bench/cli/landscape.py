@@ -15,7 +15,7 @@ from frod_bench.methods import load_adapter
 from frod_bench.methods.support.injection import find_head, find_targets
 from frod_bench.record import RunDirectory, StoredRun
 from frod_bench.runs.base_model import base_model
-from frod_bench.runs.job import load_data, make_components
+from frod_bench.runs.components import load_data, make_components
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 from frod_bench.runs.run_files import adapter_folder, read_run_config
 from frod_bench.tasks.base import TaskData

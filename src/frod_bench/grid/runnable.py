@@ -3,7 +3,7 @@
 from frod_bench.errors import RequestError
 from frod_bench.forecast.cost import count_rows
 from frod_bench.grid.cells import Cell
-from frod_bench.runs.job import make_components
+from frod_bench.runs.components import make_components
 
 
 def check_values(cells: list[Cell]) -> None:

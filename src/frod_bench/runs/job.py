@@ -5,7 +5,6 @@ import os
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +12,23 @@ import yaml
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
-from frod_bench.backbones.base import Backbone
 from frod_bench.config.catalogue import identity, settings
-from frod_bench.config.checks import check_config, check_finite, train_settings
 from frod_bench.config.earlier import START, to_make_first
-from frod_bench.config.instantiate import build, build_method
 from frod_bench.console import say
 from frod_bench.errors import Interrupted, OutOfMemory, RequestError, RunFailure
 from frod_bench.files import save_text
 from frod_bench.methods.support.adapted import Adapted
-from frod_bench.methods.support.method import Method
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, default_directory, environment, redact
 from frod_bench.record.places import COMMAND
 from frod_bench.runs.base_model import base_model
 from frod_bench.runs.carry_on import carry_on
 from frod_bench.runs.complete import label, say_complete
+from frod_bench.runs.components import Components, load_data, make_components
 from frod_bench.runs.own_model import say_parts, with_parts
 from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 from frod_bench.runs.row_counts import found_in_rows, row_counts
 from frod_bench.runs.run_readme import run_readme
-from frod_bench.tasks.base import RowRequest, Source, Task, TaskData
-from frod_bench.tasks.sources import open_source
 from frod_bench.train.accelerator import make_accelerator
 from frod_bench.train.checkpoint import delete_checkpoints
 from frod_bench.train.device import device_name, total_memory
@@ -42,22 +36,10 @@ from frod_bench.train.fit import fit
 from frod_bench.train.machine import threads_of
 from frod_bench.train.memory import reset_peak
 from frod_bench.train.out_of_memory import is_out_of_memory
-from frod_bench.train.settings import TrainSettings
 from frod_bench.train.tracker import Tracker, require_tracker, tracker_of
 from frod_bench.train.trainer import Trainer
 
 Advise = Callable[[dict[str, Any], int], str]
-
-
-@dataclass(frozen=True)
-class Components:
-    """The objects that a configuration describes; creating them reads no weights and no rows."""
-
-    method: Method
-    settings: TrainSettings
-    source: Source
-    backbone: Backbone
-    task: Task
 
 
 def run_job(config: dict[str, Any], advise: Advise | None = None) -> float:
@@ -170,40 +152,6 @@ def _earlier_segments(run: RunDirectory, accelerator: Accelerator) -> list[dict[
             stored = run.read_record().environment.get("segments") or []
             found = [[segment for segment in stored if isinstance(segment, dict)]]
     return broadcast_object_list(found)[0]
-
-
-def make_components(config: dict[str, Any]) -> Components:
-    """Create the components of a run. Raises RequestError for an option that is not accepted."""
-    check_config(config)
-    method = build_method(config["method"])
-    settings = train_settings(config, method.roles)
-    source = open_source(config["data"]["source"], config["data"]["root"], config["data"]["max_row_bytes"])
-    components = Components(
-        method, settings, source, build(config["backbone"], "backbones"), build(config["task"], "tasks")
-    )
-    check_finite(config)
-    return components
-
-
-def load_data(config: dict[str, Any], components: Components) -> TaskData:
-    """Return the data that the configuration asks for, encoded for its backbone."""
-    request = row_request(config, components.settings)
-    return components.task.load(components.source, components.backbone.processor(), request)
-
-
-def row_request(config: dict[str, Any], settings: TrainSettings) -> RowRequest:
-    """Return which rows the configuration asks for, and in which form."""
-    text, data = config["text"], config["data"]
-    return RowRequest(
-        max_train=data["max_train"],
-        max_eval=data["max_eval"],
-        more_eval=data.get("more_eval"),
-        holdout=(data.get("holdout") or True) if settings.selection == "holdout" else False,
-        evaluation=settings.evaluation != "never",
-        text=text["format"],
-        max_length=text["max_length"],
-        eval_max_length=text.get("eval_max_length"),  # absent in older runs, which are read again for their landscape
-    )
 
 
 def _run(

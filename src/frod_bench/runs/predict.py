@@ -11,7 +11,7 @@ from torch import nn
 from frod_bench.errors import RequestError
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.record import RunRecord
-from frod_bench.runs.job import row_request
+from frod_bench.runs.components import row_request
 from frod_bench.runs.trained import TrainedRun
 from frod_bench.tasks.base import NewRows
 from frod_bench.tasks.row_table import RowTable, from_records

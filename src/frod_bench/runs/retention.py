@@ -15,7 +15,7 @@ from frod_bench.record import weights_of
 from frod_bench.record.predictions import write_predictions
 from frod_bench.record.retention_record import EPOCH, RetentionRecord, predictions_file
 from frod_bench.runs.complete import method_label
-from frod_bench.runs.job import load_data, make_components
+from frod_bench.runs.components import load_data, make_components
 from frod_bench.runs.trained import TrainedRun, score_rows
 from frod_bench.tasks.base import TaskData
 from frod_bench.train.accelerator import make_accelerator

@@ -19,7 +19,7 @@ from frod_bench.methods.support.adapted import Adapted
 from frod_bench.module_names import in_matching_module
 from frod_bench.record import RunDirectory, RunRecord, weights_of
 from frod_bench.runs.base_model import base_model
-from frod_bench.runs.job import Components, load_data, make_components
+from frod_bench.runs.components import Components, load_data, make_components
 from frod_bench.runs.run_files import adapter_folder, read_run_config
 from frod_bench.tasks.base import FindsClasses, Task, TaskData
 from frod_bench.train.accelerator import make_accelerator

@@ -13,9 +13,10 @@ from frod_bench.console import say
 from frod_bench.errors import Interrupted
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import save_checkpoint
+from frod_bench.train.epoch_totals import EpochTotals
 from frod_bench.train.interrupt import StopRequest
 from frod_bench.train.prediction import Predictions
-from frod_bench.train.trainer import EpochTotals, Trainer
+from frod_bench.train.trainer import Trainer
 
 _ASK_EVERY = 10  # batches between two exchanges of stop requests between processes
 _SAVE, _STOP = 1, 2

@@ -18,12 +18,13 @@ from frod_bench.record.schema import RunRecord
 from frod_bench.record.store import RunDirectory
 from frod_bench.train.checkpoint import delete_checkpoints, load_checkpoint
 from frod_bench.train.checkpointer import Checkpointer, RunState
+from frod_bench.train.epoch_totals import EpochTotals
 from frod_bench.train.interrupt import StopRequest
 from frod_bench.train.machine import differences, machine, with_segment
 from frod_bench.train.memory import peak_memory
 from frod_bench.train.progress import Progress
 from frod_bench.train.tracker import Tracker
-from frod_bench.train.trainer import HOLDOUT, EpochTotals, Trainer
+from frod_bench.train.trainer import HOLDOUT, Trainer
 
 _OTHER_BITS = "its last bits may differ from those of an uninterrupted run."
 

@@ -1,12 +1,29 @@
-"""The optimizer, with one parameter group per role of a method, and the learning-rate schedule."""
+"""What an optimizer trains, the optimizer with one parameter group per role of a method, and its schedule."""
 
 import math
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
+from frod_bench.errors import RequestError
 from frod_bench.methods.support.adapted import Adapted
 from frod_bench.train.settings import TrainSettings
+
+
+def train_in_float32(adapted: Adapted, precision: str) -> None:
+    """Convert the trainable parameters to float32: in half precision a small step rounds to nothing.
+
+    Raises RequestError when frozen weights are in half precision and training runs without autocast.
+    """
+    for parameters in adapted.roles.values():
+        for parameter in parameters:
+            parameter.data = parameter.data.float()
+    half = [p.dtype for p in adapted.model.parameters() if p.dtype in (torch.bfloat16, torch.float16)]
+    if half and precision == "no":
+        raise RequestError(
+            f"The backbone's weights are {half[0]} and train.precision=no. Use train.precision=bf16,"
+            " or backbone.dtype=float32."
+        )
 
 
 def make_optimizer(adapted: Adapted, settings: TrainSettings) -> torch.optim.AdamW:

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -18,10 +17,17 @@ from frod_bench.tasks.base import Batch, TaskData
 from frod_bench.train.attention import training_attention
 from frod_bench.train.batches import plan_epoch
 from frod_bench.train.coupling import coupled_rows, last_statistics, over_processes, require_uncoupled_rows, survey
+from frod_bench.train.epoch_totals import EpochTotals
 from frod_bench.train.flops import FlopCount, typical_step
 from frod_bench.train.loading import Loader, MicroBatch, TimedIterator, lengths_of
 from frod_bench.train.nonfinite import LossWatch, first_not_finite
-from frod_bench.train.optim import drop_unfinished_state, learning_rates, make_optimizer, make_schedule
+from frod_bench.train.optim import (
+    drop_unfinished_state,
+    learning_rates,
+    make_optimizer,
+    make_schedule,
+    train_in_float32,
+)
 from frod_bench.train.out_of_memory import is_out_of_memory, what_was_live
 from frod_bench.train.prediction import Predictions, gather_predictions, predict
 from frod_bench.train.processes import exclude_frozen_from_ddp
@@ -34,48 +40,8 @@ HOLDOUT = "holdout"  # the split of the rows held out from training
 _CUT = "gradient_accumulation_steps"  # the key that cuts a batch into micro-batches
 _CHECK_EVERY = 25  # steps between two checks of the loss on a GPU, where each check waits for the device
 
-
-@dataclass
-class EpochTotals:
-    """Totals over the steps of an epoch so far; plain data, so that a checkpoint can hold them.
-
-    `lr` holds the learning rates of the last step, `losses` the loss of every step. `flops` is the count of a typical
-    step times the number of steps, over all processes. Of the `seconds`, `waited_s` were spent waiting for batches.
-    """
-
-    steps: int = 0
-    samples: int = 0
-    loss_sum: float = 0.0  # over samples
-    seconds: float = 0.0
-    waited_s: float = 0.0
-    lr: dict[str, float] = field(default_factory=dict)
-    losses: list[float] = field(default_factory=list)
-    flops: int = 0
-
-    @property
-    def loss(self) -> float:
-        """The mean loss over the samples."""
-        return self.loss_sum / self.samples
-
-
 # called between two batches with a function that returns the state; it may raise to stop there
 Pause = Callable[[Callable[[], Any]], None]
-
-
-def _train_in_float32(adapted: Adapted, precision: str) -> None:
-    """Convert the trainable parameters to float32: in half precision a small step rounds to nothing.
-
-    Raises RequestError when frozen weights are in half precision and training runs without autocast.
-    """
-    for parameters in adapted.roles.values():
-        for parameter in parameters:
-            parameter.data = parameter.data.float()
-    half = [p.dtype for p in adapted.model.parameters() if p.dtype in (torch.bfloat16, torch.float16)]
-    if half and precision == "no":
-        raise RequestError(
-            f"The backbone's weights are {half[0]} and train.precision=no. Use train.precision=bf16,"
-            " or backbone.dtype=float32."
-        )
 
 
 class Trainer:
@@ -97,7 +63,7 @@ class Trainer:
         self.batches = {_CUT: settings.gradient_accumulation_steps, "eval_batch_size": settings.eval_batch_size}
         self.lengths = lengths_of(data.train)
         adapted.model.to(accelerator.device)
-        _train_in_float32(adapted, settings.precision)
+        train_in_float32(adapted, settings.precision)
         exclude_frozen_from_ddp(adapted, accelerator)
         if settings.shard:
             make = partial(make_optimizer, settings=settings)
