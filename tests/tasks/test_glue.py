@@ -9,7 +9,7 @@ from frod_bench.config.instantiate import build
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import RowRequest
 from frod_bench.tasks.glue import GlueTask
-from frod_bench.tasks.metrics import METRICS
+from frod_bench.tasks.metrics import load_metric
 from frod_bench.tasks.sources.generated import GeneratedSource
 from frod_bench.tasks.sources.local import LocalSource
 
@@ -105,7 +105,7 @@ def test_configured_task_loads(name, tokenizer):
     assert (task.name, task.repo, task.config, task.suite) == (f"glue/{name}", "nyu-mll/glue", name, "glue")
     assert set(task.rows) == {task.train_split, *task.eval_splits}
     assert task.metrics[0] == "accuracy"
-    assert set(task.metrics) <= set(METRICS)
+    assert [load_metric(metric).name for metric in task.metrics] == task.metrics
     data = task.load(GeneratedSource(), tokenizer, REQUEST)
     assert data.samples["train"] == 64 and data.samples["eval"] == 32
     assert set(data.train["labels"]) == set(range(data.num_labels))

@@ -16,6 +16,7 @@ _PACKAGES = (
     "peft",
     "datasets",
     "accelerate",
+    "evaluate",
     "hydra-core",
     "omegaconf",
     "numpy",

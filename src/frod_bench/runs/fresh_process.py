@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from frod_bench.errors import Interrupted, RequestError, RunFailure
 
 # imported only when needed, which takes two thirds of the time of a small run
-_LATE = ("peft", "torchvision")
+_LATE = ("evaluate", "peft", "sklearn.metrics", "torchvision")
 
 
 class Outcome(NamedTuple):
