@@ -58,6 +58,12 @@ def test_texts(run_of, bench, tmp_path):
     assert code == 0 and "a warm film" in out, err
     code, _, err = bench("predict", str(run), "other.jsonl")
     assert code == 2 and "no column review" in err
+    (tmp_path / "null.jsonl").write_text('{"review": "a warm film", "stars": "fine"}\n{"review": null}')
+    code, _, err = bench("predict", str(run), "null.jsonl")
+    assert code == 2 and "Row 1 of null.jsonl has no text in column review; accepted: a text." in err
+    (tmp_path / "null.jsonl").write_text('{"review": "a warm film", "stars": "fine"}')
+    code, _, err = bench("predict", str(run), "null.jsonl")
+    assert code == 0 and "No score: Row 0 of null.jsonl has stars 'fine'; the classes are bad, good." in err
 
     code, _, err = bench("export", str(run), "--format", "merged", "--to", "model")
     assert code == 0, err
@@ -80,6 +86,12 @@ def test_images(run_of, bench, tmp_path):
     assert code == 0 and "on 20 labelled rows" in out, err
     rows = list(csv.DictReader((tmp_path / "found.csv").open()))
     assert len(rows) == 20 and {row["prediction"] for row in rows} <= {"cat", "dog"}
+    (tmp_path / "paths.csv").write_text("picture\nphotos/cat/1.png\n")
+    code, out, err = bench("predict", str(run), "paths.csv", "--image", "picture")
+    assert code == 0 and "photos/cat/1.png" in out, err
+    (tmp_path / "photos/dog/3.png").write_bytes(b"no image")
+    code, _, err = bench("predict", str(run), "photos")
+    assert code == 2 and "(dog/3.png) is not a readable image" in err
     code, _, err = bench("export", str(run), "--format", "merged", "--to", "model")
     assert code == 0, err
 

@@ -116,7 +116,7 @@ def test_images_in_folders_of_their_class(smoke, bench, tmp_path):
     assert (code, err) == (0, "") and "on 1 labelled rows" in out
     (tmp_path / "photos" / "7" / "broken.png").write_bytes(b"no image")
     code, _, err = bench("predict", "run", "photos")
-    assert code == 2 and "Row 3 of photos is not a readable image" in err and len(err.splitlines()) == 1
+    assert code == 2 and "Row 3 of photos (7/broken.png) is not a readable image" in err and len(err.splitlines()) == 1
 
 
 def test_labels_of_other_words_leave_the_score_out(bench, sst2, tmp_path):
@@ -139,7 +139,7 @@ def test_what_is_refused(bench, sst2, tmp_path):
         (sst2, "rows.csv", "--text", "text"): "rows.csv has no column text",
         (sst2, "rows.csv", "--text", "review", "review"): "it has 1: sentence",
         (sst2, "rows.csv", "--image", "review"): "which has texts",
-        (sst2, "null.jsonl"): "Row 1 of null.jsonl has None in column sentence",
+        (sst2, "null.jsonl"): "Row 1 of null.jsonl has no text in column sentence; accepted: a text.",
         (sst2, "rows.csv", "--text", "review", "--to", "p.txt"): "a file that ends in .csv, .jsonl, .parquet",
         (sst2, "rows.csv", "--text", "review", "--to", "rows.csv/p.csv"): "cannot be written",
         (sst2, "rows.csv", "--text", "review", "--batch-size", "0"): "a whole number above 0",

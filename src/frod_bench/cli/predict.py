@@ -96,7 +96,7 @@ def _own_columns(run: Path) -> dict[str, Any]:
 def _with_task_columns(table: RowTable, task: Mapping[str, Any], arguments: argparse.Namespace) -> RowTable:
     """Return the table with the task's names for its columns. Raises RequestError when one is missing."""
     fields: list[str] = task.get("fields") or []
-    image: str | None = task.get("image")
+    image: str | None = task.get("image") or (IMAGE if "image" in task else None)  # null: found, in a folder
     if arguments.text:
         if len(arguments.text) != len(fields):
             takes = f"it has {len(fields)}: {', '.join(fields)}" if fields else "its columns keep their names"

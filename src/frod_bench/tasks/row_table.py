@@ -16,12 +16,16 @@ FILE, IMAGE, LABEL = "file", "image", "label"  # the columns of a folder of imag
 
 @dataclass(frozen=True)
 class RowTable:
-    """Columns by name, all of one length. `name` is for messages; `class_names` holds what whole numbers stand for."""
+    """Columns by name, all of one length. `name` is for messages; `class_names` holds what whole numbers stand for.
+
+    `in_file` holds the names that renamed columns have in the file, for messages too.
+    """
 
     name: str
     columns: Mapping[str, Sequence[Any]]
     class_names: Mapping[str, list[str]] = field(default_factory=dict)
     folder: Path = Path()  # that of paths in a column
+    in_file: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -40,20 +44,23 @@ class RowTable:
         kept = {name: values for name, values in self.columns.items() if name not in names.values() or name in names}
         moved = {names.get(name, name): values for name, values in kept.items()}
         classes = {names.get(name, name): words for name, words in self.class_names.items()}
-        return RowTable(self.name, moved, classes, self.folder)
+        in_file = {new: self.in_file.get(old, old) for old, new in names.items()}
+        return RowTable(self.name, moved, classes, self.folder, dict(self.in_file) | in_file)
 
     def texts(self, name: str) -> list[str]:
         """Return a column of texts. Raises RequestError, naming the first row that is none."""
         self.require([name])
         for row, value in enumerate(self.columns[name]):
             if not isinstance(value, str):
-                raise RequestError(f"Row {row} of {self.name} has {value!r:.80} in column {name}; accepted: a text.")
+                has = "no text" if value is None else f"{value!r:.80}"
+                column = self.in_file.get(name, name)
+                raise RequestError(f"Row {row} of {self.name} has {has} in column {column}; accepted: a text.")
         return list(self.columns[name])
 
     def images(self, name: str) -> "ImageFiles":
         """Return a column of images, each read when it is accessed."""
         self.require([name])
-        return ImageFiles(self.columns[name], self.folder, f"{self.name}, column {name}")
+        return ImageFiles(self.columns[name], self.folder, f"{self.name}, column {self.in_file.get(name, name)}")
 
     def labels(self, name: str, values: Sequence[Any], names: Sequence[str]) -> tuple[list[int | None], list[str]]:
         """Return the classes of `class_ids`, or none of them and a note why when the column holds other words."""
@@ -84,7 +91,8 @@ class RowTable:
             place = next((known[key] for text in spelled for key in _keys(text) if key in known), None)
             if place is None:
                 raise RequestError(
-                    f"Row {row} of {self.name} has {name} {value!r:.80}; the classes are {', '.join(names)}."
+                    f"Row {row} of {self.name} has {self.in_file.get(name, name)} {value!r:.80}; the classes are"
+                    f" {listed(names)}."
                 )
             found.append(place)
         return found

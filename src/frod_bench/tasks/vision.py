@@ -142,15 +142,17 @@ class ImageTask:
         column = self.label if self.label in table.columns else FOLDER
         labels, notes = table.labels(column, range(len(self.label_names)), self.label_names)
 
+        names = files.named()
+
         def resized(row: int, content: bytes) -> np.ndarray:
-            image = decode(content, f"Row {row} of {table.name}", self.max_pixels, transform.size)
-            return transform.resize(image)
+            where = f"Row {row} of {table.name}" + (f" ({names[row]})" if names[row] else "")
+            return transform.resize(decode(content, where, self.max_pixels, transform.size))
 
         scorer = Scorer(self.metrics, self.eval_splits[0], len(self.label_names))
         return NewRows(
             PixelRows(DecodedPixels(files, resized), [label or 0 for label in labels]),
             labels,
-            {FILE: files.named()},
+            {FILE: names},
             self.label_names,
             Collate(transform),
             partial(scorer, self.eval_splits[0]),
