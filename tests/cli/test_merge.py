@@ -175,3 +175,32 @@ def test_an_edited_record_is_refused(runs, bench, tmp_path):
 
 def test_the_command_knows_every_way():
     assert set(HOWS) == set(algorithms.HOWS)
+
+
+def test_missing_runs_are_trained_and_every_method_is_merged(bench, tmp_path):
+    words = ("merge", "--profile", "smoke", "--methods", "lora,frod", "--tasks", "glue/rte,glue/cola")
+    words += ("--how", "average,dare", "--draws", "2", "--to", "merged", "train.epochs=1", "data.max_train=16")
+    code, out, err = bench(*words, "data.max_eval=8")
+    assert code == 0, err
+    assert "4 cells, 0 of them complete already" in out
+    files = sorted((tmp_path / "merged").rglob("merge.json"))
+    assert [str(file.parent.relative_to(tmp_path / "merged")) for file in files] == [
+        *("frod-seed0/average", "frod-seed0/dare", "lora-seed0/average", "lora-seed0/dare"),
+    ]
+    records = [read_merge(file) for file in files]
+    assert [result["method"] for result in records[1].results] == ["frod", "frod"]
+    assert [len(result.get("draws") or []) for record in records for result in record.results] == [0, 0, 2, 2] * 2
+    before = [file.stat().st_mtime_ns for file in files]
+    code, again, err = bench(*words, "data.max_eval=8")
+    assert code == 0 and "4 cells, 4 of them complete already" in again
+    assert [file.stat().st_mtime_ns for file in files] == before
+    assert again.partition("Merged models")[2] == out.partition("Merged models")[2]
+    code, _, err = bench(*words, "data.max_eval=8", "--density", "0.5")  # another merge is not put in its place
+    assert code == 2 and "merged/lora-seed0/dare" in err
+
+
+def test_overrides_are_for_runs_that_are_made(bench, tmp_path):
+    code, _, err = bench("merge", "somewhere", "seed=1", "--how", "average", "--to", str(tmp_path / "merged"))
+    assert code == 2 and "--methods and --tasks" in err
+    code, _, err = bench("merge", "--how", "average", "--to", str(tmp_path / "merged"))
+    assert code == 2 and "Name the runs to merge" in err

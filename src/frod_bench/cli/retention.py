@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from frod_bench.cli.parser import command_parser
+from frod_bench.cli.retention_text import measure_text
 from frod_bench.cli.written import say_written, write_texts, writing
 from frod_bench.config.catalogue import choices
 from frod_bench.config.old_names import current_override
@@ -17,18 +18,25 @@ _EXAMPLES = """\
 examples:
   frod-bench retention outputs/offline/vit_tiny/vision/eurosat --task vision/cifar10 --to kept data.root=DIR
   frod-bench retention RUN RUN RUN --task glue/qnli --to kept data.max_train=1000 data.max_eval=2000
+  frod-bench retention outputs/offline/smollm2_135m --text --to kept
 
 The base model gets a head for the task, fitted on the features of its frozen body (data.max_train=N training rows).
 Every run's body is then scored with that same head: what it lost against the base, it has forgotten. Methods are
-compared on the same rows. Type the same command again to resume after an interruption. DIR gets retention.json, tables,
-a figure and the predictions of every run.
+compared on the same rows.
+
+--text measures what language models (protocol=paper on commonsense tasks) have kept of text in general: the perplexity
+of each run and of its base on passages of BoolQ's validation rows, 200 of them unless data.max_eval=N says otherwise.
+Runs whose language-model head was replaced or changed are left out.
+
+Type the same command again to resume after an interruption. DIR gets retention.json, tables,
+a figure and the predictions of every run, with --text perplexity.json and a table.
 """
 
 
 def main(argv: list[str]) -> int:
     """Score what is missing, print and write the tables. Raises RequestError for runs or a task that do not fit."""
     arguments = _parser().parse_intermixed_args(argv)
-    if arguments.task not in choices("task"):
+    if not arguments.text and arguments.task not in choices("task"):
         raise RequestError(f"--task {arguments.task} is not known. {did_you_mean(arguments.task, choices('task'))}")
     overrides = [current_override(word) for word in arguments.runs if "=" in word]
     folders = [run for word in arguments.runs if "=" not in word for run in _run_folders(Path(word))]
@@ -36,6 +44,9 @@ def main(argv: list[str]) -> int:
         raise RequestError("Name the runs to score: their folders, or one above them.")
     if arguments.to.exists() and not arguments.to.is_dir():
         raise RequestError(f"--to {arguments.to} is not a folder.")
+    if arguments.text:
+        measure_text(list(dict.fromkeys(folders)), overrides, arguments.to)
+        return 0
     file = arguments.to / FILE
     before = read_retention(file) if file.exists() else None
     record = _measured(list(dict.fromkeys(folders)), overrides, arguments, before)
@@ -108,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="a run's folder, or one above several; KEY=VALUE is an override of the rows",
     )
-    add("--task", required=True, metavar="T", help="the task to score, of the same kind as the runs'")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", metavar="T", help="the task to score, of the same kind as the runs'")
+    what.add_argument("--text", action="store_true", help="measure language models: their perplexity on Wikipedia")
     add("--to", type=Path, required=True, metavar="DIR", help="a folder for the results; complete ones are kept")
     return parser

@@ -52,7 +52,7 @@ def plan_merge(
         costs = [Cost(evaluation_flop(run.config, rows), 0, half) for rows in scored]
         hours += sum(hours_of(cost, run.config, done, device) for cost in costs)
     changed, largest = _changed(runs[0].config)
-    model = max(footprint(run.config).attaching for run in runs) + _SCALED * largest
+    model = footprint(runs[0].config).attaching + _SCALED * largest  # the tasks differ by their heads alone
     updates = min(draws, 2)  # the first draw's, and that of the draw that is scored
     kept = _WEIGHT * changed
     work = _WEIGHT * (_parameters(runs[0].config) + len(runs) * changed) + updates * _UPDATE * changed
