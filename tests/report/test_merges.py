@@ -40,3 +40,11 @@ def test_several_draws_have_a_mean_and_a_deviation():
     assert first["share"] == pytest.approx(0.5 / 0.8)
     assert second["sd"] is None and mean["sd"] is None
     assert mean["share"] == pytest.approx((0.5 / 0.8 + 0.5) / 2)
+
+
+def test_a_merge_is_called_by_its_label_else_by_its_methods():
+    record = merge()
+    assert record.name == "frod"
+    record.label = "FRoD per task"
+    (table,) = merge_tables([record], paper_dir())
+    assert by_column(table)[-1]["method"] == "FRoD per task"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from frod_bench.cli.merge_arguments import (
     HOWS,
+    Group,
     Way,
     add_draws,
     merge_folders,
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
         raise RequestError("Name the runs to merge: their folders, or --methods M,… and --tasks T,….")
     if len(ways) == 1:
         check_folder(arguments.to)
-    _merge({"": [Path(folder) for folder in folders]}, ways, arguments.to)
+    _merge([Group("", [Path(folder) for folder in folders], arguments.label)], ways, arguments.to)
     return 0
 
 
@@ -69,7 +70,8 @@ def _merge_table(arguments: argparse.Namespace, ways: list[Way]) -> int:
     arguments.words = [current_override(word) for word in arguments.words]
     groups = compose_groups(named_table(arguments, "merge"), arguments.profile, arguments.seeds, arguments.words)
     failed = run_missing([cell for group in groups for cell in group.cells], 1)
-    whole = {g.name: [c.directory for c in g.cells] for g in groups if all(c.completed() for c in g.cells)}
+    complete = [group for group in groups if all(cell.completed() for cell in group.cells)]
+    whole = [Group(group.name, [cell.directory for cell in group.cells], group.cells[0].row) for group in complete]
     if whole:
         _merge(whole, ways, arguments.to)
     for cell, outcome in failed:
@@ -77,7 +79,7 @@ def _merge_table(arguments: argparse.Namespace, ways: list[Way]) -> int:
     return 1 if failed else 0
 
 
-def _merge(groups: dict[str, list[Path]], ways: list[Way], to: Path) -> None:
+def _merge(groups: list[Group], ways: list[Way], to: Path) -> None:
     """Merge the runs of each group in every way, below `to`, and print the tables."""
     from frod_bench.report import merges, table  # these imports take seconds, and a refusal needs none of them
     from frod_bench.runs.merge import MergeRequest, merge_runs, merged_before
@@ -85,14 +87,14 @@ def _merge(groups: dict[str, list[Path]], ways: list[Way], to: Path) -> None:
 
     hide_progress_bars_in_logs()
     records, made = [], []
-    for folder, runs, way in merge_folders(groups, ways, to):
+    for folder, group, way in merge_folders(groups, ways, to):
         request = MergeRequest(**way._asdict())
-        if (record := merged_before(runs, request, folder)) is None:
+        if (record := merged_before(group.runs, request, folder)) is None:
             check_folder(folder)
             if len(groups) * len(ways) > 1:
                 show(f"merging into {folder}")
             try:
-                record = merge_runs(runs, request, folder)
+                record = merge_runs(group.runs, request, folder, group.label)
             except OSError as error:
                 place = error.filename or folder
                 raise RequestError(f"{place} cannot be written ({error.strerror}). Give another --to.") from error
@@ -123,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--density", type=float, metavar="D", help="share of kept entries (default: 0.2 for ties, 0.1 for dare)")
     add("--seed", type=int, default=0, metavar="N", help="of the entries that dare drops (default: 0)")
     add_draws(parser)
+    add("--label", metavar="TEXT", help="what tables and figures call it (default: the methods, or the table's row)")
     add("--to", type=Path, required=True, metavar="DIR", help="a new or empty folder, or one with earlier merges")
     table = parser.add_argument_group("runs to train first, one per method, task and seed")
     table.add_argument("--profile", default="paper", choices=choices("profile"), help="default: paper")

@@ -21,6 +21,14 @@ class Way(NamedTuple):
     draws: int
 
 
+class Group(NamedTuple):
+    """Runs to merge. `name` is that of their folder, `label` what reports call them: None for their methods."""
+
+    name: str
+    runs: list[Path]
+    label: str | None
+
+
 def requested_hows(text: str | None) -> list[str]:
     """Return the ways to merge. Raises RequestError for an unknown one, or none."""
     hows = list(dict.fromkeys((text or "").split(",")))
@@ -61,11 +69,11 @@ def requested_ways(hows: list[str], scales: list[float], density: float | None, 
     return [Way(h, scales, density if h in _DROPS else None, seed, draws if h == _DRAWS else 1) for h in hows]
 
 
-def merge_folders(groups: dict[str, list[Path]], ways: list[Way], to: Path) -> Iterator[tuple[Path, list[Path], Way]]:
-    """Yield the folder of each merge below `to`, the runs that it merges and how; a single merge is in `to` itself."""
-    for name, runs in groups.items():
+def merge_folders(groups: list[Group], ways: list[Way], to: Path) -> Iterator[tuple[Path, Group, Way]]:
+    """Yield the folder of each merge below `to`, what it merges and how; a single merge is in `to` itself."""
+    for group in groups:
         for way in ways:
-            yield to / name / (way.how if name or len(ways) > 1 else ""), runs, way
+            yield to / group.name / (way.how if group.name or len(ways) > 1 else ""), group, way
 
 
 def add_draws(parser: argparse._ActionsContainer) -> None:

@@ -31,15 +31,17 @@ def main(argv: list[str]) -> int:
             f"No merge and no sequence of tasks below {', '.join(map(str, arguments.folders))}. `frod-bench merge` and"
             " `frod-bench continual` make them."
         )
-    from frod_bench.report import continual, merges, table
+    from frod_bench.report import continual, merge_verdicts, merges, table
 
-    tables = [*merges.merge_tables(found.merges, paper_dir()), *continual.tables(found.sequences)]
+    records = [merge.record for merge in found.merges]
+    tables = [*merges.merge_tables(records, paper_dir()), *merge_verdicts.verdict_tables(found.merges)]
+    tables += continual.tables(found.sequences)
     show("\n\n".join(map(table.to_text, tables)))
     if arguments.to is not None:
         texts = {"multitask.md": "\n\n".join(map(table.to_markdown, tables)) + "\n"}
         files = write_texts(arguments.to, texts)
         with writing(arguments.to):
-            files += merges.draw(found.merges, arguments.to) if found.merges else []
+            files += merges.draw(records, arguments.to) if records else []
             files += continual.draw(found.sequences, arguments.to) if found.sequences else []
         say_written(files)
     return 0

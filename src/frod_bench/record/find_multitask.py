@@ -12,10 +12,17 @@ from frod_bench.record.places import CONTINUAL
 T = TypeVar("T")
 
 
+class StoredMerge(NamedTuple):
+    """The record of a merge with its folder, which has the predictions."""
+
+    folder: Path
+    record: MergeRecord
+
+
 class FoundMultitask(NamedTuple):
     """The records in order of path, and why others cannot be read."""
 
-    merges: list[MergeRecord]
+    merges: list[StoredMerge]
     sequences: list[ContinualRecord]
     broken: list[str]
 
@@ -24,7 +31,7 @@ def find_multitask(folders: Iterable[Path]) -> FoundMultitask:
     """Read every such record in or below the folders, each file once; a broken one is returned in `broken`."""
     roots = list(folders)
     broken: list[str] = []
-    merges = _read(_files(roots, FILE), read_merge, broken)
+    merges = _read(_files(roots, FILE), lambda file: StoredMerge(file.parent, read_merge(file)), broken)
     sequences = _read(_files(roots, f"{CONTINUAL}/*/*.json"), read_continual, broken)
     return FoundMultitask(merges, sequences, broken)
 

@@ -10,6 +10,7 @@ from frod_bench.record.json_types import first_problem
 from frod_bench.record.sealed import seal, unseal
 
 FILE = "merge.json"
+EPOCH = 1  # of the predictions: a merge has no epochs
 _SCHEMA = 1
 _RESULT = {
     "task": str,
@@ -23,6 +24,7 @@ _RESULT = {
     "share": float | None,
     "holdout?": {str: float},
     "draws?": list,
+    "split?": str,
 }
 _KINDS = {
     "how": str,
@@ -31,6 +33,7 @@ _KINDS = {
     "seed": int | None,
     "setting": {str: str},
     "results": list,
+    "label?": str,
     "schema": int,
 }
 
@@ -43,7 +46,8 @@ class MergeRecord:
     `draws` has the scores of several random merges, of which `merged` is the first. `share` is the merged score, the
     mean over draws, over `single`; None where that is 0. `holdout` has the score on held-out training rows by scale, if
     the scale was chosen there.
-    `identity` and `digest` are those of the run's record.
+    `identity` and `digest` are those of the run's record, `split` that of the predictions. `label` names what was
+    merged.
     """
 
     how: str
@@ -52,7 +56,13 @@ class MergeRecord:
     seed: int | None
     setting: dict[str, str]
     results: list[dict[str, Any]] = field(default_factory=list)
+    label: str | None = None
     schema: int = _SCHEMA
+
+    @property
+    def name(self) -> str:
+        """The label, else the methods of the runs."""
+        return self.label or "+".join(dict.fromkeys(result["method"] for result in self.results))
 
     @property
     def mean_share(self) -> float | None:
@@ -65,6 +75,11 @@ class MergeRecord:
         if problem := _problem_of(self.results):
             raise ValueError(problem)
         return seal(self, _KINDS)
+
+
+def predictions_file(folder: Path, place: int, task: str) -> Path:
+    """Return the file with the predictions for the task of the run at `place`."""
+    return folder / f"predictions-{place}-{task.replace('/', '-')}.parquet"
 
 
 def merged_score(result: dict[str, Any]) -> float:

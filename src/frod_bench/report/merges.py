@@ -62,7 +62,7 @@ def _rows(record: MergeRecord) -> list[dict[str, Any]]:
         | {"share": share_of(result)}
         for result in record.results
     ]
-    mean = made | {"method": _methods(record), "task": "mean", "metric": "", "share": record.mean_share}
+    mean = made | {"method": record.name, "task": "mean", "metric": "", "share": record.mean_share}
     mean["alone"] = fmean(result["single"] for result in record.results)
     mean["merged"] = fmean(map(merged_score, record.results))
     return [*rows, mean]
@@ -84,13 +84,13 @@ def draw(records: Sequence[MergeRecord], folder: Path) -> list[Path]:
     known = [record for record in records if record.mean_share is not None]
     settings = list(dict.fromkeys(tuple(record.setting.values()) for record in known))
     hows = list(dict.fromkeys(record.how for record in known))
-    methods = sorted({_methods(record) for record in known})
+    methods = sorted({record.name for record in known})
     styles = looks(methods)
     figure = Figure(figsize=(6.4, 2.7 * len(settings) + 0.6), layout="constrained")
     for axes, setting in zip(figure.subplots(len(settings), 1, squeeze=False).flat, settings, strict=True):
         axes.axhline(100, color="0.6", linewidth=0.8)
         for place, method in enumerate(methods):
-            own = [r for r in known if tuple(r.setting.values()) == setting and _methods(r) == method]
+            own = [r for r in known if tuple(r.setting.values()) == setting and r.name == method]
             x = [hows.index(r.how) + 0.6 * ((place + 0.5) / len(methods) - 0.5) for r in own]
             y = [100 * r.mean_share for r in own if r.mean_share is not None]
             axes.plot(x, y, label=plot_text(method), **styles[method] | {"linestyle": "none"})
@@ -105,9 +105,5 @@ def draw(records: Sequence[MergeRecord], folder: Path) -> list[Path]:
 
 def _data(records: Sequence[MergeRecord]) -> Table:
     columns = ("setting", "how", "scale", "method", "mean_share")
-    rows = [[", ".join(r.setting.values()), r.how, r.scale, _methods(r), r.mean_share] for r in records]
+    rows = [[", ".join(r.setting.values()), r.how, r.scale, r.name, r.mean_share] for r in records]
     return Table([Column(name) for name in columns], rows)
-
-
-def _methods(record: MergeRecord) -> str:
-    return "+".join(dict.fromkeys(result["method"] for result in record.results))

@@ -18,13 +18,12 @@ from frod_bench.merging.algorithms import HOWS
 from frod_bench.merging.layers import LayerFiles, write_shards
 from frod_bench.merging.task_vectors import Factors, TaskVectors
 from frod_bench.methods.support.wrappers import named_modules
-from frod_bench.record.merge_record import FILE, MergeRecord, read_merge, share_of
+from frod_bench.record.merge_record import EPOCH, FILE, MergeRecord, predictions_file, read_merge, share_of
 from frod_bench.record.predictions import write_predictions
 from frod_bench.runs.trained import TrainedRun
 from frod_bench.train.trainer import HOLDOUT
 
 _WORK = ".work"
-_EPOCH = 1  # of the predictions: a merge has no epochs
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,8 @@ class MergeRequest:
     draws: int = 1
 
 
-def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> MergeRecord:
-    """Merge complete runs into the new or empty folder `to` and return the scores.
+def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path, label: str | None = None) -> MergeRecord:
+    """Merge complete runs into the new or empty folder `to` and return the scores; reports call the merge `label`.
 
     Writes the changed weights of the backbone as shards, each run's head, the predictions for each task, and
     `merge.json`. Needs the memory of one model, and the disk of the weights of all runs while it works. Raises
@@ -67,6 +66,7 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
             density=density,
             seed=request.seed if HOWS[request.how].draws else None,
             setting=runs[0].setting,
+            label=label,
         )
         scored = [_result(run, vectors, update, scale) for run in runs]
         record.results = [result | {"holdout": judged} for (result, _), judged in zip(scored, holdout, strict=True)]
@@ -78,10 +78,10 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path) -> Merg
         record.results = [result | {"share": share_of(result)} for result in record.results]
         with filling(to) as made:
             for place, (run, head, (_, predicted)) in enumerate(zip(runs, heads, scored, strict=True)):
-                label = f"{place}-{run.record.task.replace('/', '-')}"
-                write_predictions(made / f"predictions-{label}.parquet", {_EPOCH: {run.data.reported: predicted}})
+                predictions = predictions_file(made, place, run.record.task)
+                write_predictions(predictions, {EPOCH: {run.data.reported: predicted}})
                 if head:
-                    save_file(head, made / f"head-{label}.safetensors")
+                    save_file(head, made / f"head{predictions.stem.removeprefix('predictions')}.safetensors")
             write_shards(made, _merged(vectors, update, scale))
             save_text(made / FILE, record.to_json())
         return record
@@ -219,6 +219,7 @@ def _result(
         "metric": record.metric["name"],
         "single": record.selected["value"],
         "merged": metrics[record.metric["name"]],
+        "split": run.data.reported,
     }
     return result, [(ids[row[0]], *row[1:]) for row in found]
 
