@@ -17,6 +17,7 @@ REQUEST = RowRequest(text="pair", max_length=32, max_train=9, max_eval=6)
 @pytest.fixture
 def joint(task):
     other = replace(task, name="glue/other", eval_splits=["validation_mismatched"], metrics=["matthews_correlation"])
+    other = replace(other, rows={"train": 99})  # so that it has a note on its size
 
     def build(*tasks):
         return JointTask(
@@ -39,6 +40,8 @@ def test_rows_are_those_of_each_task_alone(joint, data_root, tokenizer):
             assert [row["labels"] for row in found] == [row["labels"] + 2 * place for row in part]
     assert data.train["length"] == [*alone[0].train["length"], *alone[1].train["length"]]
     assert len(set(data.row_ids["joint"])) == 12
+    assert data.provenance["note"] == f"glue/other: {alone[1].provenance['note']}"
+    assert data.provenance["tasks"] == {"glue/toy": alone[0].provenance, "glue/other": alone[1].provenance}
     batch = data.collate([data.train[0], data.train[17]])
     assert batch[HEAD].tolist() == [0, 1] and torch.equal(batch["labels"] // 2, batch[HEAD])
 

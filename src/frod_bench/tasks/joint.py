@@ -12,7 +12,8 @@ import torch
 from frod_bench.errors import RequestError
 from frod_bench.tasks.base import HEAD, Batch, Metric, Source, Task, TaskData
 from frod_bench.tasks.joint_names import JOINT, MEAN_SCORE, score_name
-from frod_bench.tasks.provenance import with_notes
+
+_REMARKS = ("note", "cut", "wording")  # of the rows of each task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,11 @@ class JointTask:
         ids = {JOINT: [data.row_ids.get(data.reported, ()) for data in loaded]}
         ids["holdout"] = [data.row_ids.get("holdout", ()) for data in loaded]
         named = [(task.name, data.provenance) for task, data in zip(self.together, loaded, strict=True)]
-        notes = (f"{name}: {data['note']}" for name, data in named if data.get("note"))
+        remarks = {
+            key: "; ".join(f"{name}: {data[key]}" for name, data in named if data.get(key))
+            for key in _REMARKS
+            if any(data.get(key) for _, data in named)
+        }
         joined: Any = JointRows  # read like a data set by whoever loads rows
         return TaskData(
             train=joined([data.train for data in loaded], firsts),
@@ -76,7 +81,7 @@ class JointTask:
             collate=JointCollate([data.collate for data in loaded]),
             measure=_Measure(self.together, loaded, firsts),
             samples={split: rows for split, rows in counted.items() if rows or split != "holdout"},
-            provenance=with_notes({"source": named[0][1]["source"], "tasks": dict(named)}, *notes),
+            provenance={"source": named[0][1]["source"], "tasks": dict(named)} | remarks,
             row_ids={split: _numbered(parts) for split, parts in ids.items() if any(map(len, parts))},
         )
 
