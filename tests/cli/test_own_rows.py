@@ -111,3 +111,11 @@ def test_what_is_refused_in_one_line(bench, reviews, words, message):
 def test_own_files_are_for_own_tasks(bench):
     code, _, err = bench(*SMOKE, "data.source=own")
     assert code == 2 and "data.source=own is for task=own/text" in err
+
+
+def test_what_is_typed_for_rows_of_ones_own_is_known_to_the_other_commands(bench, reviews):
+    words = (*TEXT, f"task.train={reviews}")
+    code, _, err = bench("method=lora", "profile=smoke", "protocol=fair", *words)
+    assert code == 2 and "Type: frod-bench tune --profile smoke --methods lora --tasks own/text, with" in err
+    code, out, err = bench("plan", "method=lora", "profile=smoke", *words)
+    assert (code, err) == (0, "") and "1 of 1 cells missing" in out

@@ -177,3 +177,9 @@ def test_every_type_of_value_that_peft_states_is_told_from_others():
         defaults = vars(config_class(tuner)())
         given = {name: value for name, value in SETTINGS.get(tuner, {}).items() if value != defaults[name]}
         assert make_method("peft", type=tuner, config=given).config == given
+
+
+@pytest.mark.parametrize("tuner", ["SHIRA", "WAVEFT", "C3A"])
+def test_shapes_that_peft_refuses_are_refused_when_they_are_counted_too(tuner):
+    with pytest.raises(RequestError, match=rf"PEFT refuses {tuner} with these settings"):
+        make_method("peft", type=tuner).trainable_parameters([(32, 32)])

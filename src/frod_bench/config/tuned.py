@@ -103,7 +103,7 @@ def with_tuned_rates(config: dict[str, Any]) -> dict[str, Any]:
 def _nothing_tuned(config: Mapping[str, Any], file: Path) -> str:
     method, task, profile = (config[key]["name"] for key in ("method", "task", "profile"))
     own = tuned_settings(config)
-    command = f"frod-bench tune --profile {profile} --methods {method} --tasks {task}"
+    command = f"frod-bench tune --profile {profile} --methods {method} --tasks {config['task'].get('choice', task)}"
     others = [read_tuned(other) for other in sorted(file.parent.glob(f"{method}-*.json"))]
     differing = [{key for key in own | o.settings if own.get(key) != o.settings.get(key)} for o in others]
     near = min(differing, key=len, default=None)

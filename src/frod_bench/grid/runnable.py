@@ -4,6 +4,7 @@ from frod_bench.errors import RequestError
 from frod_bench.forecast.cost import count_rows
 from frod_bench.grid.cells import Cell
 from frod_bench.runs.components import make_components
+from frod_bench.runs.progress_bars import hide_progress_bars_in_logs
 
 
 def check_values(cells: list[Cell]) -> None:
@@ -17,6 +18,7 @@ def columns_without_data(cells: list[Cell]) -> dict[str, str]:
 
     Raises RequestError when no column is left.
     """
+    hide_progress_bars_in_logs()
     reasons: dict[str, str] = {}
     for column, cell in {cell.column: cell for cell in cells if cell.completed() is None}.items():
         try:

@@ -82,7 +82,8 @@ class Tuner(PeftMethod):
     def trainable_parameters(self, shapes: list[tuple[int, int]]) -> int:
         """See `Method.trainable_parameters`: counted on layers of these shapes, without memory where PEFT can.
 
-        Settings that name modules, such as rank_pattern, do not count: shapes have no names.
+        Settings that name modules, such as rank_pattern, do not count: shapes have no names. Raises RequestError for
+        shapes that PEFT refuses.
         """
         try:
             with torch.device("meta"):
@@ -95,7 +96,11 @@ class Tuner(PeftMethod):
     def _count(self, shapes: list[tuple[int, int]]) -> int:
         layers = nn.Sequential(*(nn.Linear(n, m) for m, n in shapes))
         unnamed = replace(self, config=self.config | {name: [] for name in self._module_settings()})
-        return super(Tuner, unnamed).attach(layers, [str(place) for place in range(len(shapes))], []).count()["adapter"]
+        places = [str(place) for place in range(len(shapes))]
+        try:
+            return super(Tuner, unnamed).attach(layers, places, []).count()["adapter"]
+        except (TypeError, ValueError) as error:
+            raise self._refused(error) from error
 
     def merge(self, adapted: Adapted) -> None:
         """See `Method.merge`. Raises RequestError for a tuner that PEFT cannot merge; the adapter then stays."""
