@@ -14,6 +14,7 @@ from frod_bench.record.identity import (
     cell_settings,
     effect_of,
     tuning_settings,
+    weights_of,
 )
 
 CONFIG = {
@@ -146,3 +147,11 @@ def test_trials_and_the_runs_with_their_rates_share_what_the_rates_depend_on():
         assert tuning_settings(run | other) != tuning_settings(run)
     starts = [run | {"earlier.start.identity": name} for name in "ab"]
     assert tuning_settings(starts[0]) == tuning_settings(starts[1])
+
+
+def test_weights_are_the_same_wherever_a_local_copy_of_them_lies():
+    here, there = ({"source": "local", "id": place, "fingerprint": "0a1b"} for place in ("here", "there"))
+    assert weights_of(here) == weights_of(there) != weights_of({**here, "fingerprint": "2c3d"})
+    drawn = [{"source": "random", "id": name, "fingerprint": "seed 0"} for name in ("a", "b")]
+    assert weights_of(drawn[0]) != weights_of(drawn[1])
+    assert weights_of(None) == {}
