@@ -1,12 +1,17 @@
 """`frod-bench OVERRIDE …`: compose a configuration with Hydra and run it."""
 
+import atexit
+import gc
+import importlib
 import math
 import os
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -41,7 +46,6 @@ def main(argv: list[str]) -> int:
     register_resolvers()
     overrides = [word for word in argv if "=" in word and not word.startswith("-")]
     flags = [word for word in argv if word not in overrides]
-    sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra's parser accepts no flags between overrides
     failures: list[tuple[str | None, RequestError | RunFailure]] = []
     home = os.getpid()
 
@@ -61,7 +65,11 @@ def main(argv: list[str]) -> int:
             discard_unprinted()
 
     try:
-        hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+        if flags or any(word.lstrip("+~").startswith(("hydra", "sweep=")) for word in overrides):
+            sys.argv = [sys.argv[0], *flags, *overrides]  # Hydra's parser accepts no flags between overrides
+            hydra.main(version_base="1.3", config_path=str(config_dir()), config_name="config")(job)()
+        else:
+            job(_composed(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise as_request_error(error, argv) from error
     except OSError as error:  # not from a job: those are RunFailures
@@ -71,6 +79,13 @@ def main(argv: list[str]) -> int:
         ) from error
     _raise_worst(failures)
     return 0
+
+
+def _composed(overrides: list[str]) -> DictConfig:
+    """Return the configuration of a single run; `hydra.main` would compose it twice, to find out that it is one."""
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
+        return hydra.compose("config", overrides)
 
 
 def _run(config: DictConfig) -> float:
@@ -83,9 +98,22 @@ def _run(config: DictConfig) -> float:
         return record.objective
     require_weights(resolved["backbone"])
     require_tracker(resolved)
-    from frod_bench.forecast.advised_run import run_advised  # torch takes seconds to import, and a refusal needs none
+    _import_what_computes()
+    from frod_bench.forecast.advised_run import run_advised  # after what needs no torch, as a refusal
 
     return run_advised(resolved)
+
+
+@cache
+def _import_what_computes() -> None:
+    """Import without the garbage collector, a quarter of the time, which never again looks at what is there by then."""
+    gc.disable()
+    try:
+        importlib.import_module("frod_bench.forecast.advised_run")
+    finally:
+        gc.enable()
+    gc.freeze()
+    atexit.register(gc.unfreeze)  # libraries report what is left at exit as leaks
 
 
 def _complete_already(config: dict[str, Any]) -> RunRecord | None:
@@ -104,6 +132,8 @@ def _complete_already(config: dict[str, Any]) -> RunRecord | None:
 
 def _sweep_overrides() -> str | None:
     """Return the overrides of this job in a sweep; None outside of one."""
+    if not HydraConfig.initialized():
+        return None
     config = HydraConfig.get()
     return (" ".join(config.overrides.task) or "the defaults") if config.mode == RunMode.MULTIRUN else None
 
