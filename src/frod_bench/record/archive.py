@@ -23,10 +23,14 @@ _LINE = {"run": str, "files": {RECORD: str, CONFIG: str, str: str}}
 
 
 class ArchivedRun:
-    """One line of an archive. Its files are read anew at every access, so that they take no memory."""
+    """One line of an archive. Its files are read anew at every access, so that they take no memory.
+
+    While `archived_runs` is at this run, it has them.
+    """
 
     def __init__(self, archive: Path, start: int, name: str) -> None:
         self._archive, self._start, self.name = archive, start, name
+        self._held: dict[str, str] | None = None
         self.path = archive / name
 
     def names(self) -> list[str]:
@@ -64,6 +68,8 @@ class ArchivedRun:
         return self._lines(METRICS_FILE, METRICS, brief)
 
     def _files(self) -> dict[str, str]:
+        if self._held is not None:
+            return self._held
         return _parsed(self._archive, next(read_lines(self._archive, self._start)))["files"]
 
     def _lines(self, name: str, kind: Mapping, brief: Brief | None = None) -> JsonLines:
@@ -82,13 +88,19 @@ def archived_runs(archive: Path) -> Iterator[tuple[ArchivedRun, RunRecord | Requ
     for line in read_lines(archive):
         content = _parsed(archive, line)
         run = ArchivedRun(archive, start, content["run"])
+        run._held = content["files"]
         start += len(line)
-        try:
-            record = RunRecord.from_json(content["files"][RECORD], where=f"{run.path / RECORD}")
-            _verify(run, record, content["files"])
-            yield run, record
-        except RequestError as error:
-            yield run, error
+        yield run, _checked_record(run, content["files"])
+        run._held = None
+
+
+def _checked_record(run: ArchivedRun, files: Mapping[str, str]) -> RunRecord | RequestError:
+    try:
+        record = RunRecord.from_json(files[RECORD], where=f"{run.path / RECORD}")
+        _verify(run, record, files)
+    except RequestError as error:
+        return error
+    return record
 
 
 def archive_line(name: str, files: Mapping[str, str]) -> str:
