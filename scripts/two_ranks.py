@@ -15,11 +15,16 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported
 
 from tabulate import tabulate
 
+from frod_bench.cli import run_command
 from frod_bench.files import save_text
 from frod_bench.methods import method_names
 from frod_bench.record import StoredRun, environment, find_records
@@ -32,12 +37,14 @@ RUN = [
 
 
 def train(processes: int, words: list[str], out: Path) -> dict[str, StoredRun]:
-    """Run the sweep `words` on that many processes, below `out`; return the runs by method."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(launcher if processes > 1 else []), "-m", "frod_bench", "-m", *RUN, *words]
+    """Run the sweep `words` below `out`, in this process or on several under torchrun; return the runs by method."""
+    sweep = ["-m", *RUN, *words]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [*launcher, "-m", "frod_bench", *sweep] if processes > 1 else ["frod-bench", *sweep]
     place = {"FROD_BENCH_OUT": str(out / f"{processes}"), "FROD_BENCH_CACHE": str(out / f"cache{processes}")}
     print(shlex.join(command), flush=True)
-    code = subprocess.run(command, env=os.environ | place | {"OMP_NUM_THREADS": "1"}, check=False).returncode
+    with mock.patch.dict(os.environ, place), mock.patch.object(sys, "argv", command[:1]):
+        code = subprocess.run(command, check=False).returncode if processes > 1 else run_command(sweep)
     if code:
         sys.exit(code)
     runs = find_records(out / f"{processes}").runs  # the newest are this sweep's; there may be older ones
@@ -59,8 +66,9 @@ def compare(one: StoredRun, two: StoredRun) -> dict[str, Any]:
     }
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Train, compare, print the table and write it."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", help="comma-separated (default: all)")
     parser.add_argument(
@@ -73,7 +81,7 @@ def main() -> int:
     parser.add_argument("--to", type=Path, help="write two_ranks.json and .md into this folder")
     parser.add_argument("--out", type=Path, default=Path("outputs/two_ranks"), help="folder for the runs")
     parser.add_argument("overrides", nargs="*", help="overrides for every run, as for frod-bench")
-    arguments = parser.parse_intermixed_args()
+    arguments = parser.parse_intermixed_args(argv)
     named = [name for name in method_names() if name != "peft"]  # which needs a type
     methods = arguments.methods.split(",") if arguments.methods else named
     words = [f"train.epochs={arguments.steps}", f"method={','.join(methods)}", f"task={arguments.task}", "force=true"]
@@ -81,7 +89,7 @@ def main() -> int:
     out = arguments.out.resolve()
     one, two = train(1, words, out), train(2, words + ["train.shard=true"] * arguments.shard, out)
     rows = [compare(one[method], two[method]) for method in methods]
-    result = {"command": shlex.join(["python", *sys.argv]), "tolerance": TOLERANCE, "rows": rows}
+    result = {"command": shlex.join(["python", "scripts/two_ranks.py", *argv]), "tolerance": TOLERANCE, "rows": rows}
     result["environment"] = environment("cpu, 1 thread a process, gloo")
     text = _markdown(result, ", which split the weights," if arguments.shard else "")
     print(text, end="")
