@@ -42,7 +42,7 @@ def row(name: str, weights: dict[str, torch.Tensor], pi: float, basis: str, side
     """Return the line of one backbone, ridge, reading and side."""
     grouping = Grouping(basis, side)
     errors: dict[str, float] = {}
-    right: dict[str, float] = {}
+    right: list[float] = []
     condition = 0.0
     shapes = {layer: (weight.shape[0], weight.shape[1]) for layer, weight in weights.items()}
     for layers in grouping.groups(shapes).values():
@@ -53,10 +53,10 @@ def row(name: str, weights: dict[str, torch.Tensor], pi: float, basis: str, side
         found = reconstruction_errors(group, factors.U, factors.sigma, Vt)
         errors |= dict(zip(layers, found.tolist(), strict=True))
         of_u = right_errors(group, factors.U, factors.sigma, None if inverse is None else inverse.float())
-        right |= dict(zip(layers, of_u.tolist(), strict=True))
+        tall = [m > n for m, n in (weight.shape for weight in group)]  # others have no such form
+        right += [error for error, has_form in zip(of_u.tolist(), tall, strict=True) if has_form]
         condition = max(condition, torch.linalg.cond(factors.V).item())
     worst = max(errors, key=errors.__getitem__)
-    tall = [right[layer] for layer, (m, n) in shapes.items() if m >= n or side == "short"]
     return {
         "backbone": name,
         "basis": basis,
@@ -67,7 +67,7 @@ def row(name: str, weights: dict[str, torch.Tensor], pi: float, basis: str, side
         f"above {FACTORED_ERROR:.0e}": sum(error > FACTORED_ERROR for error in errors.values()),
         "layers": len(errors),
         "cond(V)": f"{condition:.0f}",
-        "largest error of U = W V^-T Sigma^-1": f"{max(tall):.1e}",
+        "largest error of U = W V^-T Sigma^-1": f"{max(right):.1e}",
     }
 
 
