@@ -26,6 +26,7 @@ ELSEWHERE = {  # file: what writes in it, and why that is right
     "landscape/cache.py": "a surface grows line by line, and a line cut short counts as missing",
     "train/memory.py": "a switch of the kernel",
     "soak.py": "the log of a process that is to be killed",
+    "rehearsal.py": "random weights in a new folder, which libraries write as released ones are",
     "audit/fork_process.py": "the answer goes into a pipe",
     "audit/release.py": "an empty repository in a folder that is deleted at once",
 }

@@ -60,8 +60,8 @@ def test_every_score_is_counted(config):
     runs = [PlannedRun("FRoD", task, config("frod", sparsity=0.02, task=task), None) for task in TASKS]
     for run in runs:
         run.config["selection"], run.config["data"]["holdout"] = "holdout", 100
-    plain = plan_merge(runs, [], "average", 1, 4, DEVICE)
-    chosen = plan_merge(runs, [], "ties", 5, 4, DEVICE)
+    plain = plan_merge(runs, [], "average", 1, 1, DEVICE)
+    chosen = plan_merge(runs, [], "ties", 5, 1, DEVICE)
     drawn = plan_merge(runs, [], "dare", 5, 4, DEVICE)
     assert (plain.evaluations, chosen.evaluations, drawn.evaluations) == (3, 3 + 3 * 5, 3 * 4 + 3 * 5)
     assert plain.hours < chosen.hours < drawn.hours

@@ -26,7 +26,7 @@ def require_weights(backbone: Mapping[str, Any]) -> None:
     repository = backbone.get("id") or repositories.get(backbone.get("pretrained"))
     if repository is None or cached_directory(repository, backbone.get("revision")) is not None or hub_reachable():
         return
-    if "fingerprint" in backbone:
+    if backbone["name"].startswith("own/"):
         raise missing_own_model(repository, UNREACHABLE)
     raise missing_model(repository, UNREACHABLE) if "id" in backbone else missing_file(repository, UNREACHABLE)
 

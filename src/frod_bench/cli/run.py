@@ -2,7 +2,6 @@
 
 import atexit
 import gc
-import importlib
 import math
 import os
 import sys
@@ -109,7 +108,7 @@ def _import_what_computes() -> None:
     """Import without the garbage collector, a quarter of the time, which never again looks at what is there by then."""
     gc.disable()
     try:
-        importlib.import_module("frod_bench.forecast.advised_run")
+        import frod_bench.forecast.advised_run  # noqa: F401
     finally:
         gc.enable()
     gc.freeze()

@@ -20,12 +20,13 @@ _TITLES = {
 def to_markdown(result: dict[str, Any]) -> str:
     """Return the tables of a measurement with its command, device, versions and commit."""
     setting, place = result["setting"], result["environment"]
+    cpu = place.get("cpu")
     versions = ", ".join(f"{name} {place['packages'][name]}" for name in ("torch", "transformers", "peft"))
     commit = f"{place['commit'] or 'unknown'}{' with changes' if place['dirty'] else ''}"
     parts = [
         f"# {_TITLES[result['what']]}: {setting['shape']}",
         f"`{result['command']}`",
-        f"{place['device']} ({place.get('cpu') or 'CPU unknown'}); {versions}; commit {commit}.",
+        f"{place['device']}{f' ({cpu})' if cpu else ''}; {versions}; commit {commit}.",
         ", ".join(f"{key} {value}" for key, value in setting.items() if value is not None) + ".",
         _table(result["rows"]),
     ]
