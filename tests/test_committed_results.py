@@ -24,7 +24,7 @@ def test_no_run_names_a_place_of_the_machine_that_made_it(archive):
 
 def test_tuned_rates_name_their_trials():
     trials = {run.record.identity for run in find_records(RESULTS / "study").trials}
-    files = sorted((RESULTS / "study/tuned").rglob("*.json"))
+    files = sorted((RESULTS / "study").rglob("tuned/**/*.json"))
     assert files
     for file in files:
         tuned = json.loads(file.read_text(encoding="utf-8"))
