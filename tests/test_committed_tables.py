@@ -49,12 +49,13 @@ def report(name, folder, *words):
 
 
 def test_every_committed_table_has_a_test():
-    assert {folder.name for folder in TABLES.iterdir() if folder.is_dir()} == {*REPORTED, *COMPARED, "study"}
+    assert {folder.name for folder in TABLES.iterdir() if folder.is_dir()} == {*REPORTED, *COMPARED, "study", "merges"}
     names = {
         "architectures.csv",
         "architectures.md",
         "demo_sst2.csv",
         "demo_sst2.md",
+        "explain_scores.md",
         "paired_calibration.md",
         "params.csv",
         "params.md",
@@ -83,6 +84,11 @@ def test_statistics(name, tmp_path):
 def test_comparisons_with_the_paper(name, tmp_path):
     made = report(name, tmp_path, *COMPARED[name].split(), "--profile", "offline")
     assert made == {file: text for file, text in texts(TABLES / name).items() if file.startswith("table")}
+
+
+def test_the_merges(tmp_path):
+    assert run_command(["report", "multitask", "results/merges", "--to", str(tmp_path)]) == 0
+    assert texts(tmp_path) == texts(TABLES / "merges")
 
 
 def test_the_study(tmp_path):
