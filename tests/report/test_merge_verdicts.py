@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from frod_bench.record.find_multitask import find_multitask
-from frod_bench.record.merge_record import EPOCH, MergeRecord, predictions_file
+from frod_bench.record.merge_record import EPOCH, PREDICTIONS, MergeRecord, part_name
 from frod_bench.record.predictions import write_predictions
 from frod_bench.report.merge_verdicts import verdict_tables
 from frod_bench.report.paired.difference import Runs, difference
@@ -20,13 +20,13 @@ def store(tmp_path):
     def make(label, seed, right, how="ties", rows=ROWS):
         folder = tmp_path / f"{label}-{seed}-{how}"
         folder.mkdir()
-        results = []
+        results, parts = [], {}
         for place, task in enumerate(TASKS):
             generator = np.random.default_rng([seed, place, len(label)])
             labels = np.arange(rows) % 5
             predicted = np.where(generator.random(rows) < right, labels, (labels + 1) % 5)
             lines = [(row, int(labels[row]), int(predicted[row]), None, None) for row in range(rows)]
-            write_predictions(predictions_file(folder, place, task), {EPOCH: {"test": lines}})
+            parts[part_name(place, task)] = lines
             score = float((predicted == labels).mean())
             result = {
                 "task": task,
@@ -37,6 +37,7 @@ def store(tmp_path):
                 "metric": "accuracy",
             }
             results.append(result | {"single": 0.9, "merged": score, "share": score / 0.9, "split": "test"})
+        write_predictions(folder / PREDICTIONS, {EPOCH: parts})
         record = MergeRecord(
             how=how, scale=1.0, density=None, seed=None, setting={"profile": "offline"}, results=results, label=label
         )
@@ -50,7 +51,8 @@ def store(tmp_path):
 def runs(folders, place):
     from frod_bench.record.predictions import read_predictions
 
-    read = [read_predictions(predictions_file(folder, place, TASKS[place]), EPOCH, "test") for folder in folders]
+    part = part_name(place, TASKS[place])
+    read = [read_predictions(folder / PREDICTIONS, EPOCH, part) for folder in folders]
     return Runs((0, 1, 2), read[0].labels, np.stack([each.predictions for each in read]))
 
 

@@ -1,10 +1,12 @@
 """The table of merged models: every value stands under its own column, with and without several draws."""
 
 import pytest
+from matplotlib.axes import Axes
 
 from frod_bench.config.paths import paper_dir
 from frod_bench.record.merge_record import MergeRecord
-from frod_bench.report.merges import merge_tables
+from frod_bench.report.merges import draw, merge_tables
+from frod_bench.report.style import looks
 
 
 def merge(draws=None):
@@ -48,3 +50,16 @@ def test_a_merge_is_called_by_its_label_else_by_its_methods():
     record.label = "FRoD per task"
     (table,) = merge_tables([record], paper_dir())
     assert by_column(table)[-1]["method"] == "FRoD per task"
+
+
+def test_a_label_has_the_colour_of_its_method(tmp_path, monkeypatch):
+    drawn = {}
+    plot = Axes.plot
+    monkeypatch.setattr(
+        Axes, "plot", lambda self, *xy, **look: drawn.update({look["label"]: look}) or plot(self, *xy, **look)
+    )
+    first, second = merge(), merge()
+    second.label = "FRoD per task"
+    draw([first, second], tmp_path)
+    assert drawn["frod"]["color"] == drawn["FRoD per task"]["color"] == looks(["frod"])["frod"]["color"]
+    assert drawn["frod"] != drawn["FRoD per task"] | {"label": "frod"}

@@ -10,6 +10,7 @@ from frod_bench.record.json_types import first_problem
 from frod_bench.record.sealed import seal, unseal
 
 FILE = "merge.json"
+PREDICTIONS = "predictions.parquet"
 EPOCH = 1  # of the predictions: a merge has no epochs
 _SCHEMA = 1
 _RESULT = {
@@ -46,7 +47,7 @@ class MergeRecord:
     `draws` has the scores of several random merges, of which `merged` is the first. `share` is the merged score, the
     mean over draws, over `single`; None where that is 0. `holdout` has the score on held-out training rows by scale, if
     the scale was chosen there.
-    `identity` and `digest` are those of the run's record, `split` that of the predictions. `label` names what was
+    `identity` and `digest` are those of the run's record, `split` the one that was predicted. `label` names what was
     merged.
     """
 
@@ -77,9 +78,9 @@ class MergeRecord:
         return seal(self, _KINDS)
 
 
-def predictions_file(folder: Path, place: int, task: str) -> Path:
-    """Return the file with the predictions for the task of the run at `place`."""
-    return folder / f"predictions-{place}-{task.replace('/', '-')}.parquet"
+def part_name(place: int, task: str) -> str:
+    """Return the split in `PREDICTIONS` that holds the predictions for the task of the run at `place`."""
+    return f"{place}-{task.replace('/', '-')}"
 
 
 def merged_score(result: dict[str, Any]) -> float:

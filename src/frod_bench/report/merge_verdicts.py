@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from frod_bench.record.find_multitask import StoredMerge
-from frod_bench.record.merge_record import EPOCH, predictions_file
+from frod_bench.record.merge_record import EPOCH, PREDICTIONS, part_name
 from frod_bench.record.predictions import read_predictions
 from frod_bench.report.paired.difference import Difference, Runs, difference
 from frod_bench.report.paired.pairs import mean_of_tasks
@@ -79,10 +79,8 @@ def _rows(merges: list[StoredMerge], place: int) -> _Rows | None:
     metric, seeds = results[0]["metric"], tuple(merge.record.results[0]["seed"] for merge in merges)
     if not is_known(metric) or len(set(seeds)) < len(seeds) or not all(result.get("split") for result in results):
         return None
-    files = [
-        predictions_file(merge.folder, place, result["task"]) for merge, result in zip(merges, results, strict=True)
-    ]
-    read = [read_predictions(file, EPOCH, result["split"]) for file, result in zip(files, results, strict=True)]
+    part = part_name(place, results[0]["task"])
+    read = [read_predictions(merge.folder / PREDICTIONS, EPOCH, part) for merge in merges]
     if not all(np.array_equal(each.ids, read[0].ids) for each in read):
         return None
     runs = Runs(seeds, read[0].labels, np.stack([each.predictions for each in read]))

@@ -85,7 +85,9 @@ def draw(records: Sequence[MergeRecord], folder: Path) -> list[Path]:
     settings = list(dict.fromkeys(tuple(record.setting.values()) for record in known))
     hows = list(dict.fromkeys(record.how for record in known))
     methods = sorted({record.name for record in known})
-    styles = looks(methods)
+    kinds = {record.name: _as_variant(record) for record in known}  # a label has the colour of its method
+    of_kind = looks(kinds.values())
+    styles = {name: of_kind[kind] for name, kind in kinds.items()}
     figure = Figure(figsize=(6.4, 2.7 * len(settings) + 0.6), layout="constrained")
     for axes, setting in zip(figure.subplots(len(settings), 1, squeeze=False).flat, settings, strict=True):
         axes.axhline(100, color="0.6", linewidth=0.8)
@@ -107,3 +109,9 @@ def _data(records: Sequence[MergeRecord]) -> Table:
     columns = ("setting", "how", "scale", "method", "mean_share")
     rows = [[", ".join(r.setting.values()), r.how, r.scale, r.name, r.mean_share] for r in records]
     return Table([Column(name) for name in columns], rows)
+
+
+def _as_variant(record: MergeRecord) -> str:
+    """Return the label as a variant of the method of all runs: "frod, label=FRoD per task"; the name for several methods."""
+    methods = {result["method"] for result in record.results}
+    return f"{methods.pop()}, label={record.label}" if record.label and len(methods) == 1 else record.name

@@ -18,7 +18,7 @@ from frod_bench.merging.algorithms import HOWS
 from frod_bench.merging.layers import LayerFiles, write_shards
 from frod_bench.merging.task_vectors import Factors, TaskVectors
 from frod_bench.methods.support.wrappers import named_modules
-from frod_bench.record.merge_record import EPOCH, FILE, MergeRecord, predictions_file, read_merge, share_of
+from frod_bench.record.merge_record import EPOCH, FILE, PREDICTIONS, MergeRecord, part_name, read_merge, share_of
 from frod_bench.record.predictions import write_predictions
 from frod_bench.runs.trained import TrainedRun
 from frod_bench.train.trainer import HOLDOUT
@@ -77,11 +77,12 @@ def merge_runs(folders: Sequence[Path], request: MergeRequest, to: Path, label: 
                 result["draws"] = [result["merged"], *more]
         record.results = [result | {"share": share_of(result)} for result in record.results]
         with filling(to) as made:
-            for place, (run, head, (_, predicted)) in enumerate(zip(runs, heads, scored, strict=True)):
-                predictions = predictions_file(made, place, run.record.task)
-                write_predictions(predictions, {EPOCH: {run.data.reported: predicted}})
+            parts = [part_name(place, run.record.task) for place, run in enumerate(runs)]
+            predicted = [rows for _, rows in scored]
+            write_predictions(made / PREDICTIONS, {EPOCH: dict(zip(parts, predicted, strict=True))})
+            for part, head in zip(parts, heads, strict=True):
                 if head:
-                    save_file(head, made / f"head{predictions.stem.removeprefix('predictions')}.safetensors")
+                    save_file(head, made / f"head-{part}.safetensors")
             write_shards(made, _merged(vectors, update, scale))
             save_text(made / FILE, record.to_json())
         return record
