@@ -112,6 +112,6 @@ def _data(records: Sequence[MergeRecord]) -> Table:
 
 
 def _as_variant(record: MergeRecord) -> str:
-    """Return the label as a variant of the method of all runs: "frod, label=FRoD per task"; the name for several methods."""
+    """Return the label as a variant of the method of all runs, "frod, label=FRoD per task"; of several, the name."""
     methods = {result["method"] for result in record.results}
     return f"{methods.pop()}, label={record.label}" if record.label and len(methods) == 1 else record.name
