@@ -1,4 +1,4 @@
-"""README's commands on rows, a model and a tuner of one's own, as they stand there: each runs, on real rows."""
+"""Every README command for the user's own rows, model or tuner runs as written, on real rows."""
 
 import csv
 import re

@@ -63,3 +63,16 @@ def test_a_label_has_the_colour_of_its_method(tmp_path, monkeypatch):
     draw([first, second], tmp_path)
     assert drawn["frod"]["color"] == drawn["FRoD per task"]["color"] == looks(["frod"])["frod"]["color"]
     assert drawn["frod"] != drawn["FRoD per task"] | {"label": "frod"}
+
+
+def test_several_merges_have_their_means_first():
+    records = [merge(), merge(), merge()]
+    records[1].results = [result | {"merged": 0.2} for result in records[1].results]
+    records[2].how = "ties"
+    means, table = merge_tables(records, paper_dir())
+    dare, ties = by_column(means)
+    assert (dare["how"], dare["method"], dare["merges"], ties["merges"]) == ("dare", "frod", 2, 1)
+    assert dare["alone"] == pytest.approx(0.6)
+    assert dare["merged"] == pytest.approx((0.6 + 0.2 + 0.2 + 0.2) / 4)
+    assert dare["share"] == pytest.approx((0.6 / 0.8 + 0.2 / 0.4 + 0.2 / 0.8 + 0.2 / 0.4) / 4)
+    assert len(table.rows) == 9

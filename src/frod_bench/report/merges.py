@@ -24,6 +24,12 @@ _COLUMNS = (
     Column("sd", lambda value: f"{100 * value:.2f}"),
     Column("share", lambda value: f"{100 * value:.1f}", unit="%"),
 )
+_MEANS = (
+    *(Column(name, align="left") for name in ("how", "method")),
+    Column("merges"),
+    *(Column(name, lambda value: f"{100 * value:.2f}") for name in ("alone", "merged")),
+    Column("share", lambda value: f"{100 * value:.1f}", unit="%"),
+)
 _SHARE = "alone: the run on this task; share: merged over alone."
 _DRAWN = " merged: the mean over several draws; sd: their standard deviation."
 _CHOSEN = " Scales were chosen on held-out training rows."
@@ -32,12 +38,35 @@ _CHOSEN = " Scales were chosen on held-out training rows."
 def merge_tables(records: Sequence[MergeRecord], published: Path) -> list[Table]:
     """Return a table for each setting, with a row for each merge and task, and one for the mean of each merge.
 
+    Several merges of a setting also get a table of their means, by how they were made and what was merged.
+
     Merges of the tasks and backbone of the published rows in the folder `published` come beside those as well.
     """
     ordered = sorted(records, key=lambda record: list(record.setting.items()))
-    found = [_table(setting, list(own)) for setting, own in groupby(ordered, key=lambda record: record.setting)]
+    found: list[Table] = []
+    for setting, same in groupby(ordered, key=lambda record: record.setting):
+        own = list(same)
+        found += [_means(setting, own), _table(setting, own)] if len(own) > 1 else [_table(setting, own)]
     beside = beside_published(records, published)
     return found if beside is None else [*found, beside]
+
+
+def _means(setting: dict[str, str], records: list[MergeRecord]) -> Table:
+    """Return the means over the merges of the same tasks in the same way, such as those of several seeds."""
+
+    def key(record: MergeRecord) -> tuple[str, str, list[str]]:
+        return record.how, record.name, [result["task"] for result in record.results]
+
+    rows = []
+    for (how, name, _), same in groupby(sorted(records, key=key), key=key):
+        own = list(same)
+        results = [result for record in own for result in record.results]
+        shares = [record.mean_share for record in own]
+        alone, merged = fmean(result["single"] for result in results), fmean(map(merged_score, results))
+        known = [share for share in shares if share is not None]
+        rows.append([how, name, len(own), alone, merged, fmean(known) if len(known) == len(own) else None])
+    named = ", ".join(f"{key} {value}" for key, value in setting.items())
+    return Table(_MEANS, rows, f"Means over merges: {named}", ["Over tasks, then over merges."], "merge-means")
 
 
 def _table(setting: dict[str, str], records: list[MergeRecord]) -> Table:

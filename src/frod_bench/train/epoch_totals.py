@@ -1,11 +1,11 @@
-"""What an epoch has added up to so far; plain data, so that a checkpoint can hold it."""
+"""Running totals of an epoch, as plain data that a checkpoint can hold."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class EpochTotals:
-    """Totals over the steps of an epoch so far.
+    """Totals over the steps taken so far.
 
     `lr` holds the learning rates of the last step, `losses` the loss of every step. `flops` is the count of a typical
     step times the number of steps, over all processes. Of the `seconds`, `waited_s` were spent waiting for batches.
