@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from frod_bench.errors import RequestError
+from frod_bench.record import weights_of
 from frod_bench.record.perplexity_record import PerplexityRecord
 from frod_bench.runs.complete import method_label
-from frod_bench.runs.job import make_components
+from frod_bench.runs.components import make_components
 from frod_bench.runs.trained import TrainedRun
 from frod_bench.tasks.passages import TASK, read_passages
 from frod_bench.train.accelerator import make_accelerator
@@ -113,7 +114,7 @@ def _head(model: nn.Module) -> Tensor:
 
 def _check(runs: Sequence[TrainedRun], provenance: dict[str, Any]) -> None:
     for run in runs:
-        if run.record.initialisation.get("backbone") != provenance:
+        if run.base_weights != weights_of(provenance):
             raise RequestError(
                 f"{run.folder} starts from other weights than the first run: give runs of one backbone only."
             )
