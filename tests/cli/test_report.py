@@ -80,6 +80,16 @@ def test_a_broken_run_is_a_warning(tmp_path, capsys):
     assert "80.00" in shown.out
 
 
+def test_of_very_many_warnings_the_first_are_printed(tmp_path, capsys):
+    store(tmp_path / "good")
+    for number in range(25):
+        (store(tmp_path / f"broken{number}") / "record.json").write_text("{")
+    assert main([str(tmp_path)]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "warning: 5 more warnings like these."
+
+
 def test_a_missing_folder_and_a_folder_without_runs_are_wrong_requests(tmp_path):
     with pytest.raises(RequestError, match=r"no folder .*nowhere"):
         main([str(tmp_path / "nowhere")])

@@ -75,3 +75,10 @@ def test_a_few_of_many_methods_are_in_colour(store, tmp_path, drawn):
     assert {line.get_label() for line in score.lines} == {"frod", "full_ft", "lora", "dora", "other methods"}
     assert [line.get_color() for line in score.lines].count(GREY) == 2
     assert score.get_title(loc="left").startswith("glue/rte, 1 seed\n")
+
+
+def test_of_very_many_tasks_the_first_are_drawn_and_the_figure_says_so(store, tmp_path, drawn):
+    runs = [store(task=f"glue/task{number}") for number in range(26)]
+    figures.learning_curves(summarise(runs).sections, tmp_path)
+    assert len(drawn[0].axes) == 2 * 24
+    assert "the first 24 of 26" in drawn[0].get_supxlabel()

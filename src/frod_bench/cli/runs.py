@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from frod_bench.report.summary import Summary
 
 _REASONS_SHOWN = 3  # reasons why runs cannot be read
+_WARNINGS_SHOWN = 20
 
 
 def add_folders(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +67,9 @@ def read_summary(folders: list[Path]) -> "Summary":
 
 
 def warn(warnings: Iterable[str]) -> None:
-    """Print why runs are left out."""
-    for warning in warnings:
+    """Print why runs are left out: the first 20 reasons, and how many more there are."""
+    warnings = list(warnings)
+    for warning in warnings[:_WARNINGS_SHOWN]:
         show(f"warning: {one_line(warning)}", file=sys.stderr)
+    if (more := len(warnings) - _WARNINGS_SHOWN) > 0:
+        show(f"warning: {more:,} more warnings like these.", file=sys.stderr)

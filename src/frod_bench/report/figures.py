@@ -17,19 +17,20 @@ from frod_bench.report.epoch_scores import curve_label, epoch_score
 from frod_bench.report.style import GREY, legend, looks, polish, save, seeds_in_words
 from frod_bench.report.summary import Row, Section
 
-_MOST_ROWS = 100  # of panels
+_MOST_ROWS = 24  # of panels: more are neither read nor drawn within seconds
 _OTHERS = "other methods"
 
 
 def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
     """Draw score and training loss by epoch into the folder as PNG and SVG; return the files.
 
-    Each task of a setting, and of one number of training rows, has a row of panels, at most 100 of them. A curve is the
-    mean over the seeds, and its band reaches from the lowest to the highest seed. Of many methods, FRoD, full
+    Each task of a setting, and of one number of training rows, has a row of panels. The first 24 are drawn, and the figure
+    says if there are more. A curve is the mean over the seeds, its band reaches from the lowest to the highest seed. Of many methods, FRoD, full
     fine-tuning, LoRA and the best one are in colour.
     """
     parts = [block for section in sections for block in blocks(section)]
-    panels = [(block, task) for block in parts for task in sorted(block.tasks)][:_MOST_ROWS]
+    every = [(block, task) for block in parts for task in sorted(block.tasks)]
+    panels = every[:_MOST_ROWS]
     styles = looks(row.method for block in parts for row in block.section.rows)
     figure = Figure(figsize=(7.2, 2.5 * len(panels) + 0.6), layout="constrained")
     shown: set[str] = set()
@@ -45,7 +46,10 @@ def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
         _draw(axes[1], rows, styles, lit, "training loss", lambda run, line: line.get("train_loss"))
     grey = any(plot_text(_OTHERS) in axes.get_legend_handles_labels()[1] for axes in figure.axes)
     legend(figure, sorted(shown) + ([_OTHERS] if grey else []))
-    figure.supxlabel("line: mean over the seeds, band: from the lowest to the highest seed", fontsize=8)
+    note = "line: mean over the seeds, band: from the lowest to the highest seed"
+    if len(every) > len(panels):
+        note += f"\nthe first {len(panels)} of {len(every)}; a report of fewer folders, or `report html`, has the others"
+    figure.supxlabel(note, fontsize=8)
     return save(figure, folder, "learning_curves")
 
 

@@ -134,6 +134,9 @@ def save(figure: Figure, folder: Path, name: str, data: Table | None = None) -> 
     """Write the figure as PNG and SVG, without a date, and its data as CSV into the folder; return the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{name}.png", folder / f"{name}.svg"]
+    if (engine := figure.get_layout_engine()) is not None:  # once, and not for each file
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     with rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):  # the same picture is the same file
         _save_picture(figure, files[0], dpi=200)
         _save_picture(figure, files[1], metadata={"Date": None})
