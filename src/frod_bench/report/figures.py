@@ -24,9 +24,9 @@ _OTHERS = "other methods"
 def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
     """Draw score and training loss by epoch into the folder as PNG and SVG; return the files.
 
-    Each task of a setting, and of one number of training rows, has a row of panels. The first 24 are drawn, and the figure
-    says if there are more. A curve is the mean over the seeds, its band reaches from the lowest to the highest seed. Of many methods, FRoD, full
-    fine-tuning, LoRA and the best one are in colour.
+    Each task of a setting, and of one number of training rows, has a row of panels. The first 24 are drawn, and the
+    figure says if there are more. A curve is the mean over the seeds, and its band reaches from the lowest to the
+    highest seed. Of many methods, FRoD, full fine-tuning, LoRA and the best one are in colour.
     """
     parts = [block for section in sections for block in blocks(section)]
     every = [(block, task) for block in parts for task in sorted(block.tasks)]
@@ -48,7 +48,7 @@ def learning_curves(sections: list[Section], folder: Path) -> list[Path]:
     legend(figure, sorted(shown) + ([_OTHERS] if grey else []))
     note = "line: mean over the seeds, band: from the lowest to the highest seed"
     if len(every) > len(panels):
-        note += f"\nthe first {len(panels)} of {len(every)}; a report of fewer folders, or `report html`, has the others"
+        note += f"\nthe first {len(panels)} of {len(every)}; report fewer folders, or use `report html`, for the others"
     figure.supxlabel(note, fontsize=8)
     return save(figure, folder, "learning_curves")
 
