@@ -86,7 +86,7 @@ def test_joint_training_is_a_bound(bench, outputs):
     assert "4 cells, 4 of them complete already" in bench("continual", *words)[1]
     other_order = ("--methods", "lora", "--profile", "smoke", "--tasks", "glue/mrpc,glue/rte,glue/cola", *WORDS[4:])
     code, out, _ = bench("plan", "continual", *other_order, "--joint")
-    assert code == 0 and "3 of 4 cells missing" in out  # the run on all tasks is the same for every order
+    assert code == 0 and "3 of 4 runs missing" in out  # the run on all tasks is the same for every order
 
     from frod_bench.runs.trained import TrainedRun
 
@@ -108,9 +108,9 @@ def test_tasks_that_are_trained_in_different_ways_are_no_joint_run(bench):
 def test_it_is_planned_without_being_run(bench, outputs):
     code, out, err = bench("plan", "continual", "--methods", "lora,lori", *WORDS, "--seeds", "0,1")
     assert code == 0, err
-    assert "12 of 12 cells missing" in out and not outputs.exists()
+    assert "12 of 12 runs missing" in out and not outputs.exists()
     code, out, err = bench("plan", "continual", "--methods", "lora", *WORDS, "--alone", "--joint")
-    assert code == 0 and "6 of 6 cells missing" in out and "all tasks together" in out
+    assert code == 0 and "6 of 6 runs missing" in out and "all tasks together" in out
 
 
 def test_the_report_and_its_heat_map(bench, outputs, tmp_path):

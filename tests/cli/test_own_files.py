@@ -149,11 +149,11 @@ def test_a_new_version_and_a_typed_value_are_other_runs(bench, configs, seen):
 def test_their_table_is_planned_run_and_printed(bench, configs, monkeypatch):
     monkeypatch.setenv("FROD_BENCH_CONFIG_DIR", str(configs))
     code, out, _ = bench("plan", "mine", "--profile", "smoke")
-    assert code == 0 and "3 of 3 cells missing" in out
+    assert code == 0 and "3 of 3 runs missing" in out
     code, out, err = bench("table", "mine", "--profile", "smoke", "--methods", "biases")
     assert (code, err) == (0, "") and "pets/likes" in out and "biases  " in out, out
     code, out, _ = bench("plan", "mine", "--profile", "smoke")
-    assert "2 of 3 cells missing" in out
+    assert "2 of 3 runs missing" in out
 
 
 def test_hydra_and_the_table_command_make_the_same_jobs_of_their_table(bench, configs, seen):

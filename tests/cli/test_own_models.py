@@ -106,7 +106,7 @@ def test_an_image_model_reads_images_as_its_own_processor_does(vit, smoke, tmp_p
 def test_a_forecast_reads_the_shapes_in_the_directory(distil, vit, bench):
     code, out, err = bench("plan", "method=frod", "task=glue/sst2", "profile=smoke", TEXT[0], f"backbone.id={distil}")
     assert code == 0, err
-    assert "profile smoke" in out and "1 of 1 cells missing" in out and "memory in GiB" in out
+    assert "profile smoke" in out and "1 of 1 runs missing" in out and "memory in GiB" in out
     words = ("task=vision/digits", "profile=smoke", IMAGES[0])
     assert bench("plan", "method=lora", *words, f"backbone.id={vit}")[0] == 0
     config = json.loads((vit / "config.json").read_text())

@@ -118,4 +118,4 @@ def test_what_is_typed_for_rows_of_ones_own_is_known_to_the_other_commands(bench
     code, _, err = bench("method=lora", "profile=smoke", "protocol=fair", *words)
     assert code == 2 and "Type: frod-bench tune --profile smoke --methods lora --tasks own/text, with" in err
     code, out, err = bench("plan", "method=lora", "profile=smoke", *words)
-    assert (code, err) == (0, "") and "1 of 1 cells missing" in out
+    assert (code, err) == (0, "") and "1 of 1 runs missing" in out

@@ -224,9 +224,9 @@ def test_figures_without_a_search(bench, tmp_path):
 def test_a_plan_counts_complete_trials_and_tuned_runs(bench, landscape, tmp_path):
     landscape["best"] = 0.1
     words = ("4", "--profile", "smoke", "--methods", "lora", "--tasks", "rte", "protocol=fair", "--seeds", "0,1")
-    assert "9 of 9 cells missing" in bench("plan", *words)[1]
+    assert "9 of 9 runs missing" in bench("plan", *words)[1]
     assert bench("table", *words)[0] == 0
-    assert "0 of 9 cells missing" in bench("plan", *words)[1]
+    assert "0 of 9 runs missing" in bench("plan", *words)[1]
 
 
 def test_real_trials_and_a_real_run(bench, smoke, tmp_path):

@@ -8,6 +8,7 @@ from frod_bench.cli.merge_arguments import (
     Group,
     Way,
     add_draws,
+    check_methods,
     merge_folders,
     parsed_scales,
     requested_hows,
@@ -64,11 +65,14 @@ def main(argv: list[str]) -> int:
 
 def _merge_table(arguments: argparse.Namespace, ways: list[Way]) -> int:
     """Train what is missing and merge the runs of each row and seed; return 1 when a run failed, else 0."""
-    from frod_bench.grid.merges import compose_groups  # Hydra takes a moment to import
+    from frod_bench.config.instantiate import build_method  # torch and Hydra take seconds to import
+    from frod_bench.grid.merges import compose_groups
     from frod_bench.grid.missing import run_missing
 
     arguments.words = [current_override(word) for word in arguments.words]
     groups = compose_groups(named_table(arguments, "merge"), arguments.profile, arguments.seeds, arguments.words)
+    first = {cell.row: cell for group in groups for cell in group.cells}
+    check_methods(ways, {row: build_method(cell.config["method"]) for row, cell in first.items()})
     failed = run_missing([cell for group in groups for cell in group.cells], 1)
     complete = [group for group in groups if all(cell.completed() for cell in group.cells)]
     whole = [Group(group.name, [cell.directory for cell in group.cells], group.cells[0].row) for group in complete]

@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from frod_bench.errors import RequestError
 
+if TYPE_CHECKING:  # torch takes seconds to import
+    from frod_bench.methods.support.method import Method
+
 HOWS = ("average", "task_arithmetic", "ties", "dare", "lori_cat", "lori_linear")
-_DROPS, _DRAWS = ("ties", "dare"), "dare"
+_DROPS, _DRAWS, _OF_FACTORS = ("ties", "dare"), "dare", "lori_linear"
 
 
 class Way(NamedTuple):
@@ -67,6 +70,16 @@ def requested_ways(hows: list[str], scales: list[float], density: float | None, 
     if draws > 1 and _DRAWS not in hows:
         raise RequestError(f"--draws is not accepted with --how {named}: it draws nothing at random.")
     return [Way(h, scales, density if h in _DROPS else None, seed, draws if h == _DRAWS else 1) for h in hows]
+
+
+def check_methods(ways: list[Way], methods: dict[str, "Method"]) -> None:
+    """Raise RequestError for a way to merge that the method of a row, by the row's name, does not have."""
+    for row, method in methods.items():
+        if any(way.how == _OF_FACTORS for way in ways) and not method.low_rank_update:
+            raise RequestError(
+                f"--how {_OF_FACTORS} is not accepted for {row}: it takes runs whose update is s B A, such as those of"
+                " lora and lori."
+            )
 
 
 def merge_folders(groups: list[Group], ways: list[Way], to: Path) -> Iterator[tuple[Path, Group, Way]]:

@@ -18,7 +18,7 @@ from frod_bench.config.old_names import current_override
 from frod_bench.console import show
 from frod_bench.errors import RequestError, did_you_mean
 from frod_bench.forecast.facts import plan_facts
-from frod_bench.grid.cells import Cell, compose_cells
+from frod_bench.grid.cells import Cell, compose_cells, with_first_stages
 from frod_bench.grid.continual import wanted_cells
 from frod_bench.grid.search import GridSearch
 from frod_bench.grid.tables import TableSpec, table_of_run
@@ -64,14 +64,18 @@ def main(argv: list[str]) -> int:
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit
 
     device = named_device(arguments.gpu) if arguments.gpu else this_device()
-    runs = [PlannedRun(c.row, c.column, c.config, c.completed()) for c in cells if c.column not in without]
-    lines, origins = plan_lines(runs, device)
+    cells = [cell for cell in cells if cell.column not in without]
+    runs, all_runs = (
+        [PlannedRun(cell.row, cell.column, cell.config, cell.completed()) for cell in some]
+        for some in (cells, with_first_stages(cells))
+    )
+    lines, origins = plan_lines(all_runs, device)
     missing, hours = sum(line.missing for line in lines), sum(line.hours_left for line in lines)
     disk = sum(line.disk_left for line in lines)
     energy = "" if device.watts is None else f", {number(hours * device.watts / 1000)} kWh"
     merges = merges_planned(arguments, runs, device) if arguments.table == "merge" else None
     show(
-        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} cells missing,"
+        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(all_runs)} runs missing,"
         f" about {duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk."
     )
     show(f"{merges[0]}\n" if merges else "")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from frod_bench.cli.merge_arguments import parsed_scales, requested_hows, requested_ways
+from frod_bench.cli.merge_arguments import check_methods, parsed_scales, requested_hows, requested_ways
 from frod_bench.cli.quantities import duration, number
 from frod_bench.errors import RequestError
 from frod_bench.record import output_root
@@ -29,6 +29,7 @@ def merges_planned(arguments: argparse.Namespace, runs: Sequence["PlannedRun"], 
 
     Raises RequestError for a value that `frod-bench merge` refuses.
     """
+    from frod_bench.config.instantiate import build_method
     from frod_bench.forecast.merge import plan_merge
     from frod_bench.forecast.plan import complete_runs, free_disk
 
@@ -36,6 +37,7 @@ def merges_planned(arguments: argparse.Namespace, runs: Sequence["PlannedRun"], 
     ways = requested_ways(requested_hows(arguments.how), scales, None, 0, arguments.draws)
     if len(scales) > 1 and any(run.config["selection"] != "holdout" for run in runs):
         raise RequestError("--scales chooses on training rows that are held out: add selection=holdout.")
+    check_methods(ways, {run.row: build_method(run.config["method"]) for run in runs})
     done, body, plans = complete_runs(runs), [], []
     for method in dict.fromkeys(run.row for run in runs):
         of_method = [run for run in runs if run.row == method]

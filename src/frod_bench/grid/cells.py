@@ -1,6 +1,6 @@
 """The cells of a table, composed to one configuration each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,6 +83,18 @@ def compose_cells(
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(config_dir()), version_base="1.3"):
         return sorted(_compose(table, numbers, words, tuned), key=lambda cell: numbers.index(cell.config["seed"]))
+
+
+def with_first_stages(cells: Iterable[Cell]) -> list[Cell]:
+    """Return the cells, and before those that are not complete the runs that they make first, each once."""
+    found: dict[str, Cell] = {}
+    for cell in cells:
+        first = earlier.to_make_first(cell.config)
+        if first is not None and cell.completed() is None:
+            stage = Cell(f"{cell.row}, first stage", cell.column, first)
+            found.setdefault(stage.identity, stage)
+        found[cell.identity] = cell  # a cell that is the first stage of another counts under its own name
+    return list(found.values())
 
 
 def _check(overrides: list[str], table: TableSpec) -> None:

@@ -25,6 +25,7 @@ class Dora(Lora):
     """The magnitudes mu [m] start at the norms of the rows of W and train with A [r, n] and B [m, r]."""
 
     name: ClassVar[str] = "dora"
+    low_rank_update: ClassVar[bool] = False
     quantised: ClassVar[bool] = False
     start_error: ClassVar[float] = 1e-6  # bit-for-bit, but only to rounding after a cast to half precision
 

@@ -14,6 +14,7 @@ class Lora(PeftMethod):
     """A [r, n] is drawn Kaiming-uniform, B [m, r] starts at zero; both train."""
 
     name: ClassVar[str] = "lora"
+    low_rank_update: ClassVar[bool] = True
     rank: int = 8
     alpha: float = 16.0
     dropout: float = 0.0

@@ -27,6 +27,7 @@ class Tuner(PeftMethod):
     """
 
     name: ClassVar[str] = "peft"
+    low_rank_update: ClassVar[bool] = True
     quantised: ClassVar[bool] = False
 
     type: str = "LORA"

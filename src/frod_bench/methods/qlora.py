@@ -25,6 +25,7 @@ class QLora(Lora):
     """
 
     name: ClassVar[str] = "qlora"
+    low_rank_update: ClassVar[bool] = False  # it has the rounding of W too
     start_error: ClassVar[float] = NF4_ERROR  # the base with its weights rounded
 
     def attach(self, model: nn.Module, targets: list[str], head: list[str], seed: int = 0) -> Adapted:

@@ -35,6 +35,7 @@ class Method:
     start_error: ClassVar[float] = 0.0  # relative, of a layer's initial output in float32; 0: bit-for-bit the base
     draws: ClassVar[bool] = True  # whether the initialisation depends on the seed
     merges: ClassVar[bool] = True  # whether an adapted layer can become an `nn.Linear`
+    low_rank_update: ClassVar[bool] = False  # whether W' - W is alpha / r B A, for some of its options at least
 
     head: str | None = None
 

@@ -35,6 +35,7 @@ class ResidualLora(Lora):
     """Base of methods that start A [r, n] and B [m, r] from a part of W, which a subclass chooses."""
 
     start_error: ClassVar[float] = 1e-5  # W_res + s B A is W to rounding
+    low_rank_update: ClassVar[bool] = False  # W' - W has the start of s B A too
     draws: ClassVar[bool] = False
 
     def initialise(self, layers: list[PeftLayer]) -> None:
