@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+from frod_bench.cli import COMMANDS
+
 SLOW = [
     "torch",
     "transformers",
@@ -18,11 +20,9 @@ SLOW = [
 ]
 WORDS = [
     *("--help", "--version", "list tasks", "list methods", "list backbones", "--cfg job"),
-    *(
-        f"{command} --help"
-        for command in ("audit", "bench", "decompose", "doctor", "export", "figure", "plan", "table")
-    ),
-    *("bench step --help", "report --help", "report stats --help", "report html --help", "report table4 --help"),
+    *(f"{command} --help" for command in COMMANDS),
+    *("bench step --help", "report stats --help", "report html --help", "report table4 --help"),
+    "report multitask --help",
     *("methd=frod", "method=frd", "task=glue/rt", "method=frod train.epochs=0", "method=lora method.sparsity=0.1"),
     *(
         "table 9",
@@ -49,18 +49,22 @@ from frod_bench.cli import run_command
 found = {}
 for words in json.loads(sys.argv[1]):
     sys.argv = ["frod-bench"]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()):
         try:
             code = run_command(words.split())
         except SystemExit as end:
             code = end.code
-    found[words] = [code, [name for name in json.loads(SLOW) if name in sys.modules]]
+    slow = [name for name in json.loads(SLOW) if name in sys.modules]
+    found[words] = [code, slow, max(map(len, out.getvalue().splitlines()), default=0)]
 print(json.dumps(found))
 """
 
 
 def loaded_by(words, folder):
-    """Return the exit code of each command, and which slow libraries are imported after it; all in one process."""
+    """Return for each command its exit code, the slow libraries that are imported after it, and its widest line.
+
+    All run in one process.
+    """
     code = f"SLOW = {json.dumps(SLOW)!r}\n{EVERY}"
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(words)], capture_output=True, text=True, cwd=folder, env=os.environ
@@ -71,12 +75,13 @@ def loaded_by(words, folder):
 
 def test_what_computes_nothing_imports_nothing_slow(tmp_path):
     found = loaded_by(WORDS, tmp_path)
-    assert {words: slow for words, (_, slow) in found.items() if slow} == {}
-    assert {words for words, (code, _) in found.items() if code not in (0, 2)} == set()
+    assert {words: slow for words, (_, slow, _) in found.items() if slow} == {}
+    assert {words for words, (code, _, _) in found.items() if code not in (0, 2)} == set()
+    assert {words: width for words, (_, _, width) in found.items() if words.endswith("--help") and width > 120} == {}
 
 
 def test_skipping_a_complete_run_imports_nothing_slow(smoke, tmp_path, monkeypatch):
     words = ("method=lora", "task=glue/rte", "data.max_eval=4")
     assert smoke(*words)[0] == 0
     again = " ".join(("profile=smoke", "train.epochs=1", "data.max_train=16", *words))
-    assert loaded_by([again], tmp_path) == {again: [0, []]}
+    assert loaded_by([again], tmp_path)[again][:2] == [0, []]

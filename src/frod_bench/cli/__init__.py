@@ -43,7 +43,7 @@ One run trains one method on one task:
   frod-bench method=lora task=glue/cola backbone=minilm data.root=DIR
 
 Commands:
-{chr(10).join(f"  {word:<10}{what}" for word, what in COMMANDS.items())}
+{chr(10).join(f"  {word:<11}{what}" for word, what in COMMANDS.items())}
 
 Choices (`frod-bench list` shows the names):
   method= task= backbone=

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import read_group
 from frod_bench.console import show
 from frod_bench.errors import RequestError, did_you_mean
@@ -113,12 +114,11 @@ def _require_writable(folder: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench decompose",
-        description="Compute FRoD's shared bases of a model directory and keep them in the cache. The weights are read"
-        " from their safetensors files one layer at a time; the whole model is never loaded.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "frod-bench decompose",
+        "Compute FRoD's shared bases of a model directory and keep them in the cache. The weights are read from their"
+        " safetensors files one layer at a time; the whole model is never loaded.",
+        _EXAMPLES,
     )
     add = parser.add_argument
     add("directory", type=Path, metavar="DIR", help="a model as save_pretrained writes it, in one file or in shards")

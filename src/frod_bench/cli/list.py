@@ -8,6 +8,7 @@ from dataclasses import replace
 from omegaconf import OmegaConf
 
 from frod_bench.backbones.architecture import Architecture
+from frod_bench.cli.parser import command_parser
 from frod_bench.config.catalogue import read_group
 from frod_bench.config.recipe import register_resolvers
 from frod_bench.console import show
@@ -113,12 +114,11 @@ def _override(value: object) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="frod-bench list",
-        description="Show what can be typed for task=, method= and backbone=. A task's line holds the official sizes of"
-        " its splits, the package that brings its rows for profile=offline, and its place on the hub.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "frod-bench list",
+        "Show what can be typed for task=, method= and backbone=. A task's line holds the official sizes of its splits,"
+        " the package that brings its rows for profile=offline, and its place on the hub.",
+        _EXAMPLES,
     )
     parser.add_argument("kind", choices=sorted(_KINDS), help="what to show")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")

@@ -28,8 +28,8 @@ compared on the same rows.
 of each run and of its base on passages of BoolQ's validation rows, 200 of them unless data.max_eval=N says otherwise.
 Runs whose language-model head was replaced or changed are left out.
 
-Type the same command again to resume after an interruption. DIR gets retention.json, tables,
-a figure and the predictions of every run, with --text perplexity.json and a table.
+Type the same command again to resume after an interruption. DIR gets retention.json, tables, a figure and the
+predictions of every run; with --text, perplexity.json and a table.
 """
 
 
