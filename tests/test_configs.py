@@ -49,10 +49,11 @@ def composed_tasks(compose, tmp_path_factory):
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("method", METHODS)
 def test_every_cell_resolves(compose, composed_tasks, method, profile):
+    """All pairs of a task, a protocol and a profile for every method, and a third of all triples."""
     config = compose(method=method, profile=profile, **LEFT_OPEN.get(method, {}))
-    for task, other in composed_tasks.items():  # Hydra takes 0.2 s to compose, so the tasks are put in by hand
+    for place, (task, other) in enumerate(composed_tasks.items()):  # Hydra takes 0.2 s to compose: put in by hand
         config.task, config.recipe = other.task, other.recipe
-        for protocol in PROTOCOLS:
+        for protocol in PROTOCOLS[(PROFILES.index(profile) + place) % 3 :: 3]:
             config.protocol = protocol
             resolved = resolve(config, tuned=False)
             unresolved = [key for key, leaf in leaves(resolved).items() if "${" in str(leaf) or leaf == "???"]

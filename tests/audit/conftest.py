@@ -40,7 +40,7 @@ def evidence(tmp_path, monkeypatch):
     return Evidence(
         paper=tmp_path / "paper",
         configs=config_dir(),
-        runs=tmp_path / "runs",
+        runs=[tmp_path / "runs"],
         bench=tmp_path / "bench",
         weights=random_weights,
         code=tmp_path / "code",
@@ -98,7 +98,7 @@ def store(evidence):
 
     def write(method, accuracies, config="method: {}", **last):
         number = next(count)
-        directory = RunDirectory(evidence.runs / str(number))
+        directory = RunDirectory(evidence.runs[0] / str(number))
         directory.claim(f"hash{number}", config)
         best = max(range(len(accuracies)), key=accuracies.__getitem__)
         score = [{"value": accuracies[e], "epoch": e + 1, "metrics": {}} for e in (best, -1)]
@@ -153,7 +153,7 @@ def tuned(evidence):
                 environment={"packages": {}, "device": "cpu", "commit": "x", "dirty": False},
                 data={"source": "generated"}, predictions={"validation": digest_of(rows)},
             )  # fmt: skip
-            directory = RunDirectory(evidence.runs / record.identity)
+            directory = RunDirectory(evidence.runs[0] / record.identity)
             directory.claim(record.identity, "")
             directory.write_record(record)
             lines = [{"epoch": e, "eval": {"holdout_accuracy": value}} for e, value in enumerate(held_out, 1)]

@@ -15,7 +15,8 @@ OF_RUNS = ("convergence", "small-full-ft", "small-adapters", "selection-worth", 
 @pytest.fixture(scope="module")
 def evidence():
     root = paper_dir().parent
-    return Evidence(root / "paper", config_dir(), root / "runs", root / "bench", weights=lambda backbone: {})
+    runs = [root / "runs", root / "study"]
+    return Evidence(root / "paper", config_dir(), runs, root / "bench", weights=lambda backbone: {})
 
 
 def sections(text):

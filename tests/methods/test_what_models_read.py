@@ -117,7 +117,7 @@ def test_it_starts_as_the_base_and_learns(method, make, half):
     adapted = attach(model, method, targets=targets)
     error = (output(model, inputs) - expected).norm() / expected.norm()
     assert error <= DEPTH * make_method(method).start_error + (0.05 if half else 0.0)
-    losses = train(adapted.model, inputs)
+    losses = train(adapted.model, inputs, steps=12 if half else 3)  # a loss near 4 in bf16 has steps of 0.03
     assert losses[-1] < losses[0]
 
 

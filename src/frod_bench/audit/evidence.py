@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -59,7 +59,7 @@ class Evidence:
 
     paper: Path
     configs: Path
-    runs: Path
+    runs: Sequence[Path]  # folders
     bench: Path
     weights: Callable[[str], Weights]
     code: Path | None = None
@@ -101,11 +101,11 @@ class Evidence:
         return self._cache[key]
 
     def completed_runs(self) -> list[StoredRun]:
-        """Return the completed runs below the folder of runs, one for each identity."""
+        """Return the completed runs below the folders of runs, one for each identity."""
         return self.cached("runs", self._read_runs)
 
     def _read_runs(self) -> list[StoredRun]:
-        found = find_records(self.runs).runs
+        found = [run for folder in self.runs for run in find_records(folder).runs]
         return list({run.record.identity: run for run in found if run.record.status == "completed"}.values())
 
     def frod_runs(self) -> list[StoredRun]:

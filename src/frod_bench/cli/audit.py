@@ -76,7 +76,7 @@ def _names(only: list[str] | None) -> list[str]:
 
 
 def _evidence(arguments: argparse.Namespace) -> Evidence:
-    for folder in filter(None, (arguments.runs, arguments.code)):
+    for folder in filter(None, (*(arguments.runs or ()), arguments.code)):
         if not folder.is_dir():
             raise RequestError(f"There is no folder {folder}. Give another one, or leave the option out.")
     if arguments.run_code and arguments.code is None:
@@ -85,7 +85,7 @@ def _evidence(arguments: argparse.Namespace) -> Evidence:
     return Evidence(
         paper=paper_dir(),
         configs=config_dir(),
-        runs=arguments.runs or results / "runs",
+        runs=arguments.runs or [results / "runs", results / "study"],
         bench=results / "bench",
         weights=_weights,
         code=arguments.code,
@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--code", type=Path, metavar="DIR", help=code)
     run = "also run two files of AAAI2026-FRoD's PEFT, without your environment but as your user: this is no sandbox"
     parser.add_argument("--run-code", action="store_true", help=run)
-    parser.add_argument("--runs", type=Path, metavar="DIR", help="folder of runs (default: results/runs)")
+    help_runs = "folder of runs; may be repeated (default: results/runs and results/study)"
+    parser.add_argument("--runs", type=Path, action="append", metavar="DIR", help=help_runs)
     parser.add_argument("--to", type=Path, metavar="DIR", help="write audit.md and audit.json into DIR")
     return parser

@@ -10,7 +10,7 @@ from frod_bench.cli.continual_arguments import add_bounds, requested_sequences
 from frod_bench.cli.merge_arguments import add_merges
 from frod_bench.cli.parser import command_parser
 from frod_bench.cli.plan_detect import show_detectable
-from frod_bench.cli.plan_merges import merges_planned
+from frod_bench.cli.plan_merges import check_runs, merges_planned, planned_ways
 from frod_bench.cli.quantities import duration, number
 from frod_bench.cli.table_arguments import add_arguments, named_table, requested_table, runnable_cells
 from frod_bench.cli.tune_arguments import add_search_arguments, is_fair, requested_arms, requested_search
@@ -59,7 +59,9 @@ def main(argv: list[str]) -> int:
         raise RequestError(
             f"--gpu {arguments.gpu} is not known. {did_you_mean(arguments.gpu, plan_facts()['devices'])}"
         )
+    ways = planned_ways(arguments) if arguments.table == "merge" else []
     cells, without = _planned(arguments) if run is None else runnable_cells(run, arguments)
+    check_runs(ways, (cell.config for cell in cells))
     from frod_bench.forecast.device import named_device, this_device  # torch takes seconds to import
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit
 
@@ -73,7 +75,7 @@ def main(argv: list[str]) -> int:
     missing, hours = sum(line.missing for line in lines), sum(line.hours_left for line in lines)
     disk = sum(line.disk_left for line in lines)
     energy = "" if device.watts is None else f", {number(hours * device.watts / 1000)} kWh"
-    merges = merges_planned(arguments, runs, device) if arguments.table == "merge" else None
+    merges = merges_planned(ways, runs, device) if ways else None
     show(
         f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(all_runs)} runs missing,"
         f" about {duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk."

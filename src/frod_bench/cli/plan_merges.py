@@ -1,12 +1,12 @@
 """The part of `frod-bench plan merge` on the merges themselves."""
 
 import argparse
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from frod_bench.cli.merge_arguments import check_methods, parsed_scales, requested_hows, requested_ways
+from frod_bench.cli.merge_arguments import Way, check_methods, parsed_scales, requested_hows, requested_ways
 from frod_bench.cli.quantities import duration, number
 from frod_bench.errors import RequestError
 from frod_bench.record import output_root
@@ -24,27 +24,34 @@ _LEGEND = (
 )
 
 
-def merges_planned(arguments: argparse.Namespace, runs: Sequence["PlannedRun"], device: "Device") -> tuple[str, str]:
-    """Return the totals in a line, and a table with a legend, of merging the runs of each row and seed.
+def planned_ways(arguments: argparse.Namespace) -> list[Way]:
+    """Return the ways to merge. Raises RequestError for a value that `frod-bench merge` refuses."""
+    scales = parsed_scales("--scales", arguments.scales or "")
+    return requested_ways(requested_hows(arguments.how), scales, None, 0, arguments.draws)
 
-    Raises RequestError for a value that `frod-bench merge` refuses.
-    """
+
+def check_runs(ways: list[Way], configs: Iterable[dict[str, Any]]) -> None:
+    """Raise RequestError for runs, by their configurations, that cannot be merged in one of these ways."""
     from frod_bench.config.instantiate import build_method
+
+    configs = list(configs)
+    if any(len(way.scales) > 1 for way in ways) and any(config["selection"] != "holdout" for config in configs):
+        raise RequestError("--scales chooses on training rows that are held out: add selection=holdout.")
+    check_methods(ways, {config["method"]["name"]: build_method(config["method"]) for config in configs})
+
+
+def merges_planned(ways: list[Way], runs: Sequence["PlannedRun"], device: "Device") -> tuple[str, str]:
+    """Return the totals in a line, and a table with a legend, of merging the runs of each row and seed."""
     from frod_bench.forecast.merge import plan_merge
     from frod_bench.forecast.plan import complete_runs, free_disk
 
-    scales = parsed_scales("--scales", arguments.scales or "")
-    ways = requested_ways(requested_hows(arguments.how), scales, None, 0, arguments.draws)
-    if len(scales) > 1 and any(run.config["selection"] != "holdout" for run in runs):
-        raise RequestError("--scales chooses on training rows that are held out: add selection=holdout.")
-    check_methods(ways, {run.row: build_method(run.config["method"]) for run in runs})
     done, body, plans = complete_runs(runs), [], []
     for method in dict.fromkeys(run.row for run in runs):
         of_method = [run for run in runs if run.row == method]
         first = [run for run in of_method if run.config["seed"] == of_method[0].config["seed"]]
         count = len({run.config["seed"] for run in of_method})
         for way in ways:
-            plan = plan_merge(first, done, way.how, len(scales), way.draws, device)
+            plan = plan_merge(first, done, way.how, len(way.scales), way.draws, device)
             sizes = (f"{size / _GIB:.2f}" for size in (plan.disk_bytes, count * plan.kept_bytes, plan.memory_bytes))
             body.append([method, way.how, count, count * plan.evaluations, number(count * plan.hours), *sizes])
             plans.append((count, plan))

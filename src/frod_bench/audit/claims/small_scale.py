@@ -1,6 +1,5 @@
 """Whether small backbones with equally tuned rates order the methods as the tables do: verdicts on the same rows."""
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,23 +49,17 @@ def _verdicts(evidence: Evidence) -> list[_Verdicts]:
 
 
 def _judge(runs: Iterable[StoredRun]) -> list[_Verdicts]:
-    """Judge the runs with tuned rates and predictions; of several numbers of rows, those that most tasks have."""
+    """Judge the runs with tuned rates and predictions, setting by setting."""
     from frod_bench.report.paired.pairs import pairs  # scipy takes a second
     from frod_bench.report.paired.verdict import judge
-    from frod_bench.report.summary import Setting, summarise
+    from frod_bench.report.summary import summarise
 
-    by_rows: dict[str, list[StoredRun]] = defaultdict(list)
-    for run in runs:
-        if run.record.protocol == "fair" and run.record.predictions:
-            by_rows[str(run.record.settings.get("data.max_train"))].append(run)
-    sections = [section for same in by_rows.values() for section in summarise(same).sections]
-    sections.sort(key=lambda section: (section.setting, -len({row.task for row in section.rows})))
-    found: dict[Setting, _Verdicts] = {}
-    for section in sections:
-        judged = [each for block in pairs(section).blocks for each in judge(block)]
-        if judged:
-            found.setdefault(section.setting, _Verdicts(section.setting.backbone, judged))
-    return list(found.values())
+    fair = [run for run in runs if run.record.protocol == "fair" and run.record.predictions]
+    found = []
+    for section in summarise(fair).sections:
+        if judged := [each for block in pairs(section).blocks for each in judge(block)]:
+            found.append(_Verdicts(section.setting.backbone, judged))
+    return found
 
 
 def _matches_full(judged: "Judged") -> str:
