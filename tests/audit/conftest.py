@@ -148,7 +148,7 @@ def tuned(evidence):
                 seed=seed, identity=identity_of(settings), metric={"name": "accuracy", "higher_is_better": True},
                 settings=settings, status="completed", best=score, final=score,
                 params=dict.fromkeys(("trainable", "head", "total", "pct_of_backbone"), 1),
-                samples={"train": 10, "eval": len(line), "holdout": 400},
+                samples={"train": changes.get("data.max_train", 10), "eval": len(line), "holdout": 400},
                 time=dict.fromkeys(("init_s", "train_s", "eval_s"), 1.0), memory={"peak_bytes": 1, "kind": "process"},
                 environment={"packages": {}, "device": "cpu", "commit": "x", "dirty": False},
                 data={"source": "generated"}, predictions={"validation": digest_of(rows)},

@@ -15,8 +15,8 @@ _PLURALS = ("hold", "do not hold", "are not decided here", "cannot be checked he
 _INTRODUCTION = """\
 Statements of FRoD (Wan et al., AAAI 2026, arXiv 2512.23485) and of its released code, each quoted, with what exactly
 is checked, what was measured, and the verdict. Each verdict is computed by the command beside it, from the paper's
-printed numbers (`results/paper`), from packaged weights, from our runs (`results/runs`, `results/study`,
-of the released code.
+printed numbers (`results/paper`), from packaged weights, from our runs (`results/runs`, `results/study`) and benchmarks
+(`results/bench`), or from clones of the released code.
 
 How to read it:
 

@@ -66,7 +66,6 @@ def test_runs_of_other_sizes_are_judged_by_themselves(check, tuned):
         tuned("full_ft", right(0.8, seed=1), task, **{"data.max_train": 1000})
     tuned("full_ft", right(0.99, seed=2), **{"data.max_train": 100})
     finding = check("small-full-ft")
-    print(*[row[:5] for row in finding.rows], sep="\n")
     assert finding.verdict == HOLDS and len(finding.rows) == 4
 
 
