@@ -16,15 +16,13 @@ TASKS = ("glue/rte", "glue/cola")
 
 
 @pytest.fixture
-def runs(smoke, tmp_path):
+def runs(made):
     """Return a function that trains a method on two tasks and returns the folders."""
 
     def make(*words, tasks=TASKS):
-        for task in tasks:
-            code, _, err = smoke(f"task={task}", "train.epochs=2", "data.max_eval=20", *words)
-            assert code == 0, err
-        folders = [next((tmp_path / "outputs").rglob(f"{task}/*/seed*")) for task in tasks]
-        return [str(folder) for folder in folders]
+        smallest = ("profile=smoke", "train.epochs=2", "data.max_train=16", "data.max_eval=20")
+        outputs = [made(*smallest, f"task={task}", *words) for task in tasks]
+        return [str(next(folder.rglob(f"{task}/*/seed*"))) for folder, task in zip(outputs, tasks, strict=True)]
 
     return make
 

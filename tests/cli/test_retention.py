@@ -11,15 +11,10 @@ ROWS = ["data.max_train=40", "data.max_eval=30"]
 
 
 @pytest.fixture
-def trained(smoke, tmp_path):
+def trained(made):
     """Train on RTE; return the folder above the runs."""
-
-    def make(*words):
-        code, _, err = smoke("task=glue/rte", "train.epochs=1", "data.max_eval=20", "data.max_train=64", *words)
-        assert code == 0, err
-        return str(tmp_path / "outputs")
-
-    return make
+    words = ("profile=smoke", "task=glue/rte", "train.epochs=1", "data.max_eval=20", "data.max_train=64")
+    return lambda *more: str(made(*words, *more))
 
 
 def test_a_body_that_did_not_move_keeps_all(trained, bench, tmp_path):
