@@ -187,6 +187,15 @@ def test_a_model_that_needs_code_of_its_own_is_refused(distil, smoke, tmp_path):
     assert code == 2 and "needs code of its own" in err and not (tmp_path / "ran").exists()
 
 
+def test_code_that_is_passed_over_is_named(distil, smoke, tmp_path):
+    (distil / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    set_config(distil, auto_map={"AutoModelForSequenceClassification": "mine.Model"})
+    code, out, err = smoke(*TEXT, f"backbone.id={distil}")
+    assert code == 0, err
+    assert "note: config.json names code of its own, which is not run: this is transformers' distilbert" in out
+    assert not (tmp_path / "ran").exists()
+
+
 def test_image_models_that_cannot_be_adapted_or_read_no_rgb(vit, smoke, tmp_path):
     config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
     ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")

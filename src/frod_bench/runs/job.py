@@ -84,7 +84,7 @@ def _run_claimed(
     if main:
         run.log.line(f"$ {os.environ.get(COMMAND, 'from Python')}")
         say(f"{label(config)} -> {run.path}")
-        say_parts(config)
+        say_parts(config, components.backbone)
     record = _new_record(config)
     segments = _earlier_segments(run, accelerator) if state == "resume" else []
     record.environment = {"segments": segments}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from frod_bench.backbones.base import Backbone
+from frod_bench.backbones.model_files import model_config
 from frod_bench.backbones.own import OwnModel
 from frod_bench.console import say
 
@@ -19,11 +20,14 @@ def with_parts(config: dict[str, Any], backbone: Backbone) -> dict[str, Any]:
     return config | {"backbone": config["backbone"] | {"found": backbone.parts._asdict()}}
 
 
-def say_parts(config: Mapping[str, Any]) -> None:
-    """Print the model, the names of its target layers and its head."""
-    backbone = config["backbone"]
-    if (found := backbone.get("found")) is None:
+def say_parts(config: Mapping[str, Any], backbone: Backbone) -> None:
+    """Print the name of a user's own model, its target layers and its head, and which code of its own is not run."""
+    if not isinstance(backbone, OwnModel):
         return
-    model = backbone["id"] or Path(backbone["path"]).name
+    if "auto_map" in (content := model_config(backbone.directory)):
+        say(f"note: config.json names code of its own, which is not run: this is transformers' {content['model_type']}")
+    settings = config["backbone"]
+    found = settings["found"]
+    model = settings["id"] or Path(settings["path"]).name
     targets, head = (", ".join(found[key]) for key in ("targets", "head"))
     say(f"{model}: targets: {targets} ({found['layers']} layers); head: {head}")
