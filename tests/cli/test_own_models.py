@@ -192,7 +192,7 @@ def test_code_that_is_passed_over_is_named(distil, smoke, tmp_path):
     set_config(distil, auto_map={"AutoModelForSequenceClassification": "mine.Model"})
     code, out, err = smoke(*TEXT, f"backbone.id={distil}")
     assert code == 0, err
-    assert "note: config.json names code of its own, which is not run: this is transformers' distilbert" in out
+    assert "note: the code that config.json names is not run; transformers' own distilbert is used" in out
     assert not (tmp_path / "ran").exists()
 
 

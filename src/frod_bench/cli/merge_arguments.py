@@ -74,8 +74,9 @@ def requested_ways(hows: list[str], scales: list[float], density: float | None, 
 
 def check_methods(ways: list[Way], methods: dict[str, "Method"]) -> None:
     """Raise RequestError for a way to merge that the method of a row, by the row's name, does not have."""
+    wanted = any(way.how == _OF_FACTORS for way in ways)
     for row, method in methods.items():
-        if any(way.how == _OF_FACTORS for way in ways) and not method.low_rank_update:
+        if wanted and not method.low_rank_update:
             raise RequestError(
                 f"--how {_OF_FACTORS} is not accepted for {row}: it takes runs whose update is s B A, such as those of"
                 " lora and lori."

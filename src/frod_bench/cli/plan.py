@@ -61,23 +61,24 @@ def main(argv: list[str]) -> int:
         )
     ways = planned_ways(arguments) if arguments.table == "merge" else []
     cells, without = _planned(arguments) if run is None else runnable_cells(run, arguments)
-    check_runs(ways, (cell.config for cell in cells))
+    if ways:
+        check_runs(ways, [cell.config for cell in cells])
     from frod_bench.forecast.device import named_device, this_device  # torch takes seconds to import
     from frod_bench.forecast.plan import PlannedRun, plan_lines, plan_memory, what_does_not_fit
 
     device = named_device(arguments.gpu) if arguments.gpu else this_device()
     cells = [cell for cell in cells if cell.column not in without]
-    runs, all_runs = (
-        [PlannedRun(cell.row, cell.column, cell.config, cell.completed()) for cell in some]
-        for some in (cells, with_first_stages(cells))
-    )
-    lines, origins = plan_lines(all_runs, device)
+    every = with_first_stages(cells)
+    runs = [PlannedRun(cell.row, cell.column, cell.config, cell.completed()) for cell in every]
+    lines, origins = plan_lines(runs, device)
     missing, hours = sum(line.missing for line in lines), sum(line.hours_left for line in lines)
     disk = sum(line.disk_left for line in lines)
     energy = "" if device.watts is None else f", {number(hours * device.watts / 1000)} kWh"
-    merges = merges_planned(ways, runs, device) if ways else None
+    named = {cell.identity for cell in cells}  # first stages are made, but not merged
+    to_merge = [run for cell, run in zip(every, runs, strict=True) if cell.identity in named]
+    merges = merges_planned(ways, to_merge, device) if ways else None
     show(
-        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(all_runs)} runs missing,"
+        f"{arguments.table}, profile {arguments.profile}, on {device.name}: {missing} of {len(runs)} runs missing,"
         f" about {duration(hours)} one after the other{energy}, {disk / _GIB:.2f} GiB of disk."
     )
     show(f"{merges[0]}\n" if merges else "")

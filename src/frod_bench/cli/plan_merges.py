@@ -1,7 +1,7 @@
 """The part of `frod-bench plan merge` on the merges themselves."""
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
@@ -30,11 +30,10 @@ def planned_ways(arguments: argparse.Namespace) -> list[Way]:
     return requested_ways(requested_hows(arguments.how), scales, None, 0, arguments.draws)
 
 
-def check_runs(ways: list[Way], configs: Iterable[dict[str, Any]]) -> None:
+def check_runs(ways: list[Way], configs: Sequence[dict[str, Any]]) -> None:
     """Raise RequestError for runs, by their configurations, that cannot be merged in one of these ways."""
     from frod_bench.config.instantiate import build_method
 
-    configs = list(configs)
     if any(len(way.scales) > 1 for way in ways) and any(config["selection"] != "holdout" for config in configs):
         raise RequestError("--scales chooses on training rows that are held out: add selection=holdout.")
     check_methods(ways, {config["method"]["name"]: build_method(config["method"]) for config in configs})

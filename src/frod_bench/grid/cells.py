@@ -1,6 +1,6 @@
 """The cells of a table, composed to one configuration each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -85,16 +85,19 @@ def compose_cells(
         return sorted(_compose(table, numbers, words, tuned), key=lambda cell: numbers.index(cell.config["seed"]))
 
 
-def with_first_stages(cells: Iterable[Cell]) -> list[Cell]:
-    """Return the cells, and before those that are not complete the runs that they make first, each once."""
-    found: dict[str, Cell] = {}
+def with_first_stages(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the cells and, before those that are not complete, the runs that they make first and that are no cells."""
+    known = {cell.identity for cell in cells}
+    found = []
     for cell in cells:
         first = earlier.to_make_first(cell.config)
         if first is not None and cell.completed() is None:
             stage = Cell(f"{cell.row}, first stage", cell.column, first)
-            found.setdefault(stage.identity, stage)
-        found[cell.identity] = cell  # a cell that is the first stage of another counts under its own name
-    return list(found.values())
+            if stage.identity not in known:
+                known.add(stage.identity)
+                found.append(stage)
+        found.append(cell)
+    return found
 
 
 def _check(overrides: list[str], table: TableSpec) -> None:

@@ -25,7 +25,7 @@ def say_parts(config: Mapping[str, Any], backbone: Backbone) -> None:
     if not isinstance(backbone, OwnModel):
         return
     if "auto_map" in (content := model_config(backbone.directory)):
-        say(f"note: config.json names code of its own, which is not run: this is transformers' {content['model_type']}")
+        say(f"note: the code that config.json names is not run; transformers' own {content['model_type']} is used")
     settings = config["backbone"]
     found = settings["found"]
     model = settings["id"] or Path(settings["path"]).name
